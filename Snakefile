@@ -1,0 +1,31 @@
+# The influence of batch size and learning rate: the paper's study, from nothing to every figure.
+
+from snakemake.utils import min_version
+
+min_version("9.5")
+
+
+configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/tables.smk"
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/best.smk"
+
+
+report: "workflow/report/workflow.rst"
+
+
+rule all:
+    default_target: True
+    input:
+        rules.dataset_preview.output,
+        rules.layer_table.output,
+        rules.validation_curves.output,
+        rules.training_time.output,
+        rules.final_losses.output,
+        rules.tables.output,
+        rules.best.output,

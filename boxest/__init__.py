@@ -1,0 +1,39 @@
+"""Find one box in an image, and see what batch size and learning rate do to the finding.
+
+The public names are loaded when they are first used: ``import boxest`` imports neither
+scikit-learn nor Keras nor a backend.
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "BoxRegressor": "boxest.estimator",
+    "set_threads": "boxest.runtime",
+    "analysis": "boxest.analysis",
+    "boxes": "boxest.boxes",
+    "figures": "boxest.figures",
+    "history": "boxest.history",
+    "losses": "boxest.losses",
+    "networks": "boxest.networks",
+    "shards": "boxest.shards",
+    "synthetic": "boxest.synthetic",
+    "training": "boxest.training",
+}
+
+__all__ = ["__version__", *_HOME]
+
+
+def __getattr__(name: str):
+    """Import a public name on first use (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'boxest' has no attribute {name!r}")
+    home = import_module(_HOME[name])
+    value = home if _HOME[name] == f"boxest.{name}" else getattr(home, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,149 @@
+"""Final losses: Fig. 8, and ours beside the paper's."""
+
+from importlib import resources
+
+import numpy as np
+import pandas as pd
+
+from boxest.analysis.checks import CELL, check_runs, diverged, flag, require
+
+LOSSES = [
+    "train_loss",
+    "validation_loss",
+    "train_iou_loss",
+    "validation_iou_loss",
+    "train_inclusive_iou_loss",
+    "validation_inclusive_iou_loss",
+]
+
+
+def cells(runs: pd.DataFrame) -> pd.DataFrame:
+    """Average the final losses of the runs of each cell (Fig. 8 of the paper).
+
+    Parameters
+    ----------
+    runs : pandas.DataFrame
+        One row per run: `batch_size`, `learning_rate`, `seed`, `epochs`, `planned_epochs`,
+        `stopped_early`, `diverged` and the six final losses.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per cell, ordered: `runs`, `stopped_early`, `diverged` and `reached_last_epoch` are
+        counts; the losses are means over the runs that did not diverge (NaN if all did), a run that
+        stopped early counting with its last epoch; `train_loss_sd` and `validation_loss_sd` are
+        sample standard deviations (NaN for one run); `similitude` is 100 * mean training / mean
+        validation loss.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `runs` is no data frame, lacks columns, is empty or holds a run twice.
+    """
+    check_runs(runs, ["epochs", "planned_epochs", "stopped_early", *LOSSES])
+    gone = diverged(runs)
+    table = runs[CELL].assign(
+        runs=1,
+        stopped_early=(flag(runs, "stopped_early") & ~gone).astype(int),
+        diverged=gone.astype(int),
+        reached_last_epoch=(~gone & (runs["epochs"] >= runs["planned_epochs"])).astype(int),
+    )
+    counts = table.groupby(CELL).sum()
+    kept = runs[LOSSES].where(~gone, axis=0).groupby([runs[name] for name in CELL])
+    means, sds = kept.mean(), kept.std(ddof=1)
+    result = counts.assign(
+        train_loss=means["train_loss"],
+        train_loss_sd=sds["train_loss"],
+        validation_loss=means["validation_loss"],
+        validation_loss_sd=sds["validation_loss"],
+        similitude=100 * means["train_loss"] / means["validation_loss"],
+    )
+    return result.join(means[LOSSES[2:]]).reset_index()
+
+
+def paper_cells() -> pd.DataFrame:
+    """Return the paper's Fig. 8 as published: 21 of the 24 cells.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `batch_size`, `learning_rate`, `train_loss`, `validation_loss` (means of ten runs at epoch
+        30) and `similitude` (100 * training / validation).
+
+    Examples
+    --------
+    >>> from boxest.analysis import paper_cells
+    >>> len(paper_cells())
+    21
+    """
+    with (resources.files("boxest") / "data" / "fig8.csv").open("rb") as file:
+        return pd.read_csv(file).rename(columns={"valid_loss": "validation_loss"})
+
+
+def comparison(cells: pd.DataFrame, paper: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Put the losses of our cells beside those of the paper.
+
+    Parameters
+    ----------
+    cells : pandas.DataFrame
+        Our cells, from `cells`.
+    paper : pandas.DataFrame, optional
+        Theirs; `paper_cells()` by default.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per cell of ours. For `train_loss` and `validation_loss`: our mean, its `_sd` over
+        the runs, `paper_` the published mean (NaN where the paper has no such cell), `_log_ratio`
+        = ln(ours / paper), `_difference_in_sd` = (ours - paper) / our sd.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a table is no data frame, lacks columns or is empty.
+    """
+    ours = [*CELL, "runs", "stopped_early", "diverged"]
+    names = ["train_loss", "validation_loss"]
+    paper = paper_cells() if paper is None else paper
+    require(cells, [*ours, *names, *(f"{name}_sd" for name in names)], "cells")
+    require(paper, [*CELL, *names], "the paper's cells")
+    keyed = paper.set_index(_cell_keys(paper))[names]
+    result = cells[ours].reset_index(drop=True)
+    keys = _cell_keys(cells)
+    for name in names:
+        mean, sd = cells[name].to_numpy(float), cells[f"{name}_sd"].to_numpy(float)
+        theirs = keyed[name].reindex(keys).to_numpy(float)
+        result[name], result[f"{name}_sd"], result[f"paper_{name}"] = mean, sd, theirs
+        with np.errstate(divide="ignore", invalid="ignore"):
+            result[f"{name}_log_ratio"] = np.log(mean / theirs)
+            result[f"{name}_difference_in_sd"] = np.where(sd > 0, (mean - theirs) / sd, np.nan)
+    return result
+
+
+def distance(comparison: pd.DataFrame, loss: str = "validation_loss") -> float:
+    """Return the root mean square log ratio of our losses to the paper's.
+
+    Parameters
+    ----------
+    comparison : pandas.DataFrame
+        From the function `comparison`.
+    loss : {"validation_loss", "train_loss"}
+        Which loss.
+
+    Returns
+    -------
+    float
+        Over the cells that both have: 0 if all agree, 0.1 if they are typically 10 % apart, NaN if
+        there is no such cell.
+    """
+    column = f"{loss}_log_ratio"
+    require(comparison, [column], "comparison")
+    ratios = comparison[column].to_numpy(float)
+    ratios = ratios[np.isfinite(ratios)]
+    return float(np.sqrt(np.mean(ratios**2))) if ratios.size else float("nan")
+
+
+def _cell_keys(table: pd.DataFrame) -> pd.MultiIndex:
+    """Index by cell; the rate as text, for 0.1 / 100 is not the number that 0.001 is."""
+    rates = [f"{rate:.6g}" for rate in table["learning_rate"]]
+    return pd.MultiIndex.from_arrays([table["batch_size"].astype(int), rates], names=CELL)

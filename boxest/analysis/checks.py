@@ -1,0 +1,79 @@
+"""What the tables of a study must hold."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+CELL = ["batch_size", "learning_rate"]
+
+
+def require(table: pd.DataFrame, columns: Iterable[str], name: str) -> None:
+    """Raise unless `table` is a data frame with rows and with these columns.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        What to check.
+    columns : iterable of str
+        The columns that the caller reads.
+    name : str
+        What to call the table in the message.
+
+    Raises
+    ------
+    TypeError
+        If `table` is not a data frame.
+    ValueError
+        If a column is missing or there is no row.
+    """
+    if not isinstance(table, pd.DataFrame):
+        raise TypeError(f"{name} must be a pandas DataFrame, got {type(table).__name__}")
+    missing = [column for column in columns if column not in table.columns]
+    if missing:
+        raise ValueError(
+            f"{name} lacks the columns {missing}; it has {list(table.columns)}. "
+            "Write the table again with this version of boxest."
+        )
+    if table.empty:
+        raise ValueError(f"{name} has no rows: train at least one run first")
+
+
+def diverged(runs: pd.DataFrame) -> pd.Series:
+    """Tell which runs diverged: flagged so, or with a final loss that is not finite.
+
+    Parameters
+    ----------
+    runs : pandas.DataFrame
+        One row per run, with `diverged`, `train_loss` and `validation_loss`.
+
+    Returns
+    -------
+    pandas.Series of bool
+        On the index of `runs`.
+    """
+    finite = np.isfinite(runs["train_loss"]) & np.isfinite(runs["validation_loss"])
+    return flag(runs, "diverged") | ~finite
+
+
+def check_runs(runs: pd.DataFrame, columns: Iterable[str]) -> None:
+    """Raise unless `runs` has these columns and what tells runs apart, and holds no run twice."""
+    identity = [*CELL, "seed"]
+    require(runs, [*identity, "diverged", "train_loss", "validation_loss", *columns], "runs")
+    twice = runs.loc[runs.duplicated(identity), identity]
+    if len(twice):
+        raise ValueError(
+            f"runs holds {len(twice)} runs twice, the first is {twice.iloc[0].to_dict()}; "
+            "one row per batch size, learning rate and seed is expected"
+        )
+
+
+def flag(table: pd.DataFrame, column: str) -> pd.Series:
+    """Return a column of truth values; text is refused, because bool("False") is True."""
+    values = table[column]
+    if not pd.api.types.is_bool_dtype(values):
+        raise ValueError(
+            f"column {column!r} must hold True or False, got dtype {values.dtype} "
+            f"with values such as {values.iloc[0]!r}"
+        )
+    return values.astype(bool)

@@ -1,0 +1,137 @@
+"""Errors of single predictions: Fig. 6 and 7, and the test loss of §5.1."""
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from boxest import boxes
+from boxest.analysis.checks import require
+
+ERROR_LEVELS = ("negligible", "low", "medium", "big")
+# Footnote 3 of the paper: negligible <= 0.1 < low <= 0.2 < medium <= 0.3 < big.
+ERROR_THRESHOLDS = (0.1, 0.2, 0.3)
+# §5.1.1 of the paper, the loss on the test set.
+PAPER_TEST_LOSS = 0.038
+_CORNERS = ("x1", "y1", "x2", "y2")
+
+
+def error_level(loss) -> pd.Categorical:
+    """Name the level of each error: negligible ≤ 0.1 < low ≤ 0.2 < medium ≤ 0.3 < big (footnote 3).
+
+    Parameters
+    ----------
+    loss : array-like, shape (n,)
+        Losses, 1 - IoU of either kind. NaN has no level.
+
+    Returns
+    -------
+    pandas.Categorical, shape (n,)
+        Ordered, with all four levels as categories.
+
+    Examples
+    --------
+    >>> from boxest.analysis import error_level
+    >>> list(error_level([0.1, 0.11, 0.3, 0.9]))
+    ['negligible', 'low', 'medium', 'big']
+    """
+    loss = np.asarray(loss, dtype=float)
+    if loss.ndim != 1:
+        raise ValueError(f"loss must have one dimension, got shape {loss.shape}")
+    return pd.cut(loss, [-np.inf, *ERROR_THRESHOLDS, np.inf], labels=list(ERROR_LEVELS))
+
+
+def errors_by_side(
+    predictions: pd.DataFrame, metric: str = "inclusive_iou_loss", width: int = 8
+) -> pd.DataFrame:
+    """Count the error levels by the smallest side of the object (Fig. 6 of the paper).
+
+    Parameters
+    ----------
+    predictions : pandas.DataFrame
+        One row per image, with `smallest_side` in pixels and the column `metric`.
+    metric : str
+        "inclusive_iou_loss" (the paper's) or "iou_loss" (geometric).
+    width : int
+        Width of the bins in pixels.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per bin: `side_from` (included), `side_to` (excluded) in pixels, then a count per
+        error level.
+    """
+    require(predictions, ["smallest_side", metric], "predictions")
+    if width < 1:
+        raise ValueError(f"width must be at least 1 px, got {width}")
+    # Sides are whole pixels times 1/size in floating point: 8 px may read as 7.9999.
+    side = np.round(predictions["smallest_side"].to_numpy(float), 3)
+    if not np.isfinite(side).all():
+        raise ValueError("smallest_side must be finite, got NaN: write the predictions again")
+    bins = np.arange(0, side.max() // width + 1, dtype=int)
+    table = pd.crosstab(side // width, np.asarray(error_level(predictions[metric])))
+    table = table.reindex(index=bins, columns=list(ERROR_LEVELS), fill_value=0)
+    table.insert(0, "side_from", bins * width)
+    table.insert(1, "side_to", (bins + 1) * width)
+    table.columns.name = None
+    return table.reset_index(drop=True)
+
+
+def predictions(
+    true: npt.ArrayLike, predicted: npt.ArrayLike, *, image_size: int, first_index: int = 0
+) -> pd.DataFrame:
+    """Put predicted boxes beside the true ones, with both errors.
+
+    Parameters
+    ----------
+    true, predicted : array-like of shape (n, 4)
+        Boxes (x1, y1, x2, y2), divided by the image size.
+    image_size : int
+        Height and width of the images in pixels.
+    first_index : int, default=0
+        Number of the first image.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per image: `image`, `true_x1` … `predicted_y2`, `iou_loss` (one minus the geometric
+        IoU), `inclusive_iou_loss`, and `width`, `height`, `smallest_side` of the true box in px.
+    """
+    true, predicted = np.asarray(true, float), np.asarray(predicted, float)
+    columns = {"image": np.arange(first_index, first_index + len(true))}
+    for name, values in {"true": true, "predicted": predicted}.items():
+        columns |= {f"{name}_{corner}": values[:, i] for i, corner in enumerate(_CORNERS)}
+    columns["iou_loss"] = 1 - boxes.iou(true, predicted)
+    columns["inclusive_iou_loss"] = 1 - boxes.inclusive_iou(true, predicted)
+    width, height = boxes.sides(true, image_size).T
+    columns |= {"width": width, "height": height, "smallest_side": np.minimum(width, height)}
+    return pd.DataFrame(columns)
+
+
+def best_table(
+    histories: pd.DataFrame, runs: pd.DataFrame, tested: list[pd.DataFrame]
+) -> pd.DataFrame:
+    """Summarise the runs of the best parametrization on the test set (§5.1).
+
+    Parameters
+    ----------
+    histories, runs : pandas.DataFrame
+        From `boxest.history.collect`.
+    tested : list of pandas.DataFrame
+        From `predictions`, one for each row of `runs`, in that order.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per run: batch size, first and last learning rate, seed, epochs, validation and test
+        loss by both measures, and the paper's test loss (0.038) to compare with.
+    """
+    require(runs, ["batch_size", "learning_rate", "seed", "epochs"], "runs")
+    if len(tested) != len(runs):
+        raise ValueError(f"expected predictions of {len(runs)} runs, got {len(tested)}")
+    last = histories.groupby("seed")["learning_rate_now"].last()
+    table = runs[["batch_size", "learning_rate", "seed", "epochs", "diverged"]].copy()
+    table.insert(2, "last_learning_rate", last.loc[runs["seed"]].to_numpy())
+    for name in ("inclusive_iou_loss", "iou_loss"):
+        table[f"validation_{name}"] = runs[f"validation_{name}"]
+        table[f"test_{name}"] = [part[name].mean() for part in tested]
+    return table.assign(paper_test_loss=PAPER_TEST_LOSS)

@@ -1,0 +1,75 @@
+"""Final loss against learning rate × number of updates."""
+
+import numpy as np
+import pandas as pd
+
+from boxest.analysis.checks import CELL, check_runs, diverged, require
+
+
+def fit_scaling(runs: pd.DataFrame, loss: str = "validation_loss", degree: int = 3) -> pd.DataFrame:
+    """Fit one curve, final loss over learning rate * number of updates, to all runs.
+
+    log10(loss) is a polynomial of log10(rate * updates), by least squares over the runs that did
+    not diverge. If the product alone decides the loss, the runs lie about this curve no wider than
+    the repetitions of a cell lie about their mean: compare `residual` with `within_cells`.
+
+    Parameters
+    ----------
+    runs : pandas.DataFrame
+        One row per run, with `updates` and the column `loss`.
+    loss : str
+        Which final loss.
+    degree : int
+        Degree of the polynomial, lowered to what the number of different products determines.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row: `loss`, `runs` (used), `diverged`, `degree`, the coefficients `c0`, `c1`, … of the
+        powers, `residual` and `within_cells`: root mean square of ln(loss) about the curve and
+        about the mean of the cell, corrected for the parameters fitted; NaN where nothing is left
+        to tell.
+    """
+    check_runs(runs, ["updates", loss])
+    gone = diverged(runs)
+    kept = runs[~gone & (runs["updates"] > 0) & (runs[loss] > 0)]
+    x, y = np.log10(kept["learning_rate"] * kept["updates"]), np.log10(kept[loss].astype(float))
+    distinct = x.round(9).nunique()
+    # Half as many as there are products: a curve through every point would tell nothing.
+    used = min(degree, distinct // 2)
+    powers = np.full(degree + 1, np.nan)
+    if distinct:
+        powers[: used + 1] = np.polyfit(x, y, used)[::-1]
+    about_curve = y - np.polyval(powers[: used + 1][::-1], x)
+    groups = y.groupby([kept[name] for name in CELL])
+    about_mean = y - groups.transform("mean")
+    result = {"loss": loss, "runs": len(kept), "diverged": int(gone.sum()), "degree": used}
+    result |= {f"c{power}": value for power, value in enumerate(powers)}
+    result["residual"] = _log_spread(about_curve, len(kept) - used - 1)
+    result["within_cells"] = _log_spread(about_mean, len(kept) - groups.ngroups)
+    return pd.DataFrame([result])
+
+
+def scaling_curve(fit: pd.DataFrame, product) -> np.ndarray:
+    """Evaluate the curve of `fit_scaling`.
+
+    Parameters
+    ----------
+    fit : pandas.DataFrame
+        From `fit_scaling`.
+    product : array-like
+        Learning rate * number of updates.
+
+    Returns
+    -------
+    numpy.ndarray
+        The loss at each product; NaN if there was nothing to fit.
+    """
+    require(fit, ["degree"], "fit")
+    names = [f"c{power}" for power in range(int(fit["degree"].iloc[0]), -1, -1)]
+    return 10 ** np.polyval(fit[names].iloc[0].to_numpy(float), np.log10(product))
+
+
+def _log_spread(residual: pd.Series, freedom: int) -> float:
+    """Turn residuals of log10 into one standard deviation of the natural logarithm."""
+    return float(np.log(10) * np.sqrt((residual**2).sum() / freedom)) if freedom > 0 else np.nan

@@ -1,0 +1,99 @@
+"""Training time: Fig. 4, and its fit by a + b / batch size."""
+
+import numpy as np
+import pandas as pd
+
+from boxest.analysis.checks import CELL, check_runs, diverged, require
+
+
+def time_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """Average the training time of the runs of each cell (Fig. 4 of the paper).
+
+    Parameters
+    ----------
+    runs : pandas.DataFrame
+        One row per run, with `epochs`, `planned_epochs` and `train_seconds` (the sum over its
+        epochs). `backend`, `device`, `xla` and `threads` are read if they are there.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per cell: `runs`, `diverged` (counts; diverged runs are left out of the means,
+        because arithmetic on NaN may be slower or faster), `settings` (how many different machines
+        or settings the times come from: times of different ones should not be compared),
+        `planned_epochs`, then for `seconds_per_epoch` and for `seconds` (scaled to the planned
+        epochs, so that runs that stopped early count): mean, `_sd`, `_min`, `_max`, all in seconds.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `runs` is no data frame, lacks columns, is empty, holds a run twice or has different
+        numbers of planned epochs.
+    """
+    check_runs(runs, ["epochs", "planned_epochs", "train_seconds"])
+    planned = runs["planned_epochs"].unique()
+    if len(planned) > 1:
+        raise ValueError(f"all runs must have the same planned_epochs, got {sorted(planned)}")
+    gone = diverged(runs)
+    groups = [runs[name] for name in CELL]
+    where = [name for name in ("backend", "device", "xla", "threads") if name in runs.columns]
+    setting = runs[where].astype(str).agg(" ".join, axis=1) if where else pd.Series("", runs.index)
+    result = pd.DataFrame(
+        {
+            "runs": gone.groupby(groups).size(),
+            "diverged": gone.groupby(groups).sum(),
+            "settings": setting.groupby(groups).nunique(),
+            "planned_epochs": runs["planned_epochs"].groupby(groups).first(),
+        }
+    )
+    per_epoch = (runs["train_seconds"] / runs["epochs"]).where(~gone & (runs["epochs"] > 0))
+    for name, factor in {"seconds_per_epoch": 1, "seconds": int(planned[0])}.items():
+        grouped = (factor * per_epoch).groupby(groups)
+        result[name] = grouped.mean()
+        result[f"{name}_sd"] = grouped.std(ddof=1)
+        result[f"{name}_min"], result[f"{name}_max"] = grouped.min(), grouped.max()
+    return result.reset_index()
+
+
+def fit_time(times: pd.DataFrame, value: str = "seconds") -> pd.DataFrame:
+    """Fit time = a + b / batch size over the cells, in relative error (§3.2.2 of the paper).
+
+    `a` is the work that each image costs however it is batched, `b` / batch size the cost of the
+    updates. The times span decades and their errors are a share of them, so each cell is weighted
+    with 1 / time²: unweighted, the smallest batch size alone would decide the fit and `a` would be
+    noise.
+
+    Parameters
+    ----------
+    times : pandas.DataFrame
+        From `time_table`; cells without a finite time are left out.
+    value : {"seconds", "seconds_per_epoch"}
+        Which time.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row: `value`, `cells` (number used), `a`, `b` (s), `a_se`, `b_se` (standard errors; NaN
+        for fewer than three cells), `r2` (weighted as the fit is), `relative_residual` (root mean
+        square of fitted / measured - 1). All NaN for fewer than two batch sizes, which determine no
+        line.
+    """
+    require(times, ["batch_size", value], "times")
+    used = times[np.isfinite(times[value].astype(float))]
+    x, y = 1 / used["batch_size"].to_numpy(float), used[value].to_numpy(float)
+    if (y <= 0).any():
+        raise ValueError(f"times must be positive, got {value} = {y.min()}")
+    result = {"value": value, "cells": len(y)}
+    names = ["a", "b", "a_se", "b_se", "r2", "relative_residual"]
+    if len(np.unique(x)) < 2:
+        return pd.DataFrame([result | dict.fromkeys(names, np.nan)])
+    design, target = np.column_stack([1 / y, x / y]), np.ones_like(y)
+    (a, b), *_ = np.linalg.lstsq(design, target)
+    residual = target - design @ [a, b]
+    variance = residual @ residual / (len(y) - 2) if len(y) > 2 else np.nan
+    a_se, b_se = np.sqrt(variance * np.diag(np.linalg.inv(design.T @ design)))
+    mean = np.average(y, weights=1 / y**2)
+    total = np.sum((y - mean) ** 2 / y**2)
+    r2 = 1 - residual @ residual / total if total > 0 else np.nan
+    values = [a, b, a_se, b_se, r2, np.sqrt(np.mean(residual**2))]
+    return pd.DataFrame([result | dict(zip(names, values, strict=True))])

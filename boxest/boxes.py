@@ -1,0 +1,284 @@
+"""How well two boxes agree: the IoU family, in numpy and in keras.ops; and what a box is.
+
+A box is ``(x1, y1, x2, y2)``, its upper left and lower right corner divided by the image size, so
+in 0..1. Pixels are half open: a box covers the columns ``x1 * size`` to ``x2 * size - 1``, and its
+width in pixels is ``(x2 - x1) * size``.
+
+Each measure works element by element on arrays of shape (..., 4), is symmetric, is 1 for equal
+boxes with an area, and takes the array library as `xp`: `numpy` or `keras.ops`. A flipped box
+(``x2 < x1`` or ``y2 < y1``), which an untrained network predicts as often as a proper one, has
+area 0. Every division is guarded: values and gradients are finite for all boxes, degenerate and
+flipped ones included, as long as the squares of areas do not overflow.
+"""
+
+import math
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+# Least denominator. Its square, 1e-24, which gradients of a quotient divide by, is still a normal
+# float32.
+_TINY = 1e-12
+# Least side in an aspect ratio (a hundredth of a pixel in 128): it bounds the gradient of
+# arctan(w/h), which is w/(w² + h²), and leaves the ratio of every larger box exact.
+_LEAST_SIDE = 1e-4
+
+
+def iou(a: Any, b: Any, xp: ModuleType = np) -> Any:
+    """Geometric intersection over union: the area shared, divided by the area covered.
+
+    Parameters
+    ----------
+    a, b : array or tensor of shape (..., 4)
+        Boxes; the leading axes broadcast.
+    xp : module
+        `numpy` (the default) or `keras.ops`.
+
+    Returns
+    -------
+    array or tensor of shape (...)
+        In 0..1; 0 where the boxes do not meet or one is degenerate or flipped. There the gradient
+        is 0, too.
+
+    Examples
+    --------
+    >>> float(iou([0.0, 0.0, 0.5, 0.5], [0.0, 0.25, 0.5, 0.75]))
+    0.3333333333333333
+    """
+    intersection, union = _areas(_corners(a, xp), _corners(b, xp), xp)
+    return intersection / xp.maximum(union, _TINY)
+
+
+def inclusive_iou(a: Any, b: Any, xp: ModuleType = np) -> Any:
+    """Intersection over union with every side taken as ``x2 - x1 + 1``.
+
+    The form of the paper's references [3] (Tripathi 2017) and [5] (Rosebrock 2020), there meant for
+    pixel indices of which both ends belong to the box. On coordinates divided by the image size,
+    the 1 is a whole image: all boxes overlap, there is a gradient everywhere, and the size of the
+    box hardly counts. A value of 0.96 goes with a geometric IoU of about 0.83.
+
+    Parameters
+    ----------
+    a, b, xp
+        As for `iou`.
+
+    Returns
+    -------
+    array or tensor of shape (...)
+        In 0..1. Sides are clipped at 0, which only boxes flipped by more than the image size meet.
+
+    Examples
+    --------
+    >>> float(inclusive_iou([0.0, 0.0, 0.5, 0.5], [0.0, 0.25, 0.5, 0.75]))
+    0.7142857142857143
+    """
+    intersection, union = _areas(_corners(a, xp), _corners(b, xp), xp, extra=1.0)
+    return intersection / xp.maximum(union, _TINY)
+
+
+def giou(a: Any, b: Any, xp: ModuleType = np) -> Any:
+    """Generalised IoU: `iou` less the share of the enclosing box that neither box covers.
+
+    Rezatofighi et al., "Generalized intersection over union", CVPR 2019. The enclosing box spans
+    all four corners, whichever way round a box is, so that a flipped box counts with where it is.
+
+    Parameters
+    ----------
+    a, b, xp
+        As for `iou`.
+
+    Returns
+    -------
+    array or tensor of shape (...)
+        In -1..1, never above `iou`.
+
+    Examples
+    --------
+    >>> float(giou([0.0, 0.0, 0.25, 0.5], [0.75, 0.0, 1.0, 0.5]))
+    -0.5
+    """
+    a, b = _corners(a, xp), _corners(b, xp)
+    intersection, union = _areas(a, b, xp)
+    width, height = _enclosing_sides(a, b, xp)
+    enclosing = width * height
+    return intersection / xp.maximum(union, _TINY) - (enclosing - union) / xp.maximum(
+        enclosing, _TINY
+    )
+
+
+def diou(a: Any, b: Any, xp: ModuleType = np) -> Any:
+    """Distance IoU: `iou` less the distance of the centres over the enclosing diagonal, squared.
+
+    Zheng et al., "Distance-IoU loss", AAAI 2020. The enclosing box is that of `giou`.
+
+    Parameters
+    ----------
+    a, b, xp
+        As for `iou`.
+
+    Returns
+    -------
+    array or tensor of shape (...)
+        In -1..1, never above `iou`.
+
+    Examples
+    --------
+    >>> float(diou([0.0, 0.0, 0.5, 1.0], [0.5, 0.0, 1.0, 1.0]))
+    -0.125
+    """
+    a, b = _corners(a, xp), _corners(b, xp)
+    intersection, union = _areas(a, b, xp)
+    return intersection / xp.maximum(union, _TINY) - _centre_distance(a, b, xp)
+
+
+def ciou(a: Any, b: Any, xp: ModuleType = np) -> Any:
+    """Complete IoU: `diou` less a penalty for a different aspect ratio.
+
+    Zheng et al., AAAI 2020: the penalty is ``alpha * v`` with
+    ``v = 4/pi² (arctan(wa/ha) - arctan(wb/hb))²`` and the trade-off ``alpha = v / (1 - IoU + v)``,
+    which is a constant for the gradient.
+
+    Parameters
+    ----------
+    a, b, xp
+        As for `iou`. Where `xp` has `stop_gradient`, it is applied to alpha.
+
+    Returns
+    -------
+    array or tensor of shape (...)
+        In -2..1, never above `diou`.
+
+    Examples
+    --------
+    >>> float(ciou([0.0, 0.0, 0.5, 1.0], [0.5, 0.0, 1.0, 1.0]))  # the same shape: diou
+    -0.125
+    """
+    a, b = _corners(a, xp), _corners(b, xp)
+    intersection, union = _areas(a, b, xp)
+    overlap = intersection / xp.maximum(union, _TINY)
+    v = (4 / math.pi**2) * xp.square(_angle(a, xp) - _angle(b, xp))
+    alpha = v / xp.maximum(1.0 - overlap + v, _TINY)
+    alpha = getattr(xp, "stop_gradient", lambda constant: constant)(alpha)
+    return overlap - _centre_distance(a, b, xp) - alpha * v
+
+
+MEASURES = {"iou": iou, "inclusive_iou": inclusive_iou, "giou": giou, "diou": diou, "ciou": ciou}
+
+
+def sides(boxes: npt.ArrayLike, image_size: int = 1) -> np.ndarray:
+    """Width and height of boxes (..., 4), in pixels if the image size is given: (..., 2).
+
+    Examples
+    --------
+    >>> sides([0.0, 0.25, 0.5, 0.5], image_size=128)
+    array([64., 32.])
+    """
+    boxes = np.asarray(boxes, dtype=np.float64)
+    return (boxes[..., 2:] - boxes[..., :2]) * image_size
+
+
+def check_boxes(boxes: npt.ArrayLike) -> np.ndarray:
+    """Return target boxes as float64 of shape (n, 4), or say what is wrong with them.
+
+    A box without area is refused, too: no pixel shows it, and its IoU with any prediction is 0, so
+    that there is nothing to learn from it.
+
+    Parameters
+    ----------
+    boxes : array-like of shape (n, 4)
+        Boxes (x1, y1, x2, y2) in units of the image size.
+
+    Raises
+    ------
+    ValueError
+        If the shape is wrong, or a box is not finite, not inside 0..1, flipped or without area. The
+        message names the first such row, its values, and how many there are.
+    """
+    try:
+        boxes = np.asarray(boxes, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"boxes must be an array of numbers of shape (n, 4): {error}") from error
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise ValueError(
+            f"boxes must have the shape (n, 4), rows (x1, y1, x2, y2); got {boxes.shape}."
+        )
+    _refuse(boxes, ~np.isfinite(boxes).all(axis=1), "is not finite; remove such rows")
+    _refuse(
+        boxes,
+        (boxes > 1).any(axis=1),
+        "lies outside 0..1 and looks like pixels: divide by the image size",
+    )
+    _refuse(boxes, (boxes < 0).any(axis=1), "lies outside 0..1: clip it to the image")
+    side = sides(boxes)
+    _refuse(
+        boxes,
+        (side < 0).any(axis=1),
+        "is flipped (x2 < x1 or y2 < y1): give two corners (x1, y1, x2, y2), the upper left first, "
+        "not (x, y, width, height)",
+    )
+    _refuse(
+        boxes,
+        (side == 0).any(axis=1),
+        "has no area (x1 == x2 or y1 == y2), so no image shows it; remove it",
+    )
+    return boxes
+
+
+def _refuse(boxes: np.ndarray, wrong: np.ndarray, what: str) -> None:
+    """Raise a ValueError about the first row of `boxes` that is `wrong`, if one is."""
+    rows = np.flatnonzero(wrong)
+    if len(rows):
+        first = ", ".join(f"{value:g}" for value in boxes[rows[0]])
+        raise ValueError(
+            f"box {rows[0]}, ({first}), {what}. Such boxes: {len(rows)} of {len(boxes)}."
+        )
+
+
+def _corners(box: Any, xp: ModuleType) -> tuple:
+    """Split boxes (..., 4) into x1, y1, x2, y2; numpy input becomes float64."""
+    if xp is np:  # float: differences of unsigned integers wrap around
+        box = np.asarray(box, dtype=np.float64)
+    if len(box.shape) == 0 or box.shape[-1] not in (4, None):  # None: not known yet in a graph
+        raise ValueError(f"boxes must have the shape (..., 4); got {tuple(box.shape)}.")
+    return box[..., 0], box[..., 1], box[..., 2], box[..., 3]
+
+
+def _areas(a: tuple, b: tuple, xp: ModuleType, extra: float = 0.0) -> tuple:
+    """Areas of intersection and union, with `extra` added to each side and sides clipped at 0."""
+
+    def area(x1, y1, x2, y2):
+        return xp.maximum(x2 - x1 + extra, 0.0) * xp.maximum(y2 - y1 + extra, 0.0)
+
+    upper_left = xp.maximum(a[0], b[0]), xp.maximum(a[1], b[1])
+    lower_right = xp.minimum(a[2], b[2]), xp.minimum(a[3], b[3])
+    intersection = area(*upper_left, *lower_right)
+    return intersection, area(*a) + area(*b) - intersection
+
+
+def _enclosing_sides(a: tuple, b: tuple, xp: ModuleType) -> tuple:
+    """Width and height of the box around all corners of both boxes."""
+
+    def extent(*values):
+        low = xp.minimum(xp.minimum(values[0], values[1]), xp.minimum(values[2], values[3]))
+        high = xp.maximum(xp.maximum(values[0], values[1]), xp.maximum(values[2], values[3]))
+        return high - low
+
+    return extent(a[0], a[2], b[0], b[2]), extent(a[1], a[3], b[1], b[3])
+
+
+def _centre_distance(a: tuple, b: tuple, xp: ModuleType) -> Any:
+    """Squared distance of the centres divided by the squared diagonal of the enclosing box."""
+    width, height = _enclosing_sides(a, b, xp)
+    diagonal = xp.square(width) + xp.square(height)
+    distance = xp.square((a[0] + a[2] - b[0] - b[2]) / 2) + xp.square(
+        (a[1] + a[3] - b[1] - b[3]) / 2
+    )
+    return distance / xp.maximum(diagonal, _TINY)
+
+
+def _angle(box: tuple, xp: ModuleType) -> Any:
+    """Angle between diagonal and vertical, arctan(width / height), in 0..pi/2."""
+    x1, y1, x2, y2 = box
+    return xp.arctan(xp.maximum(x2 - x1, _LEAST_SIDE) / xp.maximum(y2 - y1, _LEAST_SIDE))

@@ -1,0 +1,27 @@
+"""The figures of the study: each function takes tables or arrays and returns a matplotlib Figure.
+
+Nothing here computes what `boxest.analysis` could, needs a display or changes global state.
+"""
+
+from boxest.figures.curves import validation_curves
+from boxest.figures.errors import error_histogram, error_scatter
+from boxest.figures.images import dataset_preview, predictions
+from boxest.figures.scaling import comparison, loss_against_updates
+from boxest.figures.style import save
+from boxest.figures.tables import final_losses, layer_table
+from boxest.figures.timing import time_fit, training_time
+
+__all__ = [
+    "comparison",
+    "dataset_preview",
+    "error_histogram",
+    "error_scatter",
+    "final_losses",
+    "layer_table",
+    "loss_against_updates",
+    "predictions",
+    "save",
+    "time_fit",
+    "training_time",
+    "validation_curves",
+]

@@ -1,0 +1,221 @@
+"""Validation curves: a panel per cell (Fig. 3 and Appendix A)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from boxest.analysis import require
+from boxest.figures.style import (
+    COLOURS,
+    LINES,
+    counts_text,
+    label,
+    log_ticks,
+    new_figure,
+    plural,
+    styled,
+)
+
+RUN = ["batch_size", "learning_rate", "seed"]
+STOPPED = {"marker": "o", "markersize": 4, "linestyle": "", "markerfacecolor": "white"}
+DIVERGED = {"marker": "X", "markersize": 7, "linestyle": "", "markeredgecolor": "white"}
+# More seeds than this are drawn alike, and the legend does not name them.
+NAMED_SEEDS = 14
+
+
+@styled
+def validation_curves(
+    histories: pd.DataFrame,
+    runs: pd.DataFrame | None = None,
+    *,
+    enlarged: bool = False,
+    metric: str = "validation_loss",
+    first_epoch: int = 3,
+    batch_sizes: Sequence[int] | None = None,
+    learning_rates: Sequence[float] | None = None,
+) -> Figure:
+    """Draw the loss of every run over the epochs, a panel per cell (Fig. 3 and Appendix A).
+
+    Parameters
+    ----------
+    histories : pandas.DataFrame
+        `batch_size`, `learning_rate`, `seed`, `epoch` and the column `metric`.
+    runs : pandas.DataFrame, optional
+        One row per run with `stopped_early` and `diverged`. Without it, a run counts as diverged if
+        its last loss is not finite and as stopped early if it is shorter than the longest run.
+    enlarged : bool
+        False: small panels on one logarithmic scale, to compare the cells. True (Appendix A):
+        large panels, each on its own linear scale, with the mean of the runs, to see each cell.
+    metric : str
+        The column to draw.
+    first_epoch : int
+        The first epoch drawn; 3 as in the paper. Histories that would leave less than two epochs
+        are drawn from the beginning.
+    batch_sizes, learning_rates : sequence, optional
+        The rows and columns to draw; all by default.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    require(histories, [*RUN, "epoch", metric], "histories")
+    outcomes = _outcomes(histories, runs, metric)
+    sizes = _chosen(histories, "batch_size", batch_sizes)
+    rates = _chosen(histories, "learning_rate", learning_rates)
+    shown = histories[histories["batch_size"].isin(sizes) & histories["learning_rate"].isin(rates)]
+    if shown["epoch"].max() <= first_epoch:
+        first_epoch = 1
+    shown = shown[shown["epoch"] >= first_epoch]
+    width, height = (3.0, 2.3) if enlarged else (1.75, 1.35)
+    figure = new_figure(max(width * len(rates) + 0.6, 4.2), max(height * len(sizes) + 1.2, 3.4))
+    panels = figure.subplots(
+        len(sizes), len(rates), squeeze=False, sharex=True, sharey=not enlarged
+    )
+    styles = _seed_styles(histories["seed"])
+    for row, size in zip(panels, sizes, strict=True):
+        for axes, rate in zip(row, rates, strict=True):
+            cell = {"batch_size": size, "learning_rate": rate}
+            _panel(axes, _select(shown, cell), _select(outcomes, cell), metric, styles, enlarged)
+    _label(figure, panels, sizes, rates, label(metric))
+    _scale(panels, shown, metric, enlarged)
+    figure.suptitle(_title(metric, first_epoch, enlarged))
+    _legend(figure, panels, styles, outcomes, enlarged)
+    return figure
+
+
+def _chosen(histories: pd.DataFrame, column: str, wanted: Sequence | None) -> list:
+    present = sorted(histories[column].unique())
+    if wanted is None:
+        return present
+    absent = [value for value in wanted if value not in present]
+    if absent or not len(wanted):
+        raise ValueError(f"{column}: choose from {present}, got {list(wanted)}")
+    return list(wanted)
+
+
+def _select(table: pd.DataFrame, cell: dict) -> pd.DataFrame:
+    return table[np.logical_and.reduce([table[name] == value for name, value in cell.items()])]
+
+
+def _outcomes(histories: pd.DataFrame, runs: pd.DataFrame | None, metric: str) -> pd.DataFrame:
+    """Return one row per run: how it ended."""
+    if runs is not None:
+        require(runs, [*RUN, "stopped_early", "diverged"], "runs")
+        outcomes = runs[[*RUN, "stopped_early", "diverged"]].astype({"diverged": bool})
+    else:
+        ordered = histories.sort_values("epoch").groupby(RUN)
+        # GroupBy.last would skip NaN, which is just what is looked for.
+        last = ordered.tail(1)
+        outcomes = last[RUN].assign(
+            stopped_early=last["epoch"] < histories["epoch"].max(),
+            diverged=~np.isfinite(last[metric]),
+        )
+    return outcomes.assign(stopped_early=outcomes["stopped_early"] & ~outcomes["diverged"])
+
+
+def _seed_styles(seeds: pd.Series) -> dict:
+    seeds = sorted(seeds.unique())
+    if len(seeds) > NAMED_SEEDS:
+        return {seed: {"color": COLOURS[0], "linestyle": "-", "alpha": 0.5} for seed in seeds}
+    n = len(COLOURS)
+    return {
+        seed: {"color": COLOURS[i % n], "linestyle": LINES[i // n]} for i, seed in enumerate(seeds)
+    }
+
+
+def _panel(axes: Axes, table, outcomes, metric: str, styles: dict, enlarged: bool) -> None:
+    """Draw the curves of one cell, mark their ends, and count."""
+    for seed, curve in table.groupby("seed"):
+        curve = curve[np.isfinite(curve[metric])].sort_values("epoch")
+        if curve.empty:
+            continue
+        x, y = curve["epoch"].to_numpy(), curve[metric].to_numpy()
+        axes.plot(x, y, linewidth=0.9, **styles[seed], gid="run")
+        outcome = outcomes[outcomes["seed"] == seed]
+        for flag, marker in (("stopped_early", STOPPED), ("diverged", DIVERGED)):
+            if outcome[flag].any():
+                axes.plot(x[-1], y[-1], color=styles[seed]["color"], **marker, gid=flag, zorder=3)
+    if enlarged:
+        _mean_curve(axes, table, outcomes, metric)
+    counts = len(outcomes), int(outcomes["diverged"].sum()), int(outcomes["stopped_early"].sum())
+    text = counts_text(*counts) if len(outcomes) else ""
+    axes.annotate(
+        text, (0, 1), (0, 2), xycoords="axes fraction", textcoords="offset points",
+        fontsize=7 if enlarged else 6, ha="left", va="bottom", color="0.25",
+    )  # fmt: skip
+    if not len(axes.lines):
+        if enlarged:
+            axes.set_yticks([])
+        message = "none got to the\nepochs drawn" if len(outcomes) else "no runs"
+        axes.text(
+            0.5, 0.5, message, transform=axes.transAxes, fontsize=8, ha="center", va="center",
+            color="0.4",
+        )  # fmt: skip
+
+
+def _mean_curve(axes: Axes, table: pd.DataFrame, outcomes: pd.DataFrame, metric: str) -> None:
+    """Draw the mean of the runs that did not diverge, until the first of them stops."""
+    kept = table[table["seed"].isin(outcomes.loc[~outcomes["diverged"], "seed"])]
+    seeds = kept["seed"].nunique()
+    if seeds < 2:
+        return
+    grouped = kept.groupby("epoch")[metric]
+    # Beyond, a mean over fewer and fewer runs would jump whenever one of them stops.
+    mean = grouped.mean()[grouped.count() == seeds]
+    axes.plot(mean.index, mean, color="black", linewidth=2.2, alpha=0.55, gid="mean", zorder=4)
+
+
+def _label(figure: Figure, panels: np.ndarray, sizes: list, rates: list, ylabel: str) -> None:
+    for axes, rate in zip(panels[0], rates, strict=True):
+        axes.set_title(f"learning rate {rate:g}", weight="bold", fontsize=8, pad=13)
+    for axes, size in zip(panels[:, 0], sizes, strict=True):
+        axes.set_ylabel(f"batch size {size}", weight="bold", fontsize=8)
+    for axes in panels[-1]:
+        axes.set_xlabel("epoch")
+    figure.supylabel(ylabel, fontsize=9)
+
+
+def _scale(panels: np.ndarray, shown: pd.DataFrame, metric: str, enlarged: bool) -> None:
+    first, last = shown["epoch"].min(), shown["epoch"].max()
+    pad = max(0.03 * (last - first), 0.1)
+    panels[0, 0].set_xlim(first - pad, last + pad)
+    panels[0, 0].xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
+    values = shown.loc[np.isfinite(shown[metric]), metric]
+    if enlarged or values.empty or values.min() <= 0:
+        return
+    axes = panels[0, 0]
+    axes.set_yscale("log")
+    axes.set_ylim(values.min() / 1.1, values.max() * 1.1)
+    log_ticks(axes.yaxis, values)
+
+
+def _title(metric: str, first_epoch: int, enlarged: bool) -> str:
+    title = label(metric)[0].upper() + label(metric)[1:] + " of every run"
+    if first_epoch == 2:
+        title += ", without epoch 1"
+    elif first_epoch > 2:
+        title += f", without epochs 1 {'and' if first_epoch == 3 else 'to'} {first_epoch - 1}"
+    return title + ("\n(each panel has its own vertical scale)" if enlarged else "")
+
+
+def _legend(figure: Figure, panels, styles: dict, outcomes: pd.DataFrame, enlarged: bool) -> None:
+    drawn = {line.get_gid() for axes in panels.ravel() for line in axes.lines}
+    if len(styles) <= NAMED_SEEDS:
+        handles = [Line2D([], [], **style, label=f"seed {seed}") for seed, style in styles.items()]
+    else:
+        handles = [Line2D([], [], color=COLOURS[0], label=f"one of {plural(len(styles), 'seed')}")]
+    if "mean" in drawn:
+        handles.append(Line2D([], [], color="black", alpha=0.55, linewidth=2.2, label="mean"))
+    if "stopped_early" in drawn:
+        handles.append(Line2D([], [], color="0.3", **STOPPED, label="stopped early"))
+    if "diverged" in drawn:
+        handles.append(Line2D([], [], color="0.3", **DIVERGED, label="diverged"))
+    columns = max(2, int(figure.get_size_inches()[0] // 1.15))
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=min(columns, len(handles)), fontsize=7
+    )

@@ -1,0 +1,131 @@
+"""How the error of a prediction depends on the size of the object (Fig. 6 and 7)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from boxest.analysis import ERROR_LEVELS, errors_by_side, require
+from boxest.figures.style import label, log_ticks, new_figure, plural, styled
+
+# The paper's metric first, the geometric one beside it.
+METRICS = ("inclusive_iou_loss", "iou_loss")
+HATCHES = ("", "///", "xxx", "")
+# Light to dark, so that the order survives without colour.
+LEVEL_COLOURS = ("#e3e7ea", "#fdcc8a", "#e8743b", "#7a0b0b")
+LEVEL_TEXT = ("negligible (≤ 0.1)", "low (≤ 0.2)", "medium (≤ 0.3)", "big (> 0.3)")
+
+
+def _check_metrics(metric: str | Sequence[str]) -> list[str]:
+    metrics = [metric] if isinstance(metric, str) else list(metric)
+    if not metrics:
+        raise ValueError("metric must name at least one column of the predictions, got none")
+    return metrics
+
+
+@styled
+def error_histogram(
+    predictions: pd.DataFrame, metric: str | Sequence[str] = METRICS, width: int = 8
+) -> Figure:
+    """Draw a histogram of the smallest side of the objects, stacked by error level (Fig. 6).
+
+    Parameters
+    ----------
+    predictions : pandas.DataFrame
+        One row per image, `smallest_side` in pixels and the columns `metric`.
+    metric : str or sequence of str
+        A column of panels each: counts above, shares of the bin below.
+    width : int
+        Width of the bins in pixels.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    metrics = _check_metrics(metric)
+    figure = new_figure(max(3.7 * len(metrics), 4.4), 5.2)
+    panels = figure.subplots(
+        2, len(metrics), squeeze=False, sharex=True, sharey="row", height_ratios=[1.5, 1]
+    )
+    for column, name in zip(panels.T, metrics, strict=True):
+        table = errors_by_side(predictions, name, width)
+        counts = table[list(ERROR_LEVELS)].to_numpy(float)
+        total = counts.sum(axis=1, keepdims=True)
+        shares = 100 * np.divide(counts, total, out=np.zeros_like(counts), where=total > 0)
+        for axes, values in zip(column, (counts, shares), strict=True):
+            bottoms = np.cumsum(values, axis=1) - values
+            for i, text in enumerate(LEVEL_TEXT):
+                axes.bar(
+                    table["side_from"], values[:, i], width, bottoms[:, i], align="edge",
+                    color=LEVEL_COLOURS[i], hatch=HATCHES[i], edgecolor="0.4", linewidth=0.4,
+                    label=text,
+                )  # fmt: skip
+            axes.grid(axis="x", visible=False)
+        column[0].set_title(f"error = {label(name)}: {_mean_text(predictions[name])}")
+        column[1].set_xlabel("smallest side of the object (px)")
+    panels[0, 0].set_ylabel(f"images per {width} px")
+    panels[0, 0].yaxis.set_major_locator(MaxNLocator(6, integer=True))
+    panels[1, 0].set_ylabel("share (%)")
+    panels[1, 0].set_ylim(0, 100)
+    figure.suptitle(
+        f"Errors by the smallest side of the object, {plural(len(predictions), 'image')}"
+    )
+    handles, texts = panels[0, 0].get_legend_handles_labels()
+    figure.legend(handles, texts, loc="outside lower center", ncols=4)
+    return figure
+
+
+def _mean_text(loss: pd.Series) -> str:
+    """Return the mean error, and how many predictions have none."""
+    missing = int(loss.isna().sum())
+    text = f"mean {loss.mean():.3f}"
+    return text + (f", {missing} undefined" if missing else "")
+
+
+@styled
+def error_scatter(predictions: pd.DataFrame, metric: str | Sequence[str] = METRICS) -> Figure:
+    """Draw the error over the width and height of the object (Fig. 7).
+
+    Parameters
+    ----------
+    predictions : pandas.DataFrame
+        One row per image, `width` and `height` in pixels and the columns `metric`.
+    metric : str or sequence of str
+        A panel each, all on one colour scale.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    metrics = _check_metrics(metric)
+    require(predictions, ["width", "height", *metrics], "predictions")
+    figure = new_figure(3.3 * len(metrics) + 1.0, 3.7, "compressed")
+    panels = figure.subplots(1, len(metrics), squeeze=False, sharex=True, sharey=True)[0]
+    # Logarithmic, as the errors of the two metrics lie a factor of four apart.
+    norm = LogNorm(_lower_end(predictions[metrics].to_numpy(float)), 1, clip=True)
+    for axes, name in zip(panels, metrics, strict=True):
+        # The largest errors last, so that they are not hidden.
+        table = predictions[np.isfinite(predictions[name])].sort_values(name)
+        points = axes.scatter(
+            table["width"], table["height"], c=table[name].clip(norm.vmin, 1), norm=norm,
+            cmap="viridis_r", s=np.clip(4000 / max(len(table), 1), 9, 40), linewidths=0.2,
+            edgecolors="0.3",
+        )  # fmt: skip
+        axes.set_title(f"error = {label(name)}: {_mean_text(predictions[name])}")
+        axes.set_xlabel("width of the object (px)")
+        axes.set_aspect("equal")
+    side = 1.04 * predictions[["width", "height"]].max().max()
+    panels[0].set(xlim=(0, side), ylim=(0, side), ylabel="height of the object (px)")
+    bar = figure.colorbar(points, ax=panels, extend="min", aspect=25, label="error")
+    log_ticks(bar.ax.yaxis, [norm.vmin, 1])
+    return figure
+
+
+def _lower_end(losses: np.ndarray) -> float:
+    """Return the power of ten, 0.0001 to 0.01, below all but a few per cent of the losses."""
+    losses = losses[np.isfinite(losses)]
+    low = np.percentile(losses, 5) if losses.size else 0.01
+    return float(10.0 ** np.clip(np.floor(np.log10(max(low, 1e-9))), -4, -2))

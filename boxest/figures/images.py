@@ -1,0 +1,125 @@
+"""Figures that show images: the data set (Fig. 1) and predictions (Fig. 5)."""
+
+import math
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
+
+from boxest.analysis import require
+from boxest.figures.style import COLOURS, new_figure, styled
+
+TRUE = {"color": COLOURS[4], "linestyle": "-", "linewidth": 1.5}
+PREDICTED = {"color": COLOURS[5], "linestyle": (0, (3, 1.5)), "linewidth": 1.2}
+
+
+def _check_images(images: np.ndarray, boxes: dict[str, np.ndarray]) -> None:
+    if np.ndim(images) != 3 or not len(images):
+        raise ValueError(f"images must have shape (n, height, width), got {np.shape(images)}")
+    for name, values in boxes.items():
+        if np.shape(values) != (len(images), 4):
+            raise ValueError(
+                f"{name} must have shape ({len(images)}, 4), one box per image, "
+                f"got {np.shape(values)}"
+            )
+
+
+def _grid(n: int, cell_height: float) -> tuple[Figure, np.ndarray]:
+    """Return a figure with n axes in rows of five at most, and no others."""
+    columns = min(5, n)
+    rows = math.ceil(n / columns)
+    figure = new_figure(max(1.5 * columns, 4.2), cell_height * rows + 0.45, "compressed")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for unused in axes[n:]:
+        unused.remove()
+    return figure, axes[:n]
+
+
+def _show(axes: Axes, image: np.ndarray) -> None:
+    height, width = image.shape
+    # Greys instead of black and white, so that lines of any colour can be seen on both; pixel edges
+    # at whole numbers, so that a box divided by the size lies exactly around its pixels.
+    axes.imshow(
+        image, cmap="gray", vmin=-60, vmax=300, extent=(0, width, height, 0), rasterized=True
+    )
+    margin = 0.04 * max(width, height)
+    axes.set(xlim=(-margin, width + margin), ylim=(height + margin, -margin), xticks=[], yticks=[])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _outline(axes: Axes, box: np.ndarray, shape: tuple[int, int], style: dict) -> None:
+    height, width = shape
+    x1, y1, x2, y2 = np.asarray(box, float) * [width, height, width, height]
+    outline = withStroke(linewidth=style["linewidth"] + 0.9, foreground="black")
+    corners = [x1, x2, x2, x1, x1], [y1, y1, y2, y2, y1]
+    axes.plot(*corners, **style, path_effects=[outline], solid_joinstyle="miter")
+
+
+@styled
+def dataset_preview(images: np.ndarray, boxes: np.ndarray) -> Figure:
+    """Draw images of the data set with the outline and the size of their box (Fig. 1).
+
+    Parameters
+    ----------
+    images : numpy.ndarray of uint8, shape (n, height, width)
+        The images to show, in rows of five.
+    boxes : numpy.ndarray, shape (n, 4)
+        Their boxes (x1, y1, x2, y2), divided by the image size.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    _check_images(images, {"boxes": boxes})
+    figure, grid = _grid(len(images), 1.66)
+    height, width = images.shape[1:]
+    for axes, image, box in zip(grid, images, boxes, strict=True):
+        _show(axes, image)
+        _outline(axes, box, (height, width), PREDICTED | {"linestyle": "-"})
+        sides = np.rint([(box[2] - box[0]) * width, (box[3] - box[1]) * height]).astype(int)
+        axes.set_title(f"{sides[0]} × {sides[1]} px", fontsize=8)
+    figure.suptitle(f"Images of {width} × {height} px; width × height of the box")
+    return figure
+
+
+@styled
+def predictions(
+    images: np.ndarray, true: np.ndarray, predicted: np.ndarray, losses: pd.DataFrame
+) -> Figure:
+    """Draw true and predicted boxes over the images, with both IoUs (Fig. 5).
+
+    Parameters
+    ----------
+    images : numpy.ndarray of uint8, shape (n, height, width)
+        The images to show, in rows of five.
+    true, predicted : numpy.ndarray, shape (n, 4)
+        Boxes (x1, y1, x2, y2), divided by the image size.
+    losses : pandas.DataFrame, n rows
+        `iou_loss` and `inclusive_iou_loss` of each image.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    _check_images(images, {"true": true, "predicted": predicted})
+    require(losses, ["iou_loss", "inclusive_iou_loss"], "losses")
+    if len(losses) != len(images):
+        raise ValueError(f"losses must have {len(images)} rows, one per image, got {len(losses)}")
+    figure, grid = _grid(len(images), 1.8)
+    ious = 1 - losses[["iou_loss", "inclusive_iou_loss"]].to_numpy(float)
+    for axes, image, outer, inner, iou in zip(grid, images, true, predicted, ious, strict=True):
+        _show(axes, image)
+        _outline(axes, outer, image.shape, TRUE)
+        _outline(axes, inner, image.shape, PREDICTED)
+        # Swapped corners enclose nothing, which the drawn outline cannot show.
+        swapped = inner[2] < inner[0] or inner[3] < inner[1]
+        text = f"IoU {iou[0]:.3f}{' (swapped)' if swapped else ''}\ninclusive {iou[1]:.3f}"
+        axes.set_title(text, fontsize=8)
+    handles = [Line2D([], [], label="true box", **TRUE)]
+    handles.append(Line2D([], [], label="predicted box", **PREDICTED))
+    figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    return figure

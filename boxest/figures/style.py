@@ -1,0 +1,155 @@
+"""What all figures share: style, colours, names with units, and saving."""
+
+import functools
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import matplotlib
+import matplotlib.style
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+from boxest.files import atomic_path
+
+# Sizes in points at the printed width: figures are made at the size they are meant to be read at.
+STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "figure.titlesize": 11,
+    "figure.dpi": 100,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "0.88",
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.3,
+    "hatch.linewidth": 0.5,
+    "pdf.fonttype": 42,
+}
+
+# Okabe and Ito, without their yellow, which is hard to see on white.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+LINES = ("-", "--", "-.", ":")
+
+# The trained loss first: in the paper it is the inclusive one.
+LABELS = {
+    "train_loss": "training loss",
+    "validation_loss": "validation loss",
+    "train_iou_loss": "training 1 − IoU",
+    "validation_iou_loss": "validation 1 − IoU",
+    "train_inclusive_iou_loss": "training 1 − inclusive IoU",
+    "validation_inclusive_iou_loss": "validation 1 − inclusive IoU",
+    "iou_loss": "1 − IoU",
+    "inclusive_iou_loss": "1 − inclusive IoU",
+    "seconds": "training time (s)",
+    "seconds_per_epoch": "training time per epoch (s)",
+}
+
+
+def styled(function: Callable) -> Callable:
+    """Run a figure function in the style of this package, whatever the user's own is."""
+
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        with matplotlib.style.context(["default", STYLE]):
+            return function(*args, **kwargs)
+
+    return wrapper
+
+
+def new_figure(width: float, height: float, layout: str = "constrained") -> Figure:
+    """Return an empty figure (inches) that belongs to no global state and needs no display.
+
+    The layout "compressed" is for axes of a fixed aspect, such as images.
+    """
+    return Figure(figsize=(width, height), layout=layout)
+
+
+def label(name: str) -> str:
+    """Return the name with unit of a column, or the column's own name."""
+    return LABELS.get(name, name)
+
+
+def graded(values: Iterable, palette: str = "viridis") -> dict:
+    """Give each value, in order, a colour of an ordered palette, without its faint bright end."""
+    values = sorted(set(values))
+    colours = matplotlib.colormaps[palette]
+    return {value: colours(0.85 * i / max(len(values) - 1, 1)) for i, value in enumerate(values)}
+
+
+def plural(count: int, noun: str) -> str:
+    """Return "1 run", "2 runs".
+
+    Examples
+    --------
+    >>> plural(2, "run")
+    '2 runs'
+    """
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def counts_text(runs: int, diverged: int, stopped_early: int, separator: str = ", ") -> str:
+    """Say how many runs diverged and stopped early; nothing where none did."""
+    parts = []
+    if diverged:
+        parts.append(f"all {runs} diverged" if diverged == runs else f"{diverged} diverged")
+    if stopped_early:
+        parts.append(f"{stopped_early} stopped early")
+    return separator.join(parts)
+
+
+def save(figure: Figure, png: str | os.PathLike) -> tuple[Path, Path]:
+    """Write a figure as PNG (200 dpi) and PDF; equal figures give equal bytes.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        The figure.
+    png : path-like
+        The path of the PNG, ending in ".png". The PDF lies beside it.
+
+    Returns
+    -------
+    tuple of pathlib.Path
+        The PNG and the PDF. Each appears whole or not at all.
+    """
+    # The dates and the version of matplotlib would make each file differ from the last.
+    metadata = {
+        "png": {"Software": None},
+        "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    }
+    if Path(png).suffix != ".png":
+        raise ValueError(f"a figure is saved under a name that ends in .png, got {str(png)!r}")
+    paths = tuple(Path(png).with_suffix(f".{kind}") for kind in metadata)
+    with matplotlib.style.context(["default", STYLE]):
+        for path, (kind, entries) in zip(paths, metadata.items(), strict=True):
+            with atomic_path(path) as temporary:
+                figure.savefig(temporary, format=kind, dpi=200, metadata=entries)
+    return paths
+
+
+def log_ticks(axis, values) -> None:
+    """Label a logarithmic axis as densely as the span of `values` allows, without minor ticks."""
+    values = np.asarray(values, dtype=float).ravel()
+    values = values[np.isfinite(values) & (values > 0)]
+    span = values.max() / values.min() if values.size else 1
+    if span < 4:
+        axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    elif span < 12:
+        axis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    elif span < 200:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    else:
+        axis.set_major_locator(LogLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())

@@ -1,0 +1,171 @@
+"""Training time against batch size (Fig. 4)."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from boxest.analysis import fit_time, require
+from boxest.figures.style import COLOURS, LINES, MARKERS, label, log_ticks, new_figure, styled
+
+CELL = ["batch_size", "learning_rate"]
+
+
+@styled
+def training_time(times: pd.DataFrame) -> Figure:
+    """Draw the training time of the planned epochs against the batch size (Fig. 4).
+
+    Parameters
+    ----------
+    times : pandas.DataFrame
+        From `boxest.analysis.time_table`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Left: a curve per learning rate, mean and range of the repetitions. Right: the same times
+        divided by the mean of their batch size, where 1 everywhere says that the rate
+        does not matter.
+    """
+    spread = ["seconds_min", "seconds_max"]
+    require(times, [*CELL, "runs", "planned_epochs", "seconds", *spread], "times")
+    figure = new_figure(7.4, 3.6)
+    left, right = figure.subplots(1, 2, width_ratios=[1, 1.15])
+    sizes = sorted(times["batch_size"].unique())
+    rates = sorted(times["learning_rate"].unique())
+    mean = times.groupby("batch_size")["seconds"].mean()
+    for i, rate in enumerate(rates):
+        table = times[(times["learning_rate"] == rate) & np.isfinite(times["seconds"])]
+        table = table.sort_values("batch_size")
+        style = {
+            "color": COLOURS[i % len(COLOURS)],
+            "marker": MARKERS[i % len(MARKERS)],
+            "markersize": 4.5,
+            "markerfacecolor": "white",
+            "capsize": 2,
+            "elinewidth": 0.9,
+        }
+        y = table["seconds"].to_numpy()
+        error = np.abs(table[spread].to_numpy().T - y)
+        line = LINES[i % len(LINES)]
+        left.errorbar(table["batch_size"], y, error, label=f"{rate:g}", linestyle=line, **style)
+        base = mean[table["batch_size"]].to_numpy()
+        # Beside each other, for the ranges overlap.
+        x = [
+            sizes.index(size) + (i - (len(rates) - 1) / 2) * 0.6 / len(rates)
+            for size in table["batch_size"]
+        ]
+        right.errorbar(x, y / base, error / base, linestyle="", **style)
+    _batch_axis(left, sizes)
+    left.set_yscale("log")
+    log_ticks(left.yaxis, times[["seconds", *spread]])
+    left.set_ylabel(f"training time of {times['planned_epochs'].iloc[0]} epochs (s)")
+    right.axhline(1, color="0.4", linewidth=0.8, zorder=0)
+    right.set_xticks(range(len(sizes)), [str(size) for size in sizes])
+    right.set(xlim=(-0.5, len(sizes) - 0.5), xlabel="batch size (images)")
+    right.set_ylabel("time / mean time of the batch size")
+    _at_least(right, 0.05)
+    figure.suptitle(_title(times))
+    figure.legend(
+        *left.get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=8,
+        title="learning rate",
+    )
+    return figure
+
+
+@styled
+def time_fit(times: pd.DataFrame, fit: pd.DataFrame | None = None) -> Figure:
+    """Draw the training time against the batch size with the curve a + b / batch size (§3.2.2).
+
+    Parameters
+    ----------
+    times : pandas.DataFrame
+        From `boxest.analysis.time_table`.
+    fit : pandas.DataFrame, optional
+        From `boxest.analysis.fit_time`; made from `times` by default.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Above: the cells and the curve. Below: measured / fitted time.
+    """
+    fit = fit_time(times) if fit is None else fit
+    require(fit, ["value", "a", "b", "a_se", "b_se", "r2", "relative_residual"], "fit")
+    a, b, value = (fit[name].iloc[0] for name in ("a", "b", "value"))
+    require(times, [*CELL, value], "times")
+    figure = new_figure(5.0, 5.8)
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.2])
+    for i, (rate, table) in enumerate(times.groupby("learning_rate")):
+        style = {
+            "color": COLOURS[i % len(COLOURS)],
+            "marker": MARKERS[i % len(MARKERS)],
+            "markersize": 5,
+            "markerfacecolor": "none",
+            "linestyle": "",
+        }
+        above.plot(table["batch_size"], table[value], label=f"learning rate {rate:g}", **style)
+        below.plot(table["batch_size"], table[value] / (a + b / table["batch_size"]), **style)
+    sizes = sorted(times["batch_size"].unique())
+    _batch_axis(below, sizes)
+    if np.isfinite(a):
+        x = np.geomspace(sizes[0], sizes[-1], 200)
+        above.plot(x, a + b / x, color="black", label=_fit_text(fit.iloc[0]), zorder=1)
+        below.axhline(1, color="black", zorder=1)
+        _at_least(below, 0.05)
+    else:
+        below.set_yticks([])
+        below.text(
+            0.5, 0.5, "too few batch sizes for a fit", transform=below.transAxes, ha="center",
+            va="center", color="0.4",
+        )  # fmt: skip
+    above.set_yscale("log")
+    log_ticks(above.yaxis, times[value])
+    above.set_ylabel(label(value))
+    below.set_ylabel("measured / fitted")
+    figure.legend(*above.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    above.set_title(_title(times))
+    return figure
+
+
+def _batch_axis(axes: Axes, sizes: list) -> None:
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(sizes, [str(size) for size in sizes])
+    axes.minorticks_off()
+    axes.set_xlim(sizes[0] / 1.6, sizes[-1] * 1.6)
+    axes.set_xlabel("batch size (images)")
+
+
+def _at_least(axes: Axes, margin: float) -> None:
+    """Show 1 ± margin or more, so that noise of a per mille does not fill the panel."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(min(low, 1 - margin), max(high, 1 + margin))
+
+
+def _title(times: pd.DataFrame) -> str:
+    runs = int(times["runs"].max()) if "runs" in times else 1
+    title = f"Training time, {runs} run{'s' * (runs != 1)} per cell"
+    gone = int(times["diverged"].sum()) if "diverged" in times else 0
+    if gone:
+        title += f" ({gone} diverged and left out)"
+    if "settings" in times and times["settings"].max() > 1:
+        title += "\nCaution: times from different machines or settings"
+    return title
+
+
+def _fit_text(fit: pd.Series) -> str:
+    """Return the fitted curve with its parameters, for the legend."""
+
+    def term(value: float, error: float) -> str:
+        if not np.isfinite(error):
+            return f"{value:.3g} s"
+        # The error with two digits, the value with as many decimals.
+        decimals = int(np.clip(1 - np.floor(np.log10(max(error, 1e-6))), 0, 6))
+        return f"({value:.{decimals}f} ± {error:.{decimals}f}) s"
+
+    return (
+        f"a + b / batch size\na = {term(fit['a'], fit['a_se'])}\n"
+        f"b = {term(fit['b'], fit['b_se'])}\n"
+        f"R² = {fit['r2']:.4f}, typically {100 * fit['relative_residual']:.1f} % off"
+    )

@@ -1,0 +1,159 @@
+"""Keras losses and metrics around the measures of `boxest.boxes`.
+
+Importing this module registers both classes: `keras.saving.load_model` needs that to find them in
+a ``.keras`` file.
+"""
+
+import contextlib
+from typing import Any
+
+import keras
+from keras import ops
+
+from boxest.boxes import MEASURES
+
+# Inclusive IoU pulls a flipped box back by itself, and the geometric IoU is kept as it is in the
+# textbooks, with the regions without a gradient that it is known for.
+_WITH_FLIP_PENALTY = ("giou", "diou", "ciou")
+
+
+def _check_measure(measure: str) -> str:
+    if measure not in MEASURES:
+        raise ValueError(f"measure must be one of {', '.join(MEASURES)}; got {measure!r}.")
+    return measure
+
+
+@keras.saving.register_keras_serializable(package="boxest")
+class BoxLoss(keras.losses.Loss):
+    """One minus a measure of the agreement of two boxes.
+
+    Parameters
+    ----------
+    measure : {"inclusive_iou", "iou", "giou", "diou", "ciou"}
+        A key of `boxest.boxes.MEASURES`. The default is the paper's (§2.2.2, as inferred).
+    reduction, name, dtype
+        As for every `keras.losses.Loss`.
+
+    Notes
+    -----
+    With giou, diou and ciou the loss also has ``max(0, x1 - x2) + max(0, y1 - y2)`` of the
+    prediction. It is zero for a proper box, so that the loss there is that of the literature. A
+    flipped box has no area, and inside the target moving it changes neither its union with the
+    target nor the box around both: without this term, giou would leave it where it is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> true, predicted = np.array([[0.0, 0.0, 0.5, 0.5]]), np.array([[0.0, 0.25, 0.5, 0.75]])
+    >>> round(float(BoxLoss("iou")(true, predicted)), 4)
+    0.6667
+    """
+
+    def __init__(
+        self,
+        measure: str = "inclusive_iou",
+        *,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+    ):
+        self.measure = _check_measure(measure)
+        super().__init__(name=name or f"{measure}_loss", reduction=reduction, dtype=dtype)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Loss of each box: tensors of shape (n, 4) to a tensor of shape (n,)."""
+        loss = 1.0 - MEASURES[self.measure](y_true, y_pred, xp=ops)
+        if self.measure in _WITH_FLIP_PENALTY:
+            sides = y_pred[..., 2:] - y_pred[..., :2]
+            # Unlike relu's, this gradient is not 0 at 0: a point inside the target would stay one.
+            loss = loss + ops.sum(ops.where(sides > 0, ops.zeros_like(sides), -sides), axis=-1)
+        return loss
+
+    def get_config(self) -> dict:
+        """Arguments of the constructor, for saving."""
+        return {"measure": self.measure, **super().get_config()}
+
+
+@keras.saving.register_keras_serializable(package="boxest")
+class BoxMetric(keras.metrics.Mean):
+    """Mean of a measure of the agreement of boxes, weighted by `sample_weight` if given.
+
+    Parameters
+    ----------
+    measure : {"iou", "inclusive_iou", "giou", "diou", "ciou"}
+        A key of `boxest.boxes.MEASURES`. The default is the geometric IoU, the one to judge a
+        network by.
+    name, dtype
+        As for every `keras.metrics.Metric`.
+
+    Examples
+    --------
+    >>> metric = BoxMetric("iou")
+    >>> metric.update_state([[0.0, 0.0, 0.5, 0.5]], [[0.0, 0.25, 0.5, 0.75]])
+    >>> round(float(metric.result()), 4)
+    0.3333
+    """
+
+    def __init__(self, measure: str = "iou", *, name: str | None = None, dtype: Any = None):
+        self.measure = _check_measure(measure)
+        super().__init__(name=name or measure, dtype=dtype)
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Add boxes of shape (n, 4), and weights of shape (n,), to the mean."""
+        y_true = ops.convert_to_tensor(y_true, self.dtype)
+        y_pred = ops.convert_to_tensor(y_pred, self.dtype)
+        super().update_state(MEASURES[self.measure](y_true, y_pred, xp=ops), sample_weight)
+
+    def get_config(self) -> dict:
+        """Arguments of the constructor, for saving."""
+        return {"measure": self.measure, **super().get_config()}
+
+
+def get(loss: str | keras.losses.Loss) -> keras.losses.Loss:
+    """Give the loss of that name.
+
+    Parameters
+    ----------
+    loss : str or keras.losses.Loss
+        A measure of `boxest.boxes.MEASURES`, or the name of a Keras loss ("mean_absolute_error",
+        "mse", "Huber"). A loss itself is returned as it is.
+
+    Returns
+    -------
+    keras.losses.Loss
+        Always an object: `call` gives the losses of the samples, calling it their mean.
+
+    Raises
+    ------
+    ValueError
+        If there is no loss of that name, or it does not give a loss for each sample.
+    """
+    found = _find(loss)
+    boxes = ops.convert_to_tensor([[0.0, 0.0, 0.5, 0.5], [0.25, 0.25, 1.0, 1.0]])
+    shape = tuple(found.call(boxes, boxes).shape)
+    if shape != (2,):
+        raise ValueError(
+            f"loss={loss!r} gives an array of shape {shape} for two boxes; expected a loss for "
+            "each, shape (2,). Choose another, or a keras.losses.Loss whose call gives a loss per "
+            "sample."
+        )
+    return found
+
+
+def _find(loss: str | keras.losses.Loss) -> keras.losses.Loss:
+    """Return the loss of that name as an object."""
+    if isinstance(loss, keras.losses.Loss):
+        return loss
+    if isinstance(loss, str):
+        if loss in MEASURES:
+            return BoxLoss(loss)
+        with contextlib.suppress(ValueError):
+            found = keras.losses.get(loss)
+            if not isinstance(found, keras.losses.Loss):
+                # A lower-case name gives a function; its class has the same name in capitals.
+                found = keras.losses.get(found.__name__.title().replace("_", ""))
+            return found
+    raise ValueError(
+        f"loss must be one of {', '.join(MEASURES)}, or a Keras loss such as 'mean_absolute_error' "
+        f"or 'mse', or a keras.losses.Loss; got {loss!r}."
+    )

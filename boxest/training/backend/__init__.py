@@ -1,0 +1,38 @@
+"""The parts of training that TensorFlow and JAX spell differently.
+
+Each backend is one module with the same six functions; everything else is Keras.
+
+================================  ===========================================================
+``version()``                     version of the backend
+``device()``                      ``"cpu"``, or the name of the GPU that it computes on
+``put(array)``                    the array, resident on the device
+``get(tensor)``                   the tensor as a numpy array; waits until it is computed
+``compile(f, xla)``               ``f``, compiled
+``compile_epoch(program, xla)``   all updates of an epoch: ``epoch(examples, order, n_steps)``
+                                  trains the program's network and returns the sums
+================================  ===========================================================
+"""
+
+from importlib import import_module
+from types import ModuleType
+
+SUPPORTED = ("tensorflow", "jax")
+
+
+def load() -> ModuleType:
+    """Return the module for the backend that Keras runs on.
+
+    Raises
+    ------
+    RuntimeError
+        If Keras runs on a backend that has no module here.
+    """
+    import keras
+
+    name = keras.backend.backend()
+    if name not in SUPPORTED:
+        raise RuntimeError(
+            f"Keras runs on {name!r} here, boxest on one of {SUPPORTED}. "
+            "Set the environment variable KERAS_BACKEND before Python starts."
+        )
+    return import_module(f"boxest.training.backend.{name}")

@@ -1,0 +1,87 @@
+"""JAX's way."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def version() -> str:
+    """Return the version of JAX."""
+    return jax.__version__
+
+
+def device() -> str:
+    """Return "cpu", or the name of the device that JAX computes on."""
+    first = jax.devices()[0]
+    return "cpu" if first.platform == "cpu" else first.device_kind
+
+
+def put(array: np.ndarray) -> jax.Array:
+    """Return the array, resident on the device."""
+    return jax.device_put(array)
+
+
+def get(tensor: jax.Array) -> np.ndarray:
+    """Return the tensor as a numpy array; wait until it is computed."""
+    return np.asarray(tensor)
+
+
+def compile(function, *, xla: bool):
+    """Return the function, compiled; JAX always compiles with XLA."""
+    del xla
+    return jax.jit(function)
+
+
+def compile_epoch(program, *, xla: bool):
+    """Return ``epoch(examples, order, n_steps) -> sums``; the variables go through the loop."""
+    trunk, optimizer = program.trunk, program.optimizer
+
+    def objective(trainable, fixed, part, extent):
+        features, targets, weights = part
+        outputs, fixed, penalties = trunk.stateless_call(
+            trainable, fixed, features, training=True, return_losses=True
+        )
+        value, sums = program.objective(outputs, penalties, targets, weights, extent)
+        return value, (fixed, sums)
+
+    gradient = jax.grad(objective, has_aux=True)
+
+    def update(examples, state, batch):
+        trainable, fixed, optimizer_variables = state
+        extent = program.extent(examples, batch)
+
+        def add_part(i, so_far):
+            part = program.part_of(examples, batch[i])
+            gradients, (fixed, sums) = gradient(trainable, so_far[1], part, extent)
+            return jax.tree.map(jnp.add, so_far[0], gradients), fixed, so_far[2] + sums
+
+        none = [jnp.zeros_like(v) for v in trainable], fixed, program.no_sums()
+        if batch.shape[0] == 1:
+            gradients, fixed, sums = add_part(0, none)
+        else:
+            gradients, fixed, sums = jax.lax.fori_loop(0, extent[0], add_part, none)
+        trainable, optimizer_variables = optimizer.stateless_apply(
+            optimizer_variables, gradients, trainable
+        )
+        return (trainable, fixed, optimizer_variables), sums
+
+    def updates(state, examples, order, n_steps):
+        def step(i, carry):
+            state, sums = carry
+            state, batch_sums = update(examples, state, order[i])
+            return state, sums + batch_sums
+
+        return jax.lax.fori_loop(0, n_steps, step, (state, program.no_sums()))
+
+    compiled = compile(updates, xla=xla)
+
+    def epoch(examples, order, n_steps):
+        parts = trunk.trainable_variables, trunk.non_trainable_variables, optimizer.variables
+        state = tuple([variable.value for variable in part] for part in parts)
+        state, sums = compiled(state, examples, order, n_steps)
+        for part, values in zip(parts, state, strict=True):
+            for variable, value in zip(part, values, strict=True):
+                variable.assign(value)
+        return sums
+
+    return epoch

@@ -1,0 +1,76 @@
+"""TensorFlow's way."""
+
+import numpy as np
+import tensorflow as tf
+
+
+def version() -> str:
+    """Return the version of TensorFlow."""
+    return tf.__version__
+
+
+def device() -> str:
+    """Return "cpu", or the name of the first GPU that TensorFlow sees."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus:
+        return "cpu"
+    return tf.config.experimental.get_device_details(gpus[0]).get("device_name", gpus[0].name)
+
+
+def put(array: np.ndarray) -> tf.Tensor:
+    """Return the array, resident on the device."""
+    return tf.convert_to_tensor(array)
+
+
+def get(tensor: tf.Tensor) -> np.ndarray:
+    """Return the tensor as a numpy array; wait until it is computed."""
+    return np.asarray(tensor)
+
+
+def compile(function, *, xla: bool):
+    """Return the function, compiled; one trace per set of shapes."""
+    return tf.function(function, jit_compile=xla, autograph=False)
+
+
+def compile_epoch(program, *, xla: bool):
+    """Return ``epoch(examples, order, n_steps) -> sums``; the loop assigns the variables itself."""
+    trunk, optimizer = program.trunk, program.optimizer
+    variables = trunk.trainable_variables
+
+    def gradient(examples, indices, extent):
+        features, targets, weights = program.part_of(examples, indices)
+        with tf.GradientTape() as tape:
+            outputs = trunk(features, training=True)
+            objective, sums = program.objective(outputs, trunk.losses, targets, weights, extent)
+        tensors = [variable.value for variable in variables]
+        zero = tf.UnconnectedGradients.ZERO
+        return tape.gradient(objective, tensors, unconnected_gradients=zero), sums
+
+    def update(examples, batch):
+        extent = program.extent(examples, batch)
+        if batch.shape[0] == 1:
+            gradients, sums = gradient(examples, batch[0], extent)
+        else:
+            _, (gradients, sums) = tf.while_loop(
+                lambda i, _: i < extent[0],
+                lambda i, so_far: (i + 1, _add(so_far, gradient(examples, batch[i], extent))),
+                (tf.constant(0), ([tf.zeros(v.shape) for v in variables], program.no_sums())),
+                parallel_iterations=1,
+            )
+        optimizer.apply(gradients, variables)
+        return sums
+
+    def epoch(examples, order, n_steps):
+        _, sums = tf.while_loop(
+            lambda i, _: i < n_steps,
+            lambda i, sums: (i + 1, sums + update(examples, order[i])),
+            (tf.constant(0), program.no_sums()),
+            parallel_iterations=1,
+        )
+        return sums
+
+    return compile(epoch, xla=xla)
+
+
+def _add(a, b):
+    return tf.nest.map_structure(tf.add, a, b)

@@ -1,0 +1,100 @@
+"""The same network, laid out for speed: what does not learn is taken out of the epochs."""
+
+from collections import deque
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import keras
+
+# Layers whose outputs are some of their inputs: grey levels stay whole numbers.
+_SELECTING = ("Cropping2D", "Flatten", "MaxPooling2D", "Permute", "Reshape", "ZeroPadding2D")
+
+
+class Split(NamedTuple):
+    """A network in two parts, applied one after the other."""
+
+    head: "keras.Model | None"
+    trunk: "keras.Model"
+
+
+def split(model: "keras.Model") -> Split:
+    """Split a network behind its leading layers without variables.
+
+    These layers, the first max pooling in the paper's network, give the same output for an image
+    in every epoch. Both parts share the layers, and so the weights, of the model.
+
+    Parameters
+    ----------
+    model : keras.Model
+        A built model with one input.
+
+    Returns
+    -------
+    Split
+        ``head`` is None where the first layer already learns, and ``trunk`` is the model itself
+        where it is not a chain of layers. Programs apply it to a known number of images.
+    """
+    from keras import Input, Sequential
+
+    layers = chain(model)
+    if layers is None:
+        return Split(None, model)
+    n_head = next((i for i, layer in enumerate(layers) if layer.variables), len(layers))
+    if n_head == len(layers):
+        return Split(None, model)
+    shape = model.input_shape[1:]
+    if n_head == 0:
+        return Split(None, Sequential([Input(shape), *_fused(layers)], name="trunk"))
+    head = Sequential([Input(shape), *layers[:n_head]], name="head")
+    trunk = Sequential([Input(head.output_shape[1:]), *_fused(layers[n_head:])], name="trunk")
+    return Split(head, trunk)
+
+
+def _fused(layers: "list[keras.Layer]") -> "Iterator[keras.Layer]":
+    """Replace each convolution with a pooling behind it, where one layer gives the same faster."""
+    from boxest.training.fused import ConvolutionPooling, fuses
+
+    layers = deque(layers)
+    while layers:
+        layer = layers.popleft()
+        if layers and fuses(layer, layers[0]):
+            layers.popleft()
+            layer = ConvolutionPooling(layer, name=f"{layer.name}_pooling")
+        yield layer
+
+
+def chain(model: "keras.Model") -> "list[keras.Layer] | None":
+    """Return the layers of a model in which each feeds just the next one, else None."""
+    from keras import Sequential
+    from keras.layers import InputLayer
+
+    if type(model) is not Sequential:
+        return None
+    return [layer for layer in model.layers if not isinstance(layer, InputLayer)]
+
+
+def resident(images: np.ndarray) -> np.ndarray:
+    """Return images in one of the two forms that programs take.
+
+    Parameters
+    ----------
+    images : ndarray of bool, uint8 or float, shape (n, height, width, channels)
+        Grey levels: False and True, 0..255, or floats, which are taken as they are.
+
+    Returns
+    -------
+    ndarray of uint8 (0..255, a quarter of the memory) or float32
+    """
+    if images.dtype == bool:
+        return images.astype(np.uint8) * np.uint8(255)
+    if images.dtype == np.uint8:
+        return np.ascontiguousarray(images)
+    return np.ascontiguousarray(images, dtype=np.float32)
+
+
+def keeps_grey_levels(head: "keras.Model | None") -> bool:
+    """Whether the outputs of a head are some of its inputs, so that uint8 stays exact."""
+    return head is None or all(type(layer).__name__ in _SELECTING for layer in head.layers)

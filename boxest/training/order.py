@@ -1,0 +1,28 @@
+"""Which example comes when: the order of an epoch is ours, and a function of (seed, epoch)."""
+
+import numpy as np
+
+
+def epoch_order(n_examples: int, batch_size: int, *, seed: int, epoch: int) -> np.ndarray:
+    """Draw the order of examples of one epoch, cut into batches.
+
+    It depends on nothing but its arguments, so that an interrupted training goes on exactly, and
+    the batches of two batch sizes are cut from one and the same order.
+
+    Parameters
+    ----------
+    n_examples, batch_size : int
+        Number of examples, and of examples per update.
+    seed, epoch : int
+        Seed of the run and number of the epoch, from 1.
+
+    Returns
+    -------
+    ndarray of int32, shape (steps, batch_size)
+        Indices of the examples. The last batch is filled up with -1 where examples run out, so
+        that every batch has one shape and one program serves all.
+    """
+    steps = -(-n_examples // batch_size)
+    order = np.full(steps * batch_size, -1, dtype=np.int32)
+    order[:n_examples] = np.random.default_rng([seed, epoch]).permutation(n_examples)
+    return order.reshape(steps, batch_size)

@@ -1,0 +1,230 @@
+"""What is compiled: all the updates of an epoch in one call, and predictions in large batches."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from boxest.training import layout
+from boxest.training.backend import load
+
+if TYPE_CHECKING:
+    import keras
+
+Measure = Callable[[Any, Any], Any]
+
+# Images per call where only outputs are wanted: stay in the cache of a CPU, fill a GPU.
+PREDICTION_BATCH = {"cpu": 50, "gpu": 1000}
+# Examples whose gradients are computed at once. Those of a larger batch are added up, which is the
+# same mathematics, and stays in the cache of a CPU: without it, batch 4096 is 2.5 times slower.
+PART = 16
+
+
+class Predictor:
+    """Applies a network to many images.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Its weights are read anew at each call.
+    xla : bool, default=True
+        Compile with XLA.
+    """
+
+    def __init__(self, model: "keras.Model", *, xla: bool = True):
+        self.backend = load()
+        self.head, self.trunk = layout.split(model)
+        self.batch = PREDICTION_BATCH["cpu" if self.backend.device() == "cpu" else "gpu"]
+        self._predict = self.backend.compile(self._forward, xla=xla)
+        self._apply_head = self.backend.compile(self._forward_head, xla=xla)
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """Apply the layers without weights, once and for all.
+
+        Parameters
+        ----------
+        images : ndarray of bool, uint8 or float, shape (n, height, width, channels)
+
+        Returns
+        -------
+        ndarray of uint8 or float32, shape (n, ...)
+            What `__call__` and `EpochProgram` take.
+        """
+        images = layout.resident(images)
+        if self.head is None:
+            return images
+        return self._in_batches(self._apply_head, images)
+
+    def __call__(self, features: np.ndarray) -> np.ndarray:
+        """Return the outputs of the network, shape (n, 4), for what `features` gave."""
+        trainable = [v.value for v in self.trunk.trainable_variables]
+        fixed = [v.value for v in self.trunk.non_trainable_variables]
+        return self._in_batches(lambda batch: self._predict(trainable, fixed, batch), features)
+
+    def _in_batches(self, program: Callable, rows: np.ndarray) -> np.ndarray:
+        """Apply a compiled program to rows of one shape; the last batch is filled up."""
+        outputs = []
+        for start in range(0, len(rows), self.batch):
+            batch = rows[start : start + self.batch]
+            missing = self.batch - len(batch)
+            if missing:
+                batch = np.concatenate([batch, np.zeros((missing, *rows.shape[1:]), rows.dtype)])
+            output = self.backend.get(program(self.backend.put(batch)))
+            outputs.append(output[: self.batch - missing])
+        return np.concatenate(outputs)
+
+    def _forward(self, trainable, fixed, rows):
+        outputs, _ = self.trunk.stateless_call(trainable, fixed, grey_levels(rows), training=False)
+        return outputs
+
+    def _forward_head(self, rows):
+        from keras import ops
+
+        if layout.keeps_grey_levels(self.head):
+            return ops.cast(self.head(ops.cast(rows, "float32")), rows.dtype)
+        return self.head(grey_levels(rows))
+
+
+def grey_levels(rows):
+    """Return rows as the network sees them: float32, the grey levels 0..255 as 0..1."""
+    from keras import backend, ops
+
+    if backend.standardize_dtype(rows.dtype) == "uint8":
+        return ops.cast(rows, "float32") / 255.0
+    return rows
+
+
+def in_parts(order: np.ndarray, size: int | None) -> np.ndarray:
+    """Cut each batch of an order into parts, the last one filled up with -1.
+
+    Parameters
+    ----------
+    order : ndarray of int32, shape (steps, batch_size)
+    size : int or None
+        Examples per part; None, or a batch that is no larger: one part.
+
+    Returns
+    -------
+    ndarray of int32, shape (steps, parts, size)
+    """
+    steps, batch_size = order.shape
+    if size is None or batch_size <= size:
+        return order[:, np.newaxis]
+    order = np.pad(order, ((0, 0), (0, -batch_size % size)), constant_values=-1)
+    return order.reshape(steps, -1, size)
+
+
+class EpochProgram:
+    """All updates of one epoch in one compiled call.
+
+    The examples lie on the device. An epoch is handed the order in which they come, and gives back
+    sums over the examples of the loss and of the measures, taken as Keras takes them: each batch
+    before its update.
+
+    Parameters
+    ----------
+    trunk : keras.Model
+        The part of the network that learns.
+    optimizer : keras.Optimizer
+        Built for the variables of the trunk. Any Keras optimizer.
+    loss : keras.Loss
+        Its ``call`` gives a loss per example.
+    measures : mapping of str to function
+        ``function(y_true, y_pred)`` gives a number per example.
+    xla : bool
+        Compile with XLA.
+    """
+
+    def __init__(
+        self,
+        trunk: "keras.Model",
+        optimizer: "keras.Optimizer",
+        loss: "keras.Loss",
+        measures: Mapping[str, Measure],
+        *,
+        xla: bool,
+    ):
+        self.backend = load()
+        self.trunk, self.optimizer, self.loss = trunk, optimizer, loss
+        self.measures = dict(measures)
+        # On a GPU the whole batch at once; and a normalisation over the batch needs all of it.
+        whole = self.backend.device() != "cpu" or trunk.non_trainable_variables
+        self.part = None if whole else PART
+        self._epoch = self.backend.compile_epoch(self, xla=xla)
+
+    def put(self, features: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> None:
+        """Lay the training examples on the device."""
+        self.examples = tuple(map(self.backend.put, (features, targets, weights)))
+
+    def compile(self, order: np.ndarray) -> None:
+        """Compile for orders of this shape, without an update."""
+        self._sums(order, n_steps=0)
+
+    def __call__(self, order: np.ndarray) -> dict[str, float]:
+        """Train for one epoch.
+
+        Parameters
+        ----------
+        order : ndarray of int32, shape (steps, batch_size)
+            As from `epoch_order`.
+
+        Returns
+        -------
+        dict
+            Weighted means over the examples: ``loss``, and one item per measure.
+        """
+        total, *sums = self._sums(order, n_steps=len(order)).astype(np.float64)
+        names = ("loss", *self.measures)
+        return {name: float(value / total) for name, value in zip(names, sums, strict=True)}
+
+    def _sums(self, order: np.ndarray, n_steps: int) -> np.ndarray:
+        """Make ``n_steps`` updates: an argument, so that 0 of them compile the same program."""
+        put = self.backend.put
+        order = in_parts(order, self.part)
+        return self.backend.get(self._epoch(self.examples, put(order), put(np.int32(n_steps))))
+
+    # What follows is called by the backends' `compile_epoch`, inside the compiled program.
+
+    def no_sums(self):
+        """Return the sums of no batch."""
+        from keras import ops
+
+        return ops.zeros((2 + len(self.measures),), "float32")
+
+    def extent(self, examples, batch):
+        """Return how many parts of a batch hold an example, and the weight of all examples."""
+        from keras import ops
+
+        n_parts = ops.sum(ops.cast(batch[:, 0] >= 0, "int32"))
+        return n_parts, ops.sum(self._weights(examples, batch))
+
+    def part_of(self, examples, indices):
+        """Gather features, targets and weights of a part of a batch."""
+        from keras import ops
+
+        features, targets, _ = examples
+        rows = ops.maximum(indices, 0)
+        features, targets = (ops.take(values, rows, axis=0) for values in (features, targets))
+        return grey_levels(features), targets, self._weights(examples, indices)
+
+    def _weights(self, examples, indices):
+        """Return the weights of examples. Where the order says -1 there is none: 0."""
+        from keras import ops
+
+        weights = ops.take(examples[2], ops.maximum(indices, 0), axis=0)
+        return ops.where(indices >= 0, weights, 0.0)
+
+    def objective(self, outputs, penalties, targets, weights, extent):
+        """Return what a part adds to the objective, and to the sums of weights, losses, measures.
+
+        The objective is the weighted mean loss of the batch, plus the network's own penalties.
+        """
+        from keras import ops
+
+        n_parts, total = extent
+        values = [self.loss.call(targets, outputs)]
+        values += [measure(targets, outputs) for measure in self.measures.values()]
+        sums = ops.stack([ops.sum(weights), *(ops.sum(weights * value) for value in values)])
+        # A batch whose examples all weigh nothing changes nothing.
+        loss = sums[1] / ops.maximum(total, 1e-12)
+        return loss + sum(penalties) / ops.cast(n_parts, "float32"), sums

@@ -1,0 +1,396 @@
+"""The figures, seen from outside: panels, curves, plotted numbers, labels, bytes."""
+
+import itertools
+from unittest import mock
+
+import fake_study
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from boxest import analysis, figures
+
+CORNERS = ["x1", "y1", "x2", "y2"]
+ONE_CELL = {"batch_sizes": [16], "learning_rates": [0.1], "seeds": 20, "epochs": 30}
+ONE_RUN = {"batch_sizes": [64], "learning_rates": [0.01], "seeds": 1, "epochs": 2}
+FORMS = {
+    "full": fake_study.FULL,
+    "tiny": fake_study.TINY,
+    "one cell": ONE_CELL,
+    "one run": ONE_RUN,
+}
+
+
+def study(form):
+    histories = fake_study.histories(**form)
+    return histories, fake_study.runs(histories, form["epochs"])
+
+
+@pytest.fixture(scope="module")
+def full():
+    return study(fake_study.FULL)
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    return study(fake_study.TINY)
+
+
+@pytest.fixture(scope="module")
+def predictions():
+    return fake_study.predictions(200)
+
+
+def all_diverged():
+    """Return a study in which every run diverges in its second epoch."""
+    histories, _ = study(fake_study.TINY)
+    histories = histories[histories["epoch"] <= 2].copy()
+    losses = [name for name in histories.columns if name.endswith("loss")]
+    histories.loc[histories["epoch"] == 2, losses] = np.nan
+    return histories, fake_study.runs(histories, 3)
+
+
+def curves(axes, gid="run"):
+    return [line for line in axes.lines if line.get_gid() == gid]
+
+
+def texts(figure):
+    """Return all the text of a figure, laid out and drawn."""
+    figure.draw_without_rendering()
+    found = figure.findobj(Text)
+    return "\n".join(text.get_text() for text in found)
+
+
+def draw_all(histories, runs, predictions):
+    """Yield every figure of a study by name."""
+    cells, times = analysis.cells(runs), analysis.time_table(runs)
+    some = predictions.iloc[:7]
+    true = some[[f"true_{corner}" for corner in CORNERS]].to_numpy()
+    predicted = some[[f"predicted_{corner}" for corner in CORNERS]].to_numpy()
+    images = fake_study.images(true)
+    yield "preview", figures.dataset_preview(images, true)
+    yield "layers", figures.layer_table([("dense (Dense)", "(None, 4)", 68)], 68)
+    yield "curves", figures.validation_curves(histories, runs)
+    yield "curves enlarged", figures.validation_curves(histories, runs, enlarged=True)
+    yield "time", figures.training_time(times)
+    yield "time fit", figures.time_fit(times)
+    yield "predictions", figures.predictions(images, true, predicted, some)
+    yield "histogram", figures.error_histogram(predictions)
+    yield "scatter", figures.error_scatter(predictions)
+    yield "losses", figures.final_losses(cells)
+    yield "updates", figures.loss_against_updates(runs)
+    yield "comparison", figures.comparison(analysis.comparison(cells))
+
+
+def test_every_figure_can_be_drawn_when_all_runs_diverged(predictions):
+    drawn = dict(draw_all(*all_diverged(), predictions.iloc[:1].reindex([0] * 7)))
+    assert "all 1 diverged" in texts(drawn["curves"])
+    assert "all 1 diverged" in texts(drawn["losses"])
+    assert "4 diverged and left out" in texts(drawn["time"])
+    assert "4 more diverged" in texts(drawn["updates"])
+    assert "all 1 of ours diverged" in texts(drawn["comparison"])
+
+
+def drawn_texts(figure):
+    """Return the texts that are really drawn (not ticks beyond the limits), with their boxes."""
+    canvas, drawn, draw = FigureCanvasAgg(figure), [], Text.draw
+
+    def record(text, renderer, *args, **kwargs):
+        if text.get_text().strip() and text.get_visible():
+            drawn.append(text)
+        return draw(text, renderer, *args, **kwargs)
+
+    with mock.patch.object(Text, "draw", record):
+        canvas.draw()
+    return [(text, text.get_window_extent(canvas.get_renderer())) for text in drawn]
+
+
+def overlaps(drawn):
+    """Return the pairs of texts that lie over each other."""
+    pairs = []
+    for (one, a), (other, b) in itertools.combinations(drawn, 2):
+        width, height = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
+        if width > 1 and height > 1:
+            pairs.append((one.get_text(), other.get_text()))
+    return pairs
+
+
+def test_the_overlap_check_sees_an_overlap():
+    figure = Figure()
+    figure.text(0.5, 0.5, "one")
+    figure.text(0.51, 0.5, "two")
+    figure.text(0.1, 0.1, "far away")
+    assert overlaps(drawn_texts(figure)) == [("one", "two")]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_figures_fit_any_size_of_study(form, predictions):
+    """No text lies over another or leaves the page."""
+    for name, figure in draw_all(*study(FORMS[form]), predictions):
+        drawn, page = drawn_texts(figure), figure.bbox
+        assert overlaps(drawn) == [], name
+        for text, box in drawn:
+            inside = page.contains(box.x0 + 1, box.y0 + 1) and page.contains(box.x1 - 1, box.y1 - 1)
+            assert inside, (name, text.get_text())
+
+
+@pytest.mark.parametrize("name", ["curves", "histogram", "predictions"])
+def test_saving_twice_gives_the_same_bytes(name, tiny, predictions, tmp_path):
+    first = figures.save(
+        dict(draw_all(*tiny, predictions))[name], tmp_path / "one" / "fig3.small.png"
+    )
+    second = figures.save(dict(draw_all(*tiny, predictions))[name], tmp_path / "two" / "other.png")
+    assert [path.name for path in first] == ["fig3.small.png", "fig3.small.pdf"]
+    assert first[0].read_bytes()[:4] == b"\x89PNG"
+    assert first[1].read_bytes()[:5] == b"%PDF-"
+    for one, two in zip(first, second, strict=True):
+        assert one.read_bytes() == two.read_bytes()
+    assert {path.name for path in (tmp_path / "one").iterdir()} == {path.name for path in first}
+
+
+def test_a_failed_save_leaves_the_old_file(tiny, tmp_path, monkeypatch):
+    figure = figures.validation_curves(*tiny)
+    png, _ = figures.save(figure, tmp_path / "a.png")
+    before = png.read_bytes()
+
+    def fail(path, **_):
+        path.write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(figure, "savefig", fail)
+    with pytest.raises(OSError, match="disk full"):
+        figures.save(figure, tmp_path / "a.png")
+    assert png.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pdf", "a.png"]
+
+
+def test_the_users_style_neither_matters_nor_changes(tiny, tmp_path):
+    plain, _ = figures.save(figures.validation_curves(*tiny), tmp_path / "plain.png")
+    with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red", "savefig.dpi": 50}):
+        before = dict(matplotlib.rcParams)
+        styled, _ = figures.save(figures.validation_curves(*tiny), tmp_path / "styled.png")
+        assert dict(matplotlib.rcParams) == before
+    assert plain.read_bytes() == styled.read_bytes()
+
+
+def test_validation_curves_leave_out_the_first_two_epochs(full):
+    figure = figures.validation_curves(*full)
+    assert len(figure.axes) == 24
+    assert "without epochs 1 and 2" in texts(figure)
+    first = figure.axes[0]
+    assert len(curves(first)) == 10
+    histories = full[0]
+    cell = histories[(histories["batch_size"] == 4) & (histories["learning_rate"] == 0.0001)]
+    for seed, line in enumerate(curves(first)):
+        assert line.get_xdata()[0] == 3
+        expected = cell.loc[(cell["seed"] == seed) & (cell["epoch"] >= 3), "validation_loss"]
+        np.testing.assert_array_equal(line.get_ydata(), expected)
+    assert first.get_ylim() == figure.axes[-1].get_ylim()
+    assert first.get_title() == "learning rate 0.0001"
+    assert first.get_ylabel() == "batch size 4"
+    assert figure.axes[-1].get_xlabel() == "epoch"
+
+
+def test_validation_curves_mark_how_runs_end(full):
+    histories, runs = full
+    panels = figures.validation_curves(histories, runs).axes
+    # Batch size 4, rate 0.1: no run reaches epoch 3 with a finite loss.
+    assert curves(panels[3]) == []
+    assert "all 10 diverged" in [text.get_text() for text in panels[3].texts]
+    cell = runs[(runs["batch_size"] == 16) & (runs["learning_rate"] == 0.1)]
+    assert cell["diverged"].any()
+    assert len(curves(panels[7], "diverged")) == cell["diverged"].sum()
+    stopped = curves(panels[7], "stopped_early")
+    assert [line.get_xdata()[0] for line in stopped] == cell.loc[
+        cell["stopped_early"], "epochs"
+    ].tolist()
+
+
+def test_validation_curves_work_out_the_outcomes_without_the_runs_table(full):
+    histories, runs = full
+    shuffled = histories.sample(frac=1, random_state=0)
+    for one, two in zip(
+        figures.validation_curves(histories, runs).axes,
+        figures.validation_curves(shuffled).axes,
+        strict=True,
+    ):
+        assert [text.get_text() for text in one.texts] == [text.get_text() for text in two.texts]
+        assert len(one.lines) == len(two.lines)
+
+
+def test_validation_curves_draw_short_histories_whole(tiny):
+    figure = figures.validation_curves(*tiny)
+    assert curves(figure.axes[0])[0].get_xdata().tolist() == [1, 2, 3]
+    assert "without" not in texts(figure)
+    one = figures.validation_curves(tiny[0], first_epoch=2)
+    assert curves(one.axes[0])[0].get_xdata().tolist() == [2, 3]
+    assert "without epoch 1" in texts(one)
+
+
+def test_validation_curves_can_be_chosen(full):
+    figure = figures.validation_curves(
+        *full, batch_sizes=[16, 1024], metric="validation_iou_loss", learning_rates=[0.01]
+    )
+    assert len(figure.axes) == 2
+    assert "validation 1 − IoU" in texts(figure)
+    with pytest.raises(ValueError, match=r"batch_size: choose from .* got \[5\]"):
+        figures.validation_curves(*full, batch_sizes=[5])
+    with pytest.raises(ValueError, match="lacks the columns"):
+        figures.validation_curves(full[0], metric="nonsense")
+
+
+def test_enlarged_curves_show_the_mean_of_the_runs_that_did_not_diverge(full):
+    histories, runs = full
+    figure = figures.validation_curves(histories, runs, enlarged=True)
+    assert "own vertical scale" in texts(figure)
+    panel = figure.axes[7]
+    (mean,) = curves(panel, "mean")
+    keep = runs[(runs["batch_size"] == 16) & (runs["learning_rate"] == 0.1) & ~runs["diverged"]]
+    assert mean.get_xdata()[-1] == keep["epochs"].min()
+    cell = histories.merge(keep[["batch_size", "learning_rate", "seed"]])
+    expected = cell.loc[cell["epoch"] == 3, "validation_loss"].mean()
+    assert mean.get_ydata()[0] == pytest.approx(expected)
+
+
+def test_training_time(full):
+    times = analysis.time_table(full[1])
+    figure = figures.training_time(times)
+    left, right = figure.axes
+    assert left.get_ylabel() == "training time of 30 epochs (s)"
+    assert left.get_xlabel() == "batch size (images)"
+    assert len(left.containers) == 4
+    line = left.containers[0].lines[0]
+    assert line.get_xdata().tolist() == [4, 16, 64, 256, 1024, 4096]
+    expected = times.loc[times["learning_rate"] == 0.0001, "seconds"]
+    np.testing.assert_allclose(line.get_ydata(), expected)
+    # All runs diverged at batch size 4, rate 0.1: five points only.
+    assert len(left.containers[3].lines[0].get_xdata()) == 5
+    assert len(right.containers) == 4
+    assert left.get_xscale() == left.get_yscale() == "log"
+
+
+def test_time_fit_shows_the_parameters(full):
+    times = analysis.time_table(full[1])
+    exact = times.assign(seconds=60 + 800 / times["batch_size"])
+    figure = figures.time_fit(exact)
+    assert "a = (60.0" in texts(figure)
+    assert "b = (800.0" in texts(figure)
+    (curve,) = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 200]
+    np.testing.assert_allclose(curve.get_ydata(), 60 + 800 / curve.get_xdata())
+    for line in figure.axes[1].lines[:4]:
+        np.testing.assert_allclose(line.get_ydata(), 1)
+    one = times[times["batch_size"] == 16]
+    assert "too few batch sizes" in texts(figures.time_fit(one))
+
+
+def test_times_of_several_machines_are_announced(tiny):
+    times = analysis.time_table(tiny[1]).assign(settings=2)
+    assert "different machines" in texts(figures.training_time(times))
+
+
+def test_preview_names_the_sizes():
+    boxes = np.array([[0, 0, 0.5, 0.25], [0.5, 0.5, 1, 1]])
+    figure = figures.dataset_preview(fake_study.images(boxes), boxes)
+    assert [axes.get_title() for axes in figure.axes] == ["64 × 32 px", "64 × 64 px"]
+    outline = figure.axes[0].lines[0]
+    assert outline.get_xdata().tolist() == [0, 64, 64, 0, 0]
+    assert outline.get_ydata().tolist() == [0, 0, 32, 32, 0]
+
+
+def test_predictions_show_both_boxes_and_both_ious():
+    true = np.array([[0, 0, 0.5, 0.5]] * 2)
+    predicted = np.array([[0, 0, 0.5, 0.25], [0.5, 0, 0, 0.5]])
+    losses = pd.DataFrame({"iou_loss": [0.5, 1.0], "inclusive_iou_loss": [0.1, 0.3]})
+    figure = figures.predictions(fake_study.images(true), true, predicted, losses)
+    assert figure.axes[0].get_title() == "IoU 0.500\ninclusive 0.900"
+    assert "(swapped)" in figure.axes[1].get_title()
+    one, two = figure.axes[0].lines
+    assert one.get_linestyle() != two.get_linestyle()
+    assert max(one.get_ydata()), max(two.get_ydata()) == (64, 32)
+
+
+def test_images_are_checked():
+    boxes = fake_study.boxes(2)
+    images = fake_study.images(boxes)
+    losses = pd.DataFrame({"iou_loss": [0.5], "inclusive_iou_loss": [0.1]})
+    with pytest.raises(ValueError, match=r"images must have shape \(n, height, width\)"):
+        figures.dataset_preview(images[..., None], boxes)
+    with pytest.raises(ValueError, match=r"boxes must have shape \(2, 4\)"):
+        figures.dataset_preview(images, boxes[:1])
+    with pytest.raises(ValueError, match="losses must have 2 rows"):
+        figures.predictions(images, boxes, boxes, losses)
+
+
+def test_layer_table():
+    rows = [("flatten (Flatten)", "(None, 1024)", 0), ("dense (Dense)", "(None, 16)", 16400)]
+    figure = figures.layer_table(rows, {"total": 16400, "trainable": 16400})
+    assert figure.axes[0].get_title() == "16,400 parameters"
+    for text in ("flatten (Flatten)", "(None, 16)", "16,400", "Trainable parameters"):
+        assert text in texts(figure)
+    with pytest.raises(ValueError, match="triples"):
+        figures.layer_table([("dense", 3)], 3)
+
+
+def test_histogram_stacks_to_all_images(predictions):
+    figure = figures.error_histogram(predictions)
+    assert len(figure.axes) == 4
+    for axes in figure.axes[:2]:
+        assert sum(bar.get_height() for bar in axes.patches) == len(predictions)
+    shares = [bar.get_height() for bar in figure.axes[2].patches]
+    assert sum(shares) == pytest.approx(100 * (predictions["smallest_side"] // 8).nunique())
+    assert "1 − inclusive IoU" in figure.axes[0].get_title()
+    assert figure.axes[3].get_xlabel() == "smallest side of the object (px)"
+    assert len(figures.error_histogram(predictions, "iou_loss").axes) == 2
+
+
+def test_scatter_puts_both_metrics_on_one_scale(predictions):
+    figure = figures.error_scatter(predictions)
+    left, right = (axes.collections[0] for axes in figure.axes[:2])
+    assert left.norm is right.norm
+    assert len(right.get_offsets()) == len(predictions)
+    assert right.get_array()[-1] == pytest.approx(predictions["iou_loss"].max())
+    assert figure.axes[0].get_xlabel() == "width of the object (px)"
+    lost = predictions.assign(iou_loss=np.nan)
+    assert "200 undefined" in texts(figures.error_scatter(lost))
+
+
+def test_final_losses_show_means_spread_and_counts(full):
+    cells = analysis.cells(full[1])
+    figure = figures.final_losses(cells)
+    assert len(figure.axes) == 4
+    written = [text.get_text() for text in figure.axes[1].texts]
+    assert len(written) == 24
+    first = cells.iloc[0]
+    assert written[0] == f"{first['validation_loss']:.3f}\n± {first['validation_loss_sd']:.3f}"
+    assert "all 10 diverged" in written
+    assert any("stopped early" in text for text in written)
+
+
+def test_loss_against_updates_draws_every_run(full):
+    runs = full[1]
+    figure = figures.loss_against_updates(runs)
+    axes = figure.axes[0]
+    assert sum(len(line.get_xdata()) for line in curves(axes, "cell")) == (~runs["diverged"]).sum()
+    assert sum(len(line.get_xdata()) for line in curves(axes, "diverged")) == runs["diverged"].sum()
+    first = curves(axes, "cell")[0]
+    cell = runs[(runs["batch_size"] == 4) & (runs["learning_rate"] == 0.0001)]
+    np.testing.assert_allclose(first.get_xdata(), 0.0001 * cell["updates"])
+    assert axes.get_xlabel() == "learning rate × number of updates"
+    assert len(curves(axes, "fit")) == 1
+
+
+def test_comparison_draws_both_and_says_what_is_missing(full):
+    table = analysis.comparison(analysis.cells(full[1]))
+    figure = figures.comparison(table)
+    left, right = figure.axes
+    assert len(left.get_yticks()) == 24
+    apart = analysis.distance(table)
+    assert f"root mean square log ratio {apart:.3f} (21 cells)" in right.get_title()
+    notes = [text.get_text() for text in right.texts]
+    assert sorted(notes) == ["all 10 of ours diverged, not in the paper", *["not in the paper"] * 2]
+    ours = right.containers[0].lines[0].get_xdata().astype(float)
+    np.testing.assert_array_equal(ours, table["validation_loss"])

@@ -1,0 +1,92 @@
+"""boxest.files: whole files or none."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from boxest.files import atomic_path, write_json, write_text
+
+
+def test_the_file_appears_when_the_block_ends(tmp_path):
+    path = tmp_path / "new" / "directory" / "table.csv"
+    with atomic_path(path) as temporary:
+        assert temporary.parent == path.parent
+        assert temporary.name.startswith(".")
+        assert temporary.name.endswith("table.csv")
+        temporary.write_text("a,b\n")
+        assert not path.exists()
+    assert path.read_text() == "a,b\n"
+    assert os.listdir(path.parent) == ["table.csv"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
+def test_an_exception_leaves_the_old_file_and_no_other(tmp_path, error):
+    path = tmp_path / "table.csv"
+    path.write_text("old")
+
+    def write_half():
+        with atomic_path(path) as temporary:
+            temporary.write_text("half")
+            raise error
+
+    with pytest.raises(error):
+        write_half()
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["table.csv"]
+
+
+def test_a_block_that_writes_nothing_is_an_error(tmp_path):
+    with (
+        pytest.raises(FileNotFoundError, match=r"model\.keras"),
+        atomic_path(tmp_path / "model.keras"),
+    ):
+        pass
+    assert os.listdir(tmp_path) == []
+
+
+def test_two_writers_at_once_use_different_files(tmp_path):
+    path = tmp_path / "x"
+    with atomic_path(path) as one, atomic_path(path) as two:
+        assert one != two
+        one.write_text("one")
+        two.write_text("two")
+    assert path.read_text() == "one"
+    assert os.listdir(tmp_path) == ["x"]
+
+
+def test_the_mode_follows_the_umask(tmp_path):
+    old = os.umask(0o027)
+    try:
+        write_text(tmp_path / "x", "x")
+    finally:
+        os.umask(old)
+    assert (tmp_path / "x").stat().st_mode & 0o777 == 0o640
+
+
+def test_text_and_json(tmp_path):
+    write_text(tmp_path / "a.txt", "1 − IoU\r\n")
+    assert (tmp_path / "a.txt").read_bytes() == "1 − IoU\r\n".encode()
+    write_json(tmp_path / "a.json", {"a": 1, "b": None})
+    assert (tmp_path / "a.json").read_text() == '{\n  "a": 1,\n  "b": null\n}\n'
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(tmp_path / "a.json", {"loss": float("nan")})
+    assert (tmp_path / "a.json").read_text() == '{\n  "a": 1,\n  "b": null\n}\n'
+
+
+@pytest.mark.fault
+def test_a_killed_writer_leaves_nothing_under_the_final_name(tmp_path):
+    path = tmp_path / "x"
+    path.write_text("old")
+    code = (
+        "import os, signal, sys\n"
+        "from boxest.files import atomic_path\n"
+        "with atomic_path(sys.argv[1]) as temporary:\n"
+        "    temporary.write_text('half')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, str(path)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert path.read_text() == "old"

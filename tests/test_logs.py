@@ -1,0 +1,45 @@
+"""What a job logs and how it fails, seen from outside: in a process of its own."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+def job(body, tmp_path):
+    code = f"from boxest import logs\nimport os, sys\nwith logs.to_file('job.log'):\n    {body}\n"
+    path = tmp_path / "job.py"
+    path.write_text(code)
+    from conftest import ROOT
+
+    completed = subprocess.run(
+        [sys.executable, path],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": str(ROOT)},
+    )
+    return completed, (tmp_path / "job.log").read_text()
+
+
+def test_output_goes_to_the_log_that_of_c_libraries_too(tmp_path):
+    body = "print('one'); print('two', file=sys.stderr); os.write(2, b'three\\n')"
+    completed, log = job(body, tmp_path)
+    assert (completed.returncode, completed.stdout, completed.stderr) == (0, "", "")
+    assert sorted(log.split()) == ["one", "three", "two"]
+
+
+@pytest.mark.parametrize("kind", ["ValueError", "TypeError", "OSError"])
+def test_error_for_the_user_is_one_line(tmp_path, kind):
+    completed, log = job(f"raise {kind}('the shard x.h5 is damaged')", tmp_path)
+    assert completed.returncode == 1
+    assert log == "Error: the shard x.h5 is damaged\n"
+    assert completed.stderr == "Error: the shard x.h5 is damaged\nThe log is job.log\n"
+
+
+def test_fault_of_the_program_has_a_traceback(tmp_path):
+    completed, log = job("{}['key']", tmp_path)
+    assert completed.returncode == 1
+    assert "Traceback" in log
+    assert log.endswith("Error: KeyError: 'key'\n")

@@ -1,0 +1,412 @@
+"""boxest.shards: what is written comes back, and whatever is damaged is noticed."""
+
+import dataclasses
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import h5py
+import numpy as np
+import pytest
+
+from boxest import shards, synthetic
+from boxest.shards import Meta, ShardError
+from boxest.synthetic import BoxLaw
+
+LAW = BoxLaw(min_side=2)
+GOLDEN = "fe818e4b41852b99f33124f74568157a79c7c8775f88cc1ff5481a3e9c8dfcc6"
+
+
+def make(start=0, stop=6, split="train", seed=0, size=8):
+    """Content of a small shard."""
+    images, boxes = synthetic.make(start, stop, seed=seed, image_size=size, law=LAW)
+    return images, boxes, Meta(split, start, stop, seed, size, LAW)
+
+
+@pytest.fixture
+def path(tmp_path):
+    shards.write(tmp_path / "shard.h5", *make())
+    return tmp_path / "shard.h5"
+
+
+def write(tmp_path, **what):
+    name = "-".join(f"{key}{value}" for key, value in what.items())
+    shards.write(tmp_path / f"{name}.h5", *make(**what))
+    return tmp_path / f"{name}.h5"
+
+
+def test_what_is_written_comes_back(path):
+    images, boxes, meta = make()
+    shard = shards.read(path)
+    np.testing.assert_array_equal(shard.images, images)
+    np.testing.assert_array_equal(shard.boxes, boxes)
+    assert (shard.images.dtype, shard.boxes.dtype) == (np.uint8, np.float64)
+    assert shard.meta == meta
+    assert shard.meta.law == BoxLaw("sides_uniform", 2, 8)
+    assert shard.meta.n_images == 6
+
+
+def test_layout(tmp_path):
+    images, boxes = synthetic.make(0, 100, seed=2**64 - 1)
+    meta = Meta("test", 0, 100, 2**64 - 1, 128, BoxLaw())
+    shards.write(tmp_path / "new" / "shard.h5", images, boxes, meta)
+    with h5py.File(tmp_path / "new" / "shard.h5") as file:
+        assert set(file) == {"images", "boxes"}
+        assert file["images"].chunks == (64, 128, 128)
+        assert file["images"].compression == "gzip"
+        assert file["images"].attrs["interpretation"] == b"image"
+        assert file["boxes"].attrs["columns"] == b"x1, y1, x2, y2"
+        attributes = dict(file.attrs)
+    assert len(attributes.pop("sha256")) == 64
+    assert attributes == {
+        "format": b"boxest shard",
+        "format_version": 1,
+        "split": b"test",
+        "start": 0,
+        "stop": 100,
+        "seed": 2**64 - 1,
+        "image_size": 128,
+        "law": b"sides_uniform",
+        "min_side": 5,
+        "max_side": 128,
+    }
+    assert shards.read(tmp_path / "new" / "shard.h5").meta == meta
+
+
+def test_the_same_content_gives_the_same_bytes(path, tmp_path):
+    time.sleep(1.1)  # HDF5 counts time stamps in seconds
+    shards.write(tmp_path / "again.h5", *make())
+    assert (tmp_path / "again.h5").read_bytes() == path.read_bytes()
+
+
+def test_summary(path):
+    summary = shards.summary(path)
+    assert summary["file"] == "shard.h5"
+    assert (summary["split"], summary["start"], summary["stop"]) == ("train", 0, 6)
+    assert summary["bytes"] == path.stat().st_size
+    # The checksum is a function of the content alone; it changes with the format or the data.
+    assert summary["sha256"] == GOLDEN
+
+
+def test_load_joins_shards_in_order(tmp_path):
+    paths = [write(tmp_path, start=a, stop=b) for a, b in ((10, 13), (3, 9), (9, 10))]
+    images, boxes = shards.load(paths)
+    expected_images, expected_boxes, _ = make(3, 13)
+    np.testing.assert_array_equal(images, expected_images)
+    np.testing.assert_array_equal(boxes, expected_boxes)
+    images, _ = shards.load(iter(paths[:1]))
+    np.testing.assert_array_equal(images, expected_images[7:])
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({"start": 7, "stop": 9}, r"0\.\.5 and .*start7-stop9\.h5 7\.\.8: there is a gap"),
+        ({"start": 5, "stop": 9}, "they overlap"),
+        ({"start": 0, "stop": 6, "split": "train"}, "they overlap"),
+        ({"start": 6, "stop": 9, "seed": 1}, "seed is 0 in the one and 1 in the other"),
+        ({"start": 6, "stop": 9, "size": 9}, "image_size is 8 in the one and 9"),
+        ({"start": 6, "stop": 9, "split": "test"}, "split is train in the one and test"),
+    ],
+)
+def test_shards_that_do_not_fit(path, tmp_path, other, message):
+    with pytest.raises(ShardError, match=message):
+        shards.load([path, write(tmp_path, **other)])
+
+
+def test_shards_of_another_law(path, tmp_path):
+    images, boxes, meta = make(6, 9)
+    law = BoxLaw("corners_uniform", 2)
+    shards.write(tmp_path / "other.h5", images, boxes, dataclasses.replace(meta, law=law))
+    with pytest.raises(ShardError, match=r"shard\.h5 and .*other\.h5 .*law is sides_uniform"):
+        shards.load([path, tmp_path / "other.h5"])
+
+
+def test_nothing_to_load():
+    with pytest.raises(ValueError, match="no shards to load"):
+        shards.load([])
+
+
+def test_what_cannot_be_written(tmp_path):
+    images, boxes, meta = make()
+    path = tmp_path / "shard.h5"
+    with pytest.raises(ValueError, match=r"images must be uint8 of shape \(6, 8, 8\).*got float64"):
+        shards.write(path, images / 255, boxes, meta)
+    with pytest.raises(ValueError, match=r"for indices 0\.\.5; got uint8 of shape \(5, 8, 8\)"):
+        shards.write(path, images[1:], boxes, meta)
+    with pytest.raises(ValueError, match=r"boxes must be float64 of shape \(6, 4\)"):
+        shards.write(path, images, boxes[1:], meta)
+    with pytest.raises(ValueError, match="looks like pixels"):
+        shards.write(path, images, boxes * 8, meta)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"stop": 0}, ValueError, "0 <= start < stop; got 0 and 0"),
+        ({"start": -1}, ValueError, "0 <= start < stop; got -1 and 6"),
+        ({"stop": 2**31}, ValueError, "make more and smaller shards"),
+        ({"image_size": 1}, ValueError, "min_side"),
+        ({"split": 1}, TypeError, "split must be a str"),
+        ({"start": 0.5}, TypeError, "integer"),
+    ],
+)
+def test_what_meta_refuses(change, error, message):
+    with pytest.raises(error, match=message):
+        dataclasses.replace(make()[2], **change)
+
+
+def test_absent_files_are_not_damaged(tmp_path):
+    with pytest.raises(FileNotFoundError, match="absent"):
+        shards.read(tmp_path / "absent.h5")
+    with pytest.raises(IsADirectoryError):
+        shards.read(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89HDF", b"x1,y1,x2,y2\n" * 1000])
+def test_other_files(tmp_path, content):
+    path = tmp_path / "shard.h5"
+    path.write_bytes(content)
+    with pytest.raises(ShardError, match=r"shard\.h5: .*not an HDF5 file.*run snakemake again"):
+        shards.read(path)
+    with pytest.raises(ShardError, match=r"shard\.h5: "):
+        shards.load([path])
+
+
+def change_images(path, **arguments):
+    """Put another dataset in the place of the images."""
+    with h5py.File(path, "r+") as file:
+        attributes = dict(file["images"].attrs)
+        del file["images"]
+        file.create_dataset("images", **arguments).attrs.update(attributes)
+
+
+def set_attribute(name, value):
+    def change(file):
+        file.attrs[name] = value
+
+    return change
+
+
+def swap(file):
+    file.attrs["start"], file.attrs["stop"] = file.attrs["stop"], file.attrs["start"]
+
+
+def delete(name):
+    def change(file):
+        del file[name]
+
+    return change
+
+
+def delete_attribute(name):
+    def change(file):
+        del file.attrs[name]
+
+    return change
+
+
+def one_pixel(file):
+    file["images"][3, 2, 1] ^= 255
+
+
+def one_coordinate(file):
+    file["boxes"][0, 0] += 1e-9
+
+
+def swap_columns(file):
+    file["boxes"].attrs["columns"] = np.bytes_(b"y1, x1, y2, x2")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (set_attribute("format", b"other"), "no boxest shard"),
+        (delete_attribute("format"), "no boxest shard"),
+        (
+            set_attribute("format_version", 2),
+            "format version 2, and this version of boxest reads 1",
+        ),
+        (set_attribute("seed", 1), "do not match the checksum"),
+        (set_attribute("split", b"test"), "do not match the checksum"),
+        (set_attribute("law", b"corners_uniform"), "do not match the checksum"),
+        (set_attribute("sha256", b"0" * 64), "do not match the checksum"),
+        (delete_attribute("sha256"), "other attributes"),
+        (set_attribute("note", b"mine"), "other attributes"),
+        (set_attribute("law", b"mine"), "make no sense: The box law must be one of"),
+        (set_attribute("seed", 1.0), "make no sense"),
+        (set_attribute("seed", [1, 2]), "make no sense"),
+        (delete_attribute("seed"), "make no sense: 'seed'"),
+        (swap, "make no sense: A shard needs 0 <= start < stop; got 6 and 0"),
+        (set_attribute("stop", 2**40), "make no sense: .*more than 2147483648 bytes"),
+        (
+            set_attribute("stop", 7),
+            r"images should be uint8 of shape \(7, 8, 8\).*is uint8 of shape",
+        ),
+        (delete("images"), r"should hold \['boxes', 'images'\] and nothing else, not \['boxes'\]"),
+        (lambda file: file.create_group("more"), "and nothing else"),
+        (one_pixel, "do not match the checksum"),
+        (one_coordinate, "do not match the checksum"),
+        (swap_columns, "boxes has other attributes"),
+    ],
+)
+def test_changed_files(path, change, message):
+    with h5py.File(path, "r+") as file:
+        change(file)
+    with pytest.raises(ShardError, match=rf"shard\.h5: .*{message}.*Delete the file"):
+        shards.read(path)
+
+
+@pytest.mark.parametrize(
+    "to", [h5py.SoftLink("/boxes"), h5py.ExternalLink("copy.h5", "/images"), h5py.SoftLink("/no")]
+)
+def test_links_are_not_followed(path, tmp_path, to):
+    shutil.copy(path, tmp_path / "copy.h5")
+    with h5py.File(path, "r+") as file:
+        del file["images"]
+        file["images"] = to
+    with pytest.raises(ShardError, match="images is a link to somewhere else"):
+        shards.read(path)
+
+
+def test_data_outside_the_file_are_not_read(path, tmp_path):
+    images = make()[0]
+    images.tofile(tmp_path / "outside")
+    outside = [(str(tmp_path / "outside"), 0, images.nbytes)]
+    change_images(path, shape=images.shape, dtype="u1", external=outside)
+    with pytest.raises(ShardError, match="images is not a dataset that is stored in the file"):
+        shards.read(path)
+
+
+def test_virtual_datasets_are_not_read(path, tmp_path):
+    shutil.copy(path, tmp_path / "copy.h5")
+    layout = h5py.VirtualLayout((6, 8, 8), "u1")
+    layout[:] = h5py.VirtualSource(tmp_path / "copy.h5", "images", (6, 8, 8))
+    with h5py.File(path, "r+") as file:
+        del file["images"]
+        file.create_virtual_dataset("images", layout)
+    with pytest.raises(ShardError, match="images is not a dataset that is stored in the file"):
+        shards.read(path)
+
+
+@pytest.mark.parametrize("dtype", ["i1", "u2", "f4"])
+def test_other_types_are_not_converted(path, dtype):
+    change_images(path, data=make()[0].astype(dtype))
+    with pytest.raises(ShardError, match="images should be uint8"):
+        shards.read(path)
+
+
+@pytest.mark.parametrize("shape", [(6, 64), (8, 8, 6), (5, 8, 8), ()])
+def test_other_shapes(path, shape):
+    change_images(path, data=np.zeros(shape, np.uint8))
+    with pytest.raises(ShardError, match=r"images should be uint8 of shape \(6, 8, 8\)"):
+        shards.read(path)
+
+
+def test_a_group_is_no_dataset(path):
+    with h5py.File(path, "r+") as file:
+        del file["images"]
+        file.create_group("images")
+    with pytest.raises(ShardError, match="images is not a dataset"):
+        shards.read(path)
+
+
+def check_damage(path, content, original):
+    """Read a damaged file: either that is an error, or everything read is right."""
+    path.write_bytes(content)
+    try:
+        shard = shards.read(path)
+    except ShardError:
+        return True
+    np.testing.assert_array_equal(shard.images, original.images)
+    np.testing.assert_array_equal(shard.boxes, original.boxes)
+    assert shard.meta == original.meta
+    return False
+
+
+@pytest.mark.fault
+def test_truncated_files(path):
+    whole, original = path.read_bytes(), shards.read(path)
+    for length in [*range(0, len(whole), 97), len(whole) - 1]:
+        assert check_damage(path, whole[:length], original)
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("step", [29, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("chunk", [2**20, 100])
+def test_flipped_bits(path, monkeypatch, chunk, step):
+    """An earlier layout of HDF5 made the library loop for ever on some of these."""
+    monkeypatch.setattr(shards, "_CHUNK_BYTES", chunk)
+    shards.write(path, *make())
+    whole, original = path.read_bytes(), shards.read(path)
+    detected = 0
+    for bit in range(0, 8 * len(whole), step):
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << bit % 8
+        detected += check_damage(path, bytes(damaged), original)
+    # The rest is padding and free space.
+    assert detected > 0.6 * 8 * len(whole) / step
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("size", [16, 512])
+def test_overwritten_blocks(path, size):
+    whole, original = path.read_bytes(), shards.read(path)
+    rng = np.random.default_rng(0)
+    for start in range(0, len(whole) - size, 61):
+        for block in (bytes(size), rng.bytes(size)):
+            check_damage(path, whole[:start] + block + whole[start + size :], original)
+
+
+def test_a_writer_that_fails_leaves_the_old_file(path, monkeypatch):
+    before = path.read_bytes()
+    monkeypatch.setattr(shards, "_checksum", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        shards.write(path, *make(6, 12))
+    assert os.listdir(path.parent) == ["shard.h5"]
+    assert path.read_bytes() == before
+
+
+@pytest.mark.fault
+def test_a_writer_that_is_killed_leaves_no_shard(tmp_path):
+    code = """
+import sys
+from boxest import shards, synthetic
+images, boxes = synthetic.make(0, 2000, seed=0)
+meta = shards.Meta("train", 0, 2000, 0, 128, synthetic.BoxLaw())
+create = shards.h5py.Group.create_dataset
+def create_and_tell(*args, **kwargs):
+    dataset = create(*args, **kwargs)
+    args[0].file.flush()
+    print("writing", flush=True)
+    sys.stdin.read()
+shards.h5py.Group.create_dataset = create_and_tell
+shards.write(sys.argv[1], images, boxes, meta)
+"""
+    path = tmp_path / "shard.h5"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as writer:
+        assert writer.stdout.readline() == b"writing\n"
+        writer.kill()
+        writer.wait()
+    assert writer.returncode == -signal.SIGKILL
+    assert not path.exists()
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".")
+    assert left.stat().st_size > 10_000
+    with pytest.raises(ShardError):
+        shards.read(left)
+
+
+def test_reading_needs_no_lock(path):
+    with open(path) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(BlockingIOError, match="unable to lock file"):
+            h5py.File(path)
+        assert shards.read(path).meta.stop == 6

@@ -1,0 +1,437 @@
+"""Training against Keras' own, on the same order of examples."""
+
+import keras
+import numpy as np
+import pytest
+
+from boxest import losses, networks
+from boxest.training import Schedule, epoch_order, layout, train
+from boxest.training.loop import Examples
+from boxest.training.program import Predictor, in_parts
+
+
+def examples(data, rows=slice(None), weights=None):
+    images, boxes = data
+    images, boxes = images[rows, ..., None], boxes[rows]
+    return Examples(images, boxes, np.ones(len(images)) if weights is None else weights)
+
+
+def fit(model, data, optimizer, *, validation=None, loss="inclusive_iou", **kwargs):
+    optimizer.build(model.trainable_variables)
+    options = {"batch_size": 32, "epochs": 2, "seed": 5} | kwargs
+    schedule = options.pop("schedule", Schedule(float(optimizer.learning_rate)))
+    return train(
+        model,
+        data,
+        validation,
+        loss=losses.get(loss),
+        optimizer=optimizer,
+        schedule=schedule,
+        measures={"iou_loss": losses.BoxLoss("iou").call},
+        **options,
+    )
+
+
+def keras_fit(model, data, optimizer, *, loss="inclusive_iou", batch_size=32, epochs=2, seed=5):
+    """Plain Keras, a Python loop over `train_on_batch`, in our order."""
+    model.compile(optimizer, losses.get(loss), jit_compile=False)
+    x = (data.images / 255).astype("float32")
+    means = []
+    for epoch in range(1, epochs + 1):
+        total = 0.0
+        for rows in epoch_order(len(x), batch_size, seed=seed, epoch=epoch):
+            rows = rows[rows >= 0]
+            model.reset_metrics()
+            total += len(rows) * model.train_on_batch(x[rows], data.targets[rows].astype("float32"))
+        means.append(total / len(x))
+    return means
+
+
+# --- the order of examples -------------------------------------------------------------------
+
+
+def test_order_has_every_example_once_and_fills_up_with_minus_one():
+    order = epoch_order(10, 4, seed=1, epoch=1)
+    assert order.shape == (3, 4)
+    assert sorted(order.ravel()) == [-1, -1, *range(10)]
+    assert (order[:2] >= 0).all()
+
+
+def test_order_is_a_function_of_seed_and_epoch():
+    order = epoch_order(100, 10, seed=1, epoch=2)
+    assert np.array_equal(order, epoch_order(100, 10, seed=1, epoch=2))
+    assert not np.array_equal(order, epoch_order(100, 10, seed=2, epoch=2))
+    assert not np.array_equal(order, epoch_order(100, 10, seed=1, epoch=3))
+
+
+def test_batches_of_all_sizes_are_cut_from_one_order():
+    small, large = (epoch_order(96, size, seed=1, epoch=1) for size in (4, 32))
+    assert np.array_equal(small.ravel(), large.ravel())
+
+
+# --- early stopping and plateaus -------------------------------------------------------------
+
+
+def keras_schedule(values, stop, plateau, factor, delta, rate=0.1):
+    """Return rates and number of epochs as Keras' callbacks have them."""
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(rate))
+    callbacks = [keras.callbacks.EarlyStopping("val_loss", patience=stop)] if stop else []
+    if plateau:
+        callbacks.append(
+            keras.callbacks.ReduceLROnPlateau(
+                "val_loss", factor=factor, patience=plateau, min_delta=delta
+            )
+        )
+    rates = []
+    for callback in callbacks:
+        callback.set_model(model)
+        callback.on_train_begin()
+    for epoch, value in enumerate(values):
+        rates.append(float(model.optimizer.learning_rate))
+        for callback in callbacks:
+            callback.on_epoch_end(epoch, {"val_loss": value})
+        if model.stop_training:
+            break
+    return rates
+
+
+@pytest.mark.parametrize("case", range(30))
+def test_schedule_equals_the_keras_callbacks(case):
+    rng = np.random.default_rng(case)
+    values = np.abs(np.cumsum(rng.normal(-0.02, 0.1, 40)) + 1) + 0.1
+    stop, plateau = rng.choice([0, 2, 5]), rng.choice([0, 1, 3])
+    delta = rng.choice([0.0, 1e-4, 0.05])
+    schedule = Schedule(0.1, stop or None, plateau or None, 0.5, delta)
+    rates = []
+    for value in values:
+        rates.append(schedule.learning_rate)
+        schedule.update(value)
+        if schedule.stopped:
+            break
+    assert rates == pytest.approx(keras_schedule(values, stop, plateau, 0.5, delta), rel=1e-5)
+
+
+def test_paper_goes_from_a_tenth_to_0_0016():
+    """§5.1: 0.1 halved six times is 0.0016."""
+    schedule = Schedule(0.1, plateau_patience=2)
+    for _ in range(13):
+        schedule.update(1.0)
+    assert schedule.learning_rate == pytest.approx(0.0016, rel=0.03)
+
+
+# --- the same numbers as Keras ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batch_size", [4, 32, 300, 500, 4096])
+@pytest.mark.parametrize("loss", ["inclusive_iou", "mean_absolute_error"])
+def test_same_weights_as_plain_keras(small_data, batch_size, loss):
+    data = examples(small_data, slice(300))
+    # The IoU has kinks: at high rates, rounding grows into another path, as in any implementation.
+    rate = min(0.05, batch_size / 1000)
+    ours, theirs = (networks.paper((32, 32, 1), seed=1) for _ in range(2))
+    training = fit(ours, data, keras.optimizers.SGD(rate), batch_size=batch_size, loss=loss)
+    means = keras_fit(theirs, data, keras.optimizers.SGD(rate), batch_size=batch_size, loss=loss)
+    for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+    assert [row["train_loss"] for row in training.history] == pytest.approx(means, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["Adam", "RMSprop", "SGD"])
+def test_any_keras_optimizer(small_data, name):
+    data = examples(small_data, slice(100))
+    make = getattr(keras.optimizers, name)
+    options = {"momentum": 0.9} if name == "SGD" else {}
+    ours, theirs = (networks.paper((32, 32, 1), seed=1) for _ in range(2))
+    training = fit(ours, data, make(0.001, **options))
+    means = keras_fit(theirs, data, make(0.001, **options))
+    assert [row["train_loss"] for row in training.history] == pytest.approx(means, rel=1e-4)
+
+
+def other_network():
+    """A network that the layout does not know: normalisation, dropout, regularisation, strides."""
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input((32, 32, 1)),
+            layers.Conv2D(3, 5, strides=2, activation="tanh", kernel_regularizer="l2"),
+            layers.BatchNormalization(),
+            layers.AveragePooling2D(2),
+            layers.Dropout(0.1, seed=1),
+            layers.Flatten(),
+            layers.Dense(4),
+        ]
+    )
+
+
+def test_networks_with_state_are_trained(small_data):
+    data = examples(small_data, slice(200))
+    model = other_network()
+    before = {v.path: np.array(v) for v in model.non_trainable_variables}
+    training = fit(model, data, keras.optimizers.SGD(0.05), epochs=5)
+    moved = [not np.array_equal(before[v.path], v) for v in model.non_trainable_variables]
+    assert moved == [True] * len(moved)
+    assert training.history[-1]["train_loss"] < training.history[0]["train_loss"]
+
+
+@pytest.mark.parametrize("batch_size", [8, 64])
+def test_penalties_count_once_per_update(small_data, batch_size):
+    """Also where the gradients of a batch are added up from parts, and for fused layers."""
+
+    def regularised():
+        model = networks.paper((32, 32, 1), seed=1)
+        config = model.get_config()
+        config["layers"][2]["config"]["kernel_regularizer"] = keras.regularizers.L2(0.5)
+        clone = keras.Sequential.from_config(config)
+        clone.set_weights(model.get_weights())
+        return clone
+
+    data = examples(small_data, slice(128))
+    ours, theirs = regularised(), regularised()
+    fit(ours, data, keras.optimizers.SGD(0.01), batch_size=batch_size)
+    keras_fit(theirs, data, keras.optimizers.SGD(0.01), batch_size=batch_size)
+    for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_penalties_of_the_network_are_minimised_but_not_reported(small_data):
+    data = examples(small_data, slice(64))
+    strong = keras.regularizers.L2(10.0)
+    model = keras.Sequential(
+        [
+            keras.Input((32, 32, 1)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(4, kernel_regularizer=strong),
+        ]
+    )
+    training = fit(model, data, keras.optimizers.SGD(0.01), epochs=10)
+    assert np.abs(model.get_weights()[0]).max() < 0.02
+    assert training.history[0]["train_loss"] < 1.5
+
+
+# --- layout ----------------------------------------------------------------------------------
+
+
+def test_first_pooling_is_hoisted_and_exact(small_data):
+    images = small_data[0][..., None]
+    model = networks.paper((32, 32, 1))
+    head, trunk = layout.split(model)
+    assert [layer.name for layer in head.layers] == ["max_pooling2d"]
+    assert trunk.count_params() == model.count_params()
+    features = Predictor(model).features(images)
+    assert features.dtype == np.uint8
+    assert np.array_equal(features, images.reshape(-1, 16, 2, 16, 2, 1).max((2, 4)))
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "float32"])
+def test_hoisting_does_not_change_predictions(small_data, dtype):
+    images = small_data[0][..., None]
+    images = (images > 0).astype(dtype) if dtype != "uint8" else images
+    model = networks.paper((32, 32, 1))
+    predictor = Predictor(model)
+    expected = model.predict((small_data[0][..., None] / 255).astype("float32"), verbose=0)
+    np.testing.assert_allclose(predictor(predictor.features(images)), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("activation", ["relu", "linear", "tanh"])
+def test_convolution_and_pooling_in_one_are_the_two_layers(channels, activation):
+    """Values, and gradients for inputs and weights, on grey levels full of ties."""
+    from keras import layers, ops
+
+    from boxest.training.fused import ConvolutionPooling, fuses
+
+    convolution = layers.Conv2D(5, 3, padding="same", activation=activation)
+    pooling = layers.MaxPooling2D(2)
+    plain = keras.Sequential([keras.Input((12, 10, channels)), convolution, pooling])
+    convolution.bias.assign(np.linspace(-1, 1, 5))
+    assert fuses(convolution, pooling)
+    fused = ConvolutionPooling(convolution)
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 3, (4, 12, 10, channels)).astype("float32")
+    towards = rng.normal(size=(4, 6, 5, 5)).astype("float32")
+    results = []
+    for layer in (plain, fused):
+        tensor = ops.convert_to_tensor(x)
+        results.append([layer(tensor), *gradients(layer, tensor, towards, convolution.variables)])
+    for one, two in zip(*results, strict=True):
+        np.testing.assert_allclose(ops.convert_to_numpy(one), ops.convert_to_numpy(two), atol=2e-5)
+    assert fused.compute_output_shape((4, 12, 10, channels)) == (4, 6, 5, 5)
+
+
+def gradients(layer, x, towards, variables):
+    """Return the gradients of sum(layer(x) * towards) for x and the variables."""
+    from keras import ops
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            value = ops.sum(layer(x) * towards)
+        return tape.gradient(value, [x, *(v.value for v in variables)])
+    import jax
+
+    def value(x, weights):
+        return ops.sum(layer.stateless_call(weights, [], x)[0] * towards)
+
+    by_x, by_weights = jax.grad(value, (0, 1))(x, [v.value for v in variables])
+    return [by_x, *by_weights]
+
+
+@pytest.mark.parametrize(
+    ("convolution", "pooling", "size"),
+    [
+        ({"kernel_size": 5}, {}, 8),
+        ({"strides": 2}, {}, 8),
+        ({"padding": "valid"}, {}, 8),
+        ({"use_bias": False}, {}, 8),
+        ({"activation": "gelu"}, {}, 8),
+        ({"dilation_rate": 2}, {}, 8),
+        ({"activity_regularizer": "l2"}, {}, 8),
+        ({}, {"pool_size": 3}, 8),
+        ({}, {"strides": 1}, 8),
+        ({}, {"padding": "same"}, 8),
+        ({}, {}, 9),
+    ],
+)
+def test_other_layers_are_left_as_they_are(convolution, pooling, size):
+    from boxest.training.fused import fuses
+
+    layers = [
+        keras.layers.Conv2D(**({"filters": 4, "kernel_size": 3, "padding": "same"} | convolution)),
+        keras.layers.MaxPooling2D(**({"pool_size": 2} | pooling)),
+    ]
+    model = keras.Sequential([keras.Input((size, size, 1)), *layers])
+    assert not fuses(*layers)
+    images = np.random.default_rng(0).random((3, size, size, 1), dtype=np.float32)
+    predictor = Predictor(model)
+    np.testing.assert_allclose(
+        predictor(predictor.features(images)), model.predict(images, verbose=0), atol=1e-6
+    )
+
+
+def test_parts_of_a_batch_are_filled_up():
+    order = np.arange(40, dtype=np.int32).reshape(2, 20)
+    parts = in_parts(order, 16)
+    assert parts.shape == (2, 2, 16)
+    assert np.array_equal(parts[1].ravel()[:20], order[1])
+    assert (parts[:, 1, 4:] == -1).all()
+    assert in_parts(order, None).shape == in_parts(order, 20).shape == (2, 1, 20)
+
+
+def test_averaging_is_hoisted_without_rounding():
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.AveragePooling2D(4),
+            keras.layers.Flatten(),
+            keras.layers.Dense(4),
+        ]
+    )
+    images = np.random.default_rng(0).integers(0, 256, (7, 8, 8, 1), dtype=np.uint8)
+    features = Predictor(model).features(images)
+    expected = images.reshape(7, 2, 4, 2, 4).mean((2, 4)).reshape(7, 4) / 255
+    np.testing.assert_allclose(features, expected, rtol=1e-6)
+
+
+def test_branches_are_not_torn_apart():
+    image = keras.Input((8, 8, 1))
+    pooled = keras.layers.MaxPooling2D(2)(image)
+    both = keras.layers.Concatenate()(
+        [keras.layers.Flatten()(image), keras.layers.Flatten()(pooled)]
+    )
+    model = keras.Model(image, keras.layers.Dense(4)(both))
+    assert layout.split(model) == (None, model)
+    images = np.random.default_rng(0).random((5, 8, 8, 1), dtype=np.float32)
+    predictor = Predictor(model)
+    np.testing.assert_allclose(
+        predictor(predictor.features(images)), model.predict(images, verbose=0), atol=1e-6
+    )
+
+
+# --- weights, divergence, stopping -----------------------------------------------------------
+
+
+def test_weight_zero_is_absence_and_weight_two_is_twice(small_data):
+    rows = np.arange(40)
+    once = examples(small_data, rows)
+    weights = np.ones(40)
+    weights[:10], weights[10:20] = 0, 2
+    weighted = examples(small_data, rows, weights)
+    twice = examples(small_data, np.r_[rows[10:20], rows[10:]])
+    results = []
+    for data in (weighted, twice, once):
+        model = networks.paper((32, 32, 1), seed=1)
+        fit(model, data, keras.optimizers.SGD(0.1), batch_size=64)
+        results.append(np.concatenate([w.ravel() for w in model.get_weights()]))
+    np.testing.assert_allclose(results[0], results[1], atol=1e-6)
+    assert not np.allclose(results[0], results[2], atol=1e-4)
+
+
+def test_divergence_ends_the_run_with_a_valid_history(small_data):
+    data = examples(small_data, slice(100))
+    model = networks.paper((32, 32, 1), seed=1)
+    training = fit(model, data, keras.optimizers.SGD(1e30), validation=data, loss="mse", epochs=9)
+    assert training.diverged
+    assert not training.stopped_early
+    assert len(training.history) < 9
+    assert not np.isfinite(training.history[-1]["train_loss"])
+    assert all(np.isfinite(row["train_loss"]) for row in training.history[:-1])
+
+
+def test_early_stopping_ends_the_run(small_data):
+    data = examples(small_data, slice(100))
+    model = networks.paper((32, 32, 1), seed=1)
+    schedule = Schedule(1e-30, stop_patience=2)
+    training = fit(
+        model, data, keras.optimizers.SGD(1.0), validation=data, epochs=9, schedule=schedule
+    )
+    assert len(training.history) == 3
+    assert training.stopped_early
+    assert training.history[0]["learning_rate_now"] == 1e-30
+
+
+def test_validation_values_are_those_of_the_weights_after_the_epoch(small_data):
+    data, held_out = examples(small_data, slice(200)), examples(small_data, slice(200, 407))
+    model = networks.paper((32, 32, 1), seed=1)
+    training = fit(model, data, keras.optimizers.SGD(0.05), validation=held_out)
+    predicted = model.predict((held_out.images / 255).astype("float32"), verbose=0)
+    for measure, name in [("inclusive_iou", "loss"), ("iou", "iou_loss")]:
+        expected = float(losses.BoxLoss(measure)(held_out.targets.astype("float32"), predicted))
+        assert training.history[-1][f"validation_{name}"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_updates_and_seconds_are_counted(small_data):
+    training = fit(
+        networks.paper((32, 32, 1)),
+        examples(small_data, slice(100)),
+        keras.optimizers.SGD(0.1),
+        batch_size=30,
+        epochs=3,
+    )
+    assert [row["updates"] for row in training.history] == [4, 8, 12]
+    assert set(training.seconds) == {"data", "compile", "train", "evaluation"}
+    assert training.seconds["train"] == pytest.approx(
+        sum(row["train_seconds"] for row in training.history)
+    )
+    assert training.seconds["compile"] > 0
+
+
+def test_one_program_serves_the_smaller_last_batch(small_data, monkeypatch):
+    """An epoch is one trace, whatever the number of examples in its last batch."""
+    from boxest.training import program
+
+    traces = []
+    original = program.EpochProgram.objective
+
+    def counted(self, *args):
+        traces.append(1)
+        return original(self, *args)
+
+    monkeypatch.setattr(program.EpochProgram, "objective", counted)
+    fit(networks.paper((32, 32, 1)), examples(small_data), keras.optimizers.SGD(0.1), epochs=3)
+    once = len(traces)
+    traces.clear()
+    fit(networks.paper((32, 32, 1)), examples(small_data), keras.optimizers.SGD(0.1), epochs=1)
+    assert len(traces) == once

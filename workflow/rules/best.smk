@@ -1,0 +1,59 @@
+# The best parametrization (§5.1): trained by the rule of the grid, then tried on the test set.
+
+
+use rule train as train_best with:
+    output:
+        history=f"{RESULTS}/best/seed~{{seed}}/history.csv",
+        run=f"{RESULTS}/best/seed~{{seed}}/run.json",
+        model=f"{RESULTS}/best/seed~{{seed}}/model.boxest",
+    log:
+        f"{RESULTS}/logs/train_best/seed~{{seed}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/train_best/seed~{{seed}}.tsv"
+    params:
+        estimator=best_estimator,
+
+
+rule predict:
+    input:
+        model=f"{RESULTS}/best/seed~{{seed}}/model.boxest",
+        test=shards("test"),
+    output:
+        f"{RESULTS}/best/seed~{{seed}}/predictions.csv",
+    log:
+        f"{RESULTS}/logs/predict/seed~{{seed}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/predict/seed~{{seed}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: config["training"]["threads"]
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    script:
+        "../scripts/predict.py"
+
+
+rule best:
+    input:
+        run=best(f"{RESULTS}/best/seed~{{seed}}/run.json"),
+        history=best(f"{RESULTS}/best/seed~{{seed}}/history.csv"),
+        predictions=best(f"{RESULTS}/best/seed~{{seed}}/predictions.csv"),
+        test=shards("test"),
+    output:
+        table=table("best", "test loss of the best parametrization"),
+        predictions=figure("fig5_predictions", "Fig. 5", "predictions"),
+        histogram=figure("fig6_error_by_side", "Fig. 6", "errors by smallest side"),
+        scatter=figure("fig7_error_by_size", "Fig. 7", "errors by width and height"),
+    log:
+        f"{RESULTS}/logs/best.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/best.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    script:
+        "../scripts/best.py"

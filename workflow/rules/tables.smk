@@ -1,0 +1,45 @@
+# From the histories of the runs to the tables of the study.
+
+
+rule collect:
+    input:
+        history=grid(f"{RESULTS}/runs/{RUN}/history.csv"),
+        run=grid(f"{RESULTS}/runs/{RUN}/run.json"),
+    output:
+        histories=table("histories", "a row per run and epoch"),
+        runs=table("runs", "a row per run"),
+    log:
+        f"{RESULTS}/logs/collect.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/collect.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    script:
+        "../scripts/collect.py"
+
+
+rule tables:
+    input:
+        runs=f"{RESULTS}/tables/runs.csv",
+    output:
+        fig8=table("fig8", "Fig. 8: final losses of each cell"),
+        comparison=table("comparison", "ours beside the paper's"),
+        time=table("time", "Fig. 4: training time"),
+        time_fit=table("time_fit", "training time as a + b / batch size"),
+        scaling_fit=table("scaling_fit", "loss as a function of rate × updates"),
+    log:
+        f"{RESULTS}/logs/tables.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/tables.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    script:
+        "../scripts/tables.py"

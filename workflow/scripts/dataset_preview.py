@@ -1,0 +1,7 @@
+"""Fig. 1: preview of the data set."""
+
+from boxest import figures, logs, shards
+
+with logs.to_file(snakemake.log[0]):
+    images, boxes = shards.load(snakemake.input)
+    figures.save(figures.dataset_preview(images[:10], boxes[:10]), snakemake.output[0])

@@ -1,0 +1,13 @@
+"""Fig. 8, the same beside the paper's, and the loss against learning rate × updates."""
+
+import pandas as pd
+
+from boxest import figures, logs
+
+with logs.to_file(snakemake.log[0]):
+    cells, comparison, runs = (
+        pd.read_csv(snakemake.input[name]) for name in ("cells", "comparison", "runs")
+    )
+    figures.save(figures.final_losses(cells), snakemake.output.cells[0])
+    figures.save(figures.comparison(comparison), snakemake.output.comparison[0])
+    figures.save(figures.loss_against_updates(runs), snakemake.output.updates[0])
