@@ -394,3 +394,17 @@ def test_comparison_draws_both_and_says_what_is_missing(full):
     assert sorted(notes) == ["all 10 of ours diverged, not in the paper", *["not in the paper"] * 2]
     ours = right.containers[0].lines[0].get_xdata().astype(float)
     np.testing.assert_array_equal(ours, table["validation_loss"])
+
+
+def test_times_that_hardly_differ_are_drawn_from_zero(full):
+    times = analysis.time_table(full[1])
+    flat = times.assign(seconds=2.0, seconds_min=1.9, seconds_max=2.1)
+    for figure in (figures.training_time(flat), figures.time_fit(flat)):
+        assert figure.axes[0].get_yscale() == "linear"
+        assert figure.axes[0].get_ylim()[0] == 0
+    assert figures.training_time(times).axes[0].get_yscale() == "log"
+
+
+def test_comparison_says_where_the_studies_differ(full):
+    table = analysis.comparison(analysis.cells(full[1]))
+    assert "ours: 8 epochs" in texts(figures.comparison(table, note="ours: 8 epochs"))

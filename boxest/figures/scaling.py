@@ -101,13 +101,15 @@ def _scaling_legend(figure: Figure, colours: dict, markers: dict, gids: set) -> 
 
 
 @styled
-def comparison(table: pd.DataFrame) -> Figure:
+def comparison(table: pd.DataFrame, note: str | None = None) -> Figure:
     """Draw our losses beside the paper's, cell by cell (Fig. 8).
 
     Parameters
     ----------
     table : pandas.DataFrame
         From `boxest.analysis.comparison`.
+    note : str, optional
+        A line below the title, for what the reader must know of the two studies.
 
     Returns
     -------
@@ -138,6 +140,8 @@ def comparison(table: pd.DataFrame) -> Figure:
     panels[0].set(ylim=(len(table) - 0.5, -0.5), ylabel="batch size,  learning rate")
     handles, texts = panels[0].get_legend_handles_labels()
     figure.legend(handles, texts, loc="outside lower center", ncols=2)
+    if note:
+        figure.suptitle(note, fontsize=9)
     return figure
 
 

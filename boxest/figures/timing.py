@@ -57,8 +57,7 @@ def training_time(times: pd.DataFrame) -> Figure:
         ]
         right.errorbar(x, y / base, error / base, linestyle="", **style)
     _batch_axis(left, sizes)
-    left.set_yscale("log")
-    log_ticks(left.yaxis, times[["seconds", *spread]])
+    _time_axis(left, times[["seconds", *spread]])
     left.set_ylabel(f"training time of {times['planned_epochs'].iloc[0]} epochs (s)")
     right.axhline(1, color="0.4", linewidth=0.8, zorder=0)
     right.set_xticks(range(len(sizes)), [str(size) for size in sizes])
@@ -120,8 +119,7 @@ def time_fit(times: pd.DataFrame, fit: pd.DataFrame | None = None) -> Figure:
             0.5, 0.5, "too few batch sizes for a fit", transform=below.transAxes, ha="center",
             va="center", color="0.4",
         )  # fmt: skip
-    above.set_yscale("log")
-    log_ticks(above.yaxis, times[value])
+    _time_axis(above, times[value])
     above.set_ylabel(label(value))
     below.set_ylabel("measured / fitted")
     figure.legend(*above.get_legend_handles_labels(), loc="outside lower center", ncols=2)
@@ -135,6 +133,16 @@ def _batch_axis(axes: Axes, sizes: list) -> None:
     axes.minorticks_off()
     axes.set_xlim(sizes[0] / 1.6, sizes[-1] * 1.6)
     axes.set_xlabel("batch size (images)")
+
+
+def _time_axis(axes: Axes, times: pd.DataFrame | pd.Series) -> None:
+    """Scale by decades where the times span any; else from 0, or noise would look like a trend."""
+    times = times.to_numpy(float)
+    if np.nanmax(times) > 4 * np.nanmin(times):
+        axes.set_yscale("log")
+        log_ticks(axes.yaxis, times)
+    else:
+        axes.set_ylim(0, 1.15 * np.nanmax(times))
 
 
 def _at_least(axes: Axes, margin: float) -> None:

@@ -101,3 +101,11 @@ def table(name, shows):
     return report(
         path, caption=caption, category="Tables", labels={"table": name, "shows": shows}
     )
+
+
+def how_it_differs_from_the_paper():
+    """Say where this study is smaller than the paper's; None where it is not."""
+    epochs, images = config["training"]["epochs"], config["data"]["images"]
+    if (epochs, images) == (30, 10_000):
+        return None
+    return f"ours: {epochs} epochs, {images:,} images; paper: 30 epochs, 10,000 images"

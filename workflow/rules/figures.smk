@@ -7,6 +7,9 @@ rule validation_curves:
         runs=f"{RESULTS}/tables/runs.csv",
     output:
         small=figure("fig3_validation_losses", "Fig. 3", "validation losses"),
+        geometric=figure(
+            "fig3_geometric", "Fig. 3", "validation losses by geometric IoU"
+        ),
         enlarged=figure("appendix_a", "Appendix A", "validation losses, enlarged"),
     log:
         f"{RESULTS}/logs/validation_curves.log",
@@ -62,5 +65,7 @@ rule final_losses:
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        note=how_it_differs_from_the_paper(),
     script:
         "../scripts/final_losses.py"

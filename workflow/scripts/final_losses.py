@@ -9,5 +9,6 @@ with logs.to_file(snakemake.log[0]):
         pd.read_csv(snakemake.input[name]) for name in ("cells", "comparison", "runs")
     )
     figures.save(figures.final_losses(cells), snakemake.output.cells[0])
-    figures.save(figures.comparison(comparison), snakemake.output.comparison[0])
+    figure = figures.comparison(comparison, note=snakemake.params.note)
+    figures.save(figure, snakemake.output.comparison[0])
     figures.save(figures.loss_against_updates(runs), snakemake.output.updates[0])

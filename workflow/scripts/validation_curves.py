@@ -6,6 +6,11 @@ from boxest import figures, logs
 
 with logs.to_file(snakemake.log[0]):
     histories, runs = (pd.read_csv(snakemake.input[name]) for name in ("histories", "runs"))
-    for name in ("small", "enlarged"):
-        figure = figures.validation_curves(histories, runs=runs, enlarged=name == "enlarged")
+    forms = {
+        "small": {},
+        "geometric": {"metric": "validation_iou_loss"},
+        "enlarged": {"enlarged": True},
+    }
+    for name, form in forms.items():
+        figure = figures.validation_curves(histories, runs=runs, **form)
         figures.save(figure, snakemake.output[name][0])
