@@ -1,9 +1,15 @@
 """How the backend is started: threads, memory, messages; all to be said before its import."""
 
+import contextlib
+import hashlib
 import os
+import platform
+import re
 import sys
 import time
 from functools import cache
+from importlib import metadata
+from pathlib import Path
 
 _BACKEND_MODULES = {"tensorflow": "tensorflow", "jax": "jaxlib"}
 
@@ -35,18 +41,70 @@ def set_threads(threads: int) -> None:
     """
     if threads < 1:
         raise ValueError(f"threads must be at least 1, got {threads!r}.")
-    started = [name for name, module in _BACKEND_MODULES.items() if module in sys.modules]
-    if started:
-        raise RuntimeError(
-            f"set_threads({threads}) comes too late: {' and '.join(started)} is imported already. "
-            "Call it before the first import of keras, tensorflow or jax."
-        )
+    _refuse_if_started(f"set_threads({threads})")
     os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)
     os.environ["TF_NUM_INTEROP_THREADS"] = "1"
     os.environ["OMP_NUM_THREADS"] = str(threads)
     if threads == 1:
         flags = os.environ.get("XLA_FLAGS", "")
         os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
+
+
+def share_compiled_programs(directory: str | os.PathLike) -> None:
+    """Keep compiled programs in a directory, so that the next process need not compile them again.
+
+    Several processes may share it at once. Programs of another processor, backend or version do not
+    get in each other's way: each has a subdirectory of its own.
+
+    Parameters
+    ----------
+    directory : path-like
+        Made where it is missing. It can be deleted at any time.
+
+    Raises
+    ------
+    RuntimeError
+        If the backend has been imported already.
+    """
+    _refuse_if_started("share_compiled_programs()")
+    path = Path(directory).resolve() / _machine()
+    path.mkdir(parents=True, exist_ok=True)
+    flags = os.environ.get("TF_XLA_FLAGS", "")
+    cache = f"--tf_xla_persistent_cache_directory={path}"
+    os.environ["TF_XLA_FLAGS"] = f"{flags} {cache}".strip()
+    # TensorFlow reads its own entries with warnings, in the guise of errors, about options of the
+    # compiler that no processor has.
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(path)
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+
+
+def forget_compiled_programs() -> None:
+    """Delete what `share_compiled_programs` has kept for this machine: it is damaged."""
+    found = re.search(r"--tf_xla_persistent_cache_directory=(\S+)", os.environ["TF_XLA_FLAGS"])
+    for entry in Path(found.group(1)).iterdir():
+        entry.unlink(missing_ok=True)
+
+
+def _refuse_if_started(what: str) -> None:
+    started = [name for name, module in _BACKEND_MODULES.items() if module in sys.modules]
+    if started:
+        raise RuntimeError(
+            f"{what} comes too late: {' and '.join(started)} is imported already. "
+            "Call it before the first import of keras, tensorflow or jax."
+        )
+
+
+def _machine() -> str:
+    """Return a name for all processors that run the same compiled programs, and their versions."""
+    names = [platform.machine(), platform.processor()]
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        names += sorted({line for line in lines if line.startswith(("model name", "flags"))})
+    for package in ("keras", "tensorflow", "tensorflow-cpu", "jaxlib"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            names.append(metadata.version(package))
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
 
 
 def quiet() -> None:
@@ -74,8 +132,6 @@ def describe() -> dict[str, str | int]:
         ``backend``, ``backend_version``, ``keras_version``, ``python_version``, ``device``
         (``"cpu"`` or the name of the GPU) and ``threads`` (0: as many as the backend likes).
     """
-    import platform
-
     import keras
 
     from boxest.training.backend import load

@@ -62,24 +62,3 @@ def modules():
 @pytest.mark.parametrize("name", modules())
 def test_examples_in_docstrings_run(name):
     assert doctest.testmod(importlib.import_module(name)).failed == 0
-
-
-def test_threads_must_be_set_before_the_backend(python):
-    code = "import boxest, keras\nboxest.set_threads(2)"
-    with pytest.raises(AssertionError, match=r"set_threads\(2\) comes too late: tensorflow"):
-        python(code)
-
-
-def test_threads_must_be_positive():
-    with pytest.raises(ValueError, match="at least 1, got 0"):
-        boxest.set_threads(0)
-
-
-def test_backend_obeys_the_number_of_threads(python):
-    code = (
-        "import boxest\nboxest.set_threads(1)\nimport tensorflow as tf\n"
-        "print(tf.config.threading.get_intra_op_parallelism_threads(),"
-        " boxest.runtime.describe()['threads'])"
-    )
-    environment = {"TF_NUM_INTRAOP_THREADS": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    assert python(code, **environment).split()[-1] == "1"

@@ -12,6 +12,7 @@ use rule train as train_best with:
         f"{RESULTS}/benchmarks/train_best/seed~{{seed}}.tsv"
     params:
         estimator=best_estimator,
+        compiled=COMPILED,
 
 
 rule predict:

@@ -14,6 +14,10 @@ except ValueError as error:
 RESULTS = config["results"].rstrip("/")
 SHARDS = plan.shard_ranges(config["data"])
 RUN = "batch_size~{batch_size}/learning_rate~{learning_rate}/seed~{seed}"
+# Outside of all declared outputs: Snakemake leaves it alone.
+COMPILED = (
+    f"{RESULTS}/compiled" if config["training"]["share_compiled_programs"] else None
+)
 ENVIRONMENT = "../../environment.yml"
 
 

@@ -40,5 +40,6 @@ rule train:
         runtime=120,
     params:
         estimator=grid_estimator,
+        compiled=COMPILED,
     script:
         "../scripts/train.py"

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
-from boxest import logs, set_threads
+from boxest import logs, runtime
 
 with logs.to_file(snakemake.log[0]):
-    set_threads(snakemake.threads)
+    runtime.set_threads(snakemake.threads)
+    if snakemake.params.compiled:
+        runtime.share_compiled_programs(snakemake.params.compiled)
 
     from boxest import BoxRegressor, history, shards
 

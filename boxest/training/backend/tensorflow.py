@@ -1,7 +1,11 @@
 """TensorFlow's way."""
 
+import functools
+
 import numpy as np
 import tensorflow as tf
+
+from boxest import runtime
 
 
 def version() -> str:
@@ -29,7 +33,21 @@ def get(tensor: tf.Tensor) -> np.ndarray:
 
 def compile(function, *, xla: bool):
     """Return the function, compiled; one trace per set of shapes."""
-    return tf.function(function, jit_compile=xla, autograph=False)
+    make = functools.partial(tf.function, function, jit_compile=xla, autograph=False)
+    compiled = make()
+
+    def call(*args):
+        nonlocal compiled
+        try:
+            return compiled(*args)
+        except tf.errors.OutOfRangeError:
+            # A program that was kept is cut short; TensorFlow does not compile it anew by itself,
+            # and remembers that it failed.
+            runtime.forget_compiled_programs()
+            compiled = make()
+            return compiled(*args)
+
+    return call
 
 
 def compile_epoch(program, *, xla: bool):

@@ -1,0 +1,74 @@
+"""Starting the backend, seen from outside: in processes of their own."""
+
+import pytest
+
+import boxest
+from boxest import runtime
+
+FIT = """
+import os, time
+os.dup2(1, 2)
+from boxest import BoxRegressor, runtime, synthetic
+if {directory!r}:
+    runtime.share_compiled_programs({directory!r})
+X, y = synthetic.make(0, 40, seed=0, image_size=16)
+regressor = BoxRegressor(epochs=2, random_state=0).fit(X, y)
+print([weights.tolist() for weights in regressor.model_.get_weights()])
+"""
+
+
+def test_threads_must_be_set_before_the_backend(python):
+    code = "import boxest, keras\nboxest.set_threads(2)"
+    with pytest.raises(AssertionError, match=r"set_threads\(2\) comes too late: tensorflow"):
+        python(code)
+
+
+def test_threads_must_be_positive():
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        boxest.set_threads(0)
+
+
+def test_backend_obeys_the_number_of_threads(python):
+    """TensorFlow starts as many threads as it was told, and some of its own."""
+    code = (
+        "import os\nfrom boxest import runtime\nruntime.set_threads({})\nruntime.start_backend()\n"
+        "import tensorflow as tf\n"
+        "tf.linalg.matmul(tf.ones((500, 500)), tf.ones((500, 500)))\n"
+        "print(runtime.describe()['threads'], len(os.listdir('/proc/self/task')))"
+    )
+    one, three = (python(code.format(n), TF_NUM_INTRAOP_THREADS="") for n in (1, 3))
+    assert (one.split()[0], three.split()[0]) == ("1", "3")
+    assert int(three.split()[1]) > int(one.split()[1])
+
+
+def test_settings_of_the_user_are_respected(python):
+    code = "import os\nfrom boxest import runtime\nruntime.quiet()\nprint(os.environ['TF_CPP_MIN_LOG_LEVEL'])"
+    assert python(code, TF_CPP_MIN_LOG_LEVEL="0") == "0\n"
+
+
+@pytest.mark.slow
+def test_compiled_programs_are_shared_with_the_same_bits(python, tmp_path):
+    plain = python(FIT.format(directory=None))
+    cold = python(FIT.format(directory=str(tmp_path)))
+    entries = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.pb")}
+    warm = python(FIT.format(directory=str(tmp_path)))
+    assert plain == cold == warm
+    assert len(entries) >= 2
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.pb")} == entries
+
+
+@pytest.mark.slow
+@pytest.mark.fault
+def test_damaged_compiled_programs_are_made_again(python, tmp_path):
+    cold = python(FIT.format(directory=str(tmp_path)))
+    entries = list(tmp_path.rglob("*.pb"))
+    for path in entries:
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert python(FIT.format(directory=str(tmp_path))) == cold
+    assert python(FIT.format(directory=str(tmp_path))) == cold
+
+
+def test_programs_of_another_machine_are_not_used(monkeypatch):
+    first = runtime._machine()
+    monkeypatch.setattr("platform.processor", lambda: "another")
+    assert runtime._machine() != first
