@@ -1,72 +1,232 @@
-"""What counts as a batch of images."""
+"""What counts as a batch of images: arrays, flat rows, data sets on disk, shards."""
 
+import math
+import os
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from sklearn import get_config
+from sklearn.utils import check_array
 
 Shape = tuple[int, int, int]
 
+# What is read from a data set on disk at a time.
+BLOCK_BYTES = 2**25
 
-def check_images(X: Any, *, image_shape: Shape | None = None) -> np.ndarray:
-    """Return images as an array with channels, or say what is wrong with them.
+
+class Images:
+    """Images that are handed out in blocks, each of them checked.
 
     Parameters
     ----------
-    X : array-like of shape (n, height, width) or (n, height, width, channels)
-        Grey levels: bool, uint8 (0..255), or any real numbers, which are taken as they are.
+    X : array-like of shape (n, height, width), (n, height, width, channels) or (n, pixels)
+        An array, or anything with ``shape``, ``dtype`` and slices that are arrays, such as a data
+        set of h5py: that is read block by block.
+    image_shape : (height, width, channels), optional
+        The shape that each image must have, and that rows of pixels are given.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        (n, height, width, channels).
+
+    Raises
+    ------
+    ValueError
+        If the number of axes or the shape is wrong, or there is no image.
+    """
+
+    def __init__(self, X: Any, *, image_shape: Shape | None = None):
+        self._X = X
+        shape = tuple(X.shape)
+        if len(shape) not in (2, 3, 4):
+            raise ValueError(
+                "X must hold images, of shape (n, height, width), (n, height, width, channels) or "
+                f"flat (n, height * width); got the shape {shape}. Reshape your data."
+            )
+        if 0 in shape:
+            raise ValueError(f"X must hold at least one image of at least one pixel; got {shape}.")
+        if len(shape) == 2:
+            self.shape = (shape[0], *_shape_of_rows(shape[1], image_shape))
+        else:
+            self.shape = shape if len(shape) == 4 else (*shape, 1)
+        if image_shape is not None and self.shape[1:] != tuple(image_shape):
+            raise ValueError(
+                f"X has images of shape {self.shape[1:]}, but images of shape {tuple(image_shape)} "
+                "(height, width, channels) are expected."
+            )
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """Yield the images as bool, uint8 or float32, shape (rows, height, width, channels).
+
+        Raises
+        ------
+        ValueError
+            If a value is not finite. ``sklearn.set_config(assume_finite=True)`` skips the check.
+        TypeError
+            If the values are not real numbers.
+        """
+        n, *shape = self.shape
+        rows = max(1, BLOCK_BYTES // (math.prod(shape) * 8))
+        for start in range(0, n, rows):
+            block = np.asarray(self._X[start : start + rows])
+            yield _check_values(block, start).reshape(-1, *shape)
+
+
+class ShardImages:
+    """The images of shards, read one shard at a time; the boxes are there when all are read.
+
+    Parameters
+    ----------
+    paths : list of path-like
+        The files of one split, in any order of indices.
+
+    Raises
+    ------
+    ShardError
+        If a file is no shard, is damaged, or does not fit the others.
+    """
+
+    def __init__(self, paths: list[str | os.PathLike], *, image_shape: Shape | None = None):
+        from boxest import shards
+
+        # Each file is read twice, first to verify it and learn its indices: reading is cheap beside
+        # training, and memory for all images at once may not be there.
+        self._shards = sorted(
+            ((shards.summary(path), path) for path in paths), key=lambda shard: shard[0]["start"]
+        )
+        for (before, _), (after, path) in zip(self._shards, self._shards[1:], strict=False):
+            _check_follows(before, after, path)
+        first, last = self._shards[0][0], self._shards[-1][0]
+        size = first["image_size"]
+        self.shape = (last["stop"] - first["start"], size, size, 1)
+        if image_shape is not None and self.shape[1:] != tuple(image_shape):
+            raise ValueError(
+                f"The shards hold images of shape {self.shape[1:]}, but images of shape "
+                f"{tuple(image_shape)} (height, width, channels) are expected."
+            )
+        self.boxes = np.empty((len(self), 4))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """Yield the images of a shard, uint8 (rows, height, width, 1), and keep its boxes."""
+        from boxest import shards
+
+        first = self._shards[0][0]["start"]
+        for shard in (shards.read(path) for _, path in self._shards):
+            meta = shard.meta
+            self.boxes[meta.start - first : meta.stop - first] = shard.boxes
+            yield shard.images[..., np.newaxis]
+
+
+def open_images(X: Any, *, image_shape: Shape | None = None) -> Images | ShardImages:
+    """Take whatever holds images: see `Images` and `ShardImages`.
+
+    Parameters
+    ----------
+    X : array-like, data set on disk, path of a shard, or list of such paths
     image_shape : (height, width, channels), optional
         The shape that each image must have.
+    """
+    if are_paths(X):
+        return ShardImages([X] if isinstance(X, (str, os.PathLike)) else X, image_shape=image_shape)
+    return Images(X if is_lazy(X) else as_array(X), image_shape=image_shape)
 
-    Returns
-    -------
-    ndarray of bool, uint8 or float32, shape (n, height, width, channels)
+
+def are_paths(X: Any) -> bool:
+    """Whether this is the path of a file, or a list of them."""
+    if isinstance(X, (str, os.PathLike)):
+        return True
+    return isinstance(X, (list, tuple)) and len(X) > 0 and all(map(are_paths, X))
+
+
+def is_lazy(X: Any) -> bool:
+    """Whether these are data on disk: sliced like an array, but not one, nor a table."""
+    has_slices = all(hasattr(X, name) for name in ("shape", "dtype", "__getitem__"))
+    in_memory = ("__array_interface__", "__array_namespace__", "tocsr", "iloc")
+    return has_slices and not any(hasattr(X, name) for name in in_memory)
+
+
+def as_array(X: Any) -> np.ndarray:
+    """Return an array of numbers of any number of axes, in its own dtype."""
+    return check_array(
+        X,
+        allow_nd=True,
+        ensure_2d=False,
+        ensure_all_finite=False,
+        input_name="X",
+    )
+
+
+def check_grey_levels(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """Pass blocks on; refuse 0/1 images in the guise of uint8, which would be read as nearly black.
 
     Raises
     ------
     ValueError
-        If the number of axes or the shape is wrong, there is no image, or a value is not finite.
-    TypeError
-        If the values are not real numbers.
+        If the largest of the uint8 grey levels 0..255 in all blocks is 1.
     """
-    X = np.asarray(X)
-    if X.ndim not in (3, 4):
-        raise ValueError(
-            f"X must hold images, of shape (n, height, width) or (n, height, width, channels); "
-            f"got the shape {X.shape}."
-        )
-    if X.ndim == 3:
-        X = X[..., np.newaxis]
-    if 0 in X.shape:
-        raise ValueError(f"X must hold at least one image of at least one pixel; got {X.shape}.")
-    if image_shape is not None and X.shape[1:] != tuple(image_shape):
-        raise ValueError(
-            f"X has images of shape {X.shape[1:]}, but images of shape {tuple(image_shape)} "
-            "(height, width, channels) were fitted."
-        )
-    if X.dtype in (np.bool_, np.uint8):
-        return X
-    if X.dtype.kind not in "iuf":
-        raise TypeError(f"X must hold real numbers, got dtype {X.dtype}.")
-    X = X.astype(np.float32)
-    finite = np.isfinite(X).all(axis=(1, 2, 3))
-    if not finite.all():
-        raise ValueError(
-            f"X holds NaN or infinity in {np.sum(~finite)} of {len(X)} images, "
-            f"first in image {np.argmin(finite)}. Replace these values or leave the images out."
-        )
-    return X
-
-
-def check_grey_levels(X: np.ndarray) -> None:
-    """Refuse 0/1 images in the guise of uint8, which would be read as nearly black.
-
-    Raises
-    ------
-    ValueError
-        If the largest of the uint8 grey levels 0..255 is 1.
-    """
-    if X.dtype == np.uint8 and X.max() == 1:
+    greatest = 0
+    for block in blocks:
+        greatest = max(greatest, block.max() if block.dtype == np.uint8 else 2)
+        yield block
+    if greatest == 1:
         raise ValueError(
             "X has dtype uint8, which means grey levels 0..255, but its largest value is 1. "
             "Pass X.astype(bool) for images of 0 and 1."
+        )
+
+
+def _shape_of_rows(n_pixels: int, image_shape: Shape | None) -> Shape:
+    """Return the shape of images that come as rows of pixels."""
+    if image_shape is None:
+        side = math.isqrt(n_pixels)
+        return (side, side, 1) if side * side == n_pixels else (1, n_pixels, 1)
+    if math.prod(image_shape) != n_pixels:
+        raise ValueError(
+            f"X has rows of {n_pixels} pixels, but images of shape {tuple(image_shape)} (height, "
+            f"width, channels), so rows of {math.prod(image_shape)}, are expected."
+        )
+    return tuple(image_shape)
+
+
+def _check_values(block: np.ndarray, start: int) -> np.ndarray:
+    """Check the values of images, of which the first has the index ``start``."""
+    if block.dtype in (np.bool_, np.uint8):
+        return block
+    if block.dtype.kind not in "iuf":
+        raise TypeError(f"X must hold real numbers, got dtype {block.dtype}.")
+    with np.errstate(over="ignore"):  # Too large for single precision: infinite, and so refused.
+        block = block.astype(np.float32)
+    if get_config()["assume_finite"]:
+        return block
+    finite = np.isfinite(block).reshape(len(block), -1).all(axis=1)
+    if not finite.all():
+        raise ValueError(
+            f"Input X contains NaN or infinity: in {np.sum(~finite)} of {len(block)} images, first "
+            f"in image {start + np.argmin(finite)}. Replace these values or leave the images out."
+        )
+    return block
+
+
+def _check_follows(before: dict, after: dict, path: Any) -> None:
+    """Check that a shard goes on where the one before ends, in the same data set."""
+    from boxest.shards import ShardError
+
+    for name in ("split", "seed", "image_size", "law", "min_side", "max_side"):
+        if before[name] != after[name]:
+            raise ShardError(
+                f"{path} does not belong to the shard before it: {name} is {after[name]} there and "
+                f"{before[name]} here. Give the shards of one split of one data set."
+            )
+    if before["stop"] != after["start"]:
+        raise ShardError(
+            f"{path} begins with the index {after['start']}, and the shard before it ends with "
+            f"{before['stop'] - 1}. Give all shards of a split, each once."
         )

@@ -89,6 +89,17 @@ def shard_ranges(data: Mapping[str, Any]) -> dict[str, ShardRange]:
     }
 
 
+def seed_blocks(n_seeds: int, per_job: int) -> list[range]:
+    """Divide the seeds of a cell among jobs that train several runs in turn.
+
+    Examples
+    --------
+    >>> seed_blocks(5, 2)
+    [range(0, 2), range(2, 4), range(4, 5)]
+    """
+    return [range(i, min(i + per_job, n_seeds)) for i in range(0, n_seeds, per_job)]
+
+
 def check(config: Mapping[str, Any]) -> None:
     """Refuse what a schema cannot: values that do not fit each other.
 

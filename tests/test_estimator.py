@@ -1,16 +1,21 @@
-import copy
-import pickle
+import random
 
 import numpy as np
 import pytest
-from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from boxest import BoxRegressor, boxes
+from boxest import BoxRegressor, boxes, synthetic
+from boxest.base import ImageRegressor
 
 
 def quick(**parameters):
-    return BoxRegressor(**{"epochs": 2, "random_state": 0} | parameters)
+    return BoxRegressor(**{"epochs": 2, "random_state": 0, "xla": False} | parameters)
+
+
+@pytest.fixture(scope="module")
+def few():
+    """60 images of 16 px with their boxes."""
+    return synthetic.make(0, 60, seed=0, image_size=16)
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +28,7 @@ def test_it_learns(small_data):
     X, y = small_data
     regressor = BoxRegressor(epochs=30, random_state=0, loss="giou", optimizer="adam")
     regressor.set_params(learning_rate=0.01).fit(X[:400], y[:400])
+    assert regressor.runtime_["xla"]
     constant = np.tile(np.median(y[:400], axis=0), (100, 1))
     assert regressor.score(X[400:], y[400:]) > 0.15 + boxes.iou(y[400:], constant).mean()
 
@@ -53,11 +59,37 @@ def test_same_integer_same_bits_and_none_another_network(small_data):
     assert all(not np.allclose(a, b) for a, b in [(first, others[0]), others[1:]])
 
 
-def test_fit_leaves_the_global_random_state_alone(small_data):
-    np.random.seed(3)
-    before = np.random.get_state()[1].copy()
-    quick().fit(*small_data)
-    assert np.array_equal(np.random.get_state()[1], before)
+@pytest.mark.parametrize("draw", [random.random, np.random.rand, lambda: _keras_draw()])
+def test_fit_leaves_global_random_states_alone(few, draw):
+    import keras
+
+    keras.utils.set_random_seed(3)
+    expected = draw()
+    keras.utils.set_random_seed(3)
+    quick(network=_with_dropout).fit(*few)
+    assert draw() == expected
+
+
+def _keras_draw():
+    import keras
+
+    return float(keras.random.uniform(()))
+
+
+def _with_dropout(image_shape, **_):
+    """A network that takes seeds where Keras takes them: from global generators."""
+    import keras
+
+    layers = [keras.layers.Flatten(), keras.layers.Dropout(0.3), keras.layers.Dense(4)]
+    return keras.Sequential([keras.Input(image_shape), *layers])
+
+
+def test_network_function_that_ignores_its_seed_is_reproducible(few):
+    first, second = (quick(network=_with_dropout).fit(*few).predict(few[0]) for _ in range(2))
+    assert np.array_equal(first, second)
+    assert not np.array_equal(
+        first, quick(network=_with_dropout, random_state=1).fit(*few).predict(few[0])
+    )
 
 
 def test_fit_does_not_change_parameters(small_data):
@@ -111,43 +143,6 @@ def test_without_validation_the_training_loss_decides(small_data):
     assert regressor.n_iter_ < 9
 
 
-@pytest.mark.parametrize(
-    "form",
-    [
-        lambda X: X,
-        lambda X: X > 0,
-        lambda X: X / 255,
-        lambda X: (X / 255).astype("float32"),
-        lambda X: X[..., np.newaxis],
-        lambda X: np.asfortranarray(X),
-        lambda X: np.repeat(np.repeat(X, 2, 1), 2, 2)[:, ::2, ::2],
-    ],
-    ids=["uint8", "bool", "float64", "float32", "channels", "fortran", "strided"],
-)
-def test_equal_images_in_any_form_give_equal_networks(small_data, fitted, form):
-    X, y = small_data
-    regressor = clone(fitted).fit(form(X), y)
-    np.testing.assert_allclose(regressor.predict(X), fitted.predict(X), atol=1e-5)
-    np.testing.assert_allclose(fitted.predict(form(X)), fitted.predict(X), atol=1e-6)
-
-
-def test_read_only_arrays_are_taken(small_data, fitted):
-    X, y = (values.copy() for values in small_data)
-    X.setflags(write=False)
-    y.setflags(write=False)
-    assert np.array_equal(clone(fitted).fit(X, y).predict(X), fitted.predict(X))
-
-
-@pytest.mark.parametrize("way", [lambda r: pickle.loads(pickle.dumps(r)), copy.deepcopy])
-def test_copies_predict_the_same(fitted, small_data, way):
-    assert np.array_equal(way(fitted).predict(small_data[0]), fitted.predict(small_data[0]))
-
-
-def test_predicting_first_does_not_hinder_pickling(fitted, small_data):
-    fitted.predict(small_data[0])
-    assert "_cached_predictor" not in fitted.__getstate__()
-
-
 def test_own_network_function(small_data):
     import keras
 
@@ -177,33 +172,13 @@ def test_own_network_function(small_data):
         ({"optimizer": "lion2"}, "Unknown optimizer 'lion2'"),
         ({"output_activation": "softsine"}, "Unknown output_activation 'softsine'"),
         ({"validation_fraction": 0.999}, "of 500 examples leaves none to train on"),
+        ({"engine": "torch"}, "'engine' parameter.* Got 'torch' instead"),
+        ({"image_shape": (16, 16)}, r"images of shape \(16, 16, 1\) .* are expected"),
     ],
 )
 def test_bad_parameters_are_named(small_data, parameters, message):
     with pytest.raises(ValueError, match=message):
         quick(**parameters).fit(*small_data)
-
-
-@pytest.mark.parametrize(
-    ("images", "error", "message"),
-    [
-        (np.zeros((5, 8)), ValueError, r"got the shape \(5, 8\)"),
-        (np.zeros((0, 8, 8)), ValueError, r"at least one image.*\(0, 8, 8, 1\)"),
-        (
-            np.full((5, 8, 8), np.nan),
-            ValueError,
-            "NaN or infinity in 5 of 5 images, first in image 0",
-        ),
-        (np.full((5, 8, 8), "a"), TypeError, "real numbers, got dtype <U1"),
-        (np.ones((5, 8, 8), np.uint8), ValueError, r"uint8.*largest value is 1.*astype\(bool\)"),
-        (np.zeros((4, 8, 8)), ValueError, r"inconsistent numbers of samples: \[4, 5\]"),
-        (np.zeros((5, 4, 8)), ValueError, "at least 8×8 px, got 4×8 px"),
-    ],
-)
-def test_bad_images_are_named(images, error, message):
-    y = np.tile([0.1, 0.1, 0.5, 0.5], (5, 1))
-    with pytest.raises(error, match=message):
-        quick(validation_fraction=0).fit(images, y)
 
 
 @pytest.mark.parametrize(
@@ -221,26 +196,9 @@ def test_bad_boxes_are_named(box, message):
         quick().fit(np.zeros((5, 8, 8)), np.tile(box, (5, 1)))
 
 
-def test_predict_checks_the_shape_of_images(fitted):
-    with pytest.raises(ValueError, match=r"shape \(16, 16, 1\), but images of shape \(32, 32, 1\)"):
-        fitted.predict(np.zeros((2, 16, 16)))
-
-
 def test_predict_before_fit():
     with pytest.raises(NotFittedError, match="not fitted yet"):
         BoxRegressor().predict(np.zeros((2, 16, 16)))
-
-
-def test_verbose_prints_a_line_per_epoch(small_data, capfd):
-    quick(verbose=1).fit(*small_data)
-    out, err = capfd.readouterr()
-    assert [line.split()[:2] for line in out.splitlines()] == [["epoch", "1"], ["epoch", "2"]]
-    assert err == ""
-
-
-def test_silent_without_verbose(small_data, capfd):
-    quick().fit(*small_data)
-    assert capfd.readouterr() == ("", "")
 
 
 def test_process_of_a_first_fit_prints_nothing_but_its_own(python):
@@ -252,3 +210,125 @@ def test_process_of_a_first_fit_prints_nothing_but_its_own(python):
         "print(BoxRegressor(epochs=1).fit(X, y).n_iter_)"
     )
     assert python(code) == "1\n"
+
+
+def test_weight_0_is_absence(few):
+    X, y = few
+    weights = np.arange(60) % 3 != 0
+    weighted = quick().fit(X, y, weights)
+    alone = quick().fit(X[weights], y[weights])
+    assert np.array_equal(weighted.predict(X), alone.predict(X))
+    assert weighted.history_[-1]["validation_loss"] == alone.history_[-1]["validation_loss"]
+
+
+def test_weight_2_is_the_row_twice(few):
+    """In a batch of all examples; smaller batches would be cut another way."""
+    X, y = few
+    weights = 1 + np.arange(60) % 2
+    whole = {"batch_size": 100, "validation_fraction": 0, "epochs": 5}
+    weighted = quick(**whole).fit(X, y, weights, validation_data=(X, y, weights))
+    rows = np.repeat(np.arange(60), weights)
+    twice = quick(**whole).fit(X[rows], y[rows], validation_data=(X[rows], y[rows]))
+    np.testing.assert_allclose(weighted.predict(X), twice.predict(X), atol=1e-5)
+    for name in ("train_loss", "validation_loss"):
+        assert weighted.history_[-1][name] == pytest.approx(twice.history_[-1][name], abs=1e-5)
+    plain = quick(**whole).fit(X, y)
+    assert not np.allclose(weighted.predict(X), plain.predict(X), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (np.zeros(60), "is 0 for all examples|at least one non-zero number"),
+        (-np.ones(60), "Negative values in data passed to `sample_weight`"),
+        (np.ones(59), r"sample_weight.shape == \(59,\), expected \(60,\)"),
+    ],
+)
+def test_bad_weights_are_named(few, weights, message):
+    with pytest.raises(ValueError, match=message):
+        quick().fit(*few, weights)
+
+
+def test_warm_start_goes_on_exactly(few):
+    """Optimizer, learning rate, number of epochs and order of examples."""
+    X, y = few
+    parameters = {"optimizer": "adam", "learning_rate": 0.01, "plateau_min_delta": 10}
+    straight = quick(epochs=5, **parameters).fit(X, y)
+    parts = quick(epochs=2, warm_start=True, **parameters).fit(X, y)
+    model = parts.model_
+    parts.set_params(epochs=3).fit(X, y)
+    assert parts.model_ is model
+    assert np.array_equal(parts.predict(X), straight.predict(X))
+    names = ("epoch", "updates", "learning_rate_now", "validation_loss")
+    for mine, theirs in zip(parts.history_, straight.history_, strict=True):
+        assert [mine[name] for name in names] == [theirs[name] for name in names]
+    assert straight.history_[-1]["learning_rate_now"] < 0.01
+    assert (parts.n_iter_, parts.seed_) == (5, 0)
+
+
+def test_warm_start_takes_parameters_of_now(few):
+    regressor = quick(warm_start=True, stop_patience=1, learning_rate=1e-30).fit(*few)
+    regressor.set_params(learning_rate=0.05, batch_size=60, loss="giou", epochs=1).fit(*few)
+    assert regressor.history_[-1]["learning_rate_now"] == 0.05
+    assert np.diff([row["updates"] for row in regressor.history_])[-1] == 1
+    assert regressor.history_[-1]["train_loss"] > regressor.history_[-1]["train_iou_loss"]
+
+
+def test_partial_fit_is_an_epoch(few):
+    X, y = few
+    parts = quick(validation_fraction=0)
+    for _ in range(3):
+        parts.partial_fit(X, y)
+    straight = quick(epochs=3, validation_fraction=0).fit(X, y)
+    assert np.array_equal(parts.predict(X), straight.predict(X))
+    assert [row["epoch"] for row in parts.history_] == [1, 2, 3]
+    parts.partial_fit(X[:30], y[:30], validation_data=(X[30:], y[30:]))
+    assert parts.history_[-1]["validation_iou_loss"] == pytest.approx(
+        1 - parts.score(X[30:], y[30:]), abs=1e-5
+    )
+
+
+def test_without_warm_start_fit_begins_anew(few):
+    X, y = few
+    regressor = quick().fit(X[:30], y[:30])
+    assert np.array_equal(regressor.fit(X, y).predict(X), quick().fit(X, y).predict(X))
+
+
+def test_a_failed_fit_leaves_the_network_as_it_was(few):
+    X, y = few
+    regressor = quick().fit(X, y)
+    before = regressor.predict(X)
+    with pytest.raises(ValueError, match="leaves none to train on"):
+        regressor.set_params(validation_fraction=0.999).fit(X, y)
+    assert np.array_equal(regressor.predict(X), before)
+
+
+def test_other_number_of_targets_cannot_go_on(few):
+    X, y = few
+    regressor = ImageRegressor(epochs=1, xla=False).partial_fit(X, y[:, :2])
+    assert regressor.predict(X).shape == (60, 2)
+    with pytest.raises(ValueError, match=r"y has 3 columns, but ImageRegressor .* with 2"):
+        regressor.partial_fit(X, y[:, :3])
+
+
+def test_engine_keras_does_the_same(few):
+    X, y = few
+    compiled, plain = (quick(engine=engine).fit(X, y) for engine in ("compiled", "keras"))
+    np.testing.assert_allclose(plain.predict(X), compiled.predict(X), atol=1e-5)
+    assert plain.runtime_["engine"] == "keras"
+
+
+def test_bad_validation_data_is_named(few):
+    with pytest.raises(ValueError, match=r"validation_data must be \(X, y\).*got ndarray"):
+        quick().fit(*few, validation_data=few[0])
+
+
+def test_image_regressor_knows_the_size_of_any_target(few):
+    X, y = few
+    regressor = ImageRegressor(epochs=1, xla=False, random_state=0)
+    assert regressor.fit(X, y[:, 0]).predict(X).shape == (60,)
+    assert regressor.model_.name == "auto"
+    assert regressor.model_.layers[1].name == "conv2d"
+    assert regressor.fit(X[:, :4, :4], y).model_.layers[0].name.startswith("flatten")
+    with pytest.raises(ValueError, match="must end in 1 numbers per image, as many as there are"):
+        regressor.set_params(network="paper").fit(X, y[:, 0])

@@ -1,15 +1,33 @@
+import copy
 import json
+import pickle
 import zipfile
 
+import joblib
 import numpy as np
 import pytest
 
-from boxest import BoxRegressor, persistence
+from boxest import BoxRegressor, persistence, synthetic
+from boxest.base import ImageRegressor
 
 
 @pytest.fixture(scope="module")
-def fitted(small_data):
-    return BoxRegressor(epochs=2, random_state=0, loss="giou").fit(*small_data)
+def data():
+    """60 images of 16 px with their boxes."""
+    return synthetic.make(0, 60, seed=0, image_size=16)
+
+
+def quick(**parameters):
+    return BoxRegressor(
+        **{"epochs": 2, "random_state": 0, "loss": "giou", "optimizer": "adam", "xla": False}
+        | {"learning_rate": 0.01}
+        | parameters
+    )
+
+
+@pytest.fixture(scope="module")
+def fitted(data):
+    return quick().fit(*data)
 
 
 @pytest.fixture
@@ -19,33 +37,103 @@ def saved(fitted, tmp_path):
     return path
 
 
-def test_loaded_regressor_is_the_saved_one(fitted, saved, small_data):
-    loaded = BoxRegressor.load(saved)
-    assert np.array_equal(loaded.predict(small_data[0]), fitted.predict(small_data[0]))
-    assert loaded.get_params() == fitted.get_params()
-    assert loaded.history_ == fitted.history_
-    assert loaded.image_shape_ == (32, 32, 1)
+def by_file(regressor, directory):
+    regressor.save(directory / "a.boxest")
+    return type(regressor).load(directory / "a.boxest")
 
 
-def test_loads_in_a_fresh_process(fitted, saved, small_data, python):
+def by_joblib(regressor, directory):
+    joblib.dump(regressor, directory / "a.joblib")
+    return joblib.load(directory / "a.joblib")
+
+
+WAYS = {
+    "pickle": lambda regressor, _: pickle.loads(pickle.dumps(regressor)),
+    "joblib": by_joblib,
+    "deepcopy": lambda regressor, _: copy.deepcopy(regressor),
+    "file": by_file,
+}
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_copies_are_the_same(fitted, data, tmp_path, way):
+    copied = way(fitted, tmp_path)
+    assert np.array_equal(copied.predict(data[0]), fitted.predict(data[0]))
+    assert copied.get_params() == fitted.get_params()
+    for name in ("history_", "n_iter_", "image_shape_", "n_features_in_", "seed_", "runtime_"):
+        assert getattr(copied, name) == getattr(fitted, name)
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_copies_go_on_training_as_the_original_would(data, tmp_path, way):
+    """With the state of the optimizer and the learning rate that a plateau has lowered."""
+    parameters = {"plateau_min_delta": 10, "plateau_patience": 1, "warm_start": True}
+    original = quick(**parameters).fit(*data)
+    copied = way(original, tmp_path)
+    assert np.array_equal(copied.fit(*data).predict(data[0]), original.fit(*data).predict(data[0]))
+    assert copied.history_[-1]["learning_rate_now"] < 0.01
+    assert copied.history_[-1]["updates"] == original.history_[-1]["updates"]
+    alone = quick(**parameters | {"epochs": 4, "warm_start": False}).fit(*data)
+    assert np.array_equal(copied.predict(data[0]), alone.predict(data[0]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["pickle", "joblib", "file"])
+def test_fresh_process(fitted, data, tmp_path, python, way):
+    """It predicts the same, and goes on training to the same network."""
+    path = tmp_path / "a"
+    if way == "file":
+        fitted.save(path)
+    else:
+        joblib.dump(fitted, path) if way == "joblib" else path.write_bytes(pickle.dumps(fitted))
+    load = {
+        "pickle": f"import pickle; r = pickle.load(open({str(path)!r}, 'rb'))",
+        "joblib": f"import joblib; r = joblib.load({str(path)!r})",
+        "file": f"from boxest import BoxRegressor; r = BoxRegressor.load({str(path)!r})",
+    }[way]
     code = (
-        "from boxest import BoxRegressor, synthetic\n"
-        "X, _ = synthetic.make(0, 2, seed=0, image_size=32)\n"
-        f"print(BoxRegressor.load({str(saved)!r}).predict(X).tolist())"
+        f"{load}\nimport json\nfrom boxest import synthetic, runtime\n"
+        "X, y = synthetic.make(0, 60, seed=0, image_size=16)\n"
+        "print(json.dumps([r.predict(X).tolist(), r.partial_fit(X, y).predict(X).tolist()]))"
     )
-    assert json.loads(python(code)) == fitted.predict(small_data[0][:2]).tolist()
+    before, after = json.loads(python(code))
+    assert before == fitted.predict(data[0]).tolist()
+    expected = copy.deepcopy(fitted).partial_fit(*data).predict(data[0])
+    assert after == expected.tolist()
 
 
-def test_other_version_warns(saved, monkeypatch):
+def test_predicting_first_does_not_hinder_pickling(fitted, data):
+    fitted.predict(data[0])
+    assert not {"_predictor", "_trainer", "callbacks_"} & set(fitted.__getstate__())
+
+
+def test_image_regressor_is_saved_too(data, tmp_path):
+    X, y = data
+    regressor = ImageRegressor(epochs=1, xla=False, image_shape=(16, 16)).fit(X, y[:, 0])
+    loaded = by_file(regressor, tmp_path)
+    assert np.array_equal(loaded.predict(X), regressor.predict(X))
+    assert loaded.get_params() == regressor.get_params()
+    with pytest.raises(persistence.FileError, match="it holds a ImageRegressor"):
+        BoxRegressor.load(tmp_path / "a.boxest")
+
+
+def test_file_of_another_version_warns(saved, monkeypatch):
     monkeypatch.setattr("boxest.__version__", "99.0")
-    with pytest.warns(UserWarning, match=r"saved by boxest .*, this is 99.0"):
+    with pytest.warns(UserWarning, match=r"a.boxest was stored by boxest .*, this is 99.0: check"):
         BoxRegressor.load(saved)
 
 
-def test_objects_cannot_be_saved(small_data, tmp_path):
+def test_pickle_of_another_version_warns(fitted, monkeypatch):
+    stored = pickle.dumps(fitted)
+    monkeypatch.setattr("boxest.versions.version", lambda name: "2.9")
+    with pytest.warns(UserWarning, match=r"This BoxRegressor was stored by keras .*, this is 2.9"):
+        pickle.loads(stored)
+
+
+def test_objects_cannot_be_saved(data, tmp_path):
     import keras
 
-    regressor = BoxRegressor(epochs=1, optimizer=keras.optimizers.SGD()).fit(*small_data)
+    regressor = quick(epochs=1, optimizer=keras.optimizers.SGD()).fit(*data)
     with pytest.raises(ValueError, match=r"optimizer=.* cannot be saved"):
         regressor.save(tmp_path / "a.boxest")
     assert list(tmp_path.iterdir()) == []
@@ -66,10 +154,56 @@ def test_damaged_file_is_refused(saved, damage):
         BoxRegressor.load(saved)
 
 
-def test_file_without_a_model_is_refused(saved):
-    with zipfile.ZipFile(saved, "w") as archive:
-        archive.writestr("regressor.json", "{}")
-    with pytest.raises(persistence.FileError, match=r"no item named 'model.keras'"):
+def change(path, *, arrays=None, more=None, **changes):
+    """Write a file again with another text, other arrays, or another part."""
+    with zipfile.ZipFile(path) as archive:
+        about = json.loads(archive.read("estimator.json"))
+        numbers = archive.read("arrays") if arrays is None else arrays
+    for name, value in changes.items():
+        if isinstance(value, dict):
+            about[name] |= value
+        else:
+            about[name] = value
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("estimator.json", json.dumps(about))
+        archive.writestr("arrays", numbers)
+        if more:
+            archive.writestr(more, b"")
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format": "pickle"}, "it has the format 'pickle' 2"),
+        ({"format_version": 1}, "it has the format 'boxest estimator' 1"),
+        ({"more": "model.keras"}, "it holds .*'model.keras'"),
+        ({"image_shape": [2**14, 2**14, 1]}, r"its image shape is \(16384, 16384, 1\)"),
+        ({"image_shape": [16, 16]}, r"its image shape is \(16, 16\)"),
+        ({"image_shape": [24, 24, 1]}, "its arrays of the model are"),
+        ({"fitted": {"n_outputs_": 10**12}}, "it has 1000000000000 outputs"),
+        ({"fitted": {"n_outputs_": 3}}, "must end in 3 numbers"),
+        ({"arrays": b"12"}, "it holds 2 bytes of arrays"),
+        ({"parameters": {"network": "os.system"}}, "Unknown network 'os.system'"),
+        ({"parameters": {"optimizer": "os.system"}}, "Unknown optimizer 'os.system'"),
+        ({"parameters": {"loss": {"class_name": "Lambda"}}}, "loss must be one of"),
+        ({"parameters": {"epochs": -1}}, "The 'epochs' parameter"),
+        ({"parameters": {"shell": "rm"}}, "unexpected keyword argument 'shell'"),
+        ({"schedule": {"shell": "rm"}}, "unexpected keyword argument 'shell'"),
+    ],
+)
+def test_files_with_other_claims_are_refused(saved, changes, message):
+    change(saved, **changes)
+    with pytest.raises(persistence.FileError, match=message):
+        BoxRegressor.load(saved)
+
+
+@pytest.mark.fault
+def test_a_file_that_would_unpack_to_too_much_is_refused(saved, monkeypatch):
+    change(saved, arrays=bytes(2**20))
+    assert saved.stat().st_size < 2**16
+    monkeypatch.setitem(persistence.MAX_BYTES, "arrays", 2**20 - 1)
+    with pytest.raises(persistence.FileError, match="arrays is 1048576 bytes and may be 1048575"):
         BoxRegressor.load(saved)
 
 

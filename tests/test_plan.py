@@ -73,3 +73,10 @@ def test_good_config_passes():
 def test_values_that_do_not_fit_each_other_are_refused(data, message):
     with pytest.raises(ValueError, match=message):
         plan.check(changed(**data))
+
+
+@pytest.mark.parametrize(("n_seeds", "per_job", "sizes"), [(10, 1, [1] * 10), (10, 4, [4, 4, 2])])
+def test_every_seed_is_in_one_job(n_seeds, per_job, sizes):
+    blocks = plan.seed_blocks(n_seeds, per_job)
+    assert [seed for block in blocks for seed in block] == list(range(n_seeds))
+    assert [len(block) for block in blocks] == sizes

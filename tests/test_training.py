@@ -246,7 +246,7 @@ def test_convolution_and_pooling_in_one_are_the_two_layers(channels, activation)
     plain = keras.Sequential([keras.Input((12, 10, channels)), convolution, pooling])
     convolution.bias.assign(np.linspace(-1, 1, 5))
     assert fuses(convolution, pooling)
-    fused = ConvolutionPooling(convolution)
+    fused = ConvolutionPooling(convolution, pooling)
     rng = np.random.default_rng(0)
     x = rng.integers(0, 3, (4, 12, 10, channels)).astype("float32")
     towards = rng.normal(size=(4, 6, 5, 5)).astype("float32")
@@ -435,3 +435,35 @@ def test_one_program_serves_the_smaller_last_batch(small_data, monkeypatch):
     traces.clear()
     fit(networks.paper((32, 32, 1)), examples(small_data), keras.optimizers.SGD(0.1), epochs=1)
     assert len(traces) == once
+
+
+# --- plain Keras -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batch_size", [8, 50, 128])
+def test_engines_agree(small_data, batch_size):
+    """Three epochs in the same order, with weights and a smaller last batch."""
+    weights = np.random.default_rng(0).integers(0, 3, 120).astype(float)
+    data = examples(small_data, slice(120), weights)
+    results = []
+    for engine in ("compiled", "keras"):
+        model = networks.paper((32, 32, 1), seed=1)
+        optimizer = keras.optimizers.SGD(0.01, momentum=0.5)
+        training = fit(
+            model, data, optimizer, batch_size=batch_size, epochs=3, engine=engine, validation=data
+        )
+        names = ("train_loss", "train_iou_loss", "validation_loss", "validation_iou_loss")
+        results.append([[row[name] for name in names] for row in training.history])
+    np.testing.assert_allclose(*results, rtol=1e-4)
+
+
+def test_plain_keras_trains_the_model_itself(small_data):
+    model = networks.paper((32, 32, 1), seed=1)
+    before = [np.array(w) for w in model.get_weights()]
+    training = fit(
+        model, examples(small_data, slice(64)), keras.optimizers.SGD(0.1), engine="keras"
+    )
+    assert all(not np.allclose(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+    assert training.history[0]["updates"] == 2
+    with pytest.raises(ValueError, match="engine must be one of compiled, keras; got 'torch'"):
+        fit(model, examples(small_data), keras.optimizers.SGD(0.1), engine="torch")

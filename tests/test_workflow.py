@@ -206,10 +206,14 @@ def test_report_holds_every_figure_and_table(study):
 
 @pytest.mark.slow
 def test_study_is_reproducible_to_the_last_bit(study, tmp_path):
+    """By other jobs, too: here each trains two runs in turn."""
     repository = clone(tmp_path / "again")
+    (repository / "several.yaml").write_text("training: {runs_per_job: 2}")
     target = "results/tiny/tables/histories.csv"
-    done = snakemake(repository, "--cores", "2", "--configfile", "config/tiny.yaml", "--", target)
+    configs = ["--configfile", "config/tiny.yaml", "several.yaml"]
+    done = snakemake(repository, "--cores", "2", *configs, "--", target)
     assert done.returncode == 0, done.stderr
+    assert len(list(repository.glob("results/tiny/logs/train/**/*.log"))) == 4
     first, second = (
         pd.read_csv(path).drop(columns=["train_seconds", "evaluation_seconds"])
         for path in (study[0] / "tables" / "histories.csv", repository / target)

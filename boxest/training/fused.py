@@ -24,12 +24,15 @@ class ConvolutionPooling(keras.layers.Layer):
     Parameters
     ----------
     convolution : keras.layers.Conv2D
+    pooling : keras.layers.MaxPooling2D
         Such that `fuses` holds.
     """
 
-    def __init__(self, convolution: keras.layers.Conv2D, **kwargs):
+    def __init__(
+        self, convolution: keras.layers.Conv2D, pooling: keras.layers.MaxPooling2D, **kwargs
+    ):
         super().__init__(**kwargs)
-        self.convolution = convolution
+        self.convolution, self.pooling = convolution, pooling
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         """Return (images, height / 2, width / 2, filters)."""

@@ -61,9 +61,24 @@ def _fused(layers: "list[keras.Layer]") -> "Iterator[keras.Layer]":
     while layers:
         layer = layers.popleft()
         if layers and fuses(layer, layers[0]):
-            layers.popleft()
-            layer = ConvolutionPooling(layer, name=f"{layer.name}_pooling")
+            layer = ConvolutionPooling(layer, layers.popleft(), name=f"{layer.name}_pooling")
         yield layer
+
+
+def plain(trunk: "keras.Model") -> "keras.Model":
+    """Return a trunk in the layers of the model that it was split from."""
+    from keras import Input, Sequential
+
+    from boxest.training.fused import ConvolutionPooling
+
+    layers = chain(trunk)
+    if layers is None:
+        return trunk
+    given = []
+    for layer in layers:
+        fused = isinstance(layer, ConvolutionPooling)
+        given += [layer.convolution, layer.pooling] if fused else [layer]
+    return Sequential([Input(trunk.input_shape[1:]), *given], name="plain_trunk")
 
 
 def chain(model: "keras.Model") -> "list[keras.Layer] | None":

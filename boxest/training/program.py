@@ -158,7 +158,7 @@ class EpochProgram:
 
     def compile(self, order: np.ndarray) -> None:
         """Compile for orders of this shape, without an update."""
-        self._sums(order, n_steps=0)
+        self.sums(order, n_steps=0)
 
     def __call__(self, order: np.ndarray) -> dict[str, float]:
         """Train for one epoch.
@@ -173,15 +173,25 @@ class EpochProgram:
         dict
             Weighted means over the examples: ``loss``, and one item per measure.
         """
-        total, *sums = self._sums(order, n_steps=len(order)).astype(np.float64)
-        names = ("loss", *self.measures)
-        return {name: float(value / total) for name, value in zip(names, sums, strict=True)}
+        return self.means(self.sums(order, n_steps=len(order)))
 
-    def _sums(self, order: np.ndarray, n_steps: int) -> np.ndarray:
-        """Make ``n_steps`` updates: an argument, so that 0 of them compile the same program."""
+    def sums(self, order: np.ndarray, *, n_steps: int) -> np.ndarray:
+        """Make ``n_steps`` updates: an argument, so that 0 of them compile the same program.
+
+        Returns
+        -------
+        ndarray of float64
+            Sums over the examples: of the weights, then of weight × loss and × each measure.
+        """
         put = self.backend.put
         order = in_parts(order, self.part)
-        return self.backend.get(self._epoch(self.examples, put(order), put(np.int32(n_steps))))
+        sums = self._epoch(self.examples, put(order), put(np.int32(n_steps)))
+        return self.backend.get(sums).astype(np.float64)
+
+    def means(self, sums: np.ndarray) -> dict[str, float]:
+        """Return the means that belong to `sums`, by name."""
+        with np.errstate(invalid="ignore"):
+            return dict(zip(("loss", *self.measures), (sums[1:] / sums[0]).tolist(), strict=True))
 
     # What follows is called by the backends' `compile_epoch`, inside the compiled program.
 

@@ -3,15 +3,17 @@
 
 use rule train as train_best with:
     output:
-        history=f"{RESULTS}/best/seed~{{seed}}/history.csv",
-        run=f"{RESULTS}/best/seed~{{seed}}/run.json",
+        history=[f"{RESULTS}/best/seed~{{seed}}/history.csv"],
+        run=[f"{RESULTS}/best/seed~{{seed}}/run.json"],
         model=f"{RESULTS}/best/seed~{{seed}}/model.boxest",
     log:
         f"{RESULTS}/logs/train_best/seed~{{seed}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/train_best/seed~{{seed}}.tsv"
+    wildcard_constraints:
+        seed=r"\d+",
     params:
-        estimator=best_estimator,
+        estimators=best_estimators,
         compiled=COMPILED,
 
 

@@ -43,6 +43,7 @@ def estimator(batch_size, learning_rate, seed, **schedule):
         "output_activation": config["network"]["output_activation"],
         "loss": training["loss"],
         "optimizer": training["optimizer"],
+        "engine": training["engine"],
         "xla": training["xla"],
         "epochs": training["epochs"],
         "batch_size": int(batch_size),
@@ -52,26 +53,28 @@ def estimator(batch_size, learning_rate, seed, **schedule):
     }
 
 
-def grid_estimator(wildcards):
-    """A run of the grid: fixed rate, early stopping (§3)."""
-    return estimator(
-        **wildcards,
-        plateau_patience=None,
-        stop_patience=config["training"]["stop_patience"],
-    )
+def grid_estimators(seeds=None):
+    """Return the runs of a job of the grid: fixed rate, early stopping (§3)."""
+    schedule = {
+        "plateau_patience": None,
+        "stop_patience": config["training"]["stop_patience"],
+    }
+
+    def estimators(wildcards):
+        cell = wildcards.batch_size, wildcards.learning_rate
+        return [
+            estimator(*cell, seed, **schedule) for seed in seeds or [wildcards.seed]
+        ]
+
+    return estimators
 
 
-def best_estimator(wildcards):
-    """A run of the best parametrization: all epochs, the rate halved on a plateau (§5.1)."""
+def best_estimators(wildcards):
+    """Return a run of the best parametrization: all epochs, the rate reduced on a plateau (§5.1)."""
     best = config["best"]
-    return estimator(
-        best["batch_size"],
-        best["learning_rate"],
-        wildcards.seed,
-        stop_patience=None,
-        plateau_patience=best["plateau_patience"],
-        plateau_factor=best["plateau_factor"],
-    )
+    schedule = {name: best[name] for name in ("plateau_patience", "plateau_factor")}
+    run = best["batch_size"], best["learning_rate"], wildcards.seed
+    return [estimator(*run, stop_patience=None, **schedule)]
 
 
 def grid(pattern):

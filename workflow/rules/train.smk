@@ -26,12 +26,15 @@ rule train:
         train=shards("train"),
         validation=shards("validation"),
     output:
-        history=f"{RESULTS}/runs/{RUN}/history.csv",
-        run=f"{RESULTS}/runs/{RUN}/run.json",
+        history=[f"{RESULTS}/runs/{RUN}/history.csv"],
+        run=[f"{RESULTS}/runs/{RUN}/run.json"],
     log:
         f"{RESULTS}/logs/train/{RUN}.log",
     benchmark:
         f"{RESULTS}/benchmarks/train/{RUN}.tsv"
+    wildcard_constraints:
+        # Several runs per job: the rules of train_several.smk make them, and this one none.
+        seed=r"\d+" if config["training"]["runs_per_job"] == 1 else "none",
     conda:
         ENVIRONMENT
     threads: config["training"]["threads"]
@@ -39,7 +42,7 @@ rule train:
         mem_mb=2000,
         runtime=120,
     params:
-        estimator=grid_estimator,
+        estimators=grid_estimators(),
         compiled=COMPILED,
     script:
         "../scripts/train.py"

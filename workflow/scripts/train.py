@@ -1,4 +1,4 @@
-"""Train one run and write its history."""
+"""Train the runs of a job in turn and write their histories."""
 
 from pathlib import Path
 
@@ -11,9 +11,11 @@ with logs.to_file(snakemake.log[0]):
 
     from boxest import BoxRegressor, history, shards
 
-    validation = shards.load(snakemake.input.validation)
-    regressor = BoxRegressor(**snakemake.params.estimator, verbose=1)
-    regressor.fit(*shards.load(snakemake.input.train), validation_data=validation)
-    history.write(Path(snakemake.output.run).parent, regressor)
+    train, validation = (shards.load(snakemake.input[part]) for part in ("train", "validation"))
+    for parameters, run in zip(snakemake.params.estimators, snakemake.output.run, strict=True):
+        print(f"seed {parameters['random_state']}", flush=True)
+        regressor = BoxRegressor(**parameters, verbose=1)
+        regressor.fit(*train, validation_data=validation)
+        history.write(Path(run).parent, regressor)
     if "model" in dict(snakemake.output.items()):
         regressor.save(snakemake.output.model)

@@ -1,0 +1,163 @@
+"""Callbacks of Keras and of scikit-learn, told of the epochs of a training."""
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+from boxest.training.loop import Watcher
+
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:  # scikit-learn before 1.9
+
+    class CallbackSupportMixin:
+        """Stands for the mixin that this version of scikit-learn does not have."""
+
+    def with_callbacks(method: Callable) -> Callable:
+        """Return the method as it is."""
+        return method
+
+
+if TYPE_CHECKING:
+    import keras
+    from sklearn.callback import CallbackContext
+
+__all__ = ["CallbackSupportMixin", "KerasCallbacks", "SklearnCallbacks", "with_callbacks"]
+
+_PER_BATCH = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
+
+
+class KerasCallbacks(Watcher):
+    """Copies of a user's Keras callbacks, called as `keras.Model.fit` calls them.
+
+    A context manager around the training: it begins and ends it for the callbacks.
+
+    Parameters
+    ----------
+    callbacks : sequence of keras.callbacks.Callback
+        They are copied and stay as they are.
+    model : keras.Model
+        Compiled with the optimizer of the training. Its ``stop_training`` ends the training.
+    engine : str
+        "compiled" has no batches to call them at.
+    epochs, epochs_before : int
+        The number of epochs of this training, and of those before it.
+
+    Raises
+    ------
+    ValueError
+        If a callback wants to be called for each batch, and the engine has no batches.
+    """
+
+    def __init__(
+        self,
+        callbacks: "Sequence[keras.callbacks.Callback]",
+        model: "keras.Model",
+        *,
+        engine: str,
+        epochs: int,
+        epochs_before: int = 0,
+    ):
+        import keras
+
+        self.copies = [copy.deepcopy(callback) for callback in callbacks]
+        for callback in self.copies:
+            _check_callback(callback, engine)
+        self.model, self.logs = model, {}
+        self.list = keras.callbacks.CallbackList(
+            self.copies, model=model, epochs=epochs_before + epochs, verbose=0
+        )
+
+    def __enter__(self) -> Self:
+        self.model.stop_training = False
+        self.list.on_train_begin()
+        return self
+
+    def __exit__(self, error_type, *_) -> None:
+        if error_type is None:
+            self.list.on_train_end(self.logs)
+
+    def begin(self, epoch: int) -> None:
+        """Begin an epoch; Keras counts from 0."""
+        self.list.on_epoch_begin(epoch - 1)
+
+    def end(self, row: dict[str, float]) -> bool:
+        """End an epoch, with the logs named as Keras names them: loss, val_loss, ..."""
+        self.logs = {
+            name.replace("train_", "", 1)
+            if name.startswith("train_")
+            else f"val_{name[11:]}": value
+            for name, value in row.items()
+            if name.startswith(("train_", "validation_")) and not name.endswith("_seconds")
+        }
+        self.list.on_epoch_end(row["epoch"] - 1, self.logs)
+        return bool(self.model.stop_training)
+
+
+class SklearnCallbacks(Watcher):
+    """The callbacks of an estimator in scikit-learn's own protocol, from version 1.9 on.
+
+    Parameters
+    ----------
+    estimator : estimator
+        With scikit-learn's `CallbackSupportMixin`.
+    context : sklearn.callback.CallbackContext
+        The task of the whole fit.
+    data : dict
+        ``X``, ``y`` and ``metadata`` for the callbacks.
+    fitted : callable
+        Returns the attributes that make a copy of the estimator ready to predict.
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        context: "CallbackContext",
+        data: dict[str, Any],
+        fitted: Callable[[], dict[str, Any]],
+    ):
+        self.context, self.fitted = context, fitted
+        self.data = {"estimator": estimator, **data}
+
+    def __enter__(self) -> Self:
+        self.context.call_on_fit_task_begin(**self.data)
+        return self
+
+    def __exit__(self, error_type, *_) -> None:
+        if error_type is None:
+            self.context.call_on_fit_task_end(**self.data, reconstruction_attributes=self.fitted)
+
+    def begin(self, epoch: int) -> None:
+        """Begin the task of an epoch."""
+        self.epoch = self.context.subcontext(task_name="epoch")
+        self.epoch.call_on_fit_task_begin(**self.data)
+
+    def end(self, row: dict[str, float]) -> bool:
+        """End the task of an epoch; return whether a callback wants to stop."""
+        return self.epoch.call_on_fit_task_end(**self.data, reconstruction_attributes=self.fitted)
+
+
+def _check_callback(callback: Any, engine: str) -> None:
+    """Refuse what is no callback, and hooks per batch where there are no batches."""
+    import keras
+
+    if not isinstance(callback, keras.callbacks.Callback):
+        raise ValueError(f"callbacks must hold Keras callbacks; got {callback!r}.")
+    if engine == "compiled" and _wants_batches(callback):
+        raise ValueError(
+            f"{type(callback).__name__} wants to be called for each batch, and engine='compiled' "
+            "runs the batches of an epoch in one call. Use engine='keras', or hooks per epoch."
+        )
+
+
+def _wants_batches(callback: "keras.callbacks.Callback") -> bool:
+    """Whether a callback has a hook per batch that does something.
+
+    Callbacks of Keras that have such a hook, as `ModelCheckpoint` does, use it only if asked to
+    save or write more often than once per epoch.
+    """
+    frequency = getattr(callback, "save_freq", getattr(callback, "update_freq", "epoch"))
+    return frequency != "epoch" or any(
+        name in vars(callback) or not getattr(type(callback), name).__module__.startswith("keras.")
+        for name in _PER_BATCH
+    )

@@ -1,0 +1,155 @@
+"""What an estimator builds before it trains: network, optimizer, schedule."""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from boxest.training.schedule import Schedule
+
+if TYPE_CHECKING:
+    import keras
+
+Shape = tuple[int, int, int]
+
+# The least side of an image that the three poolings of the paper's network leave something of.
+_LEAST_SIDE = 8
+_HIDDEN = 16
+
+
+def network(
+    architecture: "str | Callable[..., keras.Model]",
+    image_shape: Shape,
+    n_outputs: int,
+    *,
+    output_activation: str,
+    seed: int,
+) -> "keras.Model":
+    """Build a network for images of one shape and a number of targets.
+
+    Parameters
+    ----------
+    architecture : str or callable
+        As for `boxest.networks.build`; or "auto": the network of the paper with as many outputs as
+        there are targets, of which images below 8 px, and so the rows of a table, meet the dense
+        layers alone.
+    image_shape : (height, width, channels)
+    n_outputs : int
+    output_activation : str
+    seed : int
+        Seed of the initial weights, of a user's function too: it may draw from Python's and
+        numpy's global generators, which are set for it and restored.
+
+    Raises
+    ------
+    ValueError
+        If there is no such architecture, or it has another number of outputs.
+    """
+    from boxest import networks
+
+    arguments = {"output_activation": output_activation, "seed": seed}
+    with _own_randomness(seed):
+        if architecture == "auto":
+            model = _auto(image_shape, n_outputs, **arguments)
+        elif callable(architecture) and n_outputs != 4:
+            model = architecture(image_shape, **arguments)
+        else:
+            model = networks.build(architecture, image_shape, **arguments)
+    if tuple(model.output_shape) != (None, n_outputs):
+        raise ValueError(
+            f"The network must end in {n_outputs} numbers per image, as many as there are targets; "
+            f"{model.name!r} has the output shape {model.output_shape}."
+        )
+    return model
+
+
+def least_parameters(image_shape: Shape) -> int:
+    """Count the weights behind the last pooling; no network of that image shape has fewer."""
+    height, width, channels = image_shape
+    if min(height, width) < _LEAST_SIDE:
+        return height * width * channels * _HIDDEN
+    return max((height // 8) * (width // 8) * 4 * _HIDDEN, 9 * channels)
+
+
+def optimizer(
+    given: "str | keras.Optimizer", model: "keras.Model", learning_rate: float
+) -> "keras.Optimizer":
+    """Return an optimizer of this model's own, built for it.
+
+    Raises
+    ------
+    ValueError
+        If there is no optimizer of that name.
+    """
+    from keras import optimizers
+
+    try:
+        given = optimizers.get(given)
+    except ValueError:
+        raise ValueError(
+            f"Unknown optimizer {given!r}. Give the name of a Keras optimizer, for example 'sgd' "
+            "or 'adam', or an optimizer object."
+        ) from None
+    own = type(given).from_config(given.get_config() | {"learning_rate": learning_rate})
+    own.build(model.trainable_variables)
+    return own
+
+
+def go_on(schedule: Schedule, parameters: Schedule, first_rate: float) -> Schedule:
+    """Return a schedule that goes on from another, with the parameters of now.
+
+    Parameters
+    ----------
+    schedule : Schedule
+        Where the training before ended.
+    parameters : Schedule
+        A new one, with the parameters of now.
+    first_rate : float
+        The ``learning_rate`` that the training before began with. If the one of now differs, it is
+        taken; otherwise the rate goes on from where it was.
+    """
+    rate = schedule.learning_rate
+    if parameters.learning_rate != first_rate:
+        rate = parameters.learning_rate
+    state = {name: getattr(schedule, name) for name in ("best", "plateau_best", "plateau_wait")}
+    # Patience that ran out begins anew; otherwise no further epoch could run.
+    wait = 0 if schedule.stopped else schedule.wait
+    return replace(parameters, learning_rate=rate, wait=wait, **state)
+
+
+def _auto(image_shape: Shape, n_outputs: int, *, output_activation: str, seed: int):
+    """Build the network behind "auto"."""
+    from keras import Sequential, initializers, layers
+
+    from boxest import networks
+
+    def dense(name: str, n: int, activation: str, i: int) -> layers.Dense:
+        child = int(np.random.SeedSequence([seed, i]).generate_state(1)[0] >> 1)
+        glorot = initializers.GlorotUniform(seed=child)
+        return layers.Dense(n, activation=activation, kernel_initializer=glorot, name=name)
+
+    if min(image_shape[:2]) < _LEAST_SIDE:
+        body = [layers.Flatten(), dense("hidden", _HIDDEN, "relu", 0)]
+    else:
+        paper = networks.paper(image_shape, output_activation=output_activation, seed=seed)
+        if n_outputs == paper.output_shape[-1]:
+            return paper
+        body = paper.layers[:-1]
+    head = dense("outputs", n_outputs, output_activation, 1)
+    return Sequential([layers.Input(image_shape), *body, head], name="auto")
+
+
+@contextmanager
+def _own_randomness(seed: int) -> Iterator[None]:
+    """Seed Python's and numpy's global generators, from which Keras draws, and restore them."""
+    before = random.getstate(), np.random.get_state()
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    try:
+        yield
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])

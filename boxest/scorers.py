@@ -1,0 +1,67 @@
+"""How good predicted boxes are, as scikit-learn takes it: metrics, and scorers made of them."""
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import make_scorer
+from sklearn.utils.validation import check_consistent_length
+
+from boxest import boxes
+
+
+def mean_iou(
+    y_true: npt.ArrayLike, y_pred: npt.ArrayLike, *, sample_weight: npt.ArrayLike | None = None
+) -> float:
+    """Mean geometric IoU of predicted boxes: 1 is best, 0 is worst.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n, 4)
+        True and predicted boxes ``(x1, y1, x2, y2)``, divided by the image size.
+    sample_weight : array-like of shape (n,), optional
+        Weights of the boxes in the mean.
+
+    Examples
+    --------
+    >>> mean_iou([[0, 0, 0.5, 1], [0, 0, 1, 1]], [[0, 0, 0.5, 1], [0, 0, 0.5, 1]])
+    0.75
+    """
+    return float(np.average(_ious(y_true, y_pred), weights=sample_weight))
+
+
+def share_above(
+    y_true: npt.ArrayLike,
+    y_pred: npt.ArrayLike,
+    *,
+    threshold: float = 0.5,
+    sample_weight: npt.ArrayLike | None = None,
+) -> float:
+    """Share of the boxes whose IoU is at least a threshold: how many count as found.
+
+    Parameters
+    ----------
+    y_true, y_pred, sample_weight
+        As for `mean_iou`.
+    threshold : float, default=0.5
+        Least geometric IoU.
+
+    Examples
+    --------
+    >>> share_above([[0, 0, 0.5, 1], [0, 0, 1, 1]], [[0, 0, 0.5, 1], [0, 0, 0.5, 1]], threshold=0.6)
+    0.5
+    """
+    return float(np.average(_ious(y_true, y_pred) >= threshold, weights=sample_weight))
+
+
+#: For ``scoring=`` of `sklearn.model_selection`: one of them, or all of them.
+SCORERS = {
+    "mean_iou": make_scorer(mean_iou),
+    "iou_50": make_scorer(share_above, threshold=0.5),
+    "iou_75": make_scorer(share_above, threshold=0.75),
+}
+
+
+def _ious(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> np.ndarray:
+    """Return the geometric IoU of each pair of boxes."""
+    y_true = boxes.check_boxes(y_true)
+    check_consistent_length(y_true, y_pred)
+    return boxes.iou(y_true, y_pred)

@@ -1,0 +1,269 @@
+"""What `fit` and `predict` of the estimators are made of."""
+
+import math
+from collections.abc import Sequence
+from contextlib import ExitStack
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from boxest import examples, fitting, images, runtime, versions
+from boxest.callbacks import KerasCallbacks
+from boxest.progress import reporter
+from boxest.training import Schedule
+from boxest.training.loop import Trainer, Watcher
+from boxest.training.program import Predictor
+
+if TYPE_CHECKING:
+    import os
+
+    import keras
+
+    from boxest.training import Training
+
+# Programs are compiled again, contexts belong to a running fit, and callbacks may hold anything.
+_NOT_STORED = ("_trainer", "_predictor", "_callback_fit_ctx", "callbacks_")
+
+
+class Trainable:
+    """Training, prediction and storage, for estimators with the parameters of `ImageRegressor`."""
+
+    def save(self, path: "str | os.PathLike") -> None:
+        """Write the fitted estimator to one file; see `boxest.persistence.save`."""
+        from boxest import persistence
+
+        check_is_fitted(self)
+        persistence.save(self, path)
+
+    @classmethod
+    def load(cls, path: "str | os.PathLike") -> Self:
+        """Read what `save` wrote, from a stranger too; see `boxest.persistence.load`."""
+        from boxest import persistence
+
+        return persistence.load(cls, path)
+
+    def _check_targets(self, y: Any) -> np.ndarray:
+        """Return targets as float64 of shape (n, targets) or (n,)."""
+        return check_array(y, ensure_2d=False, dtype="numeric", input_name="y").astype(np.float64)
+
+    def _measures(self) -> dict[str, Any]:
+        """Return what the history has beside the loss: functions of targets and outputs."""
+        return {}
+
+    def _metrics(self) -> "list[keras.Metric]":
+        """Return the metrics that `model_` is compiled with, for those who evaluate it by Keras."""
+        return []
+
+    def _images(self, X: Any, *, reset: bool) -> images.Images | images.ShardImages:
+        """Take images; ``reset`` has their shape and the names of features remembered."""
+        if not (images.are_paths(X) or images.is_lazy(X)):
+            array = images.as_array(X)
+            # Columns have names and a fixed number where X is a table.
+            validate_data(self, X, reset=reset, skip_check_array=True, ensure_2d=array.ndim == 2)
+            X = array
+        shape = self.image_shape if reset else self.image_shape_
+        if shape is not None and len(shape) == 2:
+            shape = (*shape, 1)
+        opened = images.open_images(X, image_shape=shape)
+        if reset:
+            self.image_shape_ = opened.shape[1:]
+            self.n_features_in_ = math.prod(self.image_shape_)
+        return opened
+
+    def _given(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> examples.Given:
+        """Take training examples."""
+        given = examples.take(self._images(X, reset=reset), y, sample_weight, self._check_targets)
+        shape = (len(given.images), 4) if given.targets is None else given.targets.shape
+        n_outputs = shape[1] if len(shape) == 2 else 1
+        if reset:
+            self.n_outputs_, self._flat_targets = n_outputs, len(shape) == 1
+        elif n_outputs != self.n_outputs_:
+            raise ValueError(
+                f"y has {n_outputs} columns, but {type(self).__name__} was fitted with "
+                f"{self.n_outputs_}."
+            )
+        return given
+
+    def _validation(self, validation_data: Any) -> examples.Given | None:
+        """Take validation examples, which are like the training examples."""
+        if validation_data is None:
+            return None
+        return self._given(*examples.split_validation_data(validation_data), reset=False)
+
+    def _train(
+        self,
+        given: examples.Given,
+        validation: examples.Given | None,
+        *,
+        fraction: float,
+        epochs: int,
+        goes_on: bool,
+        keep_trainer: bool,
+        watchers: Sequence[Watcher] = (),
+    ) -> Self:
+        """Train a new network, or the one that is there, and set the fitted attributes."""
+        import_seconds = runtime.start_backend()
+        history = self.history_ if goes_on else []
+        trainer, schedule, seed = self._begin(goes_on)
+        train = examples.collect(given, trainer, self._check_targets)
+        if validation is None:
+            train, held_out = examples.hold_out(train, fraction, seed)
+        else:
+            held_out = examples.collect(validation, trainer, self._check_targets)
+
+        # From here on the estimator is another one; an error before leaves the network as it was.
+        self.model_, self._predictor = trainer.model, trainer.predictor
+        self.seed_, self._schedule, self._first_rate = seed, schedule, self.learning_rate
+        with ExitStack() as stack:
+            watchers = [*watchers, *self._watchers(trainer, epochs, len(history))]
+            training = trainer.run(
+                train,
+                held_out,
+                schedule=schedule,
+                batch_size=self.batch_size,
+                epochs=epochs,
+                seed=seed,
+                epochs_before=len(history),
+                updates_before=history[-1]["updates"] if history else 0,
+                watchers=[stack.enter_context(watcher) for watcher in watchers],
+            )
+        self._keep(training, history, import_seconds)
+        # Programs and examples take memory: they stay only where more is to come.
+        self._trainer = (trainer, self._compiled_with()) if keep_trainer else None
+        return self
+
+    def _begin(self, goes_on: bool) -> tuple[Trainer, Schedule, int]:
+        """Return network with programs, schedule and seed: new ones, or those that go on."""
+        if goes_on:
+            schedule = fitting.go_on(self._schedule, self._new_schedule(), self._first_rate)
+            return self._trainer_to_go_on(), schedule, self.seed_
+        seed = self._new_seed()
+        return self._new_trainer(self._new_model(seed)), self._new_schedule(), seed
+
+    def _keep(self, training: "Training", history: list, import_seconds: float) -> None:
+        """Set the attributes that tell about the training."""
+        seconds = {"import": import_seconds, **training.seconds}
+        if history:
+            seconds = {name: seconds[name] + self.seconds_[name] for name in seconds}
+        self.history_ = history + training.history
+        self.n_iter_ = len(self.history_)
+        self.diverged_ = training.diverged
+        self.stopped_early_ = training.stopped_early
+        self.seconds_ = seconds
+        self.runtime_ = {**runtime.describe(), "xla": self._uses_xla(), "engine": self.engine}
+
+    def _watchers(self, trainer: Trainer, epochs: int, epochs_before: int) -> list[Watcher]:
+        """Return what reports the training, and the user's Keras callbacks."""
+        watchers = [reporter(self.verbose, epochs)]
+        self.callbacks_ = []
+        if self.callbacks:
+            keras_callbacks = KerasCallbacks(
+                self.callbacks,
+                trainer.model,
+                engine=self.engine,
+                epochs=epochs,
+                epochs_before=epochs_before,
+            )
+            self.callbacks_ = keras_callbacks.copies
+            trainer.program.callbacks = keras_callbacks.list
+            watchers.append(keras_callbacks)
+        return watchers
+
+    def _new_seed(self) -> int:
+        """Return the seed of a new training: an int is taken as it is."""
+        if isinstance(self.random_state, Integral):
+            return int(self.random_state)
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _new_schedule(self) -> Schedule:
+        return Schedule(
+            float(self.learning_rate),
+            self.stop_patience,
+            self.plateau_patience,
+            self.plateau_factor,
+            self.plateau_min_delta,
+        )
+
+    def _new_model(self, seed: int) -> "keras.Model":
+        """Build the network and its optimizer."""
+        model = fitting.network(
+            self.network,
+            self.image_shape_,
+            self.n_outputs_,
+            output_activation=self.output_activation,
+            seed=seed,
+        )
+        model.optimizer = fitting.optimizer(self.optimizer, model, self.learning_rate)
+        return model
+
+    def _new_trainer(self, model: "keras.Model") -> Trainer:
+        """Compile the network and its programs; the optimizer is that of the model."""
+        from boxest import losses
+
+        loss = losses.get(self.loss)
+        model.compile(model.optimizer, loss, metrics=self._metrics(), jit_compile=False)
+        return Trainer(
+            model,
+            loss=loss,
+            optimizer=model.optimizer,
+            measures=self._measures(),
+            xla=self._uses_xla(),
+            engine=self.engine,
+        )
+
+    def _trainer_to_go_on(self) -> Trainer:
+        """Return the programs of the training before, or new ones where they are gone or differ."""
+        trainer, compiled_with = getattr(self, "_trainer", None) or (None, None)
+        if compiled_with == self._compiled_with():
+            return trainer
+        return self._new_trainer(self.model_)
+
+    def _compiled_with(self) -> tuple:
+        return self.loss, self.xla, self.engine
+
+    def _uses_xla(self) -> bool:
+        return self.xla == "auto" or bool(self.xla)
+
+    def _prediction(self) -> Predictor:
+        """Return the compiled prediction; it reads the weights of ``model_`` at each call."""
+        if getattr(self, "_predictor", None) is None:
+            runtime.start_backend()
+            self._predictor = Predictor(self.model_, xla=self._uses_xla())
+        return self._predictor
+
+    def _fitted(self) -> dict[str, Any]:
+        """Return what makes a copy of the estimator able to predict, in the middle of training.
+
+        The copy shares the network: it predicts as the network does at the time.
+        """
+        return {"model_": self.model_, "_predictor": self._predictor}
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "model_")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is made again when it is needed, and say which versions this is."""
+        state = super().__getstate__()
+        state = {name: value for name, value in state.items() if name not in _NOT_STORED}
+        if "model_" in state:
+            from boxest.stored import StoredModel
+
+            state["model_"] = StoredModel(state["model_"])
+        return state | {"_versions": versions.current()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore, and warn where other versions stored it."""
+        state = dict(state)
+        versions.check(state.pop("_versions", {}), f"This {type(self).__name__}")
+        if "model_" in state:
+            state["model_"] = state["model_"].model
+        super().__setstate__(state)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.target_tags.multi_output = True
+        return tags

@@ -1,0 +1,101 @@
+"""Plain Keras, a step at a time: what `EpochProgram` does, slower, and open to look into."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from boxest.training import layout
+from boxest.training.backend import load
+from boxest.training.program import EpochProgram, Measure, grey_levels
+
+if TYPE_CHECKING:
+    import keras
+
+
+class KerasProgram:
+    """The updates of an epoch by `keras.Model.train_on_batch`, in the same order.
+
+    Parameters
+    ----------
+    trunk, optimizer, loss, measures, xla
+        As for `boxest.training.program.EpochProgram`. On a CPU, a step is not compiled with XLA,
+        which is slower there.
+
+    Attributes
+    ----------
+    callbacks : keras.callbacks.CallbackList or None
+        Told of every batch.
+    """
+
+    callbacks: "keras.callbacks.CallbackList | None" = None
+
+    def __init__(
+        self,
+        trunk: "keras.Model",
+        optimizer: "keras.Optimizer",
+        loss: "keras.Loss",
+        measures: Mapping[str, Measure],
+        *,
+        xla: bool,
+    ):
+        import keras
+
+        self.measures = dict(measures)
+        self.network, self.optimizer = layout.plain(trunk), optimizer
+        functions = {"loss": loss.call, **self.measures}
+        self.network.compile(
+            optimizer,
+            loss,
+            # Keras' own "loss" has the network's penalties in it; a metric has the loss alone.
+            weighted_metrics=[
+                keras.metrics.MeanMetricWrapper(function, name=f"mean_{name}")
+                for name, function in functions.items()
+            ],
+            jit_compile=xla and load().device() != "cpu",
+        )
+
+    def put(self, features: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> None:
+        """Hold the training examples."""
+        self.examples = features, targets, weights
+
+    def compile(self, order: np.ndarray) -> None:
+        """Compile the step, and undo what it did."""
+        variables = [*self.network.variables, *self.optimizer.variables]
+        before = [np.array(variable) for variable in variables]
+        self._step(order[0])
+        for variable, value in zip(variables, before, strict=True):
+            variable.assign(value)
+
+    def __call__(self, order: np.ndarray) -> dict[str, float]:
+        """Train for one epoch; return the weighted means of the loss and the measures."""
+        return self.means(self.sums(order, n_steps=len(order)))
+
+    def sums(self, order: np.ndarray, *, n_steps: int) -> np.ndarray:
+        """Make ``n_steps`` updates; return sums as `EpochProgram.sums` does."""
+        names = ("loss", *self.measures)
+        sums = np.zeros(1 + len(names))
+        for number, batch in enumerate(order[:n_steps]):
+            if self.callbacks:
+                self.callbacks.on_train_batch_begin(number)
+            weight, values = self._step(batch)
+            sums += weight * np.append(1.0, values)
+            if self.callbacks:
+                self.callbacks.on_train_batch_end(number, dict(zip(names, values, strict=True)))
+        return sums
+
+    means = EpochProgram.means
+
+    def _step(self, batch: np.ndarray) -> tuple[float, np.ndarray]:
+        """Make one update; return the weight of the batch and its weighted means."""
+        rows = batch[batch >= 0]
+        features, targets, weights = (values[rows] for values in self.examples)
+        total = float(weights.sum(dtype=np.float64))
+        # Keras divides by the number of examples, and we by the sum of their weights.
+        weights = weights * (len(rows) / total) if total else weights
+        self.network.reset_metrics()
+        logs = self.network.train_on_batch(
+            grey_levels(features), targets, weights, return_dict=True
+        )
+        names = ("loss", *self.measures)
+        return total, np.array([float(logs[f"mean_{name}"]) for name in names])

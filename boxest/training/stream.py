@@ -1,0 +1,175 @@
+"""Training on more examples than memory holds: a part of them at a time, shuffled.
+
+What the network learns from (the images after the layers without weights) is written to a temporary
+file once. An epoch reads it in buffers of several blocks, drawn at random, and trains on the
+examples of a buffer in random order, while the next buffer is read.
+"""
+
+import itertools
+import math
+import tempfile
+import weakref
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from boxest.training.keras_program import KerasProgram
+    from boxest.training.program import EpochProgram
+
+# Examples in memory at a time, and consecutive ones that are read at once, at least. An epoch
+# shuffles an example among those of one buffer, which is made of blocks from anywhere.
+BUFFER = 16_384
+BLOCK = 512
+
+
+class FeatureFile:
+    """Features of many images in a temporary file, which is gone with this object.
+
+    It is used like an array: slices are arrays, and an array of row numbers gives another file.
+
+    Parameters
+    ----------
+    blocks : iterable of ndarray, shape (n, ...)
+        Features in any number of pieces, of one dtype and shape.
+    """
+
+    def __init__(self, blocks: Iterable[np.ndarray]):
+        self._file = tempfile.TemporaryFile(prefix="boxest-")  # noqa: SIM115 -- it is kept
+        weakref.finalize(self, self._file.close)
+        n_rows = 0
+        for block in blocks:
+            self._file.write(np.ascontiguousarray(block).data)
+            self.dtype, self.shape = block.dtype, block.shape
+            n_rows += len(block)
+        self._file.flush()
+        self.shape = (n_rows, *self.shape[1:])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: "slice | np.ndarray") -> "np.ndarray | FeatureFile":
+        """Read consecutive rows, or copy rows by their increasing numbers into another file."""
+        if isinstance(rows, slice):
+            start, stop, _ = rows.indices(len(self))
+            row = self.dtype.itemsize * math.prod(self.shape[1:])
+            self._file.seek(start * row)
+            content = self._file.read((stop - start) * row)
+            return np.frombuffer(content, self.dtype).reshape(-1, *self.shape[1:])
+        edges = np.arange(0, len(self), BLOCK)
+        pieces = zip(edges, np.split(rows, np.searchsorted(rows, edges[1:])), strict=True)
+        return FeatureFile(self[start : start + BLOCK][piece - start] for start, piece in pieces)
+
+
+def keep(blocks: Iterable[np.ndarray], limit: float) -> "np.ndarray | FeatureFile":
+    """Put features that come in blocks into one array, or into a file if they exceed a limit.
+
+    Parameters
+    ----------
+    blocks : iterable of ndarray, shape (n, ...)
+    limit : float
+        Bytes.
+    """
+    blocks, kept, size = iter(blocks), [], 0
+    for block in blocks:
+        kept.append(block)
+        size += block.nbytes
+        if size > limit:
+            return FeatureFile(itertools.chain(kept, blocks))
+    return np.concatenate(kept)
+
+
+def block_size(batch_size: int) -> int:
+    """Return how many consecutive examples are read at once: whole batches, `BLOCK` or more."""
+    return batch_size * -(-BLOCK // batch_size)
+
+
+def buffer_size(batch_size: int) -> int:
+    """Return how many examples are in memory at a time: whole blocks, `BUFFER` or one block."""
+    block = block_size(batch_size)
+    return block * max(1, BUFFER // block)
+
+
+def buffered_order(n_examples: int, batch_size: int, *, seed: int, epoch: int) -> np.ndarray:
+    """Draw the order of examples of an epoch such that a buffer after another is enough.
+
+    Parameters and result are those of `boxest.training.order.epoch_order`. Blocks of consecutive
+    examples are shuffled, and the examples of each buffer of blocks; only the last buffer, which
+    has the last block, may be smaller.
+    """
+    rng = np.random.default_rng([seed, epoch])
+    block, buffer = block_size(batch_size), buffer_size(batch_size)
+    n_blocks = -(-n_examples // block)
+    blocks = np.append(rng.permutation(n_blocks - 1), n_blocks - 1)
+    order = (blocks[:, np.newaxis] * block + np.arange(block)).ravel()
+    order = order[order < n_examples]
+    steps = -(-n_examples // batch_size)
+    filled = np.full(steps * batch_size, -1, dtype=np.int32)
+    for start in range(0, n_examples, buffer):
+        part = order[start : start + buffer]
+        filled[start : start + len(part)] = rng.permutation(part)
+    return filled.reshape(steps, batch_size)
+
+
+class StreamedProgram:
+    """A program that is handed its examples a buffer at a time.
+
+    Parameters
+    ----------
+    program : EpochProgram or KerasProgram
+        It is compiled once: all buffers have one shape.
+    """
+
+    def __init__(self, program: "EpochProgram | KerasProgram"):
+        self.program = program
+
+    def put(self, features: FeatureFile, targets: np.ndarray, weights: np.ndarray) -> None:
+        """Hold the training examples."""
+        self.features, self.targets, self.weights = features, targets, weights
+
+    def compile(self, order: np.ndarray) -> None:
+        """Compile for orders of this shape, without an update."""
+        _, rows, buffer = next(self._buffers(order))
+        self.program.put(*buffer)
+        self.program.compile(rows)
+
+    def __call__(self, order: np.ndarray) -> dict[str, float]:
+        """Train for one epoch in a `buffered_order`; the next buffer is read meanwhile."""
+        total = 0.0
+        buffers = self._buffers(order)
+        with ThreadPoolExecutor(1) as reader:
+            ahead = reader.submit(next, buffers, None)
+            while (piece := ahead.result()) is not None:
+                ahead = reader.submit(next, buffers, None)
+                n_steps, rows, buffer = piece
+                self.program.put(*buffer)
+                total = total + self.program.sums(rows, n_steps=n_steps)
+        return self.program.means(total)
+
+    def _buffers(self, order: np.ndarray) -> Iterator[tuple[int, np.ndarray, tuple]]:
+        """Cut an order into buffers: updates, their order within the buffer, and its examples."""
+        batch_size = order.shape[1]
+        steps = buffer_size(batch_size) // batch_size
+        for start in range(0, len(order), steps):
+            rows = order[start : start + steps]
+            missing = steps - len(rows)
+            filled = np.pad(rows, ((0, missing), (0, 0)), constant_values=-1)
+            yield len(rows), *self._gather(filled, block_size(batch_size))
+
+    def _gather(self, rows: np.ndarray, block: int) -> tuple[np.ndarray, tuple]:
+        """Read the blocks of a buffer, and number its examples within it."""
+        there = rows >= 0
+        blocks, which = np.unique(rows[there] // block, return_inverse=True)
+        features = np.zeros((rows.size, *self.features.shape[1:]), self.features.dtype)
+        targets = np.zeros((rows.size, self.targets.shape[1]), np.float32)
+        weights = np.zeros(rows.size, np.float32)
+        for i, start in enumerate(blocks * block):
+            stop = min(start + block, len(self.features))
+            place = slice(i * block, i * block + stop - start)
+            features[place] = self.features[start:stop]
+            targets[place], weights[place] = self.targets[start:stop], self.weights[start:stop]
+        numbered = np.full_like(rows, -1)
+        numbered[there] = which * block + rows[there] % block
+        return numbered, (features, targets, weights)

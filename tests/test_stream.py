@@ -1,0 +1,97 @@
+"""Training on examples that are read a buffer at a time."""
+
+import keras
+import numpy as np
+import pytest
+
+from boxest import losses, networks
+from boxest.training import stream
+from boxest.training.program import EpochProgram, Predictor
+
+
+@pytest.fixture
+def small_buffers(monkeypatch):
+    monkeypatch.setattr(stream, "BLOCK", 16)
+    monkeypatch.setattr(stream, "BUFFER", 64)
+
+
+@pytest.mark.parametrize("n_examples", [1, 63, 64, 65, 200, 1000])
+@pytest.mark.parametrize("batch_size", [1, 5, 16, 48, 300])
+def test_order_has_every_example_once_and_needs_a_buffer_at_a_time(
+    small_buffers, n_examples, batch_size
+):
+    order = stream.buffered_order(n_examples, batch_size, seed=1, epoch=2)
+    assert order.shape == (-(-n_examples // batch_size), batch_size)
+    assert np.array_equal(np.sort(order[order >= 0]), np.arange(n_examples))
+    assert (order.ravel()[:n_examples] >= 0).all()
+    buffer, block = stream.buffer_size(batch_size), stream.block_size(batch_size)
+    for start in range(0, n_examples, buffer):
+        part = order.ravel()[start : start + buffer]
+        assert len(np.unique(part[part >= 0] // block)) <= buffer // block
+
+
+def test_order_is_shuffled_within_and_across_buffers_by_seed_and_epoch(small_buffers):
+    order = stream.buffered_order(1000, 4, seed=1, epoch=2)
+    assert np.array_equal(order, stream.buffered_order(1000, 4, seed=1, epoch=2))
+    for other in ({"seed": 2, "epoch": 2}, {"seed": 1, "epoch": 3}):
+        assert not np.array_equal(order, stream.buffered_order(1000, 4, **other))
+    first = np.sort(order.ravel()[:64])
+    assert first[-1] - first[0] > 64
+    assert np.mean(np.diff(order.ravel()) == 1) < 0.1
+
+
+@pytest.fixture
+def blocks():
+    rng = np.random.default_rng(0)
+    return [rng.integers(0, 256, (n, 3, 2), np.uint8) for n in (4, 1, 700)]
+
+
+def test_features_are_read_back(blocks):
+    file, whole = stream.FeatureFile(blocks), np.concatenate(blocks)
+    assert (len(file), file.shape, file.dtype) == (705, (705, 3, 2), np.uint8)
+    for rows in (slice(None), slice(3, 8), slice(700, 900), slice(5, 5)):
+        assert np.array_equal(file[rows], whole[rows])
+
+
+@pytest.mark.parametrize("rows", [[0], [3, 4, 600, 704], range(0, 705, 2), range(512, 600)])
+def test_chosen_rows_are_another_file(blocks, rows):
+    rows = np.array(rows)
+    chosen = stream.FeatureFile(blocks)[rows]
+    assert np.array_equal(chosen[:], np.concatenate(blocks)[rows])
+
+
+def test_only_what_exceeds_the_limit_goes_to_a_file(blocks):
+    whole = np.concatenate(blocks)
+    kept = stream.keep(blocks, limit=whole.nbytes)
+    assert isinstance(kept, np.ndarray)
+    assert np.array_equal(kept, whole)
+    kept = stream.keep(blocks, limit=whole.nbytes - 1)
+    assert isinstance(kept, stream.FeatureFile)
+    assert np.array_equal(kept[:], whole)
+
+
+@pytest.mark.parametrize("batch_size", [8, 20])
+def test_streamed_training_equals_resident_training_in_the_same_order(
+    small_data, small_buffers, batch_size
+):
+    images, boxes = small_data[0][:150, ..., None], small_data[1][:150].astype("float32")
+    weights = np.linspace(0.5, 1.5, 150).astype("float32")
+    results = []
+    for streamed in (False, True):
+        model = networks.paper((32, 32, 1), seed=1)
+        optimizer = keras.optimizers.SGD(0.05)
+        optimizer.build(model.trainable_variables)
+        predictor = Predictor(model)
+        features = predictor.features(images)
+        loss = losses.BoxLoss()
+        program = EpochProgram(predictor.trunk, optimizer, loss, {"iou": loss.call}, xla=True)
+        if streamed:
+            program = stream.StreamedProgram(program)
+            features = stream.FeatureFile([features[:100], features[100:]])
+        program.put(features, boxes, weights)
+        orders = [stream.buffered_order(150, batch_size, seed=1, epoch=e) for e in (1, 2)]
+        program.compile(orders[0])
+        means = [program(order) for order in orders]
+        results.append(np.concatenate([w.ravel() for w in model.get_weights()]))
+    np.testing.assert_allclose(results[0], results[1], atol=1e-6)
+    assert means[1]["loss"] < means[0]["loss"]
