@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "BoxRegressor": "boxest.estimator",
+    "ImageRegressor": "boxest.base",
     "set_threads": "boxest.runtime",
     "analysis": "boxest.analysis",
     "boxes": "boxest.boxes",
@@ -17,6 +18,7 @@ _HOME = {
     "history": "boxest.history",
     "losses": "boxest.losses",
     "networks": "boxest.networks",
+    "scorers": "boxest.scorers",
     "shards": "boxest.shards",
     "synthetic": "boxest.synthetic",
     "training": "boxest.training",

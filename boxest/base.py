@@ -36,7 +36,8 @@ class ImageRegressor(Trainable, CallbackSupportMixin, RegressorMixin, BaseEstima
     optimizer : str or keras.Optimizer, default="adam"
     learning_rate : float, default=0.01
     image_shape, batch_size, epochs, stop_patience, plateau_patience, plateau_factor, \
-plateau_min_delta, validation_fraction, callbacks, warm_start, engine, xla, random_state, verbose
+plateau_min_delta, validation_fraction, callbacks, warm_start, \
+memory_limit, engine, xla, random_state, verbose
         As for `BoxRegressor`.
 
     Attributes
@@ -73,6 +74,7 @@ plateau_min_delta, validation_fraction, callbacks, warm_start, engine, xla, rand
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
         "callbacks": [list, tuple, None],
         "warm_start": ["boolean"],
+        "memory_limit": [Interval(Real, 0, None, closed="left")],
         "engine": [StrOptions(set(ENGINES))],
         "xla": ["boolean", StrOptions({"auto"})],
         "random_state": ["random_state"],
@@ -97,6 +99,7 @@ plateau_min_delta, validation_fraction, callbacks, warm_start, engine, xla, rand
         validation_fraction: float = 0.1,
         callbacks: "Sequence[keras.callbacks.Callback] | None" = None,
         warm_start: bool = False,
+        memory_limit: float = 2**29,
         engine: str = "compiled",
         xla: bool | str = "auto",
         random_state: "int | np.random.RandomState | None" = None,
@@ -117,6 +120,7 @@ plateau_min_delta, validation_fraction, callbacks, warm_start, engine, xla, rand
         self.validation_fraction = validation_fraction
         self.callbacks = callbacks
         self.warm_start = warm_start
+        self.memory_limit = memory_limit
         self.engine = engine
         self.xla = xla
         self.random_state = random_state

@@ -66,6 +66,10 @@ class BoxRegressor(ImageRegressor):
         optimizer, learning rate (unless another is set), number of epochs, order of examples. The
         network, the optimizer and the seed remain those of the first `fit`; the other parameters
         may change in between.
+    memory_limit : float, default=2**29
+        Bytes of prepared images (in the network of the paper, a quarter of the pixels) that are
+        kept in memory. More of them lie in a temporary file and are trained on a buffer at a time,
+        shuffled within and across buffers: as random, but another order than in memory.
     engine : {"compiled", "keras"}, default="compiled"
         "compiled": one compiled call per epoch. "keras": plain Keras training step by step, the
         same results, slower, and per-batch callbacks work only there.
@@ -149,6 +153,7 @@ class BoxRegressor(ImageRegressor):
         validation_fraction: float = 0.1,
         callbacks: "Sequence[keras.callbacks.Callback] | None" = None,
         warm_start: bool = False,
+        memory_limit: float = 2**29,
         engine: str = "compiled",
         xla: bool | str = "auto",
         random_state: "int | np.random.RandomState | None" = None,
@@ -170,6 +175,7 @@ class BoxRegressor(ImageRegressor):
             validation_fraction=validation_fraction,
             callbacks=callbacks,
             warm_start=warm_start,
+            memory_limit=memory_limit,
             engine=engine,
             xla=xla,
             random_state=random_state,

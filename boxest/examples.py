@@ -60,13 +60,17 @@ def split_validation_data(validation_data: Any) -> tuple[Any, Any, Any]:
     return (*validation_data, None)[:3]
 
 
-def collect(given: Given, trainer: "Trainer", check_targets: CheckTargets) -> Examples:
+def collect(
+    given: Given, trainer: "Trainer", check_targets: CheckTargets, memory_limit: float
+) -> Examples:
     """Read the images block by block, and keep what the network learns from.
 
     Of the images, that is what their way through the layers without weights leaves: a quarter of
-    the grey levels in the network of the paper. Examples of weight 0 are left out.
+    the grey levels in the network of the paper. More than ``memory_limit`` bytes of it are kept in
+    a temporary file. Examples of weight 0 are left out.
     """
-    features = trainer.features(check_grey_levels(given.images.blocks()))
+    blocks = check_grey_levels(given.images.blocks())
+    features = trainer.features(blocks, memory_limit)
     targets = given.targets
     if targets is None:
         targets = check_targets(given.images.boxes)

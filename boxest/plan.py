@@ -3,8 +3,12 @@
 Plain Python, for the Snakefile: the environment that runs Snakemake need not hold numpy.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
+
+# Images of one shard when unpacked.
+MAX_SHARD_BYTES = 2**31
 
 
 class ShardRange(NamedTuple):
@@ -108,6 +112,7 @@ def check(config: Mapping[str, Any]) -> None:
     ValueError
         Naming the keys, the values, and what to do.
     """
+    _check_numbers(config["grid"], config["best"])
     data = config["data"]
     law, size = data["box_law"], data["image_size"]
     if not law["min_side"] <= law["max_side"] <= size:
@@ -115,7 +120,24 @@ def check(config: Mapping[str, Any]) -> None:
             "config: data.box_law needs min_side <= max_side <= data.image_size; got "
             f"{law['min_side']}, {law['max_side']} and {size}. A smaller image needs smaller boxes."
         )
+    if data["shard_size"] * size**2 > MAX_SHARD_BYTES:
+        raise ValueError(
+            f"config: data.shard_size={data['shard_size']} images of {size}×{size} px are more "
+            f"than {MAX_SHARD_BYTES} bytes in one file. Make shard_size smaller."
+        )
     try:
         splits(data["images"], data["split"])
     except ValueError as error:
         raise ValueError(f"config: data.images and data.split: {error}") from None
+
+
+def _check_numbers(grid: Mapping[str, Any], best: Mapping[str, Any]) -> None:
+    """Refuse numbers that a schema takes for others: 16.0 is no batch size, .nan no rate."""
+    for size in [*grid["batch_size"], best["batch_size"]]:
+        if not isinstance(size, int):
+            raise ValueError(
+                f"config: a batch size is a whole number, got {size!r}; write {size:.0f}."
+            )
+    for rate in [*grid["learning_rate"], best["learning_rate"]]:
+        if not math.isfinite(rate):
+            raise ValueError(f"config: a learning rate is a finite number above 0, got {rate!r}.")

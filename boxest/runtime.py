@@ -4,9 +4,10 @@ import contextlib
 import hashlib
 import os
 import platform
-import re
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -16,12 +17,13 @@ _BACKEND_MODULES = {"tensorflow": "tensorflow", "jax": "jaxlib"}
 _DEFAULTS = {
     # Information and warnings of the C++ side are for the backend's developers; errors still show.
     "TF_CPP_MIN_LOG_LEVEL": "2",
-    # oneDNN changes the order of sums with the number of threads and announces itself on stderr.
-    "TF_ENABLE_ONEDNN_OPTS": "0",
     # Otherwise the first process on a GPU takes all of its memory.
     "TF_FORCE_GPU_ALLOW_GROWTH": "true",
     "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
 }
+
+# Where compiled programs are kept, if they are.
+_shared: Path | None = None
 
 
 def set_threads(threads: int) -> None:
@@ -66,11 +68,13 @@ def share_compiled_programs(directory: str | os.PathLike) -> None:
     RuntimeError
         If the backend has been imported already.
     """
+    global _shared
     _refuse_if_started("share_compiled_programs()")
-    path = Path(directory).resolve() / _machine()
+    path = _shared = Path(directory).resolve() / _machine()
     path.mkdir(parents=True, exist_ok=True)
     flags = os.environ.get("TF_XLA_FLAGS", "")
-    cache = f"--tf_xla_persistent_cache_directory={path}"
+    # TensorFlow splits its flags at blanks, but for quotes.
+    cache = f'--tf_xla_persistent_cache_directory="{path}"'
     os.environ["TF_XLA_FLAGS"] = f"{flags} {cache}".strip()
     # TensorFlow reads its own entries with warnings, in the guise of errors, about options of the
     # compiler that no processor has.
@@ -79,11 +83,13 @@ def share_compiled_programs(directory: str | os.PathLike) -> None:
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 
 
-def forget_compiled_programs() -> None:
-    """Delete what `share_compiled_programs` has kept for this machine: it is damaged."""
-    found = re.search(r"--tf_xla_persistent_cache_directory=(\S+)", os.environ["TF_XLA_FLAGS"])
-    for entry in Path(found.group(1)).iterdir():
+def forget_compiled_programs() -> bool:
+    """Delete what TensorFlow has kept for this machine; return whether anything is shared."""
+    if _shared is None:
+        return False
+    for entry in _shared.glob("xla_compile_cache__*.pb"):
         entry.unlink(missing_ok=True)
+    return True
 
 
 def _refuse_if_started(what: str) -> None:
@@ -118,9 +124,36 @@ def start_backend() -> float:
     """Import Keras and its backend, quietly, and return the seconds it took."""
     quiet()
     before = time.perf_counter()
-    import keras  # noqa: F401
+    with _greetings_withheld():
+        import keras
 
+        if keras.backend.backend() in _BACKEND_MODULES:
+            from boxest.training.backend import load
+
+            load().device()
     return time.perf_counter() - before
+
+
+@contextlib.contextmanager
+def _greetings_withheld() -> Iterator[None]:
+    """Withhold what libraries in C++ print to stderr, and print it if the block fails.
+
+    TensorFlow greets with its options, and where there is no GPU with what it looked for in vain;
+    no setting switches that off.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as withheld:
+        stderr = os.dup(2)
+        os.dup2(withheld.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            withheld.seek(0)
+            os.write(stderr, withheld.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
 
 
 def describe() -> dict[str, str | int]:

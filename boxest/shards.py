@@ -27,12 +27,13 @@ import numpy as np
 
 from boxest.boxes import check_boxes
 from boxest.files import atomic_path
+from boxest.plan import MAX_SHARD_BYTES
 from boxest.synthetic import BoxLaw
 
 FORMAT = "boxest shard"
 FORMAT_VERSION = 1
-# Images of one shard when unpacked; a larger claim is taken for damage before memory is allocated.
-MAX_BYTES = 2**31
+# A larger claim is taken for damage before memory is allocated.
+MAX_BYTES = MAX_SHARD_BYTES
 _CHUNK_BYTES = 2**20
 _DATASETS = {
     "images": (np.dtype(np.uint8), {"interpretation": "image"}),  # NeXus: viewers show a stack

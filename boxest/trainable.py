@@ -108,11 +108,11 @@ class Trainable:
         import_seconds = runtime.start_backend()
         history = self.history_ if goes_on else []
         trainer, schedule, seed = self._begin(goes_on)
-        train = examples.collect(given, trainer, self._check_targets)
+        train = examples.collect(given, trainer, self._check_targets, self.memory_limit)
         if validation is None:
             train, held_out = examples.hold_out(train, fraction, seed)
         else:
-            held_out = examples.collect(validation, trainer, self._check_targets)
+            held_out = examples.collect(validation, trainer, self._check_targets, self.memory_limit)
 
         # From here on the estimator is another one; an error before leaves the network as it was.
         self.model_, self._predictor = trainer.model, trainer.predictor

@@ -54,6 +54,8 @@ def test_cells_counts_and_means():
     assert sixteen["validation_loss"] == pytest.approx(0.3)
     assert sixteen["validation_loss_sd"] == pytest.approx(0.2 / np.sqrt(2))
     assert sixteen["train_iou_loss"] == pytest.approx(0.15)
+    assert sixteen["train_iou_loss_sd"] == pytest.approx(0.1 / np.sqrt(2))
+    assert all(f"{name}_sd" in sixteen for name in LOSSES)
     assert sixteen["similitude"] == pytest.approx(50)
 
 
@@ -128,22 +130,28 @@ def test_paper_cells():
 
 def test_comparison_with_itself_is_zero():
     paper = analysis.paper_cells()
-    ours = paper.assign(runs=10, stopped_early=0, diverged=0)
-    ours = ours.assign(train_loss_sd=0.01, validation_loss_sd=0.01)
+    ours = paper[["batch_size", "learning_rate"]].assign(runs=10, stopped_early=0, diverged=0)
+    for part in ("train", "validation"):
+        ours[f"{part}_inclusive_iou_loss"] = paper[f"{part}_loss"]
+        # Whatever was trained, the paper gives 1 - inclusive IoU.
+        ours[f"{part}_loss"], ours[f"{part}_iou_loss"] = 0.7, 0.3
+        ours[f"{part}_inclusive_iou_loss_sd"] = 0.01
     table = analysis.comparison(ours)
     assert analysis.distance(table) == 0
-    assert table["validation_loss_difference_in_sd"].eq(0).all()
-    louder = analysis.comparison(ours.assign(validation_loss=1.1 * ours["validation_loss"]))
+    assert table["validation_inclusive_iou_loss_difference_in_sd"].eq(0).all()
+    assert table["validation_iou_loss"].eq(0.3).all()
+    name = "validation_inclusive_iou_loss"
+    louder = analysis.comparison(ours.assign(**{name: 1.1 * ours[name]}))
     assert analysis.distance(louder) == pytest.approx(np.log(1.1))
-    assert analysis.distance(louder, "train_loss") == 0
+    assert analysis.distance(louder, "train_inclusive_iou_loss") == 0
 
 
 def test_comparison_where_one_side_is_missing(full):
     table = analysis.comparison(analysis.cells(full)).set_index(["batch_size", "learning_rate"])
     assert len(table) == 24
-    assert table["paper_validation_loss"].isna().sum() == 3
-    assert np.isnan(table.loc[(4, 0.1), "validation_loss"])
-    assert table["validation_loss_log_ratio"].notna().sum() == 21
+    assert table["paper_validation_inclusive_iou_loss"].isna().sum() == 3
+    assert np.isnan(table.loc[(4, 0.1), "validation_inclusive_iou_loss"])
+    assert table["validation_inclusive_iou_loss_log_ratio"].notna().sum() == 21
     assert np.isfinite(analysis.distance(table.reset_index()))
     assert np.isnan(analysis.distance(table.loc[[(4, 0.1)]]))
 
@@ -151,7 +159,7 @@ def test_comparison_where_one_side_is_missing(full):
 def test_comparison_finds_cells_in_spite_of_rounding():
     ours = analysis.cells(make_runs([(16, 0.1**3, 0, 10, 0.2)]))
     assert ours["learning_rate"].item() != 0.001
-    assert analysis.comparison(ours)["paper_train_loss"].item() == 0.125542
+    assert analysis.comparison(ours)["paper_train_inclusive_iou_loss"].item() == 0.125542
 
 
 def test_time_is_scaled_to_the_planned_epochs():
@@ -206,6 +214,17 @@ def test_fit_time_has_honest_standard_errors():
         pulls.append([(row["a"] - 60) / row["a_se"], (row["b"] - 800) / row["b_se"]])
     # Pulls of honest errors have a standard deviation near 1 (t with 22 degrees of freedom: 1.05).
     np.testing.assert_allclose(np.std(pulls, axis=0), 1.05, atol=0.15)
+
+
+def test_fit_time_is_not_biased_by_scatter():
+    sizes = np.repeat([4, 16, 64, 256, 1024, 4096], 200)
+    noise = 1 + 0.2 * np.random.default_rng(0).standard_normal(len(sizes)).clip(-3, 3)
+    row = analysis.fit_time(
+        pd.DataFrame({"batch_size": sizes, "seconds": (60 + 800 / sizes) * noise})
+    ).iloc[0]
+    # Weighted with the measured times, it would come out 10 % low.
+    assert [row["a"], row["b"]] == pytest.approx([60, 800], rel=0.03)
+    assert row["relative_residual"] == pytest.approx(0.2, rel=0.05)
 
 
 def test_fit_time_limits():
@@ -289,6 +308,14 @@ def test_fit_scaling_tells_one_curve_from_several():
     several = analysis.fit_scaling(scaled_runs(seeds=20, spread=0.1, shift=0.5)).iloc[0]
     assert several["within_cells"] == pytest.approx(0.1, abs=0.015)
     assert several["residual"] > 2 * several["within_cells"]
+
+
+def test_fit_scaling_takes_the_geometric_loss_too():
+    runs = scaled_runs()
+    runs["validation_iou_loss"] = 2 * runs["validation_loss"]
+    fit = analysis.fit_scaling(runs, "validation_iou_loss", degree=1).iloc[0]
+    assert fit["loss"] == "validation_iou_loss"
+    assert [fit["c0"], fit["c1"]] == pytest.approx([0, -0.3])
 
 
 def test_fit_scaling_survives_csv_and_few_runs(tmp_path):

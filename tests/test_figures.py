@@ -91,6 +91,9 @@ def test_every_figure_can_be_drawn_when_all_runs_diverged(predictions):
     assert "all 1 diverged" in texts(drawn["curves"])
     assert "all 1 diverged" in texts(drawn["losses"])
     assert "4 diverged and left out" in texts(drawn["time"])
+    assert texts(drawn["time"]).count("all runs diverged") == 2
+    assert "all runs diverged" in texts(drawn["time fit"])
+    assert len(drawn["time fit"].axes[0].get_yticks()) == 0
     assert "4 more diverged" in texts(drawn["updates"])
     assert "all 1 of ours diverged" in texts(drawn["comparison"])
 
@@ -310,7 +313,7 @@ def test_predictions_show_both_boxes_and_both_ious():
     assert "(swapped)" in figure.axes[1].get_title()
     one, two = figure.axes[0].lines
     assert one.get_linestyle() != two.get_linestyle()
-    assert max(one.get_ydata()), max(two.get_ydata()) == (64, 32)
+    assert (max(one.get_ydata()), max(two.get_ydata())) == (64, 32)
 
 
 def test_images_are_checked():
@@ -393,7 +396,8 @@ def test_comparison_draws_both_and_says_what_is_missing(full):
     notes = [text.get_text() for text in right.texts]
     assert sorted(notes) == ["all 10 of ours diverged, not in the paper", *["not in the paper"] * 2]
     ours = right.containers[0].lines[0].get_xdata().astype(float)
-    np.testing.assert_array_equal(ours, table["validation_loss"])
+    np.testing.assert_array_equal(ours, table["validation_inclusive_iou_loss"])
+    assert left.get_xlabel() == "training 1 − inclusive IoU"
 
 
 def test_times_that_hardly_differ_are_drawn_from_zero(full):
@@ -408,3 +412,52 @@ def test_times_that_hardly_differ_are_drawn_from_zero(full):
 def test_comparison_says_where_the_studies_differ(full):
     table = analysis.comparison(analysis.cells(full[1]))
     assert "ours: 8 epochs" in texts(figures.comparison(table, note="ours: 8 epochs"))
+
+
+def test_time_says_its_epochs_and_what_the_bars_are(full):
+    times = analysis.time_table(full[1])
+    assert "bars: min to max of the runs" in texts(figures.training_time(times))
+    assert figures.time_fit(times).axes[0].get_ylabel() == "training time of 30 epochs (s)"
+    once = times.assign(planned_epochs=1)
+    assert figures.training_time(once).axes[0].get_ylabel() == "training time of 1 epoch (s)"
+    unknown = figures.time_fit(times.drop(columns="planned_epochs"))
+    assert unknown.axes[0].get_ylabel() == "training time (s)"
+
+
+def test_a_run_of_one_epoch_can_be_seen():
+    figure = figures.validation_curves(*study({**ONE_RUN, "epochs": 1}))
+    (line,) = curves(figure.axes[0])
+    assert line.get_marker() == "o"
+    (longer,) = curves(figures.validation_curves(*study(ONE_RUN)).axes[0])
+    assert longer.get_marker() == "None"
+
+
+def test_final_losses_mention_diverged_runs_only_where_there_are_any(full):
+    cells = analysis.cells(full[1])
+    assert "diverged runs left out" in texts(figures.final_losses(cells))
+    without = cells[cells["learning_rate"] < 0.1]
+    assert "diverged" not in texts(figures.final_losses(without))
+
+
+def test_diverged_runs_do_not_stretch_the_axis(full):
+    runs = full[1].copy()
+    kept = figures.loss_against_updates(runs[~runs["diverged"]]).axes[0].get_xlim()
+    runs.loc[runs["diverged"], "updates"] = 10**12
+    axes = figures.loss_against_updates(runs).axes[0]
+    assert axes.get_xlim() == kept
+    drawn = np.concatenate([line.get_xdata() for line in curves(axes, "diverged")])
+    assert drawn.max() <= kept[1]
+
+
+def test_predictions_of_a_diverged_run_say_so(predictions):
+    true = predictions[[f"true_{corner}" for corner in CORNERS]].to_numpy()[:3]
+    lost = analysis.predictions(true, np.full((3, 4), np.nan), image_size=128)
+    shown = figures.predictions(fake_study.images(true), true, np.full((3, 4), np.nan), lost)
+    for figure, panels in (
+        (shown, 3),
+        (figures.error_histogram(lost), 4),
+        (figures.error_scatter(lost), 2),
+    ):
+        written = texts(figure)
+        assert written.count("the run diverged") == panels
+        assert "nan" not in written

@@ -3,8 +3,10 @@
 import doctest
 import importlib
 import pkgutil
+import re
 
 import pytest
+from conftest import ROOT
 
 import boxest
 
@@ -62,3 +64,22 @@ def modules():
 @pytest.mark.parametrize("name", modules())
 def test_examples_in_docstrings_run(name):
     assert doctest.testmod(importlib.import_module(name)).failed == 0
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "config/README.md", "docs/guide.md", "benchmarks/README.md"]
+)
+def test_links_within_the_project_lead_somewhere(page):
+    text = (ROOT / page).read_text()
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", text)
+    missing = [link for link in links if not ((ROOT / page).parent / link).exists()]
+    assert missing == []
+    assert links or page != "README.md"
+
+
+def test_python_of_the_readme_runs(python):
+    code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL).group(1)
+    printed = python(
+        code.replace("0, 2000", "0, 300").replace("1800", "250").replace("1803", "253")
+    )
+    assert 0 < float(printed.split()[-1]) < 1

@@ -9,12 +9,14 @@ CONFIG = {
         "split": [0.8, 0.1, 0.1],
         "shard_size": 2000,
         "box_law": {"name": "sides_uniform", "min_side": 5, "max_side": 128},
-    }
+    },
+    "grid": {"batch_size": [4, 16], "learning_rate": [0.1]},
+    "best": {"batch_size": 16, "learning_rate": 0.1},
 }
 
 
-def changed(**data):
-    return {"data": CONFIG["data"] | data}
+def changed(section="data", **values):
+    return CONFIG | {section: CONFIG[section] | values}
 
 
 def test_paper_has_8000_1000_1000_images():
@@ -67,6 +69,10 @@ def test_good_config_passes():
     [
         ({"image_size": 64}, "min_side <= max_side <= data.image_size; got 5, 128 and 64"),
         ({"box_law": {"min_side": 9, "max_side": 8}}, "got 9, 8 and 128"),
+        ({"image_size": 2000}, "shard_size=2000 images of 2000×2000 px are more than 2147483648"),
+        ({"section": "grid", "batch_size": [16.0]}, r"whole number, got 16.0; write 16\."),
+        ({"section": "grid", "learning_rate": [float("inf")]}, "finite number above 0, got inf"),
+        ({"section": "best", "learning_rate": float("nan")}, "finite number above 0, got nan"),
         ({"split": [0.5, 0.5, 0.5]}, r"data.split: .* sum to 1; got \[0.5, 0.5, 0.5\]"),
     ],
 )

@@ -42,7 +42,10 @@ def test_backend_obeys_the_number_of_threads(python):
 
 
 def test_settings_of_the_user_are_respected(python):
-    code = "import os\nfrom boxest import runtime\nruntime.quiet()\nprint(os.environ['TF_CPP_MIN_LOG_LEVEL'])"
+    code = (
+        "import os\nfrom boxest import runtime\nruntime.quiet()\n"
+        "print(os.environ['TF_CPP_MIN_LOG_LEVEL'])"
+    )
     assert python(code, TF_CPP_MIN_LOG_LEVEL="0") == "0\n"
 
 
@@ -66,6 +69,40 @@ def test_damaged_compiled_programs_are_made_again(python, tmp_path):
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     assert python(FIT.format(directory=str(tmp_path))) == cold
     assert python(FIT.format(directory=str(tmp_path))) == cold
+
+
+@pytest.mark.slow
+def test_shared_programs_lie_where_they_were_told_to(python, tmp_path):
+    """Blanks in the path included; other files, there and elsewhere, stay."""
+    foreign = [tmp_path / "results" / "thesis.txt", tmp_path / "results old" / "mine.pb"]
+    for path in foreign:
+        path.parent.mkdir(parents=True)
+        path.write_text("mine")
+    directory = tmp_path / "results old"
+    python(FIT.format(directory=str(directory)))
+    assert len(list(directory.glob("*/xla_compile_cache__*.pb"))) >= 2
+    code = (
+        "from boxest import runtime\n"
+        f"runtime.share_compiled_programs({str(directory)!r})\n"
+        "print(runtime.forget_compiled_programs())"
+    )
+    assert python(code) == "True\n"
+    assert list(directory.glob("*/*.pb")) == []
+    assert all(path.read_text() == "mine" for path in foreign)
+
+
+def test_nothing_is_deleted_where_nothing_is_shared():
+    assert runtime.forget_compiled_programs() is False
+
+
+def test_greetings_are_shown_when_the_backend_cannot_start(python):
+    code = (
+        "import os\nfrom boxest import runtime\n"
+        "with runtime._greetings_withheld():\n"
+        "    os.write(2, b'greeting'); raise ImportError('no backend')"
+    )
+    with pytest.raises(AssertionError, match=r"greeting(.|\n)*no backend"):
+        python(code)
 
 
 def test_programs_of_another_machine_are_not_used(monkeypatch):

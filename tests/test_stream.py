@@ -95,3 +95,32 @@ def test_streamed_training_equals_resident_training_in_the_same_order(
         results.append(np.concatenate([w.ravel() for w in model.get_weights()]))
     np.testing.assert_allclose(results[0], results[1], atol=1e-6)
     assert means[1]["loss"] < means[0]["loss"]
+
+
+def test_estimator_streams_what_exceeds_its_memory_limit(small_data, small_buffers):
+    from boxest import BoxRegressor
+
+    X, y = small_data
+    regressors = [
+        BoxRegressor(epochs=4, learning_rate=0.02, random_state=0, memory_limit=limit).fit(X, y)
+        for limit in (2**29, 1000, 1000)
+    ]
+    resident, streamed, again = ([r["train_loss"] for r in one.history_] for one in regressors)
+    assert streamed == again != resident
+    assert streamed[-1] == pytest.approx(resident[-1], rel=0.1)
+    assert streamed[-1] < streamed[0]
+    assert [one.history_[-1]["updates"] for one in regressors] == [4 * 29] * 3
+    assert "validation_loss" in regressors[1].history_[0]
+
+
+def test_streams_with_plain_keras_too(small_data, small_buffers):
+    from boxest import BoxRegressor
+
+    X, y = small_data[0][:100], small_data[1][:100]
+    losses = []
+    for engine in ("compiled", "keras"):
+        regressor = BoxRegressor(
+            epochs=2, learning_rate=0.01, random_state=0, memory_limit=0, engine=engine
+        )
+        losses.append([row["train_loss"] for row in regressor.fit(X, y).history_])
+    np.testing.assert_allclose(*losses, rtol=1e-4)

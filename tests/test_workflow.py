@@ -1,7 +1,9 @@
 """The workflow from outside: a copy of the repository, the real Snakemake, real jobs."""
 
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -47,9 +49,14 @@ def snakemake(directory, *arguments):
 
 
 def clone(target: Path) -> Path:
-    """Copy what git would: the workflow and the package, without results."""
-    ignored = shutil.ignore_patterns("results", ".*", "__pycache__", "*.egg-info")
-    return Path(shutil.copytree(ROOT, target, ignore=ignored))
+    """Copy the files that git knows, or would on the next `git add`."""
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, names.split("\0")):
+        if (ROOT / name).exists():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name)
+    return target
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +114,7 @@ def test_tables_have_a_row_per_run_cell_and_seed(study):
         "fig8": 4,
         "histories": 24,
         "runs": 8,
-        "scaling_fit": 1,
+        "scaling_fit": 2,
         "time": 4,
         "time_fit": 1,
     }
@@ -175,6 +182,10 @@ def test_every_job_has_a_log_and_a_benchmark(study):
     assert len(jobs) == 5 + 8 + 2 + 2 + 8
     log = (results / "logs/train/batch_size~16/learning_rate~0.01/seed~0.log").read_text()
     assert re.findall(r"^epoch +(\d+)  learning rate 0.01", log, re.MULTILINE) == ["1", "2", "3"]
+
+
+def test_profile_is_used(study):
+    assert "Using workflow specific profile profiles/default" in study[1]
 
 
 def test_output_is_calm(study):
@@ -277,6 +288,11 @@ def test_changed_setting_retrains_and_changed_docstring_does_not(study):
         ("data: {split: [0.5, 0.5, 0.5]}", ["sum to 1; got [0.5, 0.5, 0.5]"]),
         ("data: {image_size: 7}", ["7 is less than the minimum of 8"]),
         ("results: '/tmp/a b'", ["'/tmp/a b' does not match"]),
+        ("results: /", ["'/' does not match"]),
+        ("training: {optimizer: adamm}", ["'adamm' is not one of ['sgd', 'adam'"]),
+        ("grid: {batch_size: [16.0]}", ["a whole number, got 16.0; write 16."]),
+        ("grid: {learning_rate: [.inf]}", ["a finite number above 0, got inf"]),
+        ("data: {image_size: 2000, shard_size: 2000}", ["Make shard_size smaller"]),
     ],
 )
 def test_bad_configuration_is_named_before_any_job(repository, overlay, messages):
@@ -305,6 +321,34 @@ def test_every_key_has_a_description_and_a_place_in_the_config():
 
 
 # --- faults ----------------------------------------------------------------------------------
+
+
+@pytest.mark.fault
+@pytest.mark.slow
+def test_study_killed_in_a_training_goes_on_when_it_is_started_again(repository):
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--cores",
+        "1",
+        "--configfile",
+        "config/tiny.yaml",
+    ]
+    process = subprocess.Popen(
+        command, cwd=repository, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
+    logs = repository / "results/tiny/logs"
+    while not list(logs.glob("train*/**/*.log")):
+        assert process.poll() is None
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert snakemake(repository, *command[3:], "--unlock").returncode == 0
+    done = snakemake(repository, *command[3:], "--", "results/tiny/tables/runs.csv")
+    assert done.returncode == 0, done.stderr
+    assert len(pd.read_csv(repository / "results/tiny/tables/runs.csv")) == 8
 
 
 @pytest.mark.fault

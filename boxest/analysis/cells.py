@@ -31,9 +31,8 @@ def cells(runs: pd.DataFrame) -> pd.DataFrame:
     pandas.DataFrame
         One row per cell, ordered: `runs`, `stopped_early`, `diverged` and `reached_last_epoch` are
         counts; the losses are means over the runs that did not diverge (NaN if all did), a run that
-        stopped early counting with its last epoch; `train_loss_sd` and `validation_loss_sd` are
-        sample standard deviations (NaN for one run); `similitude` is 100 * mean training / mean
-        validation loss.
+        stopped early counting with its last epoch; each has its sample standard deviation `_sd`
+        (NaN for one run); `similitude` is 100 * mean training / mean validation loss.
 
     Raises
     ------
@@ -51,14 +50,11 @@ def cells(runs: pd.DataFrame) -> pd.DataFrame:
     counts = table.groupby(CELL).sum()
     kept = runs[LOSSES].where(~gone, axis=0).groupby([runs[name] for name in CELL])
     means, sds = kept.mean(), kept.std(ddof=1)
-    result = counts.assign(
-        train_loss=means["train_loss"],
-        train_loss_sd=sds["train_loss"],
-        validation_loss=means["validation_loss"],
-        validation_loss_sd=sds["validation_loss"],
-        similitude=100 * means["train_loss"] / means["validation_loss"],
-    )
-    return result.join(means[LOSSES[2:]]).reset_index()
+    for name in LOSSES:
+        counts[name], counts[f"{name}_sd"] = means[name], sds[name]
+        if name == "validation_loss":
+            counts["similitude"] = 100 * means["train_loss"] / means["validation_loss"]
+    return counts.reset_index()
 
 
 def paper_cells() -> pd.DataFrame:
@@ -81,21 +77,25 @@ def paper_cells() -> pd.DataFrame:
 
 
 def comparison(cells: pd.DataFrame, paper: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Put the losses of our cells beside those of the paper.
+    """Put the losses of our cells beside those of the paper, which are 1 - inclusive IoU.
+
+    Ours are the inclusive losses, too, whichever loss was trained.
 
     Parameters
     ----------
     cells : pandas.DataFrame
         Our cells, from `cells`.
     paper : pandas.DataFrame, optional
-        Theirs; `paper_cells()` by default.
+        Theirs, with `train_loss` and `validation_loss`; `paper_cells()` by default.
 
     Returns
     -------
     pandas.DataFrame
-        One row per cell of ours. For `train_loss` and `validation_loss`: our mean, its `_sd` over
-        the runs, `paper_` the published mean (NaN where the paper has no such cell), `_log_ratio`
-        = ln(ours / paper), `_difference_in_sd` = (ours - paper) / our sd.
+        One row per cell of ours. For `train_inclusive_iou_loss` and
+        `validation_inclusive_iou_loss`: our mean, its `_sd` over the runs, `paper_` the published
+        mean (NaN where the paper has no such cell), `_log_ratio` = ln(ours / paper),
+        `_difference_in_sd` = (ours - paper) / our sd. Then our geometric `train_iou_loss` and
+        `validation_iou_loss`, which the paper does not give.
 
     Raises
     ------
@@ -103,31 +103,36 @@ def comparison(cells: pd.DataFrame, paper: pd.DataFrame | None = None) -> pd.Dat
         If a table is no data frame, lacks columns or is empty.
     """
     ours = [*CELL, "runs", "stopped_early", "diverged"]
-    names = ["train_loss", "validation_loss"]
+    names = {
+        "train_inclusive_iou_loss": "train_loss",
+        "validation_inclusive_iou_loss": "validation_loss",
+    }
+    geometric = ["train_iou_loss", "validation_iou_loss"]
     paper = paper_cells() if paper is None else paper
-    require(cells, [*ours, *names, *(f"{name}_sd" for name in names)], "cells")
-    require(paper, [*CELL, *names], "the paper's cells")
-    keyed = paper.set_index(_cell_keys(paper))[names]
+    require(cells, [*ours, *names, *(f"{name}_sd" for name in names), *geometric], "cells")
+    require(paper, [*CELL, *names.values()], "the paper's cells")
+    keyed = paper.set_index(_cell_keys(paper))
     result = cells[ours].reset_index(drop=True)
     keys = _cell_keys(cells)
-    for name in names:
+    for name, published in names.items():
         mean, sd = cells[name].to_numpy(float), cells[f"{name}_sd"].to_numpy(float)
-        theirs = keyed[name].reindex(keys).to_numpy(float)
+        theirs = keyed[published].reindex(keys).to_numpy(float)
         result[name], result[f"{name}_sd"], result[f"paper_{name}"] = mean, sd, theirs
         with np.errstate(divide="ignore", invalid="ignore"):
             result[f"{name}_log_ratio"] = np.log(mean / theirs)
             result[f"{name}_difference_in_sd"] = np.where(sd > 0, (mean - theirs) / sd, np.nan)
+    result[geometric] = cells[geometric].to_numpy(float)
     return result
 
 
-def distance(comparison: pd.DataFrame, loss: str = "validation_loss") -> float:
+def distance(comparison: pd.DataFrame, loss: str = "validation_inclusive_iou_loss") -> float:
     """Return the root mean square log ratio of our losses to the paper's.
 
     Parameters
     ----------
     comparison : pandas.DataFrame
         From the function `comparison`.
-    loss : {"validation_loss", "train_loss"}
+    loss : {"validation_inclusive_iou_loss", "train_inclusive_iou_loss"}
         Which loss.
 
     Returns

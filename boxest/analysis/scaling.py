@@ -18,7 +18,7 @@ def fit_scaling(runs: pd.DataFrame, loss: str = "validation_loss", degree: int =
     runs : pandas.DataFrame
         One row per run, with `updates` and the column `loss`.
     loss : str
-        Which final loss.
+        Which final loss: the trained one, or `validation_iou_loss` for the geometric one.
     degree : int
         Degree of the polynomial, lowered to what the number of different products determines.
 

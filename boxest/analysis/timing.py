@@ -5,6 +5,9 @@ import pandas as pd
 
 from boxest.analysis.checks import CELL, check_runs, diverged, require
 
+# How often the times are fitted, first weighted with the measured times, then with the fitted ones.
+_REWEIGHTINGS = 6
+
 
 def time_table(runs: pd.DataFrame) -> pd.DataFrame:
     """Average the training time of the runs of each cell (Fig. 4 of the paper).
@@ -60,8 +63,8 @@ def fit_time(times: pd.DataFrame, value: str = "seconds") -> pd.DataFrame:
 
     `a` is the work that each image costs however it is batched, `b` / batch size the cost of the
     updates. The times span decades and their errors are a share of them, so each cell is weighted
-    with 1 / time²: unweighted, the smallest batch size alone would decide the fit and `a` would be
-    noise.
+    with 1 / fitted time²: unweighted, the smallest batch size alone would decide the fit and `a`
+    would be noise; weighted with the measured times, those that are low by chance would count more.
 
     Parameters
     ----------
@@ -75,7 +78,7 @@ def fit_time(times: pd.DataFrame, value: str = "seconds") -> pd.DataFrame:
     pandas.DataFrame
         One row: `value`, `cells` (number used), `a`, `b` (s), `a_se`, `b_se` (standard errors; NaN
         for fewer than three cells), `r2` (weighted as the fit is), `relative_residual` (root mean
-        square of fitted / measured - 1). All NaN for fewer than two batch sizes, which determine no
+        square of measured / fitted - 1). All NaN for fewer than two batch sizes, which determine no
         line.
     """
     require(times, ["batch_size", value], "times")
@@ -87,13 +90,17 @@ def fit_time(times: pd.DataFrame, value: str = "seconds") -> pd.DataFrame:
     names = ["a", "b", "a_se", "b_se", "r2", "relative_residual"]
     if len(np.unique(x)) < 2:
         return pd.DataFrame([result | dict.fromkeys(names, np.nan)])
-    design, target = np.column_stack([1 / y, x / y]), np.ones_like(y)
-    (a, b), *_ = np.linalg.lstsq(design, target)
-    residual = target - design @ [a, b]
+    scale = y
+    for _ in range(_REWEIGHTINGS):
+        design = np.column_stack([1 / scale, x / scale])
+        (a, b), *_ = np.linalg.lstsq(design, y / scale)
+        fitted, used_scale = a + b * x, scale
+        scale = np.where(fitted > 0, fitted, y)
+    residual = (y - fitted) / used_scale
     variance = residual @ residual / (len(y) - 2) if len(y) > 2 else np.nan
     a_se, b_se = np.sqrt(variance * np.diag(np.linalg.inv(design.T @ design)))
-    mean = np.average(y, weights=1 / y**2)
-    total = np.sum((y - mean) ** 2 / y**2)
+    mean = np.average(y, weights=1 / used_scale**2)
+    total = np.sum((y - mean) ** 2 / used_scale**2)
     r2 = 1 - residual @ residual / total if total > 0 else np.nan
     values = [a, b, a_se, b_se, r2, np.sqrt(np.mean(residual**2))]
     return pd.DataFrame([result | dict(zip(names, values, strict=True))])

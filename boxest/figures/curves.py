@@ -18,6 +18,7 @@ from boxest.figures.style import (
     log_ticks,
     new_figure,
     plural,
+    say,
     styled,
 )
 
@@ -135,7 +136,9 @@ def _panel(axes: Axes, table, outcomes, metric: str, styles: dict, enlarged: boo
         if curve.empty:
             continue
         x, y = curve["epoch"].to_numpy(), curve[metric].to_numpy()
-        axes.plot(x, y, linewidth=0.9, **styles[seed], gid="run")
+        # A line through one point has no length.
+        marker = "o" if len(x) == 1 else None
+        axes.plot(x, y, linewidth=0.9, marker=marker, markersize=4, **styles[seed], gid="run")
         outcome = outcomes[outcomes["seed"] == seed]
         for flag, marker in (("stopped_early", STOPPED), ("diverged", DIVERGED)):
             if outcome[flag].any():
@@ -152,10 +155,7 @@ def _panel(axes: Axes, table, outcomes, metric: str, styles: dict, enlarged: boo
         if enlarged:
             axes.set_yticks([])
         message = "none got to the\nepochs drawn" if len(outcomes) else "no runs"
-        axes.text(
-            0.5, 0.5, message, transform=axes.transAxes, fontsize=8, ha="center", va="center",
-            color="0.4",
-        )  # fmt: skip
+        say(axes, message)
 
 
 def _mean_curve(axes: Axes, table: pd.DataFrame, outcomes: pd.DataFrame, metric: str) -> None:

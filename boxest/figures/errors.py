@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from boxest.analysis import ERROR_LEVELS, errors_by_side, require
-from boxest.figures.style import label, log_ticks, new_figure, plural, styled
+from boxest.figures.style import label, log_ticks, new_figure, plural, say, styled
 
 # The paper's metric first, the geometric one beside it.
 METRICS = ("inclusive_iou_loss", "iou_loss")
@@ -64,10 +64,13 @@ def error_histogram(
                     label=text,
                 )  # fmt: skip
             axes.grid(axis="x", visible=False)
+            if not counts.any():
+                say(axes, "the run diverged")
         column[0].set_title(f"error = {label(name)}: {_mean_text(predictions[name])}")
         column[1].set_xlabel("smallest side of the object (px)")
     panels[0, 0].set_ylabel(f"images per {width} px")
     panels[0, 0].yaxis.set_major_locator(MaxNLocator(6, integer=True))
+    panels[0, 0].set_ylim(bottom=0)
     panels[1, 0].set_ylabel("share (%)")
     panels[1, 0].set_ylim(0, 100)
     figure.suptitle(
@@ -81,8 +84,8 @@ def error_histogram(
 def _mean_text(loss: pd.Series) -> str:
     """Return the mean error, and how many predictions have none."""
     missing = int(loss.isna().sum())
-    text = f"mean {loss.mean():.3f}"
-    return text + (f", {missing} undefined" if missing else "")
+    parts = [f"mean {loss.mean():.3f}"] if missing < len(loss) else []
+    return ", ".join([*parts, f"{missing} undefined"] if missing else parts)
 
 
 @styled
@@ -117,6 +120,8 @@ def error_scatter(predictions: pd.DataFrame, metric: str | Sequence[str] = METRI
         axes.set_title(f"error = {label(name)}: {_mean_text(predictions[name])}")
         axes.set_xlabel("width of the object (px)")
         axes.set_aspect("equal")
+        if table.empty:
+            say(axes, "the run diverged")
     side = 1.04 * predictions[["width", "height"]].max().max()
     panels[0].set(xlim=(0, side), ylim=(0, side), ylabel="height of the object (px)")
     bar = figure.colorbar(points, ax=panels, extend="min", aspect=25, label="error")

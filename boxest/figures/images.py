@@ -104,6 +104,7 @@ def predictions(
     Returns
     -------
     matplotlib.figure.Figure
+        An image without a finite predicted box says that the run diverged.
     """
     _check_images(images, {"true": true, "predicted": predicted})
     require(losses, ["iou_loss", "inclusive_iou_loss"], "losses")
@@ -118,7 +119,7 @@ def predictions(
         # Swapped corners enclose nothing, which the drawn outline cannot show.
         swapped = inner[2] < inner[0] or inner[3] < inner[1]
         text = f"IoU {iou[0]:.3f}{' (swapped)' if swapped else ''}\ninclusive {iou[1]:.3f}"
-        axes.set_title(text, fontsize=8)
+        axes.set_title(text if np.isfinite(inner).all() else "the run diverged", fontsize=8)
     handles = [Line2D([], [], label="true box", **TRUE)]
     handles.append(Line2D([], [], label="predicted box", **PREDICTED))
     figure.legend(handles=handles, loc="outside lower center", ncols=2)

@@ -36,7 +36,8 @@ def loss_against_updates(runs: pd.DataFrame, loss: str = "validation_loss") -> F
     -------
     matplotlib.figure.Figure
         With the curve of `boxest.analysis.fit_scaling`: if all runs lie on it, the product of
-        rate and updates alone decides the loss. Diverged runs are marked at the upper edge.
+        rate and updates alone decides the loss. Diverged runs are marked at the upper edge, those
+        beyond the range of the others in its corners.
     """
     fit = fit_scaling(runs, loss)
     gone = diverged(runs) | ~np.isfinite(runs[loss])
@@ -56,7 +57,14 @@ def loss_against_updates(runs: pd.DataFrame, loss: str = "validation_loss") -> F
     if fit["degree"].iloc[0] > 0:
         x = np.geomspace(product[drawn].min(), product[drawn].max(), 200)
         axes.plot(x, scaling_curve(fit, x), color="0.35", zorder=1, gid="fit")
-    for size, x in product[gone & (product > 0)].groupby(runs["batch_size"]):
+    marked = product[gone & (product > 0)]
+    if drawn.any():
+        low, high = product[drawn].min(), product[drawn].max()
+        margin = max((high / low) ** 0.04, 1.1)
+        low, high = low / margin, high * margin
+        axes.set_xlim(low, high)
+        marked = marked.clip(low, high)
+    for size, x in marked.groupby(runs["batch_size"]):
         axes.plot(
             x, np.full(len(x), 1.03), transform=axes.get_xaxis_transform(), linestyle="",
             marker="X", markersize=6, color=colours[size], clip_on=False, gid="diverged",
@@ -114,10 +122,10 @@ def comparison(table: pd.DataFrame, note: str | None = None) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        A row per cell, training loss left and validation loss right; ours with the standard
-        deviation over the runs. A cell without ours or theirs says so.
+        A row per cell, 1 - inclusive IoU, training left and validation right; ours with the
+        standard deviation over the runs. A cell without ours or theirs says so.
     """
-    losses = ("train_loss", "validation_loss")
+    losses = ("train_inclusive_iou_loss", "validation_inclusive_iou_loss")
     columns = [name for loss in losses for name in (loss, f"{loss}_sd", f"paper_{loss}")]
     columns += [f"{loss}_log_ratio" for loss in losses]
     require(table, ["batch_size", "learning_rate", "runs", "diverged", *columns], "comparison")

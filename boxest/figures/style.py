@@ -8,6 +8,7 @@ from pathlib import Path
 import matplotlib
 import matplotlib.style
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
@@ -96,6 +97,14 @@ def plural(count: int, noun: str) -> str:
     '2 runs'
     """
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def say(axes: Axes, message: str) -> None:
+    """Write in the middle of a panel why it shows nothing."""
+    axes.text(
+        0.5, 0.5, message, transform=axes.transAxes, fontsize=8, ha="center", va="center",
+        color="0.4",
+    )  # fmt: skip
 
 
 def counts_text(runs: int, diverged: int, stopped_early: int, separator: str = ", ") -> str:

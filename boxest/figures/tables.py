@@ -86,7 +86,8 @@ def final_losses(cells: pd.DataFrame) -> Figure:
         _value_table(axes, cells, name, palette, similitude_norm if ratio else loss_norm)
         axes.set_title(title, fontsize=10)
     runs = int(cells["runs"].max())
-    figure.suptitle(f"Last epoch of {plural(runs, 'run')} per cell; diverged runs left out")
+    left_out = "; diverged runs left out" if cells["diverged"].any() else ""
+    figure.suptitle(f"Last epoch of {plural(runs, 'run')} per cell{left_out}")
     return figure
 
 

@@ -6,7 +6,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from boxest.analysis import fit_time, require
-from boxest.figures.style import COLOURS, LINES, MARKERS, label, log_ticks, new_figure, styled
+from boxest.figures.style import (
+    COLOURS,
+    LINES,
+    MARKERS,
+    label,
+    log_ticks,
+    new_figure,
+    plural,
+    say,
+    styled,
+)
 
 CELL = ["batch_size", "learning_rate"]
 
@@ -23,8 +33,8 @@ def training_time(times: pd.DataFrame) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        Left: a curve per learning rate, mean and range of the repetitions. Right: the same times
-        divided by the mean of their batch size, where 1 everywhere says that the rate
+        Left: a curve per learning rate, mean and range (min to max) of the repetitions. Right: the
+        same times divided by the mean of their batch size, where 1 everywhere says that the rate
         does not matter.
     """
     spread = ["seconds_min", "seconds_max"]
@@ -58,18 +68,24 @@ def training_time(times: pd.DataFrame) -> Figure:
         right.errorbar(x, y / base, error / base, linestyle="", **style)
     _batch_axis(left, sizes)
     _time_axis(left, times[["seconds", *spread]])
-    left.set_ylabel(f"training time of {times['planned_epochs'].iloc[0]} epochs (s)")
-    right.axhline(1, color="0.4", linewidth=0.8, zorder=0)
+    left.set_ylabel(_time_label(times, "seconds"))
     right.set_xticks(range(len(sizes)), [str(size) for size in sizes])
     right.set(xlim=(-0.5, len(sizes) - 0.5), xlabel="batch size (images)")
     right.set_ylabel("time / mean time of the batch size")
-    _at_least(right, 0.05)
+    if np.isfinite(mean).any():
+        right.axhline(1, color="0.4", linewidth=0.8, zorder=0)
+        _at_least(right, 0.05)
+    else:
+        _nothing(right, "all runs diverged")
     figure.suptitle(_title(times))
+    title = "learning rate"
+    if times["runs"].max() > 1:
+        title += "; bars: min to max of the runs"
     figure.legend(
         *left.get_legend_handles_labels(),
         loc="outside lower center",
         ncols=8,
-        title="learning rate",
+        title=title,
     )
     return figure
 
@@ -114,13 +130,9 @@ def time_fit(times: pd.DataFrame, fit: pd.DataFrame | None = None) -> Figure:
         below.axhline(1, color="black", zorder=1)
         _at_least(below, 0.05)
     else:
-        below.set_yticks([])
-        below.text(
-            0.5, 0.5, "too few batch sizes for a fit", transform=below.transAxes, ha="center",
-            va="center", color="0.4",
-        )  # fmt: skip
+        _nothing(below, "too few batch sizes for a fit")
     _time_axis(above, times[value])
-    above.set_ylabel(label(value))
+    above.set_ylabel(_time_label(times, value))
     below.set_ylabel("measured / fitted")
     figure.legend(*above.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     above.set_title(_title(times))
@@ -138,11 +150,26 @@ def _batch_axis(axes: Axes, sizes: list) -> None:
 def _time_axis(axes: Axes, times: pd.DataFrame | pd.Series) -> None:
     """Scale by decades where the times span any; else from 0, or noise would look like a trend."""
     times = times.to_numpy(float)
-    if np.nanmax(times) > 4 * np.nanmin(times):
+    times = times[np.isfinite(times)]
+    if not times.size:
+        _nothing(axes, "all runs diverged")
+    elif times.max() > 4 * times.min():
         axes.set_yscale("log")
         log_ticks(axes.yaxis, times)
     else:
-        axes.set_ylim(0, 1.15 * np.nanmax(times))
+        axes.set_ylim(0, 1.15 * times.max())
+
+
+def _nothing(axes: Axes, why: str) -> None:
+    axes.set_yticks([])
+    say(axes, why)
+
+
+def _time_label(times: pd.DataFrame, value: str) -> str:
+    """Return the name of the time, with the number of epochs that it is of."""
+    if value != "seconds" or "planned_epochs" not in times:
+        return label(value)
+    return f"training time of {plural(int(times['planned_epochs'].iloc[0]), 'epoch')} (s)"
 
 
 def _at_least(axes: Axes, margin: float) -> None:
@@ -153,7 +180,7 @@ def _at_least(axes: Axes, margin: float) -> None:
 
 def _title(times: pd.DataFrame) -> str:
     runs = int(times["runs"].max()) if "runs" in times else 1
-    title = f"Training time, {runs} run{'s' * (runs != 1)} per cell"
+    title = f"Training time, {plural(runs, 'run')} per cell"
     gone = int(times["diverged"].sum()) if "diverged" in times else 0
     if gone:
         title += f" ({gone} diverged and left out)"

@@ -91,8 +91,6 @@ class KerasProgram:
         rows = batch[batch >= 0]
         features, targets, weights = (values[rows] for values in self.examples)
         total = float(weights.sum(dtype=np.float64))
-        # Keras divides by the number of examples, and we by the sum of their weights.
-        weights = weights * (len(rows) / total) if total else weights
         self.network.reset_metrics()
         logs = self.network.train_on_batch(
             grey_levels(features), targets, weights, return_dict=True

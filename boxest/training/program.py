@@ -201,40 +201,32 @@ class EpochProgram:
 
         return ops.zeros((2 + len(self.measures),), "float32")
 
-    def extent(self, examples, batch):
-        """Return how many parts of a batch hold an example, and the weight of all examples."""
+    def extent(self, batch):
+        """Return how many parts of a batch hold an example, and how many examples there are."""
         from keras import ops
 
-        n_parts = ops.sum(ops.cast(batch[:, 0] >= 0, "int32"))
-        return n_parts, ops.sum(self._weights(examples, batch))
+        there = ops.cast(batch >= 0, "int32")
+        return ops.sum(there[:, 0]), ops.sum(there)
 
     def part_of(self, examples, indices):
-        """Gather features, targets and weights of a part of a batch."""
+        """Gather a part of a batch. Where the order says -1 there is no example: weight 0."""
         from keras import ops
 
-        features, targets, _ = examples
         rows = ops.maximum(indices, 0)
-        features, targets = (ops.take(values, rows, axis=0) for values in (features, targets))
-        return grey_levels(features), targets, self._weights(examples, indices)
-
-    def _weights(self, examples, indices):
-        """Return the weights of examples. Where the order says -1 there is none: 0."""
-        from keras import ops
-
-        weights = ops.take(examples[2], ops.maximum(indices, 0), axis=0)
-        return ops.where(indices >= 0, weights, 0.0)
+        features, targets, weights = (ops.take(values, rows, axis=0) for values in examples)
+        return grey_levels(features), targets, ops.where(indices >= 0, weights, 0.0)
 
     def objective(self, outputs, penalties, targets, weights, extent):
         """Return what a part adds to the objective, and to the sums of weights, losses, measures.
 
-        The objective is the weighted mean loss of the batch, plus the network's own penalties.
+        The objective is the sum of weight × loss over the batch, divided by the number of examples,
+        as in Keras, plus the network's own penalties.
         """
         from keras import ops
 
-        n_parts, total = extent
+        n_parts, n_examples = extent
         values = [self.loss.call(targets, outputs)]
         values += [measure(targets, outputs) for measure in self.measures.values()]
         sums = ops.stack([ops.sum(weights), *(ops.sum(weights * value) for value in values)])
-        # A batch whose examples all weigh nothing changes nothing.
-        loss = sums[1] / ops.maximum(total, 1e-12)
+        loss = sums[1] / ops.cast(n_examples, "float32")
         return loss + sum(penalties) / ops.cast(n_parts, "float32"), sums

@@ -23,7 +23,7 @@ ENVIRONMENT = "../../environment.yml"
 
 wildcard_constraints:
     batch_size=r"\d+",
-    learning_rate=r"[0-9.e-]+",
+    learning_rate=r"[0-9.e+-]+",
     seed=r"\d+",
     shard=r"(train|validation|test)-\d+",
 
@@ -111,8 +111,20 @@ def table(name, shows):
 
 
 def how_it_differs_from_the_paper():
-    """Say where this study is smaller than the paper's; None where it is not."""
-    epochs, images = config["training"]["epochs"], config["data"]["images"]
-    if (epochs, images) == (30, 10_000):
+    """Say where this study is not the paper's, as far as the paper says; None where it is."""
+    data, training = config["data"], config["training"]
+    ours = {
+        "epochs": training["epochs"],
+        "images": data["images"],
+        "px": data["image_size"],
+        "trained on": training["loss"],
+    }
+    theirs = {"epochs": 30, "images": 10_000, "px": 128, "trained on": "inclusive_iou"}
+    differing = [name for name in ours if ours[name] != theirs[name]]
+    if not differing:
         return None
-    return f"ours: {epochs} epochs, {images:,} images; paper: 30 epochs, 10,000 images"
+
+    def text(study):
+        return ", ".join(f"{name} {study[name]}" for name in differing)
+
+    return f"ours: {text(ours)}; paper: {text(theirs)}"

@@ -1,4 +1,4 @@
-"""The best parametrization: its test loss, and Fig. 5, 6 and 7 of its first run."""
+"""The best parametrization: test loss, and Fig. 5 to 7 of its first run that did not diverge."""
 
 from pathlib import Path
 
@@ -15,7 +15,8 @@ with logs.to_file(snakemake.log[0]):
     print(table)
 
     images, _ = shards.load(snakemake.input.test)
-    shown = predictions[0]
+    # The first that is False; if all runs diverged, the first.
+    shown = predictions[analysis.diverged(runs).to_numpy().argmin()]
     sample = shown.head(15)
     true, predicted = (
         sample[[f"{which}_{corner}" for corner in ("x1", "y1", "x2", "y2")]].to_numpy()

@@ -14,7 +14,10 @@ with logs.to_file(snakemake.log[0]):
         "comparison": analysis.comparison(cells),
         "time": times,
         "time_fit": analysis.fit_time(times),
-        "scaling_fit": analysis.fit_scaling(runs),
+        "scaling_fit": pd.concat(
+            analysis.fit_scaling(runs, loss)
+            for loss in ("validation_inclusive_iou_loss", "validation_iou_loss")
+        ),
     }
     for name, table in tables.items():
         write_text(snakemake.output[name], table.to_csv(index=False))

@@ -48,7 +48,7 @@ def compile_epoch(program, *, xla: bool):
 
     def update(examples, state, batch):
         trainable, fixed, optimizer_variables = state
-        extent = program.extent(examples, batch)
+        extent = program.extent(batch)
 
         def add_part(i, so_far):
             part = program.part_of(examples, batch[i])

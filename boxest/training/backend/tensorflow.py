@@ -1,11 +1,26 @@
 """TensorFlow's way."""
 
 import functools
+import logging
 
 import numpy as np
 import tensorflow as tf
 
 from boxest import runtime
+
+
+class _NoRetracingAdvice(logging.Filter):
+    """Drops TensorFlow's advice against tracing again: each training is another program."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let everything else pass."""
+        message = record.getMessage()
+        return "tf.function retracing" not in message or not any(
+            name in message for name in ("boxest", "compile_epoch")
+        )
+
+
+tf.get_logger().addFilter(_NoRetracingAdvice())
 
 
 def version() -> str:
@@ -43,7 +58,8 @@ def compile(function, *, xla: bool):
         except tf.errors.OutOfRangeError:
             # A program that was kept is cut short; TensorFlow does not compile it anew by itself,
             # and remembers that it failed.
-            runtime.forget_compiled_programs()
+            if not runtime.forget_compiled_programs():
+                raise
             compiled = make()
             return compiled(*args)
 
@@ -65,7 +81,7 @@ def compile_epoch(program, *, xla: bool):
         return tape.gradient(objective, tensors, unconnected_gradients=zero), sums
 
     def update(examples, batch):
-        extent = program.extent(examples, batch)
+        extent = program.extent(batch)
         if batch.shape[0] == 1:
             gradients, sums = gradient(examples, batch[0], extent)
         else:
