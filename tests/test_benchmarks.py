@@ -87,3 +87,12 @@ def test_a_loss_unlike_the_others_is_not_plausible(benchmark_modules):
     rows = [{"batch": 4, "status": "ok", "first_epoch_loss": loss} for loss in losses]
     training._judge(rows)
     assert [row["plausible"] for row in rows] == [True, True, False]
+
+
+@pytest.mark.slow
+def test_streaming_compares_both_and_measures_memory():
+    text = run("streaming.py", "--images", 1500, "--epochs", 2)
+    rows = [line.split("|") for line in text.splitlines() if line.startswith("| ") and "," in line]
+    assert [row[1].strip() for row in rows] == ["resident", "streamed"]
+    assert all(0.2 < float(row[4]) < 4 for row in rows)
+    assert text.splitlines()[-1].startswith("streamed / resident: ")

@@ -70,7 +70,7 @@ def error_histogram(
         column[1].set_xlabel("smallest side of the object (px)")
     panels[0, 0].set_ylabel(f"images per {width} px")
     panels[0, 0].yaxis.set_major_locator(MaxNLocator(6, integer=True))
-    panels[0, 0].set_ylim(bottom=0)
+    panels[0, 0].set_ylim(0, max(panels[0, 0].get_ylim()[1], 1))
     panels[1, 0].set_ylabel("share (%)")
     panels[1, 0].set_ylim(0, 100)
     figure.suptitle(
