@@ -77,7 +77,8 @@ class BoxRegressor(ImageRegressor):
         Compile with XLA. "auto" does.
     random_state : int, RandomState or None, default=None
         Seed of the initial weights, of the order of examples and of the held-out share. An int
-        gives the same network each time, bit for bit on a CPU. Global seeds are never touched.
+        gives the same network each time, bit for bit on a CPU with one number of threads. Global
+        seeds are never touched.
     verbose : int, default=0
         1: show a progress bar, or where the output is neither a terminal nor a notebook, print a
         line per epoch. 2: print the lines.

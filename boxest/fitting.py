@@ -15,10 +15,6 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, int, int]
 
-# The least side of an image that the three poolings of the paper's network leave something of.
-_LEAST_SIDE = 8
-_HIDDEN = 16
-
 
 def network(
     architecture: "str | Callable[..., keras.Model]",
@@ -33,9 +29,7 @@ def network(
     Parameters
     ----------
     architecture : str or callable
-        As for `boxest.networks.build`; or "auto": the network of the paper with as many outputs as
-        there are targets, of which images below 8 px, and so the rows of a table, meet the dense
-        layers alone.
+        As for `boxest.networks.build`.
     image_shape : (height, width, channels)
     n_outputs : int
     output_activation : str
@@ -50,28 +44,14 @@ def network(
     """
     from boxest import networks
 
-    arguments = {"output_activation": output_activation, "seed": seed}
     with _own_randomness(seed):
-        if architecture == "auto":
-            model = _auto(image_shape, n_outputs, **arguments)
-        elif callable(architecture) and n_outputs != 4:
-            model = architecture(image_shape, **arguments)
-        else:
-            model = networks.build(architecture, image_shape, **arguments)
-    if tuple(model.output_shape) != (None, n_outputs):
-        raise ValueError(
-            f"The network must end in {n_outputs} numbers per image, as many as there are targets; "
-            f"{model.name!r} has the output shape {model.output_shape}."
+        return networks.build(
+            architecture,
+            image_shape,
+            n_outputs=n_outputs,
+            output_activation=output_activation,
+            seed=seed,
         )
-    return model
-
-
-def least_parameters(image_shape: Shape) -> int:
-    """Count the weights behind the last pooling; no network of that image shape has fewer."""
-    height, width, channels = image_shape
-    if min(height, width) < _LEAST_SIDE:
-        return height * width * channels * _HIDDEN
-    return max((height // 8) * (width // 8) * 4 * _HIDDEN, 9 * channels)
 
 
 def optimizer(
@@ -118,28 +98,6 @@ def go_on(schedule: Schedule, parameters: Schedule, first_rate: float) -> Schedu
     # Patience that ran out begins anew; otherwise no further epoch could run.
     wait = 0 if schedule.stopped else schedule.wait
     return replace(parameters, learning_rate=rate, wait=wait, **state)
-
-
-def _auto(image_shape: Shape, n_outputs: int, *, output_activation: str, seed: int):
-    """Build the network behind "auto"."""
-    from keras import Sequential, initializers, layers
-
-    from boxest import networks
-
-    def dense(name: str, n: int, activation: str, i: int) -> layers.Dense:
-        child = int(np.random.SeedSequence([seed, i]).generate_state(1)[0] >> 1)
-        glorot = initializers.GlorotUniform(seed=child)
-        return layers.Dense(n, activation=activation, kernel_initializer=glorot, name=name)
-
-    if min(image_shape[:2]) < _LEAST_SIDE:
-        body = [layers.Flatten(), dense("hidden", _HIDDEN, "relu", 0)]
-    else:
-        paper = networks.paper(image_shape, output_activation=output_activation, seed=seed)
-        if n_outputs == paper.output_shape[-1]:
-            return paper
-        body = paper.layers[:-1]
-    head = dense("outputs", n_outputs, output_activation, 1)
-    return Sequential([layers.Input(image_shape), *body, head], name="auto")
 
 
 @contextmanager

@@ -1,10 +1,12 @@
 """The architectures, by name.
 
-An architecture is a function from the shape of one image to an unfitted Keras model that ends in
-four numbers: the corners ``(x1, y1, x2, y2)`` of the box, divided by the image size.
+An architecture is a function from the shape of one image to an unfitted Keras model that ends in as
+many numbers as there are targets: for a box the four corners ``(x1, y1, x2, y2)``, divided by the
+image size.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -14,8 +16,14 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, int, int]
 
+# The least side of an image that three poolings leave something of; units of the dense layer.
+LEAST_SIDE = 8
+HIDDEN = 16
 
-def paper(image_shape: Shape, *, output_activation: str = "linear", seed: int = 0) -> "keras.Model":
+
+def paper(
+    image_shape: Shape, *, n_outputs: int = 4, output_activation: str = "linear", seed: int = 0
+) -> "keras.Model":
     """Build the network of the paper (§2.2.1, Fig. 2).
 
     Parameters
@@ -23,8 +31,10 @@ def paper(image_shape: Shape, *, output_activation: str = "linear", seed: int = 
     image_shape : (height, width, channels)
         Shape of one image, in pixels. Three max poolings halve it, so that height and width must
         be at least 8. The paper has (128, 128, 1), which gives 16,656 parameters.
+    n_outputs : int, default=4
+        Number of outputs.
     output_activation : str, default="linear"
-        Activation of the four outputs, as Keras names it. The paper does not give it.
+        Activation of the outputs, as Keras names it. The paper does not give it.
     seed : int, default=0
         Seed of the initial weights (Glorot uniform; biases start at 0).
 
@@ -41,7 +51,7 @@ def paper(image_shape: Shape, *, output_activation: str = "linear", seed: int = 
     from keras import Sequential, layers
 
     height, width, _ = image_shape
-    if min(height, width) < 8:
+    if min(height, width) < LEAST_SIDE:
         raise ValueError(
             f"The network 'paper' halves the image three times and needs at least 8×8 px, "
             f"got {height}×{width} px. Use larger images or another network."
@@ -71,22 +81,58 @@ def paper(image_shape: Shape, *, output_activation: str = "linear", seed: int = 
             ),
             layers.MaxPooling2D(2, name="max_pooling2d_2"),
             layers.Flatten(name="flatten"),
-            layers.Dense(16, activation="relu", kernel_initializer=next(glorot), name="dense"),
+            layers.Dense(HIDDEN, activation="relu", kernel_initializer=next(glorot), name="dense"),
             layers.Dense(
-                4, activation=output_activation, kernel_initializer=next(glorot), name="dense_1"
+                n_outputs,
+                activation=output_activation,
+                kernel_initializer=next(glorot),
+                name="dense_1",
             ),
         ],
         name="paper",
     )
 
 
-NETWORKS: dict[str, Callable[..., "keras.Model"]] = {"paper": paper}
+def auto(
+    image_shape: Shape, *, n_outputs: int = 4, output_activation: str = "linear", seed: int = 0
+) -> "keras.Model":
+    """Build the network of the paper, or for what is too small for it, its dense layers alone.
+
+    Images below 8 px, and so the rows of a table, have nothing left behind three poolings.
+    Parameters and result are those of `paper`.
+    """
+    from keras import Sequential, layers
+
+    if min(image_shape[:2]) >= LEAST_SIDE:
+        return paper(
+            image_shape, n_outputs=n_outputs, output_activation=output_activation, seed=seed
+        )
+    _check_activation(output_activation)
+    glorot = _initializers(seed)
+    return Sequential(
+        [
+            layers.Input(image_shape),
+            layers.Flatten(name="flatten"),
+            layers.Dense(HIDDEN, activation="relu", kernel_initializer=next(glorot), name="dense"),
+            layers.Dense(
+                n_outputs,
+                activation=output_activation,
+                kernel_initializer=next(glorot),
+                name="dense_1",
+            ),
+        ],
+        name="auto",
+    )
+
+
+NETWORKS: dict[str, Callable[..., "keras.Model"]] = {"auto": auto, "paper": paper}
 
 
 def build(
     network: str | Callable[..., "keras.Model"],
     image_shape: Shape,
     *,
+    n_outputs: int = 4,
     output_activation: str = "linear",
     seed: int = 0,
 ) -> "keras.Model":
@@ -95,9 +141,12 @@ def build(
     Parameters
     ----------
     network : str or callable
-        A key of `NETWORKS`, or a function with the arguments of `paper`.
+        A key of `NETWORKS`, or a function of the image shape with the keywords
+        ``output_activation`` and ``seed``.
     image_shape : (height, width, channels)
         Shape of one image, in pixels.
+    n_outputs : int, default=4
+        Number of outputs.
     output_activation : str, default="linear"
         Activation of the outputs.
     seed : int, default=0
@@ -106,12 +155,12 @@ def build(
     Returns
     -------
     keras.Model
-        The model, built, with an output of shape (n, 4).
+        The model, built, with an output of shape (n, n_outputs).
 
     Raises
     ------
     ValueError
-        If the name is unknown, or the model's output is not (n, 4).
+        If the name is unknown, or the model's output is not (n, n_outputs).
     """
     if isinstance(network, str):
         if network not in NETWORKS:
@@ -119,14 +168,22 @@ def build(
                 f"Unknown network {network!r}. Choose one of {sorted(NETWORKS)}, "
                 "or give a function that returns a Keras model."
             )
-        network = NETWORKS[network]
+        network = partial(NETWORKS[network], n_outputs=n_outputs)
     model = network(image_shape, output_activation=output_activation, seed=seed)
-    if tuple(model.output_shape) != (None, 4):
+    if tuple(model.output_shape) != (None, n_outputs):
         raise ValueError(
-            f"A network must end in 4 numbers per image, the corners of a box; "
+            f"A network must end in {n_outputs} numbers per image, as many as there are targets; "
             f"{model.name!r} has the output shape {model.output_shape}."
         )
     return model
+
+
+def least_parameters(image_shape: Shape) -> int:
+    """Count the weights behind the last pooling; no network of that image shape has fewer."""
+    height, width, channels = image_shape
+    if min(height, width) < LEAST_SIDE:
+        return height * width * channels * HIDDEN
+    return max((height // 8) * (width // 8) * 4 * HIDDEN, 9 * channels)
 
 
 class LayerRow(NamedTuple):

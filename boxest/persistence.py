@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from boxest import fitting, runtime, versions
+from boxest import networks, runtime, versions
 from boxest.files import atomic_path
 from boxest.training import Schedule
 
@@ -159,7 +159,7 @@ def _restore(cls: type, about: dict[str, Any], numbers: bytes) -> "ImageRegresso
     estimator._validate_params()
     shape = estimator.image_shape_ = tuple(map(int, about["image_shape"]))
     # Before anything is built: a network cannot need more numbers than the file has.
-    if len(shape) != 3 or min(shape) < 1 or fitting.least_parameters(shape) * 4 > len(numbers):
+    if len(shape) != 3 or min(shape) < 1 or networks.least_parameters(shape) * 4 > len(numbers):
         raise FileError(f"its image shape is {shape}, and it holds {len(numbers)} bytes of arrays")
     for name in _ATTRIBUTES:
         setattr(estimator, name, about["fitted"][name])

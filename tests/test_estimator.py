@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
 
-from boxest import BoxRegressor, boxes, synthetic
+from boxest import BoxRegressor, boxes, networks, synthetic
 from boxest.base import ImageRegressor
 
 
@@ -327,8 +327,12 @@ def test_image_regressor_knows_the_size_of_any_target(few):
     X, y = few
     regressor = ImageRegressor(epochs=1, xla=False, random_state=0)
     assert regressor.fit(X, y[:, 0]).predict(X).shape == (60,)
-    assert regressor.model_.name == "auto"
+    assert regressor.model_.name == "paper"
     assert regressor.model_.layers[1].name == "conv2d"
     assert regressor.fit(X[:, :4, :4], y).model_.layers[0].name.startswith("flatten")
+
+    def box_network(image_shape, **options):
+        return networks.paper(image_shape, **options)
+
     with pytest.raises(ValueError, match="must end in 1 numbers per image, as many as there are"):
-        regressor.set_params(network="paper").fit(X, y[:, 0])
+        regressor.set_params(network=box_network).fit(X, y[:, 0])

@@ -46,7 +46,7 @@ def test_unknown_activation_is_refused():
 
 
 def test_unknown_name_is_refused():
-    with pytest.raises(ValueError, match=r"Unknown network 'resnet'. Choose one of \['paper'"):
+    with pytest.raises(ValueError, match=r"'resnet'. Choose one of \['auto', 'paper'"):
         networks.build("resnet", (16, 16, 1))
 
 
@@ -82,3 +82,24 @@ def test_initial_weights_are_glorot_uniform():
     limit = np.sqrt(6 / (1024 + 16))
     assert np.abs(kernel).max() <= limit
     assert np.std(kernel) == pytest.approx(limit / np.sqrt(3), rel=0.02)
+
+
+@pytest.mark.parametrize("n_outputs", [1, 4, 7])
+def test_any_number_of_outputs(n_outputs):
+    model = networks.build("paper", (16, 16, 1), n_outputs=n_outputs)
+    assert model.output_shape == (None, n_outputs)
+
+
+def test_auto_is_the_paper_network_where_it_fits():
+    auto, paper = (networks.build(name, (16, 16, 1), seed=2) for name in ("auto", "paper"))
+    assert networks.layer_table(auto) == networks.layer_table(paper)
+    assert all(
+        np.array_equal(a, b) for a, b in zip(auto.get_weights(), paper.get_weights(), strict=True)
+    )
+    small = networks.build("auto", (1, 10, 1), n_outputs=2)
+    assert [type(layer).__name__ for layer in small.layers] == ["Flatten", "Dense", "Dense"]
+
+
+@pytest.mark.parametrize("shape", [(1, 10, 1), (7, 300, 1), (8, 8, 1), (8, 8, 3), (33, 50, 2)])
+def test_no_network_has_fewer_parameters_than_the_least(shape):
+    assert networks.least_parameters(shape) <= networks.build("auto", shape).count_params()

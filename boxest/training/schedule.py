@@ -25,8 +25,6 @@ class Schedule:
         Factor in (0, 1).
     plateau_min_delta : float, default=1e-4
         Smallest fall of the loss that counts as progress.
-    min_learning_rate : float, default=0
-        The rate is not reduced below this.
 
     Attributes
     ----------
@@ -39,7 +37,6 @@ class Schedule:
     plateau_patience: int | None = None
     plateau_factor: float = 0.5
     plateau_min_delta: float = 1e-4
-    min_learning_rate: float = 0.0
     stopped: bool = False
     best: float = math.inf
     wait: int = 0
@@ -66,7 +63,5 @@ class Schedule:
             return
         self.plateau_wait += 1
         if self.plateau_wait >= self.plateau_patience:
-            self.learning_rate = max(
-                self.learning_rate * self.plateau_factor, self.min_learning_rate
-            )
+            self.learning_rate *= self.plateau_factor
             self.plateau_wait = 0
