@@ -52,15 +52,15 @@ def fuses(first: keras.layers.Layer, second: keras.layers.Layer) -> bool:
     """Whether `ConvolutionPooling` can stand for these two layers, one behind the other."""
     if type(first) is not keras.layers.Conv2D or type(second) is not keras.layers.MaxPooling2D:
         return False
-    conv, pool = first.get_config(), second.get_config()
+    # Attributes, not `get_config`: on JAX, that imports TensorFlow where it is installed.
     _, height, width, _ = first.output.shape
     return (
-        (conv["kernel_size"], conv["strides"], conv["dilation_rate"]) == ((3, 3), (1, 1), (1, 1))
-        and (conv["padding"], conv["groups"], conv["use_bias"]) == ("same", 1, True)
-        and conv["activation"] in _NON_DECREASING
-        and conv["activity_regularizer"] is None
-        and (pool["pool_size"], pool["strides"], pool["padding"]) == ((2, 2), (2, 2), "valid")
-        and (conv["data_format"], pool["data_format"]) == ("channels_last", "channels_last")
+        (first.kernel_size, first.strides, first.dilation_rate) == ((3, 3), (1, 1), (1, 1))
+        and (first.padding, first.groups, first.use_bias) == ("same", 1, True)
+        and first.activation in [keras.activations.get(name) for name in _NON_DECREASING]
+        and first.activity_regularizer is None
+        and (second.pool_size, second.strides, second.padding) == ((2, 2), (2, 2), "valid")
+        and (first.data_format, second.data_format) == ("channels_last", "channels_last")
         and height % 2 == width % 2 == 0
     )
 
