@@ -166,12 +166,13 @@ def other_network():
 
 def test_networks_with_state_are_trained(small_data):
     data = examples(small_data, slice(200))
+    keras.utils.set_random_seed(0)
     model = other_network()
     before = {v.path: np.array(v) for v in model.non_trainable_variables}
-    training = fit(model, data, keras.optimizers.SGD(0.05), epochs=5)
+    training = fit(model, data, keras.optimizers.Adam(0.01), loss="mean_squared_error", epochs=10)
     moved = [not np.array_equal(before[v.path], v) for v in model.non_trainable_variables]
     assert moved == [True] * len(moved)
-    assert training.history[-1]["train_loss"] < training.history[0]["train_loss"]
+    assert training.history[-1]["train_loss"] < 0.5 * training.history[0]["train_loss"]
 
 
 @pytest.mark.parametrize("batch_size", [8, 64])
@@ -241,6 +242,7 @@ def test_convolution_and_pooling_in_one_are_the_two_layers(channels, activation)
 
     from boxest.training.fused import ConvolutionPooling, fuses
 
+    keras.utils.set_random_seed(0)
     convolution = layers.Conv2D(5, 3, padding="same", activation=activation)
     pooling = layers.MaxPooling2D(2)
     plain = keras.Sequential([keras.Input((12, 10, channels)), convolution, pooling])
