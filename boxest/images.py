@@ -94,16 +94,10 @@ class ShardImages:
     def __init__(self, paths: list[str | os.PathLike], *, image_shape: Shape | None = None):
         from boxest import shards
 
-        # Each file is read twice, first to verify it and learn its indices: reading is cheap beside
-        # training, and memory for all images at once may not be there.
-        self._shards = sorted(
-            ((shards.summary(path), path) for path in paths), key=lambda shard: shard[0]["start"]
-        )
-        for (before, _), (after, path) in zip(self._shards, self._shards[1:], strict=False):
-            _check_follows(before, after, path)
-        first, last = self._shards[0][0], self._shards[-1][0]
-        size = first["image_size"]
-        self.shape = (last["stop"] - first["start"], size, size, 1)
+        self._shards = shards.arrange(paths)
+        first, last = self._shards[0][1], self._shards[-1][1]
+        size = first.image_size
+        self.shape = (last.stop - first.start, size, size, 1)
         if image_shape is not None and self.shape[1:] != tuple(image_shape):
             raise ValueError(
                 f"The shards hold images of shape {self.shape[1:]}, but images of shape "
@@ -118,9 +112,11 @@ class ShardImages:
         """Yield the images of a shard, uint8 (rows, height, width, 1), and keep its boxes."""
         from boxest import shards
 
-        first = self._shards[0][0]["start"]
-        for shard in (shards.read(path) for _, path in self._shards):
-            meta = shard.meta
+        first = self._shards[0][1].start
+        for path, meta in self._shards:
+            shard = shards.read(path)
+            if shard.meta != meta:
+                raise shards.ShardError(f"{path} was replaced by another shard while it was read.")
             self.boxes[meta.start - first : meta.stop - first] = shard.boxes
             yield shard.images[..., np.newaxis]
 
@@ -213,20 +209,3 @@ def _check_values(block: np.ndarray, start: int) -> np.ndarray:
             f"in image {start + np.argmin(finite)}. Replace these values or leave the images out."
         )
     return block
-
-
-def _check_follows(before: dict, after: dict, path: Any) -> None:
-    """Check that a shard goes on where the one before ends, in the same data set."""
-    from boxest.shards import ShardError
-
-    for name in ("split", "seed", "image_size", "law", "min_side", "max_side"):
-        if before[name] != after[name]:
-            raise ShardError(
-                f"{path} does not belong to the shard before it: {name} is {after[name]} there and "
-                f"{before[name]} here. Give the shards of one split of one data set."
-            )
-    if before["stop"] != after["start"]:
-        raise ShardError(
-            f"{path} begins with the index {after['start']}, and the shard before it ends with "
-            f"{before['stop'] - 1}. Give all shards of a split, each once."
-        )

@@ -194,15 +194,7 @@ def load(paths: Iterable[str | os.PathLike]) -> tuple[np.ndarray, np.ndarray]:
     OSError
         If a file cannot be opened.
     """
-    shards = []
-    for path in paths:
-        with _open(path) as (_, meta):
-            shards.append((path, meta))
-    if not shards:
-        raise ValueError("There are no shards to load: the list of files is empty.")
-    shards.sort(key=lambda shard: shard[1].start)
-    for before, after in itertools.pairwise(shards):
-        _check_neighbours(*before, *after)
+    shards = arrange(paths)
     first, last = shards[0][1], shards[-1][1]
     images, boxes = _allocate(last.stop - first.start, first.image_size)
     for path, expected in shards:
@@ -212,6 +204,23 @@ def load(paths: Iterable[str | os.PathLike]) -> tuple[np.ndarray, np.ndarray]:
                 raise ShardError("it was replaced by another shard while it was read")
             _fill(file, meta, images[part], boxes[part])
     return images, boxes
+
+
+def arrange(paths: Iterable[str | os.PathLike]) -> list[tuple[str | os.PathLike, Meta]]:
+    """Put the shards of one split in the order of their indices, with what each says about itself.
+
+    Nothing but that is read and verified here. Parameters and errors are those of `load`.
+    """
+    shards = []
+    for path in paths:
+        with _open(path) as (_, meta):
+            shards.append((path, meta))
+    if not shards:
+        raise ValueError("There are no shards to load: the list of files is empty.")
+    shards.sort(key=lambda shard: shard[1].start)
+    for before, after in itertools.pairwise(shards):
+        _check_neighbours(*before, *after)
+    return shards
 
 
 def summary(path: str | os.PathLike) -> dict[str, str | int]:

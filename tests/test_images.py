@@ -132,11 +132,13 @@ def test_shards_for_validation(data, fitted, paths):
 
 
 def test_shards_that_do_not_fit_are_refused(fitted, paths, data, tmp_path):
-    with pytest.raises(shards.ShardError, match=r"begins with the index 40, .*ends with 19"):
+    with pytest.raises(
+        shards.ShardError, match=r"indices 0\.\.19 and .*40\.h5 40\.\.59: there is a gap"
+    ):
         clone(fitted).fit([paths[0], paths[2]])
     other = tmp_path / "other.h5"
     shards.write(other, *(v[20:40] for v in data), shards.Meta("train", 20, 40, 1, 16, LAW))
-    with pytest.raises(shards.ShardError, match="seed is 1 there and 0 here"):
+    with pytest.raises(shards.ShardError, match="seed is 0 in the one and 1 in the other"):
         clone(fitted).fit([paths[0], other])
     with pytest.raises(ValueError, match="The boxes are in the shards: pass no y"):
         clone(fitted).fit(paths, data[1])
