@@ -20,7 +20,7 @@ study: $(VENV)/.installed
 	$(BIN)/snakemake --report results/paper/report.html
 
 test: $(VENV)/.tests-installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --dist loadfile
 
 lint: $(VENV)/.tests-installed
 	$(BIN)/ruff check .

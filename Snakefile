@@ -2,13 +2,14 @@
 
 from snakemake.utils import min_version
 
-min_version("9.5")
+min_version("9.0")
 
 
 configfile: "config/config.yaml"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/report.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 
@@ -18,9 +19,17 @@ if config["training"]["runs_per_job"] > 1:
     include: "workflow/rules/train_several.smk"
 
 
+if config["training"]["fan_out"] == "batch_size":
+
+    include: "workflow/rules/train_stacked.smk"
+
+
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/best.smk"
+include: "workflow/rules/findings.smk"
+include: "workflow/rules/reference.smk"
+include: "workflow/rules/forensics.smk"
 
 
 report: "workflow/report/workflow.rst"
@@ -36,3 +45,6 @@ rule all:
         rules.final_losses.output,
         rules.tables.output,
         rules.best.output,
+        rules.claims.output,
+        rules.table_pages.output,
+        rules.findings.output,

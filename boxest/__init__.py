@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 _HOME = {
     "BoxRegressor": "boxest.estimator",
     "ImageRegressor": "boxest.base",
+    "fit_many": "boxest.many",
     "set_threads": "boxest.runtime",
     "analysis": "boxest.analysis",
     "boxes": "boxest.boxes",

@@ -1,5 +1,6 @@
 """`ImageRegressor`: any numbers from an image; what `boxest.BoxRegressor` is built on."""
 
+import os
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Self
@@ -11,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from boxest.callbacks import CallbackSupportMixin, SklearnCallbacks, with_callbacks
 from boxest.trainable import Trainable
+from boxest.training.checkpoint import Checkpoint
 from boxest.training.loop import ENGINES
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ class ImageRegressor(Trainable, CallbackSupportMixin, RegressorMixin, BaseEstima
     optimizer : str or keras.Optimizer, default="adam"
     learning_rate : float, default=0.01
     image_shape, batch_size, epochs, stop_patience, plateau_patience, plateau_factor, \
-plateau_min_delta, validation_fraction, callbacks, warm_start, \
+plateau_min_delta, validation_fraction, callbacks, checkpoint, warm_start, \
 memory_limit, engine, xla, random_state, verbose
         As for `BoxRegressor`.
 
@@ -73,6 +75,7 @@ memory_limit, engine, xla, random_state, verbose
         "plateau_min_delta": [Interval(Real, 0, None, closed="left")],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
         "callbacks": [list, tuple, None],
+        "checkpoint": [str, os.PathLike, Checkpoint, None],
         "warm_start": ["boolean"],
         "memory_limit": [Interval(Real, 0, None, closed="left")],
         "engine": [StrOptions(set(ENGINES))],
@@ -98,6 +101,7 @@ memory_limit, engine, xla, random_state, verbose
         plateau_min_delta: float = 1e-4,
         validation_fraction: float = 0.1,
         callbacks: "Sequence[keras.callbacks.Callback] | None" = None,
+        checkpoint: "str | os.PathLike | Checkpoint | None" = None,
         warm_start: bool = False,
         memory_limit: float = 2**29,
         engine: str = "compiled",
@@ -119,6 +123,7 @@ memory_limit, engine, xla, random_state, verbose
         self.plateau_min_delta = plateau_min_delta
         self.validation_fraction = validation_fraction
         self.callbacks = callbacks
+        self.checkpoint = checkpoint
         self.warm_start = warm_start
         self.memory_limit = memory_limit
         self.engine = engine
@@ -170,15 +175,17 @@ memory_limit, engine, xla, random_state, verbose
             context = self._init_callback_context(max_subtasks=self.epochs)
             data = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
             watchers.append(SklearnCallbacks(self, context, data, self._fitted))
-        return self._train(
-            self._given(X, y, sample_weight, reset=not goes_on),
-            self._validation(validation_data),
-            fraction=self.validation_fraction,
-            epochs=self.epochs,
-            goes_on=goes_on,
-            keep_trainer=self.warm_start,
-            watchers=watchers,
-        )
+        with self._checkpoint() as checkpoint:
+            return self._train(
+                self._given(X, y, sample_weight, reset=not goes_on),
+                self._validation(validation_data),
+                fraction=self.validation_fraction,
+                epochs=self.epochs,
+                goes_on=goes_on,
+                keep_trainer=self.warm_start,
+                watchers=watchers,
+                checkpoint=checkpoint,
+            )
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(

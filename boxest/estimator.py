@@ -9,8 +9,12 @@ from boxest import boxes, scorers
 from boxest.base import ImageRegressor
 
 if TYPE_CHECKING:
+    import os
+
     import keras
     import numpy.typing as npt
+
+    from boxest.training.checkpoint import Checkpoint
 
 _MEASURES = ("iou", "inclusive_iou")
 
@@ -33,7 +37,8 @@ class BoxRegressor(ImageRegressor):
         "inclusive_iou" (the paper's, §2.2.2), "iou", "giou", "diou", "ciou": one minus that
         measure of `boxest.boxes`; or a Keras loss, for example "mean_absolute_error".
     optimizer : str or keras.Optimizer, default="sgd"
-        A Keras optimizer, by name or as an object, of which a copy is used.
+        A Keras optimizer, by name or as an object, of which a copy is used; "momentum" stands for
+        SGD with a momentum of 0.9.
     learning_rate : float, default=0.1
         Learning rate of the first epoch. It replaces that of an optimizer given as an object.
     image_shape : tuple of int or None, default=None
@@ -61,6 +66,13 @@ class BoxRegressor(ImageRegressor):
         Copies of them are called at the beginning and the end of training and of each epoch, and
         are left in ``callbacks_``. A learning rate that they set and ``stop_training`` are
         honoured. Hooks per batch need ``engine="keras"``.
+    checkpoint : path-like or None, default=None
+        A file in which `fit` keeps the state of the training: interrupted at any moment and called
+        again with the same data and parameters, it goes on to the same result, on a CPU to the last
+        bit. A state of another training, or a damaged one, is left aside with a warning. The file
+        is removed when `fit` has ended. Needs an int as ``random_state``. Of ``callbacks`` nothing
+        is kept: they see the epochs that are left. Another `fit` on the same file waits for this
+        one.
     warm_start : bool, default=False
         Whether `fit` trains the network that is there for ``epochs`` further epochs. All goes on:
         optimizer, learning rate (unless another is set), number of epochs, order of examples. The
@@ -153,6 +165,7 @@ class BoxRegressor(ImageRegressor):
         plateau_min_delta: float = 1e-4,
         validation_fraction: float = 0.1,
         callbacks: "Sequence[keras.callbacks.Callback] | None" = None,
+        checkpoint: "str | os.PathLike | Checkpoint | None" = None,
         warm_start: bool = False,
         memory_limit: float = 2**29,
         engine: str = "compiled",
@@ -175,6 +188,7 @@ class BoxRegressor(ImageRegressor):
             plateau_min_delta=plateau_min_delta,
             validation_fraction=validation_fraction,
             callbacks=callbacks,
+            checkpoint=checkpoint,
             warm_start=warm_start,
             memory_limit=memory_limit,
             engine=engine,

@@ -86,19 +86,24 @@ def hold_out(examples: Examples, fraction: float, seed: int) -> tuple[Examples, 
     ValueError
         If none would be left to train on.
     """
-    n = len(examples.images)
+    rows, held_out = hold_out_rows(len(examples.images), fraction, seed)
+    if not held_out.size:
+        return examples, None
+    return _rows(examples, rows), _rows(examples, held_out)
+
+
+def hold_out_rows(n: int, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Divide the numbers 0..n-1 as `hold_out` divides examples."""
     n_held_out = round(fraction * n)
     if n_held_out == 0:
-        return examples, None
+        return np.arange(n), np.arange(0)
     if n_held_out == n:
         raise ValueError(
             f"validation_fraction={fraction} of {n} examples leaves none to train on. Give more "
             "examples or a smaller fraction."
         )
     order = np.random.default_rng([seed, 0]).permutation(n)
-    return _rows(examples, np.sort(order[n_held_out:])), _rows(
-        examples, np.sort(order[:n_held_out])
-    )
+    return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
 
 
 def _rows(examples: Examples, rows: np.ndarray) -> Examples:

@@ -1,12 +1,25 @@
 """Writing files so that a final name never stands for a half-written file."""
 
 import contextlib
+import errno
 import json
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+_FULL = "make room and start again"
+_CLOSED = "make the directory writable, or choose another one, and start again"
+_ADVICE = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EFBIG: _FULL,
+    errno.EROFS: _CLOSED,
+    errno.EACCES: _CLOSED,
+    errno.EPERM: _CLOSED,
+}
 
 
 @contextlib.contextmanager
@@ -32,6 +45,9 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     ------
     FileNotFoundError
         If the block wrote nothing there.
+    OSError
+        If the disk is full, or the directory cannot be written to: names `path`, and says what to
+        do.
 
     Notes
     -----
@@ -40,18 +56,40 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     entry are flushed to the disk, so that after a power cut, too, the name stands for a whole file.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{os.getpid()}-{secrets.token_hex(4)}-{path.name}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         _flush(temporary)
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno not in _ADVICE:
+            raise
+        advice = f"{os.strerror(error.errno)}, nothing was written: {_ADVICE[error.errno]}"
+        raise OSError(error.errno, advice, str(path)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
     # Some file systems refuse to flush a directory (and Windows to open one); the rename itself is
     # done.
     with contextlib.suppress(OSError):
         _flush(path.parent, os.O_RDONLY)
+
+
+def regular(path: str | os.PathLike, flags: int) -> int:
+    """Open a regular file, as the ``opener`` of `open`.
+
+    Raises
+    ------
+    OSError
+        If it is none: a pipe or a device would keep a reader waiting, or busy, for ever.
+    """
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):  # `open` itself refuses a directory.
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "Not a regular file but a pipe, a device or the like", str(path))
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

@@ -57,7 +57,7 @@ def network(
 def optimizer(
     given: "str | keras.Optimizer", model: "keras.Model", learning_rate: float
 ) -> "keras.Optimizer":
-    """Return an optimizer of this model's own, built for it.
+    """Return an optimizer of this model's own, built for it; "momentum" is SGD with 0.9 of it.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def optimizer(
     from keras import optimizers
 
     try:
-        given = optimizers.get(given)
+        given = optimizers.SGD(momentum=0.9) if given == "momentum" else optimizers.get(given)
     except ValueError:
         raise ValueError(
             f"Unknown optimizer {given!r}. Give the name of a Keras optimizer, for example 'sgd' "

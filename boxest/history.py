@@ -6,7 +6,7 @@ A run is one combination of batch size and learning rate with one seed. Its dire
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,22 @@ EPOCH_COLUMNS = (
     "train_seconds",
     "evaluation_seconds",
 )
+
+# What the tables need of run.json.
+_RUN_TYPES = {
+    "batch_size": int,
+    "learning_rate": (int, float),
+    "seed": int,
+    "epochs": int,
+    "planned_epochs": int,
+    "stopped_early": bool,
+    "diverged": bool,
+    "updates": int,
+    "seconds": dict,
+    "runtime": dict,
+    "parameters": dict,
+}
+_RUNTIME = ("backend", "device", "xla", "threads", "engine")
 
 
 class RunError(ValueError):
@@ -106,24 +122,50 @@ def read(directory: str | os.PathLike) -> "tuple[dict[str, Any], pd.DataFrame]":
         run = json.loads((directory / "run.json").read_text("utf-8"))
         # Through text: Python reads numbers back to the last bit, pandas < 3 does not.
         history = pd.read_csv(directory / "history.csv", dtype=str).astype(float)
-        expected, found = run["epochs"], len(history)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        _check(run, history)
+        return run, history.astype({"epoch": int, "updates": int})
+    except (OSError, ValueError, RecursionError) as error:
         raise RunError(
             f"{directory} does not hold a finished run: {error}. "
             "Delete the directory and run Snakemake again."
         ) from error
-    if tuple(history.columns) != EPOCH_COLUMNS or found != expected:
-        raise RunError(
-            f"{directory / 'history.csv'} has {found} rows and the columns "
-            f"{list(history.columns)}; "
-            f"expected {expected} rows and {list(EPOCH_COLUMNS)}. "
-            "Delete the directory and run Snakemake again."
+
+
+def _check(run: Any, history: "pd.DataFrame") -> None:
+    """Raise ValueError unless these are what `write` writes."""
+    if not isinstance(run, dict) or any(
+        not isinstance(run.get(name), kind) for name, kind in _RUN_TYPES.items()
+    ):
+        raise ValueError(f"run.json should hold {', '.join(_RUN_TYPES)}, and does not")
+    if not run["runtime"].keys() >= set(_RUNTIME):
+        raise ValueError(f"runtime in run.json should hold {', '.join(_RUNTIME)}, and does not")
+    if not all(isinstance(seconds, (int, float)) for seconds in run["seconds"].values()):
+        raise ValueError("seconds in run.json should be numbers, and are not")
+    if tuple(history.columns) != EPOCH_COLUMNS or not 0 < len(history) == run["epochs"]:
+        raise ValueError(
+            f"history.csv has {len(history)} rows and the columns {list(history.columns)}; "
+            f"expected {run['epochs']} rows and {list(EPOCH_COLUMNS)}"
         )
-    return run, history.astype({"epoch": int, "updates": int})
+    if list(history["epoch"]) != list(range(1, len(history) + 1)):
+        raise ValueError("history.csv should have the epochs 1, 2, 3, ..., and has others")
+    if history["updates"].iloc[-1] != run["updates"]:
+        raise ValueError(f"history.csv should end with {run['updates']} updates, and does not")
+    losses = history[["train_loss", "train_iou_loss", "train_inclusive_iou_loss"]]
+    if not run["diverged"] and not np.isfinite(losses).all(axis=None):
+        raise ValueError("history.csv has losses that are no numbers, but the run did not diverge")
 
 
-def collect(directories: Iterable[str | os.PathLike]) -> "tuple[pd.DataFrame, pd.DataFrame]":
+def collect(
+    directories: Iterable[str | os.PathLike], parameters: Sequence[str] = ()
+) -> "tuple[pd.DataFrame, pd.DataFrame]":
     """Put the runs of a study into two tidy tables.
+
+    Parameters
+    ----------
+    directories : iterable of path-like
+        A run each.
+    parameters : sequence of str
+        Parameters of the estimator that become columns of `runs`, too.
 
     Returns
     -------
@@ -139,9 +181,15 @@ def collect(directories: Iterable[str | os.PathLike]) -> "tuple[pd.DataFrame, pd
     histories, runs = [], []
     for directory in directories:
         run, history = read(directory)
+        if missing := sorted(set(parameters) - run["parameters"].keys()):
+            raise RunError(
+                f"{directory} does not hold a run of this version: no {', '.join(missing)} among "
+                "its parameters. Delete the directory and run Snakemake again."
+            )
         identity = {name: run[name] for name in RUN}
         histories.append(history.assign(**identity)[[*RUN, *EPOCH_COLUMNS]])
-        runs.append(identity | _summary(run, history))
+        chosen = {name: run["parameters"][name] for name in parameters}
+        runs.append(identity | chosen | _summary(run, history))
     by_run = {"by": list(RUN), "ignore_index": True}
     return (
         pd.concat(histories).sort_values([*RUN, "epoch"], ignore_index=True),
@@ -157,7 +205,7 @@ def _summary(run: dict[str, Any], history: "pd.DataFrame") -> dict[str, Any]:
         {name: run[name] for name in names}
         | {name: np.nan if run["diverged"] else last[name] for name in LOSSES}
         | {f"{name}_seconds": seconds for name, seconds in run["seconds"].items()}
-        | {name: run["runtime"][name] for name in ("backend", "device", "xla", "threads")}
+        | {name: run["runtime"][name] for name in _RUNTIME}
     )
 
 

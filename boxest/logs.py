@@ -1,15 +1,18 @@
 """What a job of the workflow prints, and how it fails."""
 
+import contextlib
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 
-@contextmanager
+@contextlib.contextmanager
 def to_file(path: str | os.PathLike) -> Iterator[None]:
     """Send all output of this process to a log file, libraries' messages in C++ included.
+
+    Warnings become one line each, without the place in the code.
 
     Parameters
     ----------
@@ -29,18 +32,31 @@ def to_file(path: str | os.PathLike) -> Iterator[None]:
     with open(path, "wb") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
+    show_warning = warnings.showwarning
+    warnings.showwarning = _show_warning
     try:
         yield
+        sys.stdout.flush()
     except Exception as error:
         message = f"Error: {error}"
-        if not isinstance(error, (ValueError, TypeError, OSError)):
-            traceback.print_exc()
+        for_user = isinstance(error, (ValueError, TypeError, OSError))
+        if not for_user:
             message = f"Error: {type(error).__name__}: {error}"
-        print(message, file=sys.stderr, flush=True)
         os.write(terminal, f"{message}\nThe log is {path}\n".encode())
+        # The disk may be full, and that the error.
+        with contextlib.suppress(OSError):
+            if not for_user:
+                traceback.print_exc()
+            print(message, file=sys.stderr, flush=True)
         raise SystemExit(1) from None
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        warnings.showwarning = show_warning
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
         os.dup2(terminal, 2)
         os.close(terminal)
+
+
+def _show_warning(message: Warning, *_, **__) -> None:
+    print(f"Warning: {message}", file=sys.stderr, flush=True)

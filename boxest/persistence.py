@@ -1,21 +1,22 @@
 """Fitted estimators as single files that are safe to open.
 
-A file is a zip archive of two parts: ``estimator.json``, a text with parameters, history and the
-shapes of arrays, and ``arrays``, their numbers: weights and state of the optimizer. Reading builds
-the network from the name in the text, as `fit` does, and copies numbers: nothing is executed.
+A file is a zip archive of two parts, which are not compressed: ``estimator.json``, a text with
+parameters, history and the shapes of arrays, and ``arrays``, their numbers: weights and state of
+the optimizer. Reading builds the network from the name in the text, as `fit` does, and copies
+numbers: nothing is executed.
 """
 
 import json
 import math
 import os
 import zipfile
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from boxest import networks, runtime, versions
-from boxest.files import atomic_path
+from boxest.files import atomic_path, regular
 from boxest.training import Schedule
 
 if TYPE_CHECKING:
@@ -25,23 +26,39 @@ if TYPE_CHECKING:
 
 FORMAT = "boxest estimator"
 FORMAT_VERSION = 2
-# No part of a file may claim to unpack to more.
-MAX_BYTES = {"estimator.json": 2**26, "arrays": 2**31}
+PARTS = ("arrays", "estimator.json")
+# As objects of Python a text takes up to 20 times its bytes of memory.
+MAX_TEXT_BYTES = 2**26
 _DTYPES = ("float16", "float32", "float64", "int32", "int64", "uint32", "uint64", "bool")
 _PLAIN = (int, float, str, type(None))
-_ATTRIBUTES = (
-    "history_",
-    "n_iter_",
-    "diverged_",
-    "stopped_early_",
-    "seconds_",
-    "runtime_",
-    "seed_",
-    "n_features_in_",
-    "n_outputs_",
-    "_flat_targets",
-    "_first_rate",
-)
+# What a text must hold.
+_ABOUT = {
+    "format": str,
+    "format_version": int,
+    "versions": dict,
+    "class": str,
+    "parameters": dict,
+    "image_shape": list,
+    "feature_names": list | None,
+    "fitted": dict,
+    "schedule": dict,
+    "arrays": dict,
+}
+_FITTED = {
+    "history_": list,
+    "n_iter_": int,
+    "diverged_": bool,
+    "stopped_early_": bool,
+    "seconds_": dict,
+    "runtime_": dict,
+    "seed_": int,
+    "n_features_in_": int,
+    "n_outputs_": int,
+    "_flat_targets": bool,
+    "_first_rate": float,
+}
+_SCHEDULE = {field.name: field.type for field in fields(Schedule)}
+_SECONDS = dict.fromkeys(("import", "data", "compile", "train", "evaluation"), float)
 
 
 class FileError(ValueError):
@@ -66,8 +83,7 @@ def save(estimator: "ImageRegressor", path: str | os.PathLike) -> None:
     """
     parameters = estimator.get_params()
     for name, value in parameters.items():
-        parts = value if isinstance(value, (tuple, list)) else [value]
-        if not all(isinstance(part, _PLAIN) for part in parts):
+        if not all(isinstance(part, _PLAIN) for part in _parts(value)):
             raise ValueError(
                 f"{name}={value!r} cannot be saved: only numbers, strings and None can. "
                 "Use a name, or pickle the estimator."
@@ -81,7 +97,7 @@ def save(estimator: "ImageRegressor", path: str | os.PathLike) -> None:
         "parameters": parameters,
         "image_shape": estimator.image_shape_,
         "feature_names": _names(estimator),
-        "fitted": {name: getattr(estimator, name) for name in _ATTRIBUTES},
+        "fitted": {name: getattr(estimator, name) for name in _FITTED},
         "schedule": asdict(estimator._schedule),
         "arrays": {
             name: [[list(a.shape), str(a.dtype)] for a in some] for name, some in arrays.items()
@@ -95,59 +111,99 @@ def save(estimator: "ImageRegressor", path: str | os.PathLike) -> None:
 
 
 def load(cls: "type[ImageRegressor]", path: str | os.PathLike) -> "ImageRegressor":
-    """Read what `save` wrote. Nothing in the file is executed; no part may be larger than 2 GiB.
+    """Read what `save` wrote. Nothing in the file is executed, nor anything unpacked.
 
     Raises
     ------
     FileError
         If the file is not a saved estimator of this class, or is damaged.
+    OSError
+        If the file cannot be opened.
 
     Warns
     -----
     UserWarning
         If another version of boxest or Keras wrote it.
     """
-    try:
-        about, numbers = _read(path)
-        if about["class"] != cls.__name__:
-            raise FileError(f"it holds a {about['class']}")
-        estimator = _restore(cls, about, numbers)
-    except FileNotFoundError:
-        raise
-    except (
-        zipfile.BadZipFile,
-        NotImplementedError,
-        ArithmeticError,
-        AttributeError,
-        EOFError,
-        LookupError,
-        RecursionError,
-        RuntimeError,
-        TypeError,
-        ValueError,
-        OSError,
-    ) as error:
-        raise FileError(
-            f"{path} is not a saved {cls.__name__}, or is damaged: {error}. "
-            f"Save it again with {cls.__name__}.save."
-        ) from error
+    with open(path, "rb", opener=regular) as stream:
+        try:
+            about, numbers = _read(stream)
+            if about["class"] != cls.__name__:
+                raise FileError(f"it holds a {about['class']:.80}")
+            estimator = _restore(cls, about, numbers)
+        except MemoryError:
+            raise
+        # What a damaged file holds goes to zipfile, json, scikit-learn and Keras.
+        except Exception as error:
+            raise FileError(
+                f"{path} is not a saved {cls.__name__}, or is damaged: {error}. "
+                f"Save it again with {cls.__name__}.save."
+            ) from error
     versions.check(about["versions"], str(path))
     return estimator
 
 
-def _read(path: str | os.PathLike) -> tuple[dict[str, Any], bytes]:
-    """Read and verify both parts of a file."""
-    with zipfile.ZipFile(path) as archive:
-        parts = {part.filename: part.file_size for part in archive.infolist()}
-        if set(parts) != set(MAX_BYTES) or len(archive.infolist()) != len(parts):
-            raise FileError(f"it holds {sorted(parts)} and not {sorted(MAX_BYTES)}")
-        for name, size in parts.items():
-            if size > MAX_BYTES[name]:
-                raise FileError(f"{name} is {size} bytes and may be {MAX_BYTES[name]}")
-        about = json.loads(archive.read("estimator.json"))
-        if (about["format"], about["format_version"]) != (FORMAT, FORMAT_VERSION):
-            raise FileError(f"it has the format {about['format']!r} {about['format_version']!r}")
-        return about, archive.read("arrays")
+def _read(stream: BinaryIO) -> tuple[dict[str, Any], bytes]:
+    """Read both parts of a file and verify the text."""
+    file_size = os.fstat(stream.fileno()).st_size
+    with zipfile.ZipFile(stream) as archive:
+        parts = sorted(archive.infolist(), key=lambda part: part.filename)
+        if [part.filename for part in parts] != sorted(PARTS):
+            raise FileError(f"it should hold {' and '.join(PARTS)}, and nothing else")
+        for part in parts:
+            stored = part.compress_type == zipfile.ZIP_STORED
+            if not stored or not part.file_size == part.compress_size <= file_size:
+                raise FileError(f"{part.filename} is compressed, or larger than the file")
+        if parts[1].file_size > MAX_TEXT_BYTES:
+            raise FileError(f"{PARTS[1]} may have {MAX_TEXT_BYTES} bytes, it has more")
+        about = json.loads(archive.read(PARTS[1]))
+        _check_about(about)
+        return about, archive.read(PARTS[0])
+
+
+def _check_about(about: Any) -> None:
+    """Check that the text of a file holds what `save` writes, and nothing else."""
+    if not isinstance(about, dict):
+        raise FileError(f"{PARTS[1]} holds no table")
+    written = about.get("format"), about.get("format_version")
+    if written != (FORMAT, FORMAT_VERSION):
+        raise FileError("it has the format {!r:.40} {!r:.40}".format(*written))
+    fitted, schedule = about.get("fitted"), about.get("schedule")
+    _check_types(about, _ABOUT, PARTS[1])
+    _check_types(fitted, _FITTED, "fitted")
+    _check_types(schedule, _SCHEDULE, "schedule")
+    _check_types(fitted["seconds_"], _SECONDS, "seconds_")
+    for name in about["parameters"]:
+        value = about["parameters"][name]
+        if not all(isinstance(part, _PLAIN) for part in _parts(value)):
+            raise FileError(f"its parameter {name:.80} is {value!r:.80}")
+    history = fitted["history_"]
+    if not history or len(history) != fitted["n_iter_"]:
+        raise FileError(f"its history has {len(history)} epochs and not {fitted['n_iter_']}")
+    if not isinstance(history[0], dict):
+        raise FileError(f"its history has {history[0]!r:.80} and no table")
+    for row in history:
+        _check_types(row, dict.fromkeys(history[0], float) | {"updates": int}, "epoch")
+    for rate in (schedule["learning_rate"], fitted["_first_rate"]):
+        if not 0 < rate < math.inf:
+            raise FileError(f"it has the learning rate {rate}")
+
+
+def _check_types(values: Any, types: dict[str, Any], what: str) -> None:
+    """Check the names and types of the values in a table; a whole number is a float, too."""
+    if not isinstance(values, dict) or set(values) != set(types):
+        raise FileError(f"its {what} should be a table of {', '.join(types)}")
+    for name, kind in types.items():
+        kind = float | int if kind is float else kind
+        if not isinstance(values[name], kind) or (
+            isinstance(values[name], bool) and kind is not bool
+        ):
+            raise FileError(f"its {name} is {values[name]!r:.80}")
+
+
+def _parts(value: Any) -> tuple | list:
+    """Return the elements of a sequence, or anything else as the only one."""
+    return value if isinstance(value, (tuple, list)) else [value]
 
 
 def _restore(cls: type, about: dict[str, Any], numbers: bytes) -> "ImageRegressor":
@@ -157,14 +213,10 @@ def _restore(cls: type, about: dict[str, Any], numbers: bytes) -> "ImageRegresso
         parameters["image_shape"] = tuple(parameters["image_shape"])
     estimator = cls(**parameters)
     estimator._validate_params()
-    shape = estimator.image_shape_ = tuple(map(int, about["image_shape"]))
-    # Before anything is built: a network cannot need more numbers than the file has.
-    if len(shape) != 3 or min(shape) < 1 or networks.least_parameters(shape) * 4 > len(numbers):
-        raise FileError(f"its image shape is {shape}, and it holds {len(numbers)} bytes of arrays")
-    for name in _ATTRIBUTES:
+    for name in _FITTED:
         setattr(estimator, name, about["fitted"][name])
-    if estimator.n_outputs_ * 4 > len(numbers):
-        raise FileError(f"it has {estimator.n_outputs_} outputs")
+    shape = estimator.image_shape_ = tuple(about["image_shape"])
+    _check_shapes(shape, estimator.n_features_in_, estimator.n_outputs_, len(numbers))
     if about["feature_names"] is not None:
         estimator.feature_names_in_ = np.array(about["feature_names"], dtype=object)
     estimator._schedule = Schedule(**about["schedule"])
@@ -174,6 +226,17 @@ def _restore(cls: type, about: dict[str, Any], numbers: bytes) -> "ImageRegresso
     estimator._new_trainer(model)
     estimator.model_ = model
     return estimator
+
+
+def _check_shapes(shape: tuple, n_features: int, n_outputs: int, n_bytes: int) -> None:
+    """Check, before anything is built, that no network needs more numbers than the file has."""
+    whole = len(shape) == 3 and all(type(side) is int and side > 0 for side in shape)
+    if not whole or networks.least_parameters(shape) * 4 > n_bytes:
+        raise FileError(f"its image shape is {shape!r:.80}, and it holds {n_bytes} bytes of arrays")
+    if n_features != math.prod(shape):
+        raise FileError(f"its images of shape {shape} have {n_features} features")
+    if not 0 < n_outputs * 4 <= n_bytes:
+        raise FileError(f"it has {n_outputs} outputs")
 
 
 def _assign(variables: dict[str, list], shapes: dict[str, list], numbers: bytes) -> None:

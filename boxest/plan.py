@@ -7,8 +7,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+# The settings that tell one variant from another.
+VARIANT = ("output_activation", "loss", "optimizer", "plateau_patience")
 # Images of one shard when unpacked.
 MAX_SHARD_BYTES = 2**31
+# More jobs than this, and Snakemake plans for hours.
+MAX_RUNS = 100_000
+MAX_SHARDS = 10_000
 
 
 class ShardRange(NamedTuple):
@@ -104,15 +109,85 @@ def seed_blocks(n_seeds: int, per_job: int) -> list[range]:
     return [range(i, min(i + per_job, n_seeds)) for i in range(0, n_seeds, per_job)]
 
 
+def differences(config: Mapping[str, Any]) -> str | None:
+    """Say where a study is not the paper's, as far as the paper says; None where it is.
+
+    Examples
+    --------
+    >>> paper = {
+    ...     "data": {"images": 10_000, "image_size": 128},
+    ...     "training": {"epochs": 30, "loss": "inclusive_iou"},
+    ...     "grid": {"batch_size": [4, 16, 64, 256, 1024, 4096], "seeds": 10},
+    ... }
+    >>> paper["grid"]["learning_rate"] = [0.0001, 0.001, 0.01, 0.1]
+    >>> differences(paper)
+    >>> differences(paper | {"training": {"epochs": 8, "loss": "inclusive_iou"}})
+    'ours: epochs 8; paper: epochs 30'
+    """
+    data, training, grid = config["data"], config["training"], config["grid"]
+    ours = {
+        "epochs": training["epochs"],
+        "images": data["images"],
+        "px": data["image_size"],
+        "trained on": training["loss"],
+        "cells": len(grid["batch_size"]) * len(grid["learning_rate"]),
+        "seeds": grid["seeds"],
+    }
+    theirs = {"epochs": 30, "images": 10_000, "px": 128, "trained on": "inclusive_iou"}
+    theirs |= {"cells": 24, "seeds": 10}
+    differing = [name for name in ours if ours[name] != theirs[name]]
+
+    def text(study: Mapping[str, Any]) -> str:
+        return ", ".join(f"{name} {study[name]}" for name in differing)
+
+    return f"ours: {text(ours)}; paper: {text(theirs)}" if differing else None
+
+
+def has_a_job_per_run(training: Mapping[str, Any]) -> bool:
+    """Say of the section ``training`` of a configuration whether each run is a job of its own."""
+    return training["fan_out"] == "run" and training["runs_per_job"] == 1
+
+
+def expected(data: Mapping[str, Any], split: str) -> dict[str, str | int]:
+    """Return what the shards of a part of the data set must say about themselves.
+
+    Parameters
+    ----------
+    data : mapping
+        The section ``data`` of a configuration.
+    split : str
+        The part.
+
+    Returns
+    -------
+    dict
+        By the names of `boxest.meta.Meta.attributes`; for `boxest.shards.load`.
+    """
+    part, law = splits(data["images"], data["split"])[split], data["box_law"]
+    return {
+        "split": split,
+        "start": part.start,
+        "stop": part.stop,
+        "seed": data["seed"],
+        "image_size": data["image_size"],
+        "law": law["name"],
+        "min_side": law["min_side"],
+        "max_side": law["max_side"],
+    }
+
+
 def check(config: Mapping[str, Any]) -> None:
-    """Refuse what a schema cannot: values that do not fit each other.
+    """Refuse what a schema cannot: numbers that are none, values that do not fit each other.
 
     Raises
     ------
     ValueError
         Naming the keys, the values, and what to do.
     """
-    _check_numbers(config["grid"], config["best"])
+    _check_numbers(config)
+    for size, rate in config["variants"]["cells"]:
+        _check_numbers({"batch_size": size, "learning_rate": rate}, "variants.cells: ")
+    _check_fan_out(config["training"])
     data = config["data"]
     law, size = data["box_law"], data["image_size"]
     if not law["min_side"] <= law["max_side"] <= size:
@@ -129,15 +204,53 @@ def check(config: Mapping[str, Any]) -> None:
         splits(data["images"], data["split"])
     except ValueError as error:
         raise ValueError(f"config: data.images and data.split: {error}") from None
+    _check_sizes(config)
 
 
-def _check_numbers(grid: Mapping[str, Any], best: Mapping[str, Any]) -> None:
+def _check_sizes(config: Mapping[str, Any]) -> None:
+    """Refuse studies that could not even be planned."""
+    data, grid = config["data"], config["grid"]
+    n_shards = data["images"] // data["shard_size"]
+    if n_shards > MAX_SHARDS:
+        raise ValueError(
+            f"config: data.images={data['images']} at data.shard_size={data['shard_size']} are "
+            f"{n_shards} files, and more than {MAX_SHARDS} are not planned. Make shard_size larger."
+        )
+    n_runs = len(grid["batch_size"]) * len(grid["learning_rate"]) * grid["seeds"]
+    n_runs += config["best"]["seeds"]
+    if n_runs > MAX_RUNS:
+        raise ValueError(
+            f"config: grid and best are {n_runs} runs, and more than {MAX_RUNS} are not planned. "
+            "Make seeds smaller."
+        )
+
+
+# Everything else that is a number is a whole one.
+_REALS = ("split", "learning_rate", "plateau_factor")
+
+
+def _check_numbers(config: Mapping[str, Any], name: str = "") -> None:
     """Refuse numbers that a schema takes for others: 16.0 is no batch size, .nan no rate."""
-    for size in [*grid["batch_size"], best["batch_size"]]:
-        if not isinstance(size, int):
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            _check_numbers(value, f"{name}{key}.")
+        for number in value if isinstance(value, (list, tuple)) else [value]:
+            if not isinstance(number, float):
+                continue
+            if not math.isfinite(number):
+                raise ValueError(f"config: {name}{key} takes finite numbers, got {number!r}.")
+            if key not in _REALS:
+                raise ValueError(
+                    f"config: {name}{key} takes whole numbers, got {number!r}; write {number:.0f}."
+                )
+
+
+def _check_fan_out(training: Mapping[str, Any]) -> None:
+    """Refuse settings that have no meaning where one job trains all runs of a batch size."""
+    fixed = {"runs_per_job": 1, "engine": "compiled"}
+    for name, value in fixed.items():
+        if training["fan_out"] == "batch_size" and training[name] != value:
             raise ValueError(
-                f"config: a batch size is a whole number, got {size!r}; write {size:.0f}."
+                f"config: training.fan_out: batch_size trains all runs of a batch size at once; it "
+                f"needs training.{name}: {value}, got {training[name]!r}."
             )
-    for rate in [*grid["learning_rate"], best["learning_rate"]]:
-        if not math.isfinite(rate):
-            raise ValueError(f"config: a learning rate is a finite number above 0, got {rate!r}.")

@@ -18,6 +18,10 @@ class Lines(Watcher):
     def __exit__(self, *_) -> None:
         pass
 
+    def resume(self, history: list[dict[str, float]]) -> None:
+        """Print where an interrupted training goes on."""
+        print(f"Resumed after epoch {history[-1]['epoch']}.", flush=True)
+
     def end(self, row: dict[str, float]) -> bool:
         """Print the line of an epoch."""
         parts = [f"epoch {row['epoch']:3d}", f"learning rate {row['learning_rate_now']:.3g}"]
@@ -41,6 +45,10 @@ class Bar(Watcher):
     def __exit__(self, *_) -> None:
         self._bar.close()
 
+    def resume(self, history: list[dict[str, float]]) -> None:
+        """Move the bar to where an interrupted training goes on."""
+        self._bar.update(len(history))
+
     def end(self, row: dict[str, float]) -> bool:
         """Move the bar by an epoch."""
         parts = [_losses(row, part) for part in ("train", "validation") if f"{part}_loss" in row]
@@ -52,6 +60,9 @@ class Bar(Watcher):
 
 class Silence(Lines):
     """Says nothing."""
+
+    def resume(self, history: list[dict[str, float]]) -> None:
+        """Take note of nothing."""
 
     def end(self, row: dict[str, float]) -> bool:
         """Take note of nothing."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import importlib.util
 import os
 import platform
 import sys
@@ -24,6 +25,25 @@ _DEFAULTS = {
 
 # Where compiled programs are kept, if they are.
 _shared: Path | None = None
+
+
+def use_jax() -> None:
+    """Have Keras run on JAX in this process, whatever the environment says.
+
+    Raises
+    ------
+    ValueError
+        If JAX is not installed.
+    RuntimeError
+        If a backend has been imported already.
+    """
+    _refuse_if_started("use_jax()")
+    if importlib.util.find_spec("jax") is None:
+        raise ValueError(
+            "JAX is not installed, and runs that train together need it: "
+            "pip install 'boxest[jax]', or set training.fan_out: run in the configuration."
+        )
+    os.environ["KERAS_BACKEND"] = "jax"
 
 
 def set_threads(threads: int) -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
@@ -10,11 +10,12 @@ import numpy as np
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from boxest import examples, fitting, images, runtime, versions
+from boxest import examples, fingerprint, fitting, images, runtime, versions
 from boxest.callbacks import KerasCallbacks
 from boxest.progress import reporter
 from boxest.training import Schedule
-from boxest.training.loop import Trainer, Watcher
+from boxest.training.checkpoint import Checkpoint, opened
+from boxest.training.loop import Examples, Trainer, Watcher
 from boxest.training.program import Predictor
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from boxest.training import Training
 
+# Parameters that leave the result as it is, or, as callbacks, have effects that cannot be told.
+_WITHOUT_EFFECT = ("callbacks", "checkpoint", "memory_limit", "verbose", "warm_start")
 # Programs are compiled again, contexts belong to a running fit, and callbacks may hold anything.
 _NOT_STORED = ("_trainer", "_predictor", "_callback_fit_ctx", "callbacks_")
 
@@ -103,6 +106,7 @@ class Trainable:
         goes_on: bool,
         keep_trainer: bool,
         watchers: Sequence[Watcher] = (),
+        checkpoint: Checkpoint | None = None,
     ) -> Self:
         """Train a new network, or the one that is there, and set the fitted attributes."""
         import_seconds = runtime.start_backend()
@@ -115,8 +119,7 @@ class Trainable:
             held_out = examples.collect(validation, trainer, self._check_targets, self.memory_limit)
 
         # From here on the estimator is another one; an error before leaves the network as it was.
-        self.model_, self._predictor = trainer.model, trainer.predictor
-        self.seed_, self._schedule, self._first_rate = seed, schedule, self.learning_rate
+        self._adopt(trainer, schedule, seed)
         with ExitStack() as stack:
             watchers = [*watchers, *self._watchers(trainer, epochs, len(history))]
             training = trainer.run(
@@ -129,6 +132,8 @@ class Trainable:
                 epochs_before=len(history),
                 updates_before=history[-1]["updates"] if history else 0,
                 watchers=[stack.enter_context(watcher) for watcher in watchers],
+                checkpoint=checkpoint,
+                fingerprint=checkpoint and self._fingerprint(train, held_out),
             )
         self._keep(training, history, import_seconds)
         # Programs and examples take memory: they stay only where more is to come.
@@ -142,6 +147,42 @@ class Trainable:
             return self._trainer_to_go_on(), schedule, self.seed_
         seed = self._new_seed()
         return self._new_trainer(self._new_model(seed)), self._new_schedule(), seed
+
+    def _adopt(self, trainer: Trainer, schedule: Schedule, seed: int) -> None:
+        """Make a network, and what its training goes on from, the estimator's own."""
+        self.model_, self._predictor = trainer.model, trainer.predictor
+        self.seed_, self._schedule, self._first_rate = seed, schedule, self.learning_rate
+
+    def _checkpoint(self) -> AbstractContextManager[Checkpoint | None]:
+        """Return the checkpoint of a fit, for a ``with`` block."""
+        if self.checkpoint is not None and not isinstance(self.random_state, Integral):
+            raise ValueError(
+                f"checkpoint={self.checkpoint!r} needs an int as random_state, got "
+                f"{self.random_state!r}: a training that draws another seed each time cannot go on "
+                "where it was."
+            )
+        return opened(self.checkpoint)
+
+    def _fingerprint(self, train: Examples, held_out: Examples | None) -> dict[str, Any]:
+        """Return all that determines the result of a training that is about to begin."""
+        return {
+            **self._own_fingerprint(),
+            **fingerprint.of_data(train, held_out),
+            **fingerprint.of_runtime(),
+        }
+
+    def _own_fingerprint(self) -> dict[str, Any]:
+        """Return what of it is not the data or the machine."""
+        parameters = {
+            name: fingerprint.describe(value)
+            for name, value in self.get_params(deep=False).items()
+            if name not in _WITHOUT_EFFECT
+        }
+        return {
+            **parameters,
+            "random_state": self.seed_,
+            "layers and first weights": fingerprint.of_network(self.model_, self.model_.optimizer),
+        }
 
     def _keep(self, training: "Training", history: list, import_seconds: float) -> None:
         """Set the attributes that tell about the training."""

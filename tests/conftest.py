@@ -24,6 +24,17 @@ def small_data():
     return synthetic.make(0, 500, seed=0, image_size=32)
 
 
+@pytest.fixture(scope="session")
+def study(tmp_path_factory):
+    """Run the tiny study from nothing; return its results, and what Snakemake printed."""
+    from studies import TINY, clone, snakemake
+
+    directory = clone(tmp_path_factory.mktemp("study") / "boxest")
+    done = snakemake(directory, "--cores", "2", *TINY)
+    assert done.returncode == 0, done.stderr
+    return directory / "results" / "tiny", done.stderr
+
+
 @pytest.fixture
 def python():
     """Run Python code in a process of its own and return what it printed."""

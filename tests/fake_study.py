@@ -103,6 +103,7 @@ def runs(histories, planned_epochs):
                 "device": "cpu",
                 "xla": True,
                 "threads": 1,
+                "engine": "compiled",
             }
         )
     return pd.DataFrame(rows)

@@ -189,6 +189,16 @@ def test_time_of_several_machines_is_told():
     assert analysis.time_table(runs.assign(device=["a", "b"]))["settings"].item() == 2
 
 
+def test_runs_that_were_trained_together_have_no_time():
+    runs = make_runs([(16, 0.1, 0, 10, 0.2), (16, 0.1, 1, 10, 0.2), (4, 0.1, 0, 10, 0.2)])
+    runs = runs.assign(engine=["compiled", "stacked", "stacked"], train_seconds=[20.0, 1.0, 2.0])
+    four, sixteen = analysis.time_table(runs).to_dict("records")
+    assert (sixteen["runs"], sixteen["shared"], sixteen["seconds"]) == (2, 1, 20.0)
+    assert four["shared"] == 1
+    assert np.isnan(four["seconds"])
+    assert analysis.time_table(runs.drop(columns="engine"))["shared"].sum() == 0
+
+
 def test_time_needs_one_number_of_planned_epochs():
     runs = make_runs([(16, 0.1, 0, 10, 0.2), (16, 0.1, 1, 10, 0.2)])
     with pytest.raises(ValueError, match="same planned_epochs"):
@@ -339,3 +349,30 @@ def test_neither_keras_nor_scikit_learn_is_imported():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("column", "table"),
+    [
+        ("validation_iou_loss", analysis.cells),
+        ("train_seconds", analysis.time_table),
+        ("updates", analysis.fit_scaling),
+    ],
+)
+def test_nothing_is_averaged_over_a_hole(column, table):
+    """A run that says that it did not diverge has all of its numbers."""
+    runs = make_runs([(4, 0.1, seed, 10, 0.5) for seed in range(3)]).astype({"updates": float})
+    runs.loc[1, column] = np.nan
+    with pytest.raises(ValueError, match=rf"no finite {column} for .*'seed': 1.*did not diverge"):
+        table(runs)
+    table(runs.assign(diverged=[False, True, False]))
+
+
+def test_best_table_does_not_hide_predictions_that_are_no_numbers():
+    runs = make_runs([(16, 0.1, seed, 10, 0.5) for seed in range(2)])
+    histories = pd.DataFrame({"seed": [0, 1], "learning_rate_now": 0.1})
+    whole = pd.DataFrame({"iou_loss": [0.25, 0.75], "inclusive_iou_loss": [0.1, 0.3]})
+    table = analysis.best_table(histories, runs, [whole, whole.assign(iou_loss=[0.25, np.nan])])
+    assert table["test_iou_loss"].isna().tolist() == [False, True]
+    assert table["test_iou_loss"][0] == 0.5
+    assert table["test_inclusive_iou_loss"].tolist() == [0.2, 0.2]

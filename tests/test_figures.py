@@ -84,6 +84,27 @@ def draw_all(histories, runs, predictions):
     yield "losses", figures.final_losses(cells)
     yield "updates", figures.loss_against_updates(runs)
     yield "comparison", figures.comparison(analysis.comparison(cells))
+    yield (
+        "residuals",
+        figures.residuals(analysis.scaling_residuals(runs, analysis.fit_scaling(runs))),
+    )
+    yield "cost", figures.seconds_against_loss(analysis.cost_table(runs))
+    yield (
+        "cost of engines",
+        figures.seconds_against_loss(
+            analysis.cost_table(runs, pd.concat([runs, runs.assign(engine="keras")]))
+        ),
+    )
+    table = analysis.variant_cells(variants(runs))
+    yield "variants", figures.variants(table, analysis.rank_variants(table))
+
+
+def variants(runs):
+    """Return runs of three variants, the last of which diverged."""
+    names = {"loss": "giou", "optimizer": "momentum", "plateau_patience": None}
+    parts = [runs.assign(output_activation=name, **names) for name in ("linear", "tanh")]
+    gone = runs.assign(output_activation="sigmoid", diverged=True, **names)
+    return pd.concat([*parts, gone], ignore_index=True)
 
 
 def test_every_figure_can_be_drawn_when_all_runs_diverged(predictions):
@@ -96,6 +117,9 @@ def test_every_figure_can_be_drawn_when_all_runs_diverged(predictions):
     assert len(drawn["time fit"].axes[0].get_yticks()) == 0
     assert "4 more diverged" in texts(drawn["updates"])
     assert "all 1 of ours diverged" in texts(drawn["comparison"])
+    assert "all diverged at 16, 256" in texts(drawn["residuals"])
+    assert texts(drawn["cost"]).count("all runs diverged") == 2
+    assert "diverged" in texts(drawn["variants"])
 
 
 def drawn_texts(figure):
@@ -295,6 +319,20 @@ def test_times_of_several_machines_are_announced(tiny):
     assert "different machines" in texts(figures.training_time(times))
 
 
+def test_shares_of_time_are_never_drawn_as_times(tiny):
+    alone = tiny[1].assign(engine="compiled")
+    together = alone.assign(engine="stacked", train_seconds=1e-6)
+    for draw in (figures.training_time, figures.time_fit):
+        figure = draw(analysis.time_table(together))
+        assert "none has a time of its own" in texts(figure)
+        assert "4 trained together with others and left out" in texts(figure)
+        mixed = pd.concat([alone[alone["batch_size"] == 16], together[alone["batch_size"] == 256]])
+        figure = draw(analysis.time_table(mixed))
+        assert "2 trained together with others and left out" in texts(figure)
+        drawn = np.concatenate([np.ravel(line.get_ydata()) for line in figure.axes[0].lines])
+        assert drawn[np.isfinite(drawn)].min() > 1e-3
+
+
 def test_preview_names_the_sizes():
     boxes = np.array([[0, 0, 0.5, 0.25], [0.5, 0.5, 1, 1]])
     figure = figures.dataset_preview(fake_study.images(boxes), boxes)
@@ -389,7 +427,7 @@ def test_loss_against_updates_draws_every_run(full):
 def test_comparison_draws_both_and_says_what_is_missing(full):
     table = analysis.comparison(analysis.cells(full[1]))
     figure = figures.comparison(table)
-    left, right = figure.axes
+    left, right, _ = figure.axes
     assert len(left.get_yticks()) == 24
     apart = analysis.distance(table)
     assert f"root mean square log ratio {apart:.3f} (21 cells)" in right.get_title()
@@ -461,3 +499,58 @@ def test_predictions_of_a_diverged_run_say_so(predictions):
         written = texts(figure)
         assert written.count("the run diverged") == panels
         assert "nan" not in written
+
+
+def test_residuals_are_drawn_in_per_cent():
+    table = pd.DataFrame(
+        {
+            "batch_size": [16, 64],
+            "learning_rate": [0.01, 0.1],
+            "product": [1.0, 10.0],
+            "residual": [np.log(1.5), np.nan],
+            "residual_sd": [0.1, np.nan],
+            "diverged": [0, 5],
+        }
+    )
+    left, right = figures.residuals(table).axes
+    (point,) = [container for container in left.containers if container.has_yerr]
+    assert point.lines[0].get_ydata() == pytest.approx([50])
+    assert right.get_title() == "learning rate 0.1\nall diverged at 64"
+
+
+def test_cost_marks_the_pareto_front(full):
+    costs = analysis.cost_table(full[1])
+    axes = figures.seconds_against_loss(costs).axes[0]
+    (front,) = curves(axes, "front")
+    on_front = costs[costs["pareto_validation_inclusive_iou_loss"]].sort_values("seconds")
+    assert front.get_xdata().tolist() == on_front["seconds"].tolist()
+    assert len(curves(axes, "cell")) == 23
+    large = [line for line in curves(axes, "cell") if line.get_markersize() > 5]
+    assert len(large) == len(on_front)
+
+
+def test_costs_that_hardly_differ_are_drawn_from_zero(full):
+    costs = analysis.cost_table(full[1]).assign(seconds=100.0)
+    axes = figures.seconds_against_loss(costs).axes[-1]
+    assert axes.get_xscale() == "linear"
+    assert axes.get_xlim()[0] == 0
+
+
+def test_comparison_has_the_numbers(full):
+    table = analysis.comparison(analysis.cells(full[1]))
+    text = texts(figures.comparison(table))
+    row = table[(table["batch_size"] == 16) & (table["learning_rate"] == 0.1)].iloc[0]
+    loss = "validation_inclusive_iou_loss"
+    assert f"{row[loss]:.3f} ± {row[f'{loss}_sd']:.3f}" in text
+    assert f"{row['stopped_early']:.0f} of 10" in text
+    assert "10 of 10" in text
+
+
+def test_variants_beside_fig_8(full):
+    table = analysis.variant_cells(variants(full[1]))
+    figure = figures.variants(table, analysis.rank_variants(table))
+    left, right = figure.axes
+    names = [label.get_text() for label in left.get_yticklabels()]
+    assert names[-1] == "sigmoid, GIoU, SGD, momentum, fixed rate"
+    assert len(left.get_xticks()) == 21
+    assert right.lines[0].get_xdata()[-1] > right.lines[0].get_xdata()[0]

@@ -70,6 +70,22 @@ def test_without_validation_its_columns_are_empty(small_data, tmp_path):
     assert np.isnan(table["validation_loss"][0])
 
 
+def change(directory, **values):
+    about = json.loads((directory / "run.json").read_text()) | values
+    (directory / "run.json").write_text(json.dumps(about))
+
+
+def replace(directory, old, new):
+    text = (directory / "history.csv").read_text()
+    assert old in text
+    (directory / "history.csv").write_text(text.replace(old, new))
+
+
+def read_loss(directory):
+    return pd.read_csv(directory / "history.csv", dtype=str)["train_iou_loss"][1]
+
+
+@pytest.mark.fault
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -84,6 +100,21 @@ def test_without_validation_its_columns_are_empty(small_data, tmp_path):
         (
             lambda d: pd.read_csv(d / "history.csv")[:1].to_csv(d / "history.csv", index=False),
             "has 1 rows .*expected 2 rows",
+        ),
+        (lambda d: change(d, seed=None), "run.json should hold batch_size, learning_rate, seed"),
+        (lambda d: change(d, runtime={}), "runtime in run.json should hold backend"),
+        (lambda d: change(d, seconds={"train": "1"}), "seconds in run.json should be numbers"),
+        (lambda d: change(d, updates=51), "should end with 51 updates"),
+        (lambda d: change(d, epochs=0), "expected 0 rows"),
+        (
+            lambda d: replace(d, "\n2,", "\n3,"),
+            "should have the epochs 1, 2, 3, ..., and has others",
+        ),
+        (lambda d: replace(d, "\n2,", "\nx,"), "could not convert string to float: 'x'"),
+        (lambda d: replace(d, ",25,", ",,"), "does not hold a finished run"),
+        (
+            lambda d: replace(d, read_loss(d), "nan"),
+            "losses that are no numbers, but the run did not diverge",
         ),
     ],
 )

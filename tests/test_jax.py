@@ -16,10 +16,12 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.mark.jax
 @pytest.mark.slow
-def test_training_passes_its_tests_on_jax():
-    tests = ["tests/test_training.py", "tests/test_stream.py", "tests/test_persistence.py"]
+@pytest.mark.parametrize(
+    ("names", "least"), [(["training", "stream", "persistence"], 120), (["many"], 60)]
+)
+def test_training_passes_its_tests_on_jax(names, least):
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", *tests],
+        [sys.executable, "-m", "pytest", "-q", *(f"tests/test_{name}.py" for name in names)],
         cwd=ROOT,
         env=os.environ | {"KERAS_BACKEND": "jax"},
         capture_output=True,
@@ -27,7 +29,7 @@ def test_training_passes_its_tests_on_jax():
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    assert int(re.search(r"(\d+) passed", done.stdout).group(1)) > 120
+    assert int(re.search(r"(\d+) passed", done.stdout).group(1)) > least
     assert "skipped" not in done.stdout
 
 
@@ -42,3 +44,23 @@ def test_first_fit_on_jax_prints_nothing_and_names_its_backend(python):
         "print(first.runtime_['backend'], (first.predict(X) == second.predict(X)).all())"
     )
     assert python(code, KERAS_BACKEND="jax") == "jax True\n"
+
+
+def test_many_runs_on_tensorflow_are_told_what_they_need():
+    from boxest import BoxRegressor, fit_many, synthetic
+
+    regressor = BoxRegressor(random_state=0)
+    with pytest.raises(RuntimeError, match=r"needs JAX, .*'tensorflow' here.*KERAS_BACKEND=jax"):
+        fit_many([regressor], *synthetic.make(0, 20, seed=0, image_size=16))
+    assert not hasattr(regressor, "model_")
+
+
+@pytest.mark.jax
+@pytest.mark.slow
+def test_snippet_about_many_runs(python):
+    page = (ROOT / "docs" / "many.md").read_text(encoding="utf-8")
+    (snippet,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    n_networks, best, ensemble = python(snippet).split()
+    assert n_networks == "40"
+    assert 0 < float(best) < 1
+    assert 0 < float(ensemble) < 1

@@ -1,12 +1,13 @@
 """What a job logs and how it fails, seen from outside: in a process of its own."""
 
+import os
 import subprocess
 import sys
 
 import pytest
 
 
-def job(body, tmp_path):
+def job(body, tmp_path, read=True):
     code = f"from boxest import logs\nimport os, sys\nwith logs.to_file('job.log'):\n    {body}\n"
     path = tmp_path / "job.py"
     path.write_text(code)
@@ -20,7 +21,7 @@ def job(body, tmp_path):
         check=False,
         env={"PYTHONPATH": str(ROOT)},
     )
-    return completed, (tmp_path / "job.log").read_text()
+    return completed, (tmp_path / "job.log").read_text() if read else None
 
 
 def test_output_goes_to_the_log_that_of_c_libraries_too(tmp_path):
@@ -43,3 +44,21 @@ def test_fault_of_the_program_has_a_traceback(tmp_path):
     assert completed.returncode == 1
     assert "Traceback" in log
     assert log.endswith("Error: KeyError: 'key'\n")
+
+
+def test_warnings_are_lines_of_the_log_alone(tmp_path):
+    body = "import warnings; warnings.warn('the state is damaged')"
+    completed, log = job(body, tmp_path)
+    assert (completed.returncode, completed.stderr) == (0, "")
+    assert log == "Warning: the state is damaged\n"
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("body", ["raise ValueError('the shard x.h5 is damaged')", "print('one')"])
+def test_full_disk_does_not_swallow_the_message(tmp_path, body):
+    os.symlink("/dev/full", tmp_path / "job.log")
+    completed, _ = job(body, tmp_path, read=False)
+    assert completed.returncode != 0
+    expected = "the shard x.h5 is damaged" if "shard" in body else "No space left on device"
+    assert expected in completed.stderr.splitlines()[0]
+    assert "The log is job.log" in completed.stderr

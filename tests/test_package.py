@@ -67,7 +67,13 @@ def test_examples_in_docstrings_run(name):
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "config/README.md", "docs/guide.md", "benchmarks/README.md"]
+    "page",
+    [
+        "README.md",
+        "config/README.md",
+        "benchmarks/README.md",
+        *(f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md"))),
+    ],
 )
 def test_links_within_the_project_lead_somewhere(page):
     text = (ROOT / page).read_text()

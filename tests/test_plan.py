@@ -1,17 +1,20 @@
 import pytest
 
-from boxest import plan
+from boxest import plan, shards, synthetic
 
 CONFIG = {
     "data": {
         "images": 10_000,
+        "seed": 0,
         "image_size": 128,
         "split": [0.8, 0.1, 0.1],
         "shard_size": 2000,
         "box_law": {"name": "sides_uniform", "min_side": 5, "max_side": 128},
     },
-    "grid": {"batch_size": [4, 16], "learning_rate": [0.1]},
-    "best": {"batch_size": 16, "learning_rate": 0.1},
+    "training": {"fan_out": "run", "runs_per_job": 1, "engine": "compiled", "epochs": 30},
+    "grid": {"batch_size": [4, 16], "learning_rate": [0.1], "seeds": 10},
+    "best": {"batch_size": 16, "learning_rate": 0.1, "plateau_factor": 0.5, "seeds": 10},
+    "variants": {"cells": [[16, 0.1]]},
 }
 
 
@@ -70,15 +73,61 @@ def test_good_config_passes():
         ({"image_size": 64}, "min_side <= max_side <= data.image_size; got 5, 128 and 64"),
         ({"box_law": {"min_side": 9, "max_side": 8}}, "got 9, 8 and 128"),
         ({"image_size": 2000}, "shard_size=2000 images of 2000×2000 px are more than 2147483648"),
-        ({"section": "grid", "batch_size": [16.0]}, r"whole number, got 16.0; write 16\."),
-        ({"section": "grid", "learning_rate": [float("inf")]}, "finite number above 0, got inf"),
-        ({"section": "best", "learning_rate": float("nan")}, "finite number above 0, got nan"),
+        (
+            {"section": "grid", "batch_size": [16.0]},
+            r"grid.batch_size takes whole numbers, got 16.0; write 16\.",
+        ),
+        ({"section": "training", "epochs": 30.0}, "training.epochs takes whole numbers, got 30.0"),
+        ({"section": "best", "plateau_factor": float("nan")}, "best.plateau_factor takes finite"),
+        ({"images": 100.0}, "data.images takes whole numbers, got 100.0; write 100"),
+        ({"box_law": {"min_side": 5.0, "max_side": 8}}, "data.box_law.min_side takes whole"),
+        ({"split": [float("nan"), 0.5, 0.5]}, "data.split takes finite numbers, got nan"),
+        ({"images": 10**6, "shard_size": 1}, "are 1000000 files, and more than 10000 are not"),
+        ({"section": "grid", "seeds": 10**9}, "are 2000000010 runs, and more than 100000 are not"),
+        (
+            {"section": "grid", "learning_rate": [float("inf")]},
+            "grid.learning_rate takes finite numbers, got inf",
+        ),
+        (
+            {"section": "best", "learning_rate": float("nan")},
+            "best.learning_rate takes finite numbers, got nan",
+        ),
+        (
+            {"section": "training", "fan_out": "batch_size", "runs_per_job": 2},
+            "all runs of a batch size at once; it needs training.runs_per_job: 1, got 2",
+        ),
+        (
+            {"section": "training", "fan_out": "batch_size", "engine": "keras"},
+            "needs training.engine: compiled, got 'keras'",
+        ),
         ({"split": [0.5, 0.5, 0.5]}, r"data.split: .* sum to 1; got \[0.5, 0.5, 0.5\]"),
     ],
 )
 def test_values_that_do_not_fit_each_other_are_refused(data, message):
     with pytest.raises(ValueError, match=message):
         plan.check(changed(**data))
+
+
+def test_runs_have_jobs_of_their_own_unless_jobs_have_several():
+    training = CONFIG["training"]
+    assert plan.has_a_job_per_run(training)
+    assert not plan.has_a_job_per_run(training | {"runs_per_job": 2})
+    assert not plan.has_a_job_per_run(training | {"fan_out": "batch_size"})
+
+
+def test_expected_is_what_the_shards_of_a_study_say(tmp_path):
+    data = CONFIG["data"] | {"images": 30, "image_size": 16, "shard_size": 7}
+    data["box_law"] = data["box_law"] | {"max_side": 16}
+    law, paths = synthetic.BoxLaw(**data["box_law"]), []
+    for name, (split, start, stop) in plan.shard_ranges(data).items():
+        content = synthetic.make(start, stop, seed=0, image_size=16, law=law)
+        paths.append(tmp_path / f"{name}.h5")
+        shards.write(paths[-1], *content, shards.Meta(split, start, stop, 0, 16, law))
+    images, _ = shards.load(paths[:4], plan.expected(data, "train"))
+    assert len(images) == 24
+    for other in ("seed", "images"):
+        with pytest.raises(shards.ShardError, match="is a shard of another study"):
+            shards.load(paths[:4], plan.expected(data | {other: 31}, "train"))
 
 
 @pytest.mark.parametrize(("n_seeds", "per_job", "sizes"), [(10, 1, [1] * 10), (10, 4, [4, 4, 2])])

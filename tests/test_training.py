@@ -371,10 +371,19 @@ def test_weight_zero_is_absence_and_weight_two_is_twice(small_data):
     assert not np.allclose(results[0], results[2], atol=1e-4)
 
 
-def test_divergence_ends_the_run_with_a_valid_history(small_data):
+@pytest.mark.parametrize("engine", ["compiled", "keras"])
+def test_divergence_ends_the_run_with_a_valid_history(small_data, engine):
     data = examples(small_data, slice(100))
     model = networks.paper((32, 32, 1), seed=1)
-    training = fit(model, data, keras.optimizers.SGD(1e30), validation=data, loss="mse", epochs=9)
+    training = fit(
+        model,
+        data,
+        keras.optimizers.SGD(1e30),
+        validation=data,
+        loss="mse",
+        epochs=9,
+        engine=engine,
+    )
     assert training.diverged
     assert not training.stopped_early
     assert len(training.history) < 9

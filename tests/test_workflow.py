@@ -1,5 +1,6 @@
 """The workflow from outside: a copy of the repository, the real Snakemake, real jobs."""
 
+import json
 import os
 import re
 import shutil
@@ -7,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -16,6 +16,7 @@ import pytest
 import yaml
 from conftest import ROOT
 from PIL import Image
+from studies import TINY, clone, made, snakemake
 
 from boxest import BoxRegressor, history, shards
 
@@ -33,39 +34,27 @@ FIGURES = [
     "fig7_error_by_size",
     "fig8_final_losses",
     "loss_against_updates",
+    "scaling_residuals",
+    "seconds_against_loss",
     "time_fit",
 ]
-TABLES = ["best", "comparison", "fig8", "histories", "runs", "scaling_fit", "time", "time_fit"]
-
-
-def snakemake(directory, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "snakemake", *arguments],
-        cwd=directory,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def clone(target: Path) -> Path:
-    """Copy the files that git knows, or would on the next `git add`."""
-    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
-    names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for name in filter(None, names.split("\0")):
-        if (ROOT / name).exists():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, target / name)
-    return target
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    """The tiny study, run from nothing; with what Snakemake printed."""
-    directory = clone(tmp_path_factory.mktemp("study") / "boxest")
-    done = snakemake(directory, "--cores", "2", "--configfile", "config/tiny.yaml")
-    assert done.returncode == 0, done.stderr
-    return directory / "results" / "tiny", done.stderr
+TABLES = [
+    "best",
+    "claims",
+    "claims_geometric",
+    "comparison",
+    "cost",
+    "distances",
+    "fig8",
+    "histories",
+    "patience",
+    "recommendation",
+    "runs",
+    "scaling_fit",
+    "scaling_residuals",
+    "time",
+    "time_fit",
+]
 
 
 @pytest.fixture
@@ -108,13 +97,21 @@ def test_histories_have_a_row_per_run_and_epoch(study):
 def test_tables_have_a_row_per_run_cell_and_seed(study):
     tables = {path.stem: pd.read_csv(path) for path in (study[0] / "tables").glob("*.csv")}
     assert sorted(tables) == TABLES
-    assert {name: len(tables[name]) for name in TABLES} == {
+    assert set(tables["claims"]["claim"]) == set(range(1, 11))
+    assert set(tables["claims_geometric"]["claim"]) == {1, 2, 3, 4, 5, 8, 9, 10}
+    counted = [name for name in TABLES if not name.startswith("claims")]
+    assert {name: len(tables[name]) for name in counted} == {
         "best": 2,
         "comparison": 4,
+        "cost": 4,
+        "distances": 3,
         "fig8": 4,
         "histories": 24,
+        "patience": 12,
+        "recommendation": 1,
         "runs": 8,
         "scaling_fit": 2,
+        "scaling_residuals": 4,
         "time": 4,
         "time_fit": 1,
     }
@@ -178,8 +175,8 @@ def test_every_job_has_a_log_and_a_benchmark(study):
         for path in results.glob("benchmarks/**/*.tsv")
     }
     assert jobs == timed
-    # 5 shards, 8 runs, 2 best runs and their predictions, 8 jobs for tables and figures.
-    assert len(jobs) == 5 + 8 + 2 + 2 + 8
+    # 5 shards, 8 runs, 2 best runs and their predictions, 11 jobs for tables, figures and pages.
+    assert len(jobs) == 5 + 8 + 2 + 2 + 11
     log = (results / "logs/train/batch_size~16/learning_rate~0.01/seed~0.log").read_text()
     assert re.findall(r"^epoch +(\d+)  learning rate 0.01", log, re.MULTILINE) == ["1", "2", "3"]
 
@@ -211,8 +208,69 @@ def test_report_holds_every_figure_and_table(study):
     for name in FIGURES:
         assert f"{name}.png" in report
     for name in TABLES:
-        assert f"{name}.csv" in report
+        assert f"{name}.html" in report
+    assert "findings.html" in report
+    # A caption with a number of this study in it.
+    assert "Of 8 runs, 0 stopped early and 0 diverged" in " ".join(report.split())
     assert "{{" not in re.sub(r"<script.*?</script>", "", report, flags=re.DOTALL)
+
+
+def test_findings_say_what_kind_of_study_it_is(study):
+    results, _ = study
+    page = (results / "findings.md").read_text()
+    assert page.startswith("# Findings\n")
+    assert "not the paper's study run whole" in page
+    assert "ours: epochs 3, images 120, px 32, cells 4, seeds 2" in page
+    assert page.count("**undecided**") > 20
+    summary = json.loads((results / "summary.json").read_text())
+    assert summary["numbers"]["runs"] == 8
+    assert summary["config"]["data"]["images"] == 120
+
+
+@pytest.mark.slow
+def test_variants_times_and_reference(study, tmp_path):
+    """A study of variants, times from another study, and both told of in committed results."""
+    repository = tmp_path / "boxest"
+    shutil.copytree(study[0].parent.parent, repository, ignore=shutil.ignore_patterns(".snakemake"))
+    overlay = {
+        "results": "results/variants",
+        "variants": {"loss": ["inclusive_iou", "giou"], "cells": [[16, 0.1], [64, 0.01]]},
+    }
+    (repository / "variants.yaml").write_text(yaml.safe_dump(overlay))
+    tiny = ["--configfile", "config/tiny.yaml"]
+    done = snakemake(repository, "--cores", "2", *tiny, "variants.yaml", "--", "forensics")
+    assert done.returncode == 0, done.stderr
+    results = repository / "results" / "variants"
+    ranking = pd.read_csv(results / "tables" / "variants.csv")
+    assert ranking["rank"].tolist() == [1, 2, 3, 4]
+    assert ranking["distance"].is_monotonic_increasing
+    assert sorted(set(ranking["plateau_patience"])) == ["2", "never"]
+    assert len(pd.read_csv(results / "tables" / "variant_cells.csv")) == 8
+    assert len(list(results.glob("logs/train_variant/**/*.log"))) == 4
+    runs = [json.loads(path.read_text()) for path in results.glob("variants/**/run.json")]
+    assert {run["parameters"]["loss"] for run in runs} == {"inclusive_iou", "giou"}
+    assert {run["parameters"]["plateau_patience"] for run in runs} == {None, 2}
+
+    shutil.copytree(repository / "results" / "tiny", repository / "results" / "timing")
+    others = {"times": ["results/timing"], "forensics": ["results/variants"]}
+    (repository / "others.yaml").write_text(yaml.safe_dump({"findings": others}))
+    done = snakemake(repository, "--cores", "2", *tiny, "others.yaml", "--", "all", "reference")
+    assert done.returncode == 0, done.stderr
+    page = (repository / "docs" / "findings.md").read_text()
+    assert "## What the paper leaves open\n" in page
+    links = re.findall(r"\]\((\.\./results/reference/[^)]+)\)", page)
+    assert {link.split("/")[3] for link in links} == {"tiny", "timing", "variants"}
+    assert all((repository / "docs" / link).exists() for link in links)
+    reference = repository / "results" / "reference"
+    names = {path.relative_to(reference).parts[0] for path in reference.iterdir()}
+    assert names == {"README.md", "provenance.json", "tiny", "timing", "variants"}
+    assert {path.suffix for path in (reference / "tiny").glob("**/*.*")} == {
+        ".csv",
+        ".json",
+        ".png",
+        ".rst",
+    }
+    assert "| tiny | 10 |" in (reference / "README.md").read_text()
 
 
 @pytest.mark.slow
@@ -235,6 +293,41 @@ def test_study_is_reproducible_to_the_last_bit(study, tmp_path):
         assert (study[0] / "data" / name).read_bytes() == again.read_bytes()
 
 
+@pytest.mark.slow
+@pytest.mark.jax
+def test_a_job_per_batch_size_writes_the_same_runs(tmp_path):
+    pytest.importorskip("jax")
+    repository = clone(tmp_path / "stacked")
+    (repository / "stacked.yaml").write_text("training: {fan_out: batch_size}")
+    figure, histories = "figures/fig4_training_time.png", "tables/histories.csv"
+    configs = ["--cores", "2", "--configfile", "config/tiny.yaml", "stacked.yaml", "--"]
+    done = snakemake(
+        repository, *configs, *(f"results/tiny/{name}" for name in (figure, histories))
+    )
+    assert done.returncode == 0, done.stderr
+    results = repository / "results" / "tiny"
+    logs = sorted(path.name for path in results.glob("logs/train/**/*.log"))
+    assert logs == ["batch_size~16.log", "batch_size~64.log"]
+    assert "4 of 4 runs" in (results / "logs/train/batch_size~16.log").read_text()
+    for path in results.glob("runs/**/run.json"):
+        run, _ = history.read(path.parent)
+        values = [f"{name}~{run[name]}" for name in history.RUN]
+        assert path.parent.relative_to(results / "runs").parts == tuple(values)
+        assert (run["runtime"]["backend"], run["runtime"]["engine"]) == ("jax", "stacked")
+        assert run["runtime"]["runs_together"] == 4
+    alone = clone(tmp_path / "alone")
+    target = f"results/tiny/{histories}"
+    done = snakemake(alone, "--cores", "2", *TINY, "--", target, KERAS_BACKEND="jax")
+    assert done.returncode == 0, done.stderr
+    seconds = ["train_seconds", "evaluation_seconds"]
+    first, second = (
+        pd.read_csv(path / target).drop(columns=seconds) for path in (alone, repository)
+    )
+    pd.testing.assert_frame_equal(first, second, rtol=1e-3)
+    assert pd.read_csv(results / "tables" / "time.csv")["seconds"].isna().all()
+    assert not list(results.glob("state/*"))
+
+
 # --- the full study, planned -----------------------------------------------------------------
 
 
@@ -249,8 +342,15 @@ def test_full_study_has_one_job_per_run(repository):
         "shard": 6,
         "train": 240,
         "train_best": 10,
-        "total": 275,
+        "total": 278,
     }
+
+
+def test_full_study_can_have_one_job_per_batch_size(repository):
+    done = dry_run(repository, "training: {fan_out: batch_size}")
+    counts = dict(re.findall(r"^(\w+) +(\d+)$", done.stdout, re.MULTILINE))
+    assert (counts["train_stacked"], counts["train_best"]) == ("6", "10"), done.stdout
+    assert "train" not in counts
 
 
 def test_snakemake_lint_is_clean(repository):
@@ -289,9 +389,16 @@ def test_changed_setting_retrains_and_changed_docstring_does_not(study):
         ("data: {image_size: 7}", ["7 is less than the minimum of 8"]),
         ("results: '/tmp/a b'", ["'/tmp/a b' does not match"]),
         ("results: /", ["'/' does not match"]),
-        ("training: {optimizer: adamm}", ["'adamm' is not one of ['sgd', 'adam'"]),
-        ("grid: {batch_size: [16.0]}", ["a whole number, got 16.0; write 16."]),
-        ("grid: {learning_rate: [.inf]}", ["a finite number above 0, got inf"]),
+        ("training: {optimizer: adamm}", ["'adamm' is not one of ['sgd', 'momentum'"]),
+        (
+            "grid: {batch_size: [16.0]}",
+            ["grid.batch_size takes whole numbers, got 16.0; write 16."],
+        ),
+        ("grid: {learning_rate: [.inf]}", ["grid.learning_rate takes finite numbers, got inf"]),
+        ("variants: {cells: [[16]]}", ["[16] is too short"]),
+        ("variants: {optimizer: [sgd, sgdm]}", ["'sgdm' is not one of ['sgd', 'momentum'"]),
+        ("findings: {times: [/]}", ["'/' does not match"]),
+        ("variants: {cells: [[16.0, 0.1]]}", ["variants.cells: batch_size takes whole numbers"]),
         ("data: {image_size: 2000, shard_size: 2000}", ["Make shard_size smaller"]),
     ],
 )
@@ -301,7 +408,7 @@ def test_bad_configuration_is_named_before_any_job(repository, overlay, messages
     for message in messages:
         assert message in re.sub(r"'\n +'", "", done.stdout + done.stderr)
     assert "Traceback" not in done.stdout + done.stderr
-    assert not (repository / "results").exists()
+    assert made(repository) == set()
 
 
 def test_every_key_has_a_description_and_a_place_in_the_config():

@@ -5,8 +5,10 @@ learning rate. A run diverged when it says so or when one of its final losses is
 runs are counted in every table and averaged in none.
 """
 
-from boxest.analysis.cells import cells, comparison, distance, paper_cells
+from boxest.analysis.cells import cells, comparison, distance, distances, paper_cells, paper_loss
 from boxest.analysis.checks import diverged, require
+from boxest.analysis.claims import CLAIMS, claims
+from boxest.analysis.cost import cost_table, knee, recommend
 from boxest.analysis.errors import (
     ERROR_LEVELS,
     best_table,
@@ -14,23 +16,40 @@ from boxest.analysis.errors import (
     errors_by_side,
     predictions,
 )
-from boxest.analysis.scaling import fit_scaling, scaling_curve
-from boxest.analysis.timing import fit_time, time_table
+from boxest.analysis.patience import patience_table
+from boxest.analysis.scaling import fit_scaling, scaling_curve, scaling_residuals
+from boxest.analysis.study import claim_tables, grid_tables
+from boxest.analysis.timing import ENGINES, fit_time, time_table
+from boxest.analysis.variants import rank_variants, variant_cells
 
 __all__ = [
+    "CLAIMS",
+    "ENGINES",
     "ERROR_LEVELS",
     "best_table",
     "cells",
+    "claim_tables",
+    "claims",
     "comparison",
+    "cost_table",
     "distance",
+    "distances",
     "diverged",
     "error_level",
     "errors_by_side",
     "fit_scaling",
     "fit_time",
+    "grid_tables",
+    "knee",
     "paper_cells",
+    "paper_loss",
+    "patience_table",
     "predictions",
+    "rank_variants",
+    "recommend",
     "require",
     "scaling_curve",
+    "scaling_residuals",
     "time_table",
+    "variant_cells",
 ]

@@ -3,6 +3,7 @@
 from importlib import resources
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from boxest.analysis.checks import CELL, check_runs, diverged, flag, require
@@ -111,18 +112,47 @@ def comparison(cells: pd.DataFrame, paper: pd.DataFrame | None = None) -> pd.Dat
     paper = paper_cells() if paper is None else paper
     require(cells, [*ours, *names, *(f"{name}_sd" for name in names), *geometric], "cells")
     require(paper, [*CELL, *names.values()], "the paper's cells")
-    keyed = paper.set_index(_cell_keys(paper))
     result = cells[ours].reset_index(drop=True)
-    keys = _cell_keys(cells)
     for name, published in names.items():
         mean, sd = cells[name].to_numpy(float), cells[f"{name}_sd"].to_numpy(float)
-        theirs = keyed[published].reindex(keys).to_numpy(float)
+        theirs = paper_loss(cells, published, paper)
         result[name], result[f"{name}_sd"], result[f"paper_{name}"] = mean, sd, theirs
         with np.errstate(divide="ignore", invalid="ignore"):
             result[f"{name}_log_ratio"] = np.log(mean / theirs)
             result[f"{name}_difference_in_sd"] = np.where(sd > 0, (mean - theirs) / sd, np.nan)
     result[geometric] = cells[geometric].to_numpy(float)
     return result
+
+
+def paper_loss(
+    table: pd.DataFrame, name: str = "validation_loss", paper: pd.DataFrame | None = None
+) -> np.ndarray:
+    """Return the paper's loss for each row of a table.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        With `batch_size` and `learning_rate`.
+    name : {"validation_loss", "train_loss"}
+        Which loss of the paper.
+    paper : pandas.DataFrame, optional
+        The paper's cells; `paper_cells()` by default.
+
+    Returns
+    -------
+    numpy.ndarray of float
+        NaN where the paper has no such cell.
+    """
+    paper = paper_cells() if paper is None else paper
+    keyed = paper.set_index(_cell_keys(paper))[name]
+    return keyed.reindex(_cell_keys(table)).to_numpy(float)
+
+
+def root_mean_square(values: npt.ArrayLike) -> float:
+    """Return the root mean square of the finite values, NaN if there are none."""
+    values = np.asarray(values, float)
+    values = values[np.isfinite(values)]
+    return float(np.sqrt(np.mean(values**2))) if values.size else float("nan")
 
 
 def distance(comparison: pd.DataFrame, loss: str = "validation_inclusive_iou_loss") -> float:
@@ -143,9 +173,42 @@ def distance(comparison: pd.DataFrame, loss: str = "validation_inclusive_iou_los
     """
     column = f"{loss}_log_ratio"
     require(comparison, [column], "comparison")
-    ratios = comparison[column].to_numpy(float)
-    ratios = ratios[np.isfinite(ratios)]
-    return float(np.sqrt(np.mean(ratios**2))) if ratios.size else float("nan")
+    return root_mean_square(comparison[column])
+
+
+def distances(runs: pd.DataFrame) -> pd.DataFrame:
+    """Measure how far our final losses are from the paper's, by several readings of "final".
+
+    Parameters
+    ----------
+    runs : pandas.DataFrame
+        As for `cells`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per reading: `reading`, `cells` (that both have), `train` and `validation`, the
+        root mean square log ratios. First the last epoch of every run; then only of runs that
+        reached the last epoch planned, as a mean at epoch 30 of the paper may have been taken; then
+        the first again, without the largest rate.
+    """
+    check_runs(runs, ["epochs", "planned_epochs", "learning_rate"])
+    largest = runs["learning_rate"].max()
+    readings = {
+        "every run": runs,
+        "runs that came to the last epoch": runs[runs["epochs"] >= runs["planned_epochs"]],
+        f"every run, rates below {largest:g}": runs[runs["learning_rate"] < largest],
+    }
+    rows = []
+    for reading, chosen in readings.items():
+        row = {"reading": reading, "cells": 0, "train": np.nan, "validation": np.nan}
+        if len(chosen):
+            table = comparison(cells(chosen))
+            for part in ("train", "validation"):
+                row[part] = distance(table, f"{part}_inclusive_iou_loss")
+            row["cells"] = int(np.isfinite(table["validation_inclusive_iou_loss_log_ratio"]).sum())
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def _cell_keys(table: pd.DataFrame) -> pd.MultiIndex:

@@ -57,7 +57,11 @@ def diverged(runs: pd.DataFrame) -> pd.Series:
 
 
 def check_runs(runs: pd.DataFrame, columns: Iterable[str]) -> None:
-    """Raise unless `runs` has these columns and what tells runs apart, and holds no run twice."""
+    """Raise unless `runs` has these columns and what tells runs apart, and holds no run twice.
+
+    A run that did not diverge must have a finite number everywhere: a mean would leave it out
+    silently.
+    """
     identity = [*CELL, "seed"]
     require(runs, [*identity, "diverged", "train_loss", "validation_loss", *columns], "runs")
     twice = runs.loc[runs.duplicated(identity), identity]
@@ -65,6 +69,13 @@ def check_runs(runs: pd.DataFrame, columns: Iterable[str]) -> None:
         raise ValueError(
             f"runs holds {len(twice)} runs twice, the first is {twice.iloc[0].to_dict()}; "
             "one row per batch size, learning rate and seed is expected"
+        )
+    finite = np.isfinite(runs.loc[~diverged(runs), list(columns)].select_dtypes("number"))
+    for name in finite.columns[~finite.all()]:
+        run = runs.loc[finite.index[~finite[name]][0], identity].to_dict()
+        raise ValueError(
+            f"runs has no finite {name} for {run}, which did not diverge. Delete the table and run "
+            "Snakemake again."
         )
 
 

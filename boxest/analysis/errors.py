@@ -123,7 +123,8 @@ def best_table(
     -------
     pandas.DataFrame
         One row per run: batch size, first and last learning rate, seed, epochs, validation and test
-        loss by both measures, and the paper's test loss (0.038) to compare with.
+        loss by both measures (NaN where a prediction is NaN), and the paper's test loss (0.038) to
+        compare with.
     """
     require(runs, ["batch_size", "learning_rate", "seed", "epochs"], "runs")
     if len(tested) != len(runs):
@@ -133,5 +134,5 @@ def best_table(
     table.insert(2, "last_learning_rate", last.loc[runs["seed"]].to_numpy())
     for name in ("inclusive_iou_loss", "iou_loss"):
         table[f"validation_{name}"] = runs[f"validation_{name}"]
-        table[f"test_{name}"] = [part[name].mean() for part in tested]
+        table[f"test_{name}"] = [part[name].mean(skipna=False) for part in tested]
     return table.assign(paper_test_loss=PAPER_TEST_LOSS)

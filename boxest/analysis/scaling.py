@@ -70,6 +70,39 @@ def scaling_curve(fit: pd.DataFrame, product) -> np.ndarray:
     return 10 ** np.polyval(fit[names].iloc[0].to_numpy(float), np.log10(product))
 
 
+def scaling_residuals(runs: pd.DataFrame, fit: pd.DataFrame) -> pd.DataFrame:
+    """Measure how far each cell lies from the curve of loss over learning rate * updates.
+
+    Parameters
+    ----------
+    runs : pandas.DataFrame
+        As for `fit_scaling`.
+    fit : pandas.DataFrame
+        From `fit_scaling`; says which loss.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per cell: `runs`, `diverged`, `product` (mean of rate * updates), `residual`: mean
+        of ln(loss / curve) over the runs that did not diverge, and its `residual_sd`; NaN where all
+        diverged. 0.1 is 10 % above the curve.
+    """
+    require(fit, ["loss"], "fit")
+    loss = fit["loss"].iloc[0]
+    check_runs(runs, ["updates", loss])
+    gone = diverged(runs)
+    product = runs["learning_rate"] * runs["updates"]
+    kept = ~gone & (product > 0) & (runs[loss] > 0)
+    residual = np.log(runs[loss].where(kept) / scaling_curve(fit, product.where(kept)))
+    table = runs[CELL].assign(runs=1, diverged=gone.astype(int))
+    result = table.groupby(CELL).sum()
+    groups = [runs[name] for name in CELL]
+    result["product"] = product.groupby(groups).mean()
+    result["residual"] = residual.groupby(groups).mean()
+    result["residual_sd"] = residual.groupby(groups).std(ddof=1)
+    return result.reset_index()
+
+
 def _log_spread(residual: pd.Series, freedom: int) -> float:
     """Turn residuals of log10 into one standard deviation of the natural logarithm."""
     return float(np.log(10) * np.sqrt((residual**2).sum() / freedom)) if freedom > 0 else np.nan

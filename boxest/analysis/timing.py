@@ -7,6 +7,22 @@ from boxest.analysis.checks import CELL, check_runs, diverged, require
 
 # How often the times are fitted, first weighted with the measured times, then with the fitted ones.
 _REWEIGHTINGS = 6
+# Trains many runs at once, which have no time of their own.
+SHARED = "stacked"
+# How each engine trains.
+ENGINES = {
+    "compiled": "one compiled call per epoch",
+    "keras": "a step at a time (plain Keras)",
+    SHARED: "many runs at once (no times)",
+}
+# Times are comparable where these are the same.
+SETTINGS = ("backend", "device", "xla", "threads", "engine")
+
+
+def by_engine(runs: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Divide runs by the engine that trained them: times of one say nothing of the other's."""
+    require(runs, ["engine"], "runs")
+    return list(runs.groupby("engine"))
 
 
 def time_table(runs: pd.DataFrame) -> pd.DataFrame:
@@ -16,14 +32,15 @@ def time_table(runs: pd.DataFrame) -> pd.DataFrame:
     ----------
     runs : pandas.DataFrame
         One row per run, with `epochs`, `planned_epochs` and `train_seconds` (the sum over its
-        epochs). `backend`, `device`, `xla` and `threads` are read if they are there.
+        epochs). `backend`, `device`, `xla`, `threads` and `engine` are read if they are there.
 
     Returns
     -------
     pandas.DataFrame
-        One row per cell: `runs`, `diverged` (counts; diverged runs are left out of the means,
-        because arithmetic on NaN may be slower or faster), `settings` (how many different machines
-        or settings the times come from: times of different ones should not be compared),
+        One row per cell: `runs`, `diverged`, `shared` (counts; diverged runs are left out of the
+        means, because arithmetic on NaN may be slower or faster, and so are those that were trained
+        together with others and have a mere share of their time), `settings` (how many different
+        machines or settings the times come from: times of different ones should not be compared),
         `planned_epochs`, then for `seconds_per_epoch` and for `seconds` (scaled to the planned
         epochs, so that runs that stopped early count): mean, `_sd`, `_min`, `_max`, all in seconds.
 
@@ -38,18 +55,22 @@ def time_table(runs: pd.DataFrame) -> pd.DataFrame:
     if len(planned) > 1:
         raise ValueError(f"all runs must have the same planned_epochs, got {sorted(planned)}")
     gone = diverged(runs)
+    shared = runs.get("engine", pd.Series("", runs.index)) == SHARED
     groups = [runs[name] for name in CELL]
-    where = [name for name in ("backend", "device", "xla", "threads") if name in runs.columns]
+    where = [name for name in SETTINGS if name in runs.columns]
     setting = runs[where].astype(str).agg(" ".join, axis=1) if where else pd.Series("", runs.index)
     result = pd.DataFrame(
         {
             "runs": gone.groupby(groups).size(),
             "diverged": gone.groupby(groups).sum(),
+            "shared": (shared & ~gone).groupby(groups).sum(),
             "settings": setting.groupby(groups).nunique(),
             "planned_epochs": runs["planned_epochs"].groupby(groups).first(),
         }
     )
-    per_epoch = (runs["train_seconds"] / runs["epochs"]).where(~gone & (runs["epochs"] > 0))
+    per_epoch = (runs["train_seconds"] / runs["epochs"]).where(
+        ~gone & ~shared & (runs["epochs"] > 0)
+    )
     for name, factor in {"seconds_per_epoch": 1, "seconds": int(planned[0])}.items():
         grouped = (factor * per_epoch).groupby(groups)
         result[name] = grouped.mean()

@@ -3,13 +3,16 @@
 Nothing here computes what `boxest.analysis` could, needs a display or changes global state.
 """
 
+from boxest.figures.comparison import comparison
+from boxest.figures.cost import seconds_against_loss
 from boxest.figures.curves import validation_curves
 from boxest.figures.errors import error_histogram, error_scatter
 from boxest.figures.images import dataset_preview, predictions
-from boxest.figures.scaling import comparison, loss_against_updates
+from boxest.figures.scaling import loss_against_updates, residuals
 from boxest.figures.style import save
 from boxest.figures.tables import final_losses, layer_table
 from boxest.figures.timing import time_fit, training_time
+from boxest.figures.variants import variants
 
 __all__ = [
     "comparison",
@@ -20,8 +23,11 @@ __all__ = [
     "layer_table",
     "loss_against_updates",
     "predictions",
+    "residuals",
     "save",
+    "seconds_against_loss",
     "time_fit",
     "training_time",
     "validation_curves",
+    "variants",
 ]

@@ -1,15 +1,12 @@
-"""The final loss against learning rate × number of updates, and our Fig. 8 beside the paper's."""
+"""The final loss against learning rate × number of updates."""
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from boxest.analysis import distance as log_distance
 from boxest.analysis import diverged, fit_scaling, require, scaling_curve
 from boxest.figures.style import (
-    COLOURS,
     MARKERS,
     graded,
     label,
@@ -109,74 +106,48 @@ def _scaling_legend(figure: Figure, colours: dict, markers: dict, gids: set) -> 
 
 
 @styled
-def comparison(table: pd.DataFrame, note: str | None = None) -> Figure:
-    """Draw our losses beside the paper's, cell by cell (Fig. 8).
+def residuals(table: pd.DataFrame) -> Figure:
+    """Draw how far each cell lies from the curve of loss over learning rate × updates.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        From `boxest.analysis.comparison`.
-    note : str, optional
-        A line below the title, for what the reader must know of the two studies.
+        From `boxest.analysis.scaling_residuals`.
 
     Returns
     -------
     matplotlib.figure.Figure
-        A row per cell, 1 - inclusive IoU, training left and validation right; ours with the
-        standard deviation over the runs. A cell without ours or theirs says so.
+        A panel per learning rate, all on one scale: mean and standard deviation over the runs of a
+        cell. Where the product of rate and updates decides the loss, they lie on the line.
     """
-    losses = ("train_inclusive_iou_loss", "validation_inclusive_iou_loss")
-    columns = [name for loss in losses for name in (loss, f"{loss}_sd", f"paper_{loss}")]
-    columns += [f"{loss}_log_ratio" for loss in losses]
-    require(table, ["batch_size", "learning_rate", "runs", "diverged", *columns], "comparison")
-    table = table.sort_values(["batch_size", "learning_rate"]).reset_index(drop=True)
-    figure = new_figure(7.4, max(0.2 * len(table) + 1.7, 2.9))
-    panels = figure.subplots(1, 2, sharex=True, sharey=True)
-    for axes, loss in zip(panels, losses, strict=True):
-        _pairs(axes, table, loss)
-        apart = log_distance(table, loss)
-        common = plural(int(np.isfinite(table[f"{loss}_log_ratio"]).sum()), "cell")
-        text = f"root mean square log ratio {apart:.3f} ({common})"
-        text = "no cell in common" if np.isnan(apart) else text
-        axes.set_title(f"{label(loss)}\n{text}")
-        axes.set_xlabel(label(loss))
-    values = table[[f"{prefix}{loss}" for loss in losses for prefix in ("", "paper_")]]
-    panels[0].set_xscale("log")
-    log_ticks(panels[0].xaxis, values)
-    names = [f"{row.batch_size},  {row.learning_rate:g}" for row in table.itertuples()]
-    panels[0].set_yticks(range(len(table)), names)
-    panels[0].set(ylim=(len(table) - 0.5, -0.5), ylabel="batch size,  learning rate")
-    handles, texts = panels[0].get_legend_handles_labels()
-    figure.legend(handles, texts, loc="outside lower center", ncols=2)
-    if note:
-        figure.suptitle(note, fontsize=9)
-    return figure
-
-
-def _pairs(axes: Axes, table: pd.DataFrame, loss: str) -> None:
-    y = np.arange(len(table))
-    ours, theirs = table[loss], table[f"paper_{loss}"]
-    axes.hlines(y, ours, theirs, color="0.6", linewidth=2.2, zorder=1)
-    runs = int(table["runs"].max())
-    mine = "ours, 1 run" if runs == 1 else f"ours, mean ± sd of {runs} runs"
-    axes.errorbar(
-        ours, y, xerr=table[f"{loss}_sd"].fillna(0), linestyle="", marker="o", markersize=4.5,
-        capsize=2, color=COLOURS[0], label=mine,
-    )  # fmt: skip
-    axes.plot(
-        theirs, y, linestyle="", marker="D", markersize=5, color=COLOURS[1],
-        markerfacecolor="none", markeredgewidth=1.3, label="paper, mean of 10 runs",
-    )  # fmt: skip
-    size = table["batch_size"].to_numpy()
-    for edge in np.flatnonzero(size[1:] != size[:-1]):
-        axes.axhline(edge + 0.5, color="0.75", linewidth=0.6, zorder=0)
-    axes.grid(axis="y", visible=False)
-    cells = zip(table["runs"], ours, theirs, strict=True)
-    for i, (count, mean, published) in enumerate(cells):
-        missing = [] if np.isfinite(mean) else [f"all {count} of ours diverged"]
-        missing += [] if np.isfinite(published) else ["not in the paper"]
-        if missing:
-            axes.text(
-                0.99, i, ", ".join(missing), transform=axes.get_yaxis_transform(),
-                ha="right", va="center", fontsize=6.5, color="0.35", style="italic",
+    columns = ["batch_size", "learning_rate", "product", "residual", "residual_sd", "diverged"]
+    require(table, columns, "residuals")
+    rates = sorted(table["learning_rate"].unique())
+    colours = graded(table["batch_size"])
+    figure = new_figure(max(1.75 * len(rates) + 1.1, 4.4), 3.1)
+    panels = figure.subplots(1, len(rates), sharex=True, sharey=True, squeeze=False)[0]
+    for axes, rate in zip(panels, rates, strict=True):
+        axes.axhspan(-10, 10, color="0.92", zorder=0, label="within 10 %")
+        axes.axhline(0, color="0.35", linewidth=0.9, zorder=1)
+        rows = table[table["learning_rate"] == rate]
+        for row in rows[np.isfinite(rows["residual"])].itertuples():
+            spread = row.residual_sd if np.isfinite(row.residual_sd) else 0
+            middle = 100 * np.expm1(row.residual)
+            ends = 100 * np.expm1([row.residual - spread, row.residual + spread])
+            axes.errorbar(
+                row.product, middle, [[middle - ends[0]], [ends[1] - middle]], marker="o",
+                markersize=5, capsize=2, color=colours[row.batch_size], gid="cell",
             )  # fmt: skip
+        gone = [str(row.batch_size) for row in rows.itertuples() if not np.isfinite(row.residual)]
+        note = f"\nall diverged at {', '.join(gone)}" if gone else ""
+        axes.set_title(f"learning rate {rate:g}{note}", fontsize=8)
+        axes.set_xscale("log")
+    panels[0].set_ylabel("loss above the fitted curve (%)")
+    figure.supxlabel("learning rate × number of updates", fontsize=9)
+    handles = [
+        Line2D([], [], linestyle="", marker="o", color=colour, label=str(size))
+        for size, colour in colours.items()
+    ]
+    figure.legend(handles=handles, loc="outside right center", title="batch size")
+    figure.suptitle("How far learning rate × updates carries")
+    return figure

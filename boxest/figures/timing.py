@@ -67,7 +67,7 @@ def training_time(times: pd.DataFrame) -> Figure:
         ]
         right.errorbar(x, y / base, error / base, linestyle="", **style)
     _batch_axis(left, sizes)
-    _time_axis(left, times[["seconds", *spread]])
+    _time_axis(left, times, ["seconds", *spread])
     left.set_ylabel(_time_label(times, "seconds"))
     right.set_xticks(range(len(sizes)), [str(size) for size in sizes])
     right.set(xlim=(-0.5, len(sizes) - 0.5), xlabel="batch size (images)")
@@ -76,7 +76,7 @@ def training_time(times: pd.DataFrame) -> Figure:
         right.axhline(1, color="0.4", linewidth=0.8, zorder=0)
         _at_least(right, 0.05)
     else:
-        _nothing(right, "all runs diverged")
+        _nothing(right, _why_none(times))
     figure.suptitle(_title(times))
     title = "learning rate"
     if times["runs"].max() > 1:
@@ -131,7 +131,7 @@ def time_fit(times: pd.DataFrame, fit: pd.DataFrame | None = None) -> Figure:
         _at_least(below, 0.05)
     else:
         _nothing(below, "too few batch sizes for a fit")
-    _time_axis(above, times[value])
+    _time_axis(above, times, [value])
     above.set_ylabel(_time_label(times, value))
     below.set_ylabel("measured / fitted")
     figure.legend(*above.get_legend_handles_labels(), loc="outside lower center", ncols=2)
@@ -147,17 +147,24 @@ def _batch_axis(axes: Axes, sizes: list) -> None:
     axes.set_xlabel("batch size (images)")
 
 
-def _time_axis(axes: Axes, times: pd.DataFrame | pd.Series) -> None:
+def _time_axis(axes: Axes, table: pd.DataFrame, columns: list[str]) -> None:
     """Scale by decades where the times span any; else from 0, or noise would look like a trend."""
-    times = times.to_numpy(float)
+    times = table[columns].to_numpy(float)
     times = times[np.isfinite(times)]
     if not times.size:
-        _nothing(axes, "all runs diverged")
+        _nothing(axes, _why_none(table))
     elif times.max() > 4 * times.min():
         axes.set_yscale("log")
         log_ticks(axes.yaxis, times)
     else:
         axes.set_ylim(0, 1.15 * times.max())
+
+
+def _why_none(times: pd.DataFrame) -> str:
+    """Say why there is not a single time."""
+    if "shared" in times and times["shared"].any():
+        return "not measured: the runs\nwere trained together,\nnone has a time of its own"
+    return "all runs diverged"
 
 
 def _nothing(axes: Axes, why: str) -> None:
@@ -184,6 +191,9 @@ def _title(times: pd.DataFrame) -> str:
     gone = int(times["diverged"].sum()) if "diverged" in times else 0
     if gone:
         title += f" ({gone} diverged and left out)"
+    shared = int(times["shared"].sum()) if "shared" in times else 0
+    if shared:
+        title += f"\n{shared} trained together with others and left out: no time of their own"
     if "settings" in times and times["settings"].max() > 1:
         title += "\nCaution: times from different machines or settings"
     return title

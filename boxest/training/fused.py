@@ -41,11 +41,27 @@ class ConvolutionPooling(keras.layers.Layer):
 
     def call(self, inputs):
         """Apply both layers to (images, height, width, channels)."""
-        images, height, width, _ = inputs.shape
+        _, height, width, _ = inputs.shape
+        return self._of_patches(unfold(inputs), height // 2, width // 2)
+
+    def _of_patches(self, patches, height: int, width: int):
         layer = self.convolution
-        pooled = _pooled_product(ops.transpose(inputs, (0, 3, 1, 2)), _kernel_per_place(layer))
-        pooled = ops.reshape(pooled, (images, -1, height // 2, width // 2))
+        pooled = _pooled_product(patches, _kernel_per_place(layer))
+        pooled = ops.reshape(pooled, (patches.shape[0], -1, height, width))
         return layer.activation(ops.transpose(pooled, (0, 2, 3, 1)) + layer.bias)
+
+
+class UnfoldedConvolutionPooling(ConvolutionPooling):
+    """The same two layers, for images that `unfold` has cut into patches already."""
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        """Return (images, height / 2, width / 2, filters), of images as they were."""
+        return input_shape[0], *self.pooling.output.shape[1:]
+
+    def call(self, inputs):
+        """Apply both layers to the patches of images."""
+        _, height, width, _ = self.pooling.output.shape
+        return self._of_patches(inputs, height, width)
 
 
 def fuses(first: keras.layers.Layer, second: keras.layers.Layer) -> bool:
@@ -78,23 +94,40 @@ def _kernel_per_place(layer: keras.layers.Conv2D):
     return ops.reshape(placed, (4 * filters, 16 * channels))
 
 
-def _patches(images):
-    """Return 4×4 patches, 2 apart, of (n, c, h, w) with a border of 0: (n, 16·c, h/2·w/2)."""
-    n, channels, height, width = images.shape
-    images = ops.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)))
+@ops.custom_gradient
+def unfold(images):
+    """Cut 4×4 patches, 2 apart, out of images with a border of 0.
+
+    Parameters
+    ----------
+    images : tensor of shape (n, height, width, channels)
+
+    Returns
+    -------
+    tensor of shape (n, 16 × channels, height / 2 × width / 2)
+    """
+    n, height, width, channels = images.shape
+    padded = ops.pad(ops.transpose(images, (0, 3, 1, 2)), ((0, 0), (0, 0), (1, 1), (1, 1)))
     taps = [
-        images[:, :, row : row + height - 1 : 2, column : column + width - 1 : 2]
+        padded[:, :, row : row + height - 1 : 2, column : column + width - 1 : 2]
         for row in range(4)
         for column in range(4)
     ]
-    return ops.reshape(ops.stack(taps, 1), (n, 16 * channels, height * width // 4))
+
+    def gradient(*args, upstream=None):
+        return _fold(args[0] if upstream is None else upstream, images.shape)
+
+    return ops.reshape(ops.stack(taps, 1), (n, 16 * channels, height * width // 4)), gradient
 
 
-def _add_patches(patches, shape):
-    """Add patches back where `_patches` read them: its transpose, the gradient."""
-    n, channels, height, width = shape
+def _fold(patches, shape):
+    """Add patches back where `unfold` read them: its transpose, the gradient."""
+    n, height, width, channels = shape
     patches = ops.reshape(patches, (n, 4, 4, channels, height // 2, width // 2))
-    return ops.reshape(_interleave(_interleave(patches, 1, 4), 1, 5), shape)
+    images = ops.reshape(
+        _interleave(_interleave(patches, 1, 4), 1, 5), (n, channels, height, width)
+    )
+    return ops.transpose(images, (0, 2, 3, 1))
 
 
 def _interleave(taps, axis: int, along: int):
@@ -116,14 +149,13 @@ def _interleave(taps, axis: int, along: int):
 
 
 @ops.custom_gradient
-def _pooled_product(images, kernel):
+def _pooled_product(patches, kernel):
     """Return the largest of the four products per pooling window: (n, filters, h/2·w/2).
 
     One small product per image keeps everything in the cache. The gradient is written out because
     that of a maximum, as a backend derives it, does not become one fused loop.
     """
-    n, (rows, columns) = images.shape[0], kernel.shape
-    patches = _patches(images)
+    n, (rows, columns) = patches.shape[0], kernel.shape
     products = ops.matmul(ops.broadcast_to(kernel, (n, rows, columns)), patches)
     products = ops.reshape(products, (n, 4, rows // 4, -1))
     one, two, three, four = ops.unstack(products, 4, 1)
@@ -138,6 +170,6 @@ def _pooled_product(images, kernel):
         routed = ops.reshape(routed, (n, rows, -1))
         by_kernel = ops.sum(ops.matmul(routed, ops.transpose(patches, (0, 2, 1))), 0)
         transposed = ops.broadcast_to(ops.transpose(kernel), (n, columns, rows))
-        return _add_patches(ops.matmul(transposed, routed), images.shape), by_kernel
+        return ops.matmul(transposed, routed), by_kernel
 
     return ops.maximum(upper, lower), gradient

@@ -1,13 +1,15 @@
 """The loop over epochs."""
 
+import functools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from boxest.training.checkpoint import Checkpoint, State
 from boxest.training.clock import Clock
 from boxest.training.order import epoch_order
 from boxest.training.program import EpochProgram, Measure, Predictor
@@ -49,12 +51,20 @@ class Training:
     diverged: bool = False
     stopped_early: bool = False
 
+    @property
+    def ended(self) -> bool:
+        """Whether no further epoch is wanted, however many are planned."""
+        return self.diverged or self.stopped_early
+
 
 class Watcher:
     """What looks on at a training: told when an epoch begins and ends. This one does nothing.
 
     Both methods may set the learning rate of the optimizer; the schedule goes on from that rate.
     """
+
+    def resume(self, history: list[dict[str, float]]) -> None:
+        """Take the rows of the epochs that were made before an interruption."""
 
     def begin(self, epoch: int) -> None:
         """Epoch ``epoch``, from 1, is about to begin."""
@@ -126,46 +136,72 @@ class Trainer:
         updates_before: int = 0,
         watchers: Sequence[Watcher] = (),
         report: Callable[[dict[str, float]], None] | None = None,
+        checkpoint: Checkpoint | None = None,
+        fingerprint: dict[str, Any] | None = None,
     ) -> Training:
         """Train on examples whose images are `features`; parameters are those of `train`.
 
         ``epochs_before`` and ``updates_before`` were made already: counting goes on from them, and
-        so does the order of examples.
+        so does the order of examples. With a checkpoint, the training goes on from the state that
+        one with this fingerprint left there.
         """
         training = Training(seconds=self.clock.seconds)
         streams = isinstance(examples.images, FeatureFile)
         draw = buffered_order if streams else epoch_order
-        orders = (
-            draw(len(examples.images), batch_size, seed=seed, epoch=epoch)
-            for epoch in range(epochs_before + 1, epochs_before + epochs + 1)
-        )
+        order = functools.partial(draw, len(examples.images), batch_size)
         program = StreamedProgram(self.program) if streams else self.program
-        self._load(
-            program, examples, validation, draw(len(examples.images), batch_size, seed=0, epoch=1)
-        )
-        for i, order in enumerate(orders, start=1):
-            row = {"epoch": epochs_before + i}
-            with self._rate_from(schedule):
-                for watcher in watchers:
-                    watcher.begin(row["epoch"])
-            updates_before += len(order)
-            row |= {"learning_rate_now": schedule.learning_rate, "updates": updates_before}
-            row |= self._epoch(program, order, validation)
-            training.history.append(row)
-            if report is not None:
-                report(row)
-            with self._rate_from(schedule):
-                stops = [watcher.end(row) for watcher in watchers]
-            watched = row["validation_loss"] if validation else row["train_loss"]
-            training.diverged = not (math.isfinite(watched) and math.isfinite(row["train_loss"]))
-            if training.diverged:
-                break
-            schedule.update(watched)
-            if schedule.stopped or any(stops):
-                training.stopped_early = i < epochs
-                break
+        self._load(program, examples, validation, order(seed=0, epoch=1))
+        if checkpoint is not None and (state := checkpoint.begin(fingerprint)):
+            self._restore(state, training, schedule)
+            for watcher in watchers:
+                watcher.resume(training.history)
+        with written_if_interrupted(checkpoint):
+            while len(training.history) < epochs and not training.ended:
+                done = len(training.history)
+                epoch = epochs_before + done + 1
+                with self._rate_from(schedule):
+                    for watcher in watchers:
+                        watcher.begin(epoch)
+                steps = order(seed=seed, epoch=epoch)
+                row = {
+                    "epoch": epoch,
+                    "learning_rate_now": schedule.learning_rate,
+                    "updates": updates_before + (done + 1) * len(steps),
+                    **self._epoch(program, steps, validation),
+                }
+                training.history.append(row)
+                if report is not None:
+                    report(row)
+                with self._rate_from(schedule):
+                    stops = [watcher.end(row) for watcher in watchers]
+                judge(training, schedule, stop=any(stops), last=done + 1 == epochs)
+                if checkpoint is not None:
+                    checkpoint.offer(self._state(training, schedule))
         self.clock = Clock()  # Another training begins at 0 seconds.
         return training
+
+    def _state(self, training: Training, schedule: Schedule) -> State:
+        """Return all that the next epochs depend on, and what is to be told of those before."""
+        from keras import ops
+
+        about = asdict(training) | {"schedule": asdict(schedule)}
+        return State(about, [np.array(ops.convert_to_numpy(v)) for v in self._variables()])
+
+    def _restore(self, state: State, training: Training, schedule: Schedule) -> None:
+        """Go back to a state. The seconds of this start are added to those before."""
+        about = state.about
+        training.history[:] = about["history"]
+        training.diverged, training.stopped_early = about["diverged"], about["stopped_early"]
+        for name, seconds in about["seconds"].items():
+            training.seconds[name] += seconds
+        for name, value in about["schedule"].items():
+            setattr(schedule, name, value)
+        for variable, array in zip(self._variables(), state.arrays, strict=True):
+            variable.assign(array)
+
+    def _variables(self) -> "list[keras.Variable]":
+        """Return all that training changes, seeds of random layers included."""
+        return [*self.model.variables, *self.optimizer.variables]
 
     def _load(
         self,
@@ -194,12 +230,12 @@ class Trainer:
     ) -> dict[str, float]:
         """Train for one epoch and evaluate."""
         with self.clock("train"):
-            row = _prefixed("train", program(order))
+            row = prefixed("train", program(order))
         with self.clock("evaluation"):
             if validation:
                 outputs = self.predictor(validation.images)
                 values = evaluate(outputs, validation, self.loss, self.program.measures)
-                row |= _prefixed("validation", values)
+                row |= prefixed("validation", values)
         return row | {f"{name}_seconds": self.clock.last[name] for name in ("train", "evaluation")}
 
     @contextmanager
@@ -288,6 +324,27 @@ def evaluate(
     }
 
 
+def judge(training: Training, schedule: Schedule, *, stop: bool, last: bool) -> None:
+    """Feed the schedule with the last row, and say whether the training diverged or is to stop."""
+    row = training.history[-1]
+    watched = row.get("validation_loss", row["train_loss"])
+    training.diverged = not (math.isfinite(watched) and math.isfinite(row["train_loss"]))
+    if not training.diverged:
+        schedule.update(watched)
+        training.stopped_early = (schedule.stopped or stop) and not last
+
+
+@contextmanager
+def written_if_interrupted(checkpoint: Checkpoint | None) -> Iterator[None]:
+    """Have the newest state written where a training ends before its time, by Ctrl-C for one."""
+    try:
+        yield
+    except BaseException:
+        if checkpoint is not None:
+            checkpoint.flush()
+        raise
+
+
 def _program(engine: str) -> type:
     """Return the class of program behind an engine."""
     if engine not in ENGINES:
@@ -299,5 +356,6 @@ def _program(engine: str) -> type:
     return KerasProgram
 
 
-def _prefixed(prefix: str, values: dict[str, float]) -> dict[str, float]:
+def prefixed(prefix: str, values: dict[str, float]) -> dict[str, float]:
+    """Put a prefix before the names of values."""
     return {f"{prefix}_{name}": value for name, value in values.items()}

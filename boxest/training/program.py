@@ -61,6 +61,10 @@ class Predictor:
         fixed = [v.value for v in self.trunk.non_trainable_variables]
         return self._in_batches(lambda batch: self._predict(trainable, fixed, batch), features)
 
+    def use_programs_of(self, other: "Predictor") -> None:
+        """Take the compiled programs of another network with the same layers; keep the weights."""
+        self._predict, self._apply_head = other._predict, other._apply_head
+
     def _in_batches(self, program: Callable, rows: np.ndarray) -> np.ndarray:
         """Apply a compiled program to rows of one shape; the last batch is filled up."""
         outputs = []

@@ -31,8 +31,10 @@ rule predict:
         ENVIRONMENT
     threads: config["training"]["threads"]
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=per_attempt(2000),
+        runtime=per_attempt(30),
+    params:
+        expected=expected("test"),
     script:
         "../scripts/predict.py"
 
@@ -45,9 +47,13 @@ rule best:
         test=shards("test"),
     output:
         table=table("best", "test loss of the best parametrization"),
-        predictions=figure("fig5_predictions", "Fig. 5", "predictions"),
-        histogram=figure("fig6_error_by_side", "Fig. 6", "errors by smallest side"),
-        scatter=figure("fig7_error_by_size", "Fig. 7", "errors by width and height"),
+        predictions=figure("fig5_predictions", "Fig. 5", "predictions", BEST),
+        histogram=figure(
+            "fig6_error_by_side", "Fig. 6", "errors by smallest side", BEST
+        ),
+        scatter=figure(
+            "fig7_error_by_size", "Fig. 7", "errors by width and height", BEST
+        ),
     log:
         f"{RESULTS}/logs/best.log",
     benchmark:
@@ -56,7 +62,9 @@ rule best:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=per_attempt(1000),
+        runtime=per_attempt(10),
+    params:
+        expected=expected("test"),
     script:
         "../scripts/best.py"

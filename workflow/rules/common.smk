@@ -13,12 +13,22 @@ except ValueError as error:
 
 RESULTS = config["results"].rstrip("/")
 SHARDS = plan.shard_ranges(config["data"])
+RUN_NAMES = ("batch_size", "learning_rate", "seed")
 RUN = "batch_size~{batch_size}/learning_rate~{learning_rate}/seed~{seed}"
+STATE = "batch_size~{batch_size},learning_rate~{learning_rate},seed~{seed}"
+# Of a variant of what the paper leaves open.
+VARIANT = (
+    "output_activation~{output_activation}/loss~{loss}/optimizer~{optimizer}/"
+    "plateau_patience~{plateau_patience}"
+)
 # Outside of all declared outputs: Snakemake leaves it alone.
 COMPILED = (
     f"{RESULTS}/compiled" if config["training"]["share_compiled_programs"] else None
 )
 ENVIRONMENT = "../../environment.yml"
+# Whose times count, and which studies of what the paper leaves open are told of.
+TIMES = config["findings"]["times"] or [RESULTS]
+FORENSICS = config["findings"]["forensics"]
 
 
 wildcard_constraints:
@@ -26,6 +36,10 @@ wildcard_constraints:
     learning_rate=r"[0-9.e+-]+",
     seed=r"\d+",
     shard=r"(train|validation|test)-\d+",
+    output_activation=r"\w+",
+    loss=r"\w+",
+    optimizer=r"\w+",
+    plateau_patience=r"\d+|None",
 
 
 def shards(*splits):
@@ -35,8 +49,17 @@ def shards(*splits):
     ]
 
 
-def estimator(batch_size, learning_rate, seed, **schedule):
-    """Return the parameters of the BoxRegressor of one run."""
+def expected(split):
+    """Return what the shards of a part of the data set must say about themselves."""
+    return plan.expected(config["data"], split)
+
+
+def estimator(batch_size, learning_rate, seed, *, state, **schedule):
+    """Return the parameters of the BoxRegressor of one run.
+
+    What an interrupted run goes on from lies outside of all declared outputs, which Snakemake
+    deletes when a job fails.
+    """
     training = config["training"]
     return {
         "network": config["network"]["name"],
@@ -49,22 +72,28 @@ def estimator(batch_size, learning_rate, seed, **schedule):
         "batch_size": int(batch_size),
         "learning_rate": float(learning_rate),
         "random_state": int(seed),
+        "checkpoint": f"{RESULTS}/state/{state}.npz",
         **schedule,
     }
 
 
+def grid_estimator(batch_size, learning_rate, seed):
+    """Return the parameters of a run of the grid: fixed rate, early stopping (§3)."""
+    run = {"batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
+    return estimator(
+        **run,
+        state=STATE.format(**run),
+        plateau_patience=None,
+        stop_patience=config["training"]["stop_patience"],
+    )
+
+
 def grid_estimators(seeds=None):
-    """Return the runs of a job of the grid: fixed rate, early stopping (§3)."""
-    schedule = {
-        "plateau_patience": None,
-        "stop_patience": config["training"]["stop_patience"],
-    }
+    """Return the runs of a job of the grid."""
 
     def estimators(wildcards):
         cell = wildcards.batch_size, wildcards.learning_rate
-        return [
-            estimator(*cell, seed, **schedule) for seed in seeds or [wildcards.seed]
-        ]
+        return [grid_estimator(*cell, seed) for seed in seeds or [wildcards.seed]]
 
     return estimators
 
@@ -74,7 +103,43 @@ def best_estimators(wildcards):
     best = config["best"]
     schedule = {name: best[name] for name in ("plateau_patience", "plateau_factor")}
     run = best["batch_size"], best["learning_rate"], wildcards.seed
-    return [estimator(*run, stop_patience=None, **schedule)]
+    state = f"best,seed~{wildcards.seed}"
+    return [estimator(*run, state=state, stop_patience=None, **schedule)]
+
+
+def variant_runs():
+    """Return the runs of a variant: its cells, each with all seeds."""
+    seeds = range(config["variants"]["seeds"])
+    return [(*cell, seed) for cell in config["variants"]["cells"] for seed in seeds]
+
+
+def variant_files(name):
+    """Return a file of every run of a variant."""
+    runs = [RUN.format(**dict(zip(RUN_NAMES, run))) for run in variant_runs()]
+    return [f"{RESULTS}/variants/{VARIANT}/{run}/{name}" for run in runs]
+
+
+def variant_estimators(wildcards):
+    """Return the runs of a variant: as in the grid, but for what makes it one."""
+    settings = {name: getattr(wildcards, name) for name in plan.VARIANT}
+    patience = settings["plateau_patience"]
+    settings["plateau_patience"] = None if patience == "None" else int(patience)
+    settings["plateau_factor"] = config["best"]["plateau_factor"]
+    settings["stop_patience"] = config["training"]["stop_patience"]
+    variant = ",".join(f"{name}~{getattr(wildcards, name)}" for name in plan.VARIANT)
+    return [
+        estimator(
+            *run,
+            state=f"{variant},{STATE.format(**dict(zip(RUN_NAMES, run)))}",
+            **settings,
+        )
+        for run in variant_runs()
+    ]
+
+
+def variants(files):
+    """Return files of every variant."""
+    return expand(files, **{name: config["variants"][name] for name in plan.VARIANT})
 
 
 def grid(pattern):
@@ -92,39 +157,10 @@ def best(pattern):
     return expand(pattern, seed=range(config["best"]["seeds"]))
 
 
-def figure(name, number, shows):
-    """Declare a figure: the PNG with its caption in the report, and the PDF beside it."""
-    stem = f"{RESULTS}/figures/{name}"
-    labels = {"figure": number, "shows": shows}
-    caption = f"../report/{name}.rst"
-    png = report(f"{stem}.png", caption=caption, category="Figures", labels=labels)
-    return [png, f"{stem}.pdf"]
+def per_attempt(amount):
+    """Ask for more at each retry: what ran out of time or memory once does not do so again."""
 
+    def resource(wildcards, attempt):
+        return attempt * amount
 
-def table(name, shows):
-    """Declare a table, with its caption in the report."""
-    path = f"{RESULTS}/tables/{name}.csv"
-    caption = f"../report/{name}.rst"
-    return report(
-        path, caption=caption, category="Tables", labels={"table": name, "shows": shows}
-    )
-
-
-def how_it_differs_from_the_paper():
-    """Say where this study is not the paper's, as far as the paper says; None where it is."""
-    data, training = config["data"], config["training"]
-    ours = {
-        "epochs": training["epochs"],
-        "images": data["images"],
-        "px": data["image_size"],
-        "trained on": training["loss"],
-    }
-    theirs = {"epochs": 30, "images": 10_000, "px": 128, "trained on": "inclusive_iou"}
-    differing = [name for name in ours if ours[name] != theirs[name]]
-    if not differing:
-        return None
-
-    def text(study):
-        return ", ".join(f"{name} {study[name]}" for name in differing)
-
-    return f"ours: {text(ours)}; paper: {text(theirs)}"
+    return resource

@@ -12,8 +12,8 @@ rule shard:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=per_attempt(1000),
+        runtime=per_attempt(10),
     params:
         range=lambda wildcards: SHARDS[wildcards.shard],
         seed=config["data"]["seed"],
@@ -27,7 +27,7 @@ rule dataset_preview:
     input:
         shards("test"),
     output:
-        figure("fig1_dataset", "Fig. 1", "preview of the data set"),
+        figure("fig1_dataset", "Fig. 1", "preview of the data set", PROBLEM),
     log:
         f"{RESULTS}/logs/dataset_preview.log",
     benchmark:
@@ -36,7 +36,9 @@ rule dataset_preview:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=per_attempt(1000),
+        runtime=per_attempt(10),
+    params:
+        expected=expected("test"),
     script:
         "../scripts/dataset_preview.py"

@@ -3,7 +3,7 @@
 
 rule layer_table:
     output:
-        figure("fig2_network", "Fig. 2", "layers of the network"),
+        figure("fig2_network", "Fig. 2", "layers of the network", PROBLEM),
     log:
         f"{RESULTS}/logs/layer_table.log",
     benchmark:
@@ -12,8 +12,8 @@ rule layer_table:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=per_attempt(2000),
+        runtime=per_attempt(10),
     params:
         network=config["network"],
         image_size=config["data"]["image_size"],
@@ -33,14 +33,16 @@ rule train:
     benchmark:
         f"{RESULTS}/benchmarks/train/{RUN}.tsv"
     wildcard_constraints:
-        # Several runs per job: the rules of train_several.smk make them, and this one none.
-        seed=r"\d+" if config["training"]["runs_per_job"] == 1 else "none",
+        # Several runs per job: the rules of train_several.smk or train_stacked.smk make them, and
+        # this one none.
+        seed=r"\d+" if plan.has_a_job_per_run(config["training"]) else "none",
     conda:
         ENVIRONMENT
     threads: config["training"]["threads"]
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=per_attempt(2000),
+        runtime=per_attempt(15),
+        gpu=config["training"]["gpus"],
     params:
         estimators=grid_estimators(),
         compiled=COMPILED,

@@ -25,8 +25,9 @@ for seeds in plan.seed_blocks(
             ENVIRONMENT
         threads: config["training"]["threads"]
         resources:
-            mem_mb=2000,
-            runtime=120 * len(seeds),
+            mem_mb=per_attempt(2000),
+            runtime=per_attempt(15 * len(seeds)),
+            gpu=config["training"]["gpus"],
         params:
             estimators=grid_estimators(seeds),
             compiled=COMPILED,

@@ -14,7 +14,7 @@ with logs.to_file(snakemake.log[0]):
     write_text(snakemake.output.table, table.to_csv(index=False))
     print(table)
 
-    images, _ = shards.load(snakemake.input.test)
+    images, _ = shards.load(snakemake.input.test, snakemake.params.expected)
     # The first that is False; if all runs diverged, the first.
     shown = predictions[analysis.diverged(runs).to_numpy().argmin()]
     sample = shown.head(15)

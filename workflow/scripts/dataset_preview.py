@@ -3,5 +3,5 @@
 from boxest import figures, logs, shards
 
 with logs.to_file(snakemake.log[0]):
-    images, boxes = shards.load(snakemake.input)
+    images, boxes = shards.load(snakemake.input, snakemake.params.expected)
     figures.save(figures.dataset_preview(images[:10], boxes[:10]), snakemake.output[0])

@@ -8,7 +8,7 @@ with logs.to_file(snakemake.log[0]):
     from boxest import BoxRegressor, analysis, shards
     from boxest.files import write_text
 
-    images, boxes = shards.load(snakemake.input.test)
+    images, boxes = shards.load(snakemake.input.test, snakemake.params.expected)
     regressor = BoxRegressor.load(snakemake.input.model)
     table = analysis.predictions(boxes, regressor.predict(images), image_size=images.shape[1])
     write_text(snakemake.output[0], table.to_csv(index=False))

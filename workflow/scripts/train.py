@@ -1,21 +1,39 @@
 """Train the runs of a job in turn and write their histories."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
-from boxest import logs, runtime
+from boxest import interruption, logs, runtime
+from boxest.training.checkpoint import Checkpoint
 
-with logs.to_file(snakemake.log[0]):
+with logs.to_file(snakemake.log[0]), ExitStack() as stack:
+    runs = [
+        (parameters | {"checkpoint": Checkpoint(parameters["checkpoint"])}, Path(run).parent)
+        for parameters, run in zip(snakemake.params.estimators, snakemake.output.run, strict=True)
+    ]
+    checkpoints = [parameters["checkpoint"] for parameters, _ in runs]
+    interruption.leave_promptly(lambda: [checkpoint.flush() for checkpoint in checkpoints])
+    for checkpoint in checkpoints:
+        stack.enter_context(checkpoint)
     runtime.set_threads(snakemake.threads)
     if snakemake.params.compiled:
         runtime.share_compiled_programs(snakemake.params.compiled)
 
-    from boxest import BoxRegressor, history, shards
+    from boxest import BoxRegressor, history, plan, shards
 
-    train, validation = (shards.load(snakemake.input[part]) for part in ("train", "validation"))
-    for parameters, run in zip(snakemake.params.estimators, snakemake.output.run, strict=True):
+    train, validation = (
+        shards.load(snakemake.input[part], plan.expected(snakemake.config["data"], part))
+        for part in ("train", "validation")
+    )
+    for parameters, directory in runs:
         print(f"seed {parameters['random_state']}", flush=True)
         regressor = BoxRegressor(**parameters, verbose=1)
         regressor.fit(*train, validation_data=validation)
-        history.write(Path(run).parent, regressor)
+        parameters["checkpoint"].flush()
+        regressor.set_params(checkpoint=None)
+        history.write(directory, regressor)
     if "model" in dict(snakemake.output.items()):
         regressor.save(snakemake.output.model)
+    # Only now: if the job fails, Snakemake deletes what it has written.
+    for checkpoint in checkpoints:
+        checkpoint.remove()

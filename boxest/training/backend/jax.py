@@ -34,6 +34,30 @@ def compile(function, *, xla: bool):
 
 def compile_epoch(program, *, xla: bool):
     """Return ``epoch(examples, order, n_steps) -> sums``; the variables go through the loop."""
+    parts = variables(program.trunk, program.optimizer)
+    compiled = compile(updates(program), xla=xla)
+
+    def epoch(examples, order, n_steps):
+        state = tuple([variable.value for variable in part] for part in parts)
+        state, sums = compiled(state, examples, order, n_steps)
+        for part, values in zip(parts, state, strict=True):
+            for variable, value in zip(part, values, strict=True):
+                variable.assign(value)
+        return sums
+
+    return epoch
+
+
+def variables(trunk, optimizer) -> tuple[list, list, list]:
+    """Return what an epoch changes: variables that are trained, others, the optimizer's."""
+    return trunk.trainable_variables, trunk.non_trainable_variables, optimizer.variables
+
+
+def updates(program):
+    """Return ``updates(state, examples, order, n_steps) -> state, sums``, without side effects.
+
+    The state is the values of `variables`.
+    """
     trunk, optimizer = program.trunk, program.optimizer
 
     def objective(trainable, fixed, part, extent):
@@ -65,7 +89,7 @@ def compile_epoch(program, *, xla: bool):
         )
         return (trainable, fixed, optimizer_variables), sums
 
-    def updates(state, examples, order, n_steps):
+    def run(state, examples, order, n_steps):
         def step(i, carry):
             state, sums = carry
             state, batch_sums = update(examples, state, order[i])
@@ -73,15 +97,4 @@ def compile_epoch(program, *, xla: bool):
 
         return jax.lax.fori_loop(0, n_steps, step, (state, program.no_sums()))
 
-    compiled = compile(updates, xla=xla)
-
-    def epoch(examples, order, n_steps):
-        parts = trunk.trainable_variables, trunk.non_trainable_variables, optimizer.variables
-        state = tuple([variable.value for variable in part] for part in parts)
-        state, sums = compiled(state, examples, order, n_steps)
-        for part, values in zip(parts, state, strict=True):
-            for variable, value in zip(part, values, strict=True):
-                variable.assign(value)
-        return sums
-
-    return epoch
+    return run

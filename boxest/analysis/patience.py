@@ -1,0 +1,64 @@
+"""Which cells would have had a mean at the last epoch, had the patience been smaller."""
+
+import numpy as np
+import pandas as pd
+
+from boxest.analysis.cells import paper_loss
+from boxest.analysis.checks import CELL, check_runs, diverged, require
+
+RUN = [*CELL, "seed"]
+
+
+def patience_table(
+    histories: pd.DataFrame, runs: pd.DataFrame, loss: str = "validation_loss"
+) -> pd.DataFrame:
+    """Count the runs of each cell that reach the last epoch, by the patience of early stopping.
+
+    The paper gives no patience, and leaves out three cells. A run stops after as many epochs
+    without a new smallest loss, so that its own history tells where a smaller patience would have
+    stopped it.
+
+    Parameters
+    ----------
+    histories, runs : pandas.DataFrame
+        From `boxest.history.collect`.
+    loss : str
+        The loss that is watched.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per patience, from 1 to the smallest that stopped a run (or to the number of epochs,
+        where none stopped), and cell: `patience`, `batch_size`, `learning_rate`, `runs`, `reached`
+        (how many come to the last epoch planned and do not diverge) and `in_paper`.
+    """
+    check_runs(runs, ["epochs", "planned_epochs", "stopped_early"])
+    require(histories, [*RUN, "epoch", loss], "histories")
+    outcome = runs.set_index(RUN)
+    whole = ~diverged(outcome) & (outcome["epochs"] >= outcome["planned_epochs"])
+    longest = _longest_waits(histories, loss).reindex(outcome.index)
+    stopped = longest[outcome["stopped_early"]]
+    largest = int(stopped.min() if len(stopped) else outcome["planned_epochs"].max())
+    cells = [outcome.index.get_level_values(name) for name in CELL]
+    rows = []
+    for patience in range(1, largest + 1):
+        reached = whole & (longest < patience)
+        table = reached.groupby(cells).agg(runs="size", reached="sum").reset_index()
+        table.insert(0, "patience", patience)
+        rows.append(table)
+    result = pd.concat(rows, ignore_index=True)
+    return result.assign(in_paper=np.isfinite(paper_loss(result)))
+
+
+def _longest_waits(histories: pd.DataFrame, loss: str) -> pd.Series:
+    """Return for each run the most epochs in a row without a new smallest loss."""
+    ordered = histories.sort_values("epoch")
+    return ordered.groupby(RUN)[loss].agg(_longest_wait)
+
+
+def _longest_wait(losses: pd.Series) -> int:
+    best, wait, longest = np.inf, 0, 0
+    for loss in losses:
+        wait = 0 if loss < best else wait + 1
+        best, longest = min(best, loss), max(longest, wait)
+    return longest

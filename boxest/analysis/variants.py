@@ -1,0 +1,82 @@
+"""Variants of what the paper leaves open, ranked by their distance to its Fig. 8."""
+
+import numpy as np
+import pandas as pd
+
+from boxest.analysis.cells import cells, paper_loss, root_mean_square
+from boxest.analysis.checks import CELL, require
+from boxest.plan import VARIANT
+
+VARIANT = list(VARIANT)
+# What a cell counts with in which every run diverged: no box is worse than one that shares nothing.
+WORST = 1.0
+_LOSSES = ["validation_loss", "validation_inclusive_iou_loss", "validation_iou_loss"]
+
+
+def variant_cells(runs: pd.DataFrame) -> pd.DataFrame:
+    """Put the final losses of each variant and cell beside those of Fig. 8.
+
+    Parameters
+    ----------
+    runs : pandas.DataFrame
+        As for `cells`, with `output_activation`, `loss`, `optimizer` and `plateau_patience` of each
+        run; NaN or None is a rate that is not reduced.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per variant and cell: `runs`, `stopped_early`, `diverged` (counts), the mean
+        validation losses: `validation_loss` is the one that was trained, and that the paper would
+        have printed had it trained so; `paper_validation_loss`; `log_ratio` and
+        `inclusive_log_ratio`, ln(ours / paper's) of the trained and of the inclusive loss. A cell
+        in which all runs diverged has no loss, and the ratio of the worst one, 1.
+    """
+    require(runs, VARIANT, "runs")
+    named = runs.assign(plateau_patience=runs["plateau_patience"].map(_patience))
+    parts = [
+        cells(rows).assign(**dict(zip(VARIANT, variant, strict=True)))
+        for variant, rows in named.groupby(VARIANT)
+    ]
+    columns = [*VARIANT, *CELL, "runs", "stopped_early", "diverged", *_LOSSES]
+    table = pd.concat(parts, ignore_index=True)[columns]
+    table["paper_validation_loss"] = paper_loss(table)
+    for name, loss in (("log_ratio", _LOSSES[0]), ("inclusive_log_ratio", _LOSSES[1])):
+        ours = table[loss].fillna(WORST)
+        table[name] = np.log(ours / table["paper_validation_loss"])
+    return table
+
+
+def rank_variants(cells: pd.DataFrame) -> pd.DataFrame:
+    """Rank the variants by their distance to Fig. 8, the nearest first.
+
+    Parameters
+    ----------
+    cells : pandas.DataFrame
+        From `variant_cells`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per variant: `rank`, `cells` (those that Fig. 8 has), `runs`, `stopped_early` and
+        `diverged` (counts), `distance` (root mean square log ratio of the trained loss),
+        `largest` (the log ratio of the cell that is farthest off), `inclusive_distance` (the same
+        if Fig. 8 showed the inclusive loss whatever was trained), `iou_loss` (mean geometric loss,
+        for which the paper has no number).
+    """
+    require(cells, [*VARIANT, "log_ratio", "inclusive_log_ratio"], "cells")
+    shared = cells[cells["paper_validation_loss"].notna()]
+    grouped = shared.groupby(VARIANT)
+    table = grouped[["runs", "stopped_early", "diverged"]].sum()
+    table.insert(0, "cells", grouped.size())
+    table["distance"] = grouped["log_ratio"].agg(root_mean_square)
+    table["largest"] = grouped["log_ratio"].agg(lambda ratios: max(ratios, key=abs))
+    table["inclusive_distance"] = grouped["inclusive_log_ratio"].agg(root_mean_square)
+    table["iou_loss"] = grouped["validation_iou_loss"].mean()
+    table = table.reset_index().sort_values("distance", ignore_index=True, kind="stable")
+    table.insert(0, "rank", np.arange(1, len(table) + 1))
+    return table
+
+
+def _patience(value: float | None) -> str:
+    """Return a number that CSV keeps, or "never"."""
+    return "never" if pd.isna(value) or value == "never" else f"{float(value):.0f}"

@@ -1,0 +1,106 @@
+"""Variants of what the paper leaves open, beside its Fig. 8."""
+
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from boxest.analysis import require
+from boxest.figures.style import COLOURS, log_ticks, new_figure, plural, styled
+from boxest.plan import VARIANT
+
+NAMES = {"inclusive_iou": "inclusive IoU", "iou": "IoU", "giou": "GIoU", "sgd": "SGD"}
+NAMES |= {"momentum": "SGD, momentum", "adam": "Adam"}
+# Beyond this factor a colour says no more.
+FACTOR = 3
+
+
+@styled
+def variants(cells: pd.DataFrame, ranking: pd.DataFrame) -> Figure:
+    """Draw the losses of each variant beside those of Fig. 8, the nearest variant on top.
+
+    Parameters
+    ----------
+    cells, ranking : pandas.DataFrame
+        From `boxest.analysis.variant_cells` and `rank_variants`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Left, a row per variant and a column per cell: our loss, coloured by its ratio to the
+        paper's. Right: the root mean square log ratio, of the trained loss and of the inclusive.
+    """
+    require(ranking, [*VARIANT, "distance", "inclusive_distance"], "ranking")
+    keys = ["batch_size", "learning_rate"]
+    columns = cells[[*keys, "paper_validation_loss"]].drop_duplicates().sort_values(keys)
+    columns = columns[columns["paper_validation_loss"].notna()]
+    figure = new_figure(
+        5.4 + 0.55 * len(columns), max(0.165 * len(ranking) + 2.0, 3.2), "constrained"
+    )
+    left, right = figure.subplots(1, 2, sharey=True, width_ratios=[0.55 * len(columns), 2.2])
+    _losses(left, cells, ranking, columns)
+    y = np.arange(len(ranking))
+    drawn = {"distance": ("o", "trained"), "inclusive_distance": ("D", "inclusive")}
+    for (name, (marker, loss)), colour in zip(drawn.items(), COLOURS, strict=False):
+        right.plot(
+            ranking[name], y, linestyle="", marker=marker, markersize=4, color=colour,
+            markerfacecolor="none", label=f"if Fig. 8 shows the {loss} loss",
+        )  # fmt: skip
+    right.set_xscale("log")
+    log_ticks(right.xaxis, ranking[list(drawn)])
+    right.set_xlabel("root mean square log ratio\nto Fig. 8", fontsize=8)
+    right.tick_params(axis="y", length=0)
+    handles, _ = right.get_legend_handles_labels()
+    for end, text in ((0, f"paper's / {FACTOR} or less"), (255, f"paper's × {FACTOR} or more")):
+        handles.append(Patch(color=colormaps["PuOr"](end), label=text))
+    figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=7)
+    runs = plural(int(cells["runs"].max()), "run")
+    figure.suptitle(
+        f"{plural(len(ranking), 'variant')} of the training beside the paper, {runs} per cell"
+    )
+    return figure
+
+
+def _losses(axes: Axes, cells: pd.DataFrame, ranking: pd.DataFrame, columns: pd.DataFrame) -> None:
+    """Draw the table of losses, coloured by their ratio to the paper's."""
+    norm, palette = Normalize(-np.log(FACTOR), np.log(FACTOR)), colormaps["PuOr"]
+    keyed = cells.set_index([*VARIANT, "batch_size", "learning_rate"])
+    axes.grid(False)
+    axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(ranking) - 0.5, -0.5))
+    for j, cell in enumerate(columns.itertuples()):
+        for i, variant in enumerate(ranking[list(VARIANT)].itertuples(index=False)):
+            row = keyed.loc[(*variant, cell.batch_size, cell.learning_rate)]
+            colour = palette(norm(row["log_ratio"]))
+            axes.fill_between([j - 0.5, j + 0.5], i - 0.5, i + 0.5, color=colour, linewidth=0)
+            dark = np.dot(colour[:3], [0.299, 0.587, 0.114]) < 0.5
+            loss = row["validation_loss"]
+            text = f"{loss:.3f}" if np.isfinite(loss) else "diverged"
+            axes.text(
+                j, i, text, ha="center", va="center", fontsize=6, color="white" if dark else "black"
+            )
+    heads = [
+        f"{cell.batch_size}\n{cell.learning_rate:g}\n{cell.paper_validation_loss:.3f}"
+        for cell in columns.itertuples()
+    ]
+    axes.xaxis.tick_top()
+    axes.set_xticks(range(len(columns)), heads, fontsize=7)
+    axes.set_yticks(range(len(ranking)), [_name(row) for row in ranking.itertuples()], fontsize=7)
+    axes.tick_params(length=0)
+    axes.annotate(
+        "batch size\nlearning rate\nFig. 8", (0, 1), (-6, 3.5), xycoords="axes fraction",
+        textcoords="offset points", ha="right", va="bottom", fontsize=7, weight="bold",
+    )  # fmt: skip
+    axes.set_xlabel("trained loss,\nvalidation", fontsize=8)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _name(row) -> str:
+    """Name a variant, for its row."""
+    patience = str(row.plateau_patience)
+    schedule = "fixed rate" if patience == "never" else "halved on plateau"
+    parts = [row.output_activation, NAMES.get(row.loss, row.loss)]
+    return ", ".join([*parts, NAMES.get(row.optimizer, row.optimizer), schedule])

@@ -1,0 +1,8 @@
+"""What a study found, in words: a page and a summary, made from its tables alone."""
+
+from boxest.findings.page import page
+from boxest.findings.reference import publish, readme
+from boxest.findings.study import Study, read
+from boxest.findings.summary import numbers
+
+__all__ = ["Study", "numbers", "page", "publish", "read", "readme"]

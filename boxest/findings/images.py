@@ -1,0 +1,35 @@
+"""The figures of a page: each is shown once, with its caption."""
+
+import os
+from pathlib import Path
+
+from boxest.findings.study import Study
+
+
+class Figures:
+    """Figures of a page that lies in a directory.
+
+    Parameters
+    ----------
+    directory : path-like
+        The links start from there.
+    """
+
+    def __init__(self, directory: str | os.PathLike):
+        self.directory = Path(directory)
+        self.shown: set[Path] = set()
+
+    def show(self, study: Study, name: str) -> list[str]:
+        """Return the lines of a figure with its caption; of one shown before, a mention.
+
+        None where the study has no such figure.
+        """
+        path = study.root / "figures" / f"{name}.png"
+        if not path.exists():
+            return []
+        if path in self.shown:
+            return [f"The figure is above: `{name}`.", ""]
+        self.shown.add(path)
+        link = Path(os.path.relpath(path, self.directory)).as_posix()
+        caption = " ".join(study.captions.get(name, "").split())
+        return [f"![{name}]({link})", "", f"`{name}`: {caption}", ""]

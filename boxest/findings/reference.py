@@ -1,0 +1,88 @@
+"""The committed outcome of a study: tables, figures and how they were made."""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from boxest.files import write_json, write_text
+from boxest.findings.page import page
+from boxest.findings.study import Study, read
+from boxest.findings.summary import commit, machine, provenance
+
+# What is kept of a study: no images, no networks, no runs.
+KEPT = ("tables/*.csv", "figures/*.png", "captions/*.rst", "summary.json")
+
+
+def publish(study: Study, target: Path, findings: Path, commands: list[str]) -> None:
+    """Copy the outcome of a study, and of those that its findings take from, and write its page.
+
+    Parameters
+    ----------
+    study : Study
+        Finished, with its summary.
+    target : Path
+        Directory of the committed results; what is there is replaced.
+    findings : Path
+        The page of findings.
+    commands : list of str
+        What makes all of it, in order, for the text.
+    """
+    if target.exists():
+        shutil.rmtree(target)
+    studies = {}
+    for one in _all(study):
+        studies[one.root.name] = provenance(one.root)
+        for pattern in KEPT:
+            for source in sorted(one.root.glob(pattern)):
+                copy = target / one.root.name / source.relative_to(one.root)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, copy)
+    made = {"studies": studies, "machine": machine(), "commit": commit(), "commands": commands}
+    write_json(target / "provenance.json", made)
+    write_text(target / "README.md", readme(made))
+    write_text(findings, page(committed(target, study), findings.parent))
+
+
+def committed(target: Path, study: Study) -> Study:
+    """Read a study from its committed copy."""
+    others = {
+        name: [target / other.root.name for other in getattr(study, name)]
+        for name in ("times", "forensics")
+    }
+    return read(target / study.root.name, **others)
+
+
+def readme(made: Mapping[str, Any]) -> str:
+    """Say in words how the committed results were made."""
+    machine_ = made["machine"]
+    lines = [
+        "# Reference results",
+        "",
+        "The outcome of the paper's study, as this repository computed it: `tables/`, `figures/` "
+        "and the captions of the report, by study. [docs/findings.md](../../docs/findings.md) says "
+        "what it means. Made by",
+        "",
+        "```sh",
+        *made["commands"],
+        "```",
+        "",
+        f"on {machine_['cores']} cores of a machine with the processor {machine_['processor']} "
+        f"({machine_['system']}); commit {made['commit']}. The times of the studies named timing "
+        "were measured while the machine did nothing else; those of the others were not, and are "
+        "no measure of anything.",
+        "",
+        "| study | runs | all jobs, one behind the other | versions |",
+        "| --- | ---: | ---: | --- |",
+    ]
+    for name, one in made["studies"].items():
+        versions = ", ".join(
+            "/".join(values) if what == "backend" else f"{what} {'/'.join(values)}"
+            for what, values in one["versions"].items()
+        )
+        lines.append(f"| {name} | {one['runs']} | {one['seconds'] / 3600:.2f} h | {versions} |")
+    return "\n".join(lines) + "\n"
+
+
+def _all(study: Study) -> Iterator[Study]:
+    yield from (study, *study.times, *study.forensics)

@@ -1,0 +1,109 @@
+"""The numbers that captions and pages speak of, and what a study was computed with."""
+
+import contextlib
+import json
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import boxest
+from boxest.findings.study import Study
+
+VERSIONS = {
+    "boxest": "{boxest_version}",
+    "python": "{python_version}",
+    "keras": "{keras_version}",
+    "backend": "{backend} {backend_version}",
+}
+
+
+def numbers(study: Study) -> dict[str, float | int | None]:
+    """Return single numbers of a study by name; None for what does not exist."""
+    cells, best = study["fig8"], study["best"]
+    distances = study["distances"].set_index("reading")
+    scaling = study["scaling_fit"].set_index("loss").loc["validation_inclusive_iou_loss"]
+    claims = study["claims"]
+    times = study["time"].groupby("batch_size")["seconds_per_epoch"].mean()
+    values = {
+        "runs": cells["runs"].sum(),
+        "cells": len(cells),
+        "seeds": cells["runs"].max(),
+        "stopped_early": cells["stopped_early"].sum(),
+        "diverged": cells["diverged"].sum(),
+        "compared": distances["cells"].iloc[0],
+        "distance_train": distances["train"].iloc[0],
+        "distance_validation": distances["validation"].iloc[0],
+        "similitude_smallest": cells["similitude"].min(),
+        "similitude_largest": cells["similitude"].max(),
+        "scaling_residual": 100 * scaling["residual"],
+        "scaling_within_cells": 100 * scaling["within_cells"],
+        "time_smallest_over_largest": times.iloc[0] / times.iloc[-1],
+        "holds": (claims.loc[claims["main"], "verdict"] == "holds").sum(),
+    }
+    for name in ("test_inclusive_iou_loss", "test_iou_loss"):
+        values |= {name: best[name].mean(), f"{name}_sd": best[name].std(ddof=1)}
+    return {name: _plain(value) for name, value in values.items()}
+
+
+def provenance(root: Path) -> dict[str, Any]:
+    """Say how many runs a study has, what they were computed with, and how long its jobs took.
+
+    Parameters
+    ----------
+    root : Path
+        Directory of results, with the runs and Snakemake's measurements.
+
+    Returns
+    -------
+    dict
+        ``runs``; ``seconds`` of all jobs, one behind the other; ``versions``, each with all values
+        that occur in the runs.
+    """
+    runs = [json.loads(path.read_text("utf-8")) for path in sorted(root.glob("**/run.json"))]
+    measured = [pd.read_csv(path, sep="\t") for path in sorted(root.glob("benchmarks/**/*.tsv"))]
+    return {
+        "runs": len(runs),
+        "seconds": round(float(sum(table["s"].sum() for table in measured))),
+        "versions": {
+            name: sorted({form.format(**run["runtime"]) for run in runs})
+            for name, form in VERSIONS.items()
+        },
+    }
+
+
+def machine() -> dict[str, str | int]:
+    """Describe this machine in plain words: cores, model of the processor, system."""
+    model = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+        models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+        model = models[0] if models else model
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {"cores": cores, "processor": model, "system": platform.system()}
+
+
+def commit() -> str:
+    """Return the commit of the package's repository, "unknown" where it is none."""
+
+    def git(*arguments: str) -> str:
+        here = Path(boxest.__file__).parent
+        command = ["git", "-C", str(here), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        changed = " with changes" if git("status", "--porcelain", "--untracked-files=no") else ""
+        return git("rev-parse", "HEAD") + changed
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _plain(value: Any) -> float | int | None:
+    """Return a number that JSON knows."""
+    if isinstance(value, (int, np.integer)):
+        return int(value)
+    return float(value) if np.isfinite(value) else None

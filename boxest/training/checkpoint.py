@@ -1,0 +1,221 @@
+"""The state of a training in a file, from which it goes on exactly after it was interrupted."""
+
+import contextlib
+import errno
+import json
+import os
+import socket
+import threading
+import time
+import warnings
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from boxest.files import atomic_path
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks.
+    fcntl = None
+
+# Writing may take one part in so many of the time of training.
+SHARE = 100
+# Seconds of training before the first writing.
+FIRST = 1.0
+# What a file system says that knows no locks.
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
+_DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, KeyError, TypeError, EOFError, OSError)
+
+
+class State(NamedTuple):
+    """A training between two epochs: numbers and texts that JSON knows, and arrays."""
+
+    about: dict[str, Any]
+    arrays: list[np.ndarray]
+
+
+class Checkpoint:
+    """The file that holds the state of one training. A context manager: it locks the file.
+
+    The file is written whole or not at all, and so seldom that training takes 1 % longer at most.
+    It begins with a fingerprint of all that determines the result; a state with another one, or a
+    damaged one, is left aside with a warning.
+
+    Parameters
+    ----------
+    path : path-like
+        The file; it and its directory are made where they are missing. Beside it, ``<path>.lock``
+        tells other processes that this training is under way: they wait until it ends.
+
+    Warns
+    -----
+    UserWarning
+        When another process holds the lock and this one waits; when a state cannot be used, and the
+        training begins anew; when it cannot be written, and the training goes on without.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = Path(path)
+        self._lock_file: int | None = None
+        self._writing = threading.Lock()
+        self._newest = self._written = None
+        self._due = 0.0
+
+    def __repr__(self) -> str:
+        return f"Checkpoint({os.fspath(self.path)!r})"
+
+    def __enter__(self) -> Self:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock_file = _locked(self.path.with_name(self.path.name + ".lock"))
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self._lock_file is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(self.path.with_name(self.path.name + ".lock"))
+            os.close(self._lock_file)
+            self._lock_file = None
+
+    def begin(self, fingerprint: dict[str, Any]) -> State | None:
+        """Begin a training; return the state that one with this fingerprint left, if there is one.
+
+        Parameters
+        ----------
+        fingerprint : dict
+            All that determines the result, by names that a user understands.
+        """
+        self.fingerprint = json.loads(json.dumps(fingerprint))
+        self._newest = self._written = None
+        self._due = time.monotonic() + FIRST
+        try:
+            found, state = _read(self.path)
+        except FileNotFoundError:
+            return None
+        except _DAMAGED as error:
+            self._warn(f"cannot be read ({error}). The training begins anew")
+            return None
+        if found == self.fingerprint:
+            self._newest = self._written = state
+            return state
+        differing = "; ".join(_differences(found, self.fingerprint))
+        self._warn(f"is of another training ({differing}). This one begins anew")
+        return None
+
+    def offer(self, state: State) -> None:
+        """Take the state after an epoch, and write it if the last one is old enough."""
+        self._newest = state
+        if time.monotonic() >= self._due:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the newest state, unless it is written already. Any thread may call this."""
+        with self._writing:
+            state = self._newest
+            if state is self._written:
+                return
+            before = time.monotonic()
+            try:
+                _write(self.path, self.fingerprint, state)
+            except OSError as error:
+                self._warn(f"cannot be written ({error}). The training goes on without")
+            self._written = state
+            now = time.monotonic()
+            self._due = now + SHARE * (now - before)
+
+    def remove(self) -> None:
+        """Delete the file: the training has ended, and what came of it is in good hands."""
+        with self._writing:
+            self._newest = self._written = None
+            self.path.unlink(missing_ok=True)
+
+    def _warn(self, what: str) -> None:
+        warnings.warn(f"The state of a training in {self.path} {what}.", stacklevel=3)
+
+
+@contextlib.contextmanager
+def opened(checkpoint: "str | os.PathLike | Checkpoint | None") -> Iterator[Checkpoint | None]:
+    """Give the checkpoint of one training.
+
+    A path stands for a checkpoint that is removed once the training has ended. One that is open
+    already belongs to the caller, who removes it.
+    """
+    if checkpoint is None or isinstance(checkpoint, Checkpoint):
+        yield checkpoint
+        return
+    with Checkpoint(checkpoint) as own:
+        yield own
+        own.remove()
+
+
+def _write(path: Path, fingerprint: dict[str, Any], state: State) -> None:
+    """Write fingerprint and state as numpy's zip archive, whose parts carry checksums."""
+    text = json.dumps({"fingerprint": fingerprint, "about": state.about})
+    arrays = {f"array_{i}": array for i, array in enumerate(state.arrays)}
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, text=np.frombuffer(text.encode(), np.uint8), **arrays)
+
+
+def _read(path: Path) -> tuple[dict[str, Any], State]:
+    """Return fingerprint and state."""
+    with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+        text = json.loads(archive["text"].tobytes())
+        arrays = [archive[f"array_{i}"] for i in range(len(archive.files) - 1)]
+    return text["fingerprint"], State(text["about"], arrays)
+
+
+def _differences(found: dict[str, Any], expected: dict[str, Any]) -> Iterator[str]:
+    """Name what differs, with short values beside it."""
+    for name in expected | found:
+        values = [json.dumps(which.get(name)) for which in (found, expected)]
+        if values[0] != values[1]:
+            short = max(map(len, values)) <= 40
+            yield f"{name}: {values[0]}, now {values[1]}" if short else f"another {name}"
+
+
+def _locked(path: Path) -> int | None:
+    """Take the lock that a file stands for; wait for it where another process has it.
+
+    Returns
+    -------
+    int or None
+        The open file, which holds the lock until it is closed or the process ends, however it does.
+        None where the file system knows no locks.
+    """
+    said = False
+    while fcntl is not None:
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not said:
+                owner = os.read(file, 200).decode(errors="replace") or "Another process"
+                warnings.warn(f"{owner} has locked {path}; this one waits for it.", stacklevel=4)
+                said = True
+            os.close(file)
+            time.sleep(0.2)
+            continue
+        except OSError as error:
+            os.close(file)
+            if error.errno not in _NO_LOCKS:
+                raise
+            path.unlink(missing_ok=True)
+            return None
+        if _is_at(file, path):
+            os.truncate(file, 0)
+            os.write(file, f"Process {os.getpid()} on {socket.gethostname()}".encode())
+            return file
+        os.close(file)  # Its owner has just deleted it.
+    return None
+
+
+def _is_at(file: int, path: Path) -> bool:
+    """Whether a path still leads to an open file."""
+    try:
+        return os.path.samestat(os.fstat(file), os.stat(path))
+    except FileNotFoundError:
+        return False

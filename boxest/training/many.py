@@ -1,0 +1,153 @@
+"""The loop over epochs for many runs at once."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from boxest.training.checkpoint import Checkpoint, State
+from boxest.training.clock import Clock
+from boxest.training.loop import Training, judge, prefixed, written_if_interrupted
+from boxest.training.order import epoch_order
+from boxest.training.schedule import Schedule
+
+if TYPE_CHECKING:
+    from boxest.training.stack import Stack
+
+_EACH_EPOCH = ("train", "evaluation")
+
+
+@dataclass
+class Run:
+    """What is a run's own among many.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    epochs, seed : int
+        Epochs at most, and seed of the order of examples.
+    rows, held_out : ndarray of int
+        Examples of the stack that it trains on, and validation examples that it is evaluated on.
+    held_out_weights : ndarray
+        The weights of the latter.
+    """
+
+    schedule: Schedule
+    epochs: int
+    seed: int
+    rows: np.ndarray
+    held_out: np.ndarray
+    held_out_weights: np.ndarray
+    training: Training = field(default_factory=Training)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is a next epoch."""
+        return len(self.training.history) < self.epochs and not self.training.ended
+
+    def order(self, batch_size: int) -> np.ndarray:
+        """Draw the order of the next epoch, as the run alone would."""
+        epoch = len(self.training.history) + 1
+        order = epoch_order(len(self.rows), batch_size, seed=self.seed, epoch=epoch)
+        return np.where(order < 0, -1, self.rows[order]).astype(np.int32)
+
+
+def train_many(
+    stack: "Stack",
+    runs: Sequence[Run],
+    *,
+    batch_size: int,
+    clock: Clock,
+    report: Callable[[list[Run]], None] | None = None,
+    checkpoint: Checkpoint | None = None,
+    fingerprint: dict[str, Any] | None = None,
+) -> None:
+    """Train all runs of a stack to their ends, each as `boxest.training.train` would alone.
+
+    Parameters
+    ----------
+    stack : Stack
+        Compiled.
+    runs : sequence of Run
+        In the order of the stack. Each one's `training` gets what it leaves. The seconds of an
+        epoch, which the runs spend together, are divided among those that it trained.
+    batch_size : int
+        Examples per update.
+    clock : Clock
+        Takes the time.
+    report : callable, optional
+        Called after each epoch with the runs that it trained.
+    checkpoint, fingerprint : optional
+        As for `boxest.training.loop.Trainer.run`; the state is that of all runs.
+    """
+    if checkpoint is not None and (state := checkpoint.begin(fingerprint)):
+        _restore(state, stack, runs, clock)
+    with written_if_interrupted(checkpoint):
+        while (places := np.flatnonzero([run.goes_on for run in runs])).size:
+            active = [runs[place] for place in places]
+            _train_epoch(stack, places, active, batch_size, clock)
+            if report is not None:
+                report(active)
+            if checkpoint is not None:
+                checkpoint.offer(_state(stack, runs, clock))
+            epochs_left = max(run.epochs - len(run.training.history) for run in active)
+            n_left = sum(run.goes_on for run in active)
+            stack.narrow(n_left, epochs_left * clock.last["train"])
+    for run in runs:
+        run.training.seconds = _seconds(run, len(runs), clock)
+
+
+def _train_epoch(
+    stack: "Stack", places: np.ndarray, active: list[Run], batch_size: int, clock: Clock
+) -> None:
+    """Train these runs of a stack for an epoch, and add a row to the history of each."""
+    names = ("loss", *stack.program.measures)
+    with clock("train"):
+        rates = np.array([run.schedule.learning_rate for run in active])
+        orders = np.stack([run.order(batch_size) for run in active])
+        sums = stack.train(places, rates, orders)
+    with clock("evaluation"):
+        rows = np.stack([run.held_out for run in active])
+        values = stack.evaluate(places, rows) if rows.size else [()] * len(active)
+    shares = {f"{name}_seconds": clock.last[name] / len(active) for name in _EACH_EPOCH}
+    for run, own_sums, own_values in zip(active, sums, values, strict=True):
+        epoch = len(run.training.history) + 1
+        row = {
+            "epoch": epoch,
+            "learning_rate_now": run.schedule.learning_rate,
+            "updates": epoch * orders.shape[1],
+        }
+        row |= prefixed("train", stack.program.means(own_sums))
+        means = (np.average(v.astype(np.float64), weights=run.held_out_weights) for v in own_values)
+        row |= prefixed("validation", dict(zip(names, map(float, means), strict=False)))
+        run.training.history.append(row | shares)
+        judge(run.training, run.schedule, stop=False, last=epoch == run.epochs)
+
+
+def _seconds(run: Run, n_runs: int, clock: Clock) -> dict[str, float]:
+    """Return a run's share of the time."""
+    seconds = {name: clock.seconds[name] / n_runs for name in ("data", "compile")}
+    for name in _EACH_EPOCH:
+        seconds[name] = sum(row[f"{name}_seconds"] for row in run.training.history)
+    return seconds
+
+
+def _state(stack: "Stack", runs: Sequence[Run], clock: Clock) -> State:
+    """Return all that the next epochs depend on, and what is to be told of those before."""
+    about = [asdict(run.training) | {"schedule": asdict(run.schedule)} for run in runs]
+    return State({"runs": about, "seconds": dict(clock.seconds)}, stack.arrays())
+
+
+def _restore(state: State, stack: "Stack", runs: Sequence[Run], clock: Clock) -> None:
+    """Go back to a state. The seconds of this start are added to those before."""
+    for run, about in zip(runs, state.about["runs"], strict=True):
+        vars(run.schedule).update(about["schedule"])
+        run.training.history[:] = about["history"]
+        run.training.diverged, run.training.stopped_early = (
+            about["diverged"],
+            about["stopped_early"],
+        )
+    for name, seconds in state.about["seconds"].items():
+        clock.seconds[name] += seconds
+    stack.set_arrays(state.arrays)

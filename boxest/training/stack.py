@@ -1,0 +1,286 @@
+"""Many runs in one program: the arrays of all runs are stacked, and take each step together.
+
+JAX alone can do it: `jax.vmap` makes of an update of one run an update of many, whatever network,
+loss and optimizer compute, and keeps the runs apart. The learning rate is one of the variables of a
+Keras optimizer, and is stacked like the others.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from boxest.training import layout
+from boxest.training.backend import jax as backend
+from boxest.training.program import PART, PREDICTION_BATCH, EpochProgram, grey_levels, in_parts
+
+# Of the memory of a device that is free.
+SHARE_OF_MEMORY = 0.8
+
+State = tuple[list, list, list]
+
+
+class Stack:
+    """Runs of one network and one batch size, trained by one compiled program.
+
+    A group of `width` runs goes through it at once, one group after another. The width is
+
+    - on a CPU, as many runs as together have `program.PART` examples per update, which stay in the
+      cache: 4 runs of batch size 4; from 16 on, each run by itself;
+    - on a GPU, all runs, or where the compiler's account of the program exceeds 80 % of the memory
+      that is free, the share of them that fits.
+
+    Parameters
+    ----------
+    program : EpochProgram
+        Of one of the runs: network, optimizer, loss and measures are those of all.
+    states : sequence of State
+        Where each run begins: the values of `backend.jax.variables`.
+    unfold : bool
+        Cut the images into patches once and for all, where the network begins with that: faster,
+        and four times their memory.
+    """
+
+    def __init__(self, program: EpochProgram, states: Sequence[State], *, unfold: bool):
+        trunk = layout.unfolded(program.trunk) if unfold else None
+        self._unfolds = trunk is not None
+        if self._unfolds:
+            program = EpochProgram(
+                trunk, program.optimizer, program.loss, program.measures, xla=True
+            )
+        self.program, self.n_runs = program, len(states)
+        self.states = jax.tree.map(lambda *values: jnp.stack(values), *states)
+        rate = program.optimizer.learning_rate
+        self._rate = next(i for i, v in enumerate(program.optimizer.variables) if v is rate)
+        self._updates = backend.updates(program)
+        self._put_back = jax.jit(_put_back)
+        self._on_cpu = backend.device() == "cpu"
+
+    def put(
+        self,
+        features: np.ndarray,
+        targets: np.ndarray,
+        weights: np.ndarray,
+        validation: tuple[np.ndarray, np.ndarray] | None,
+    ) -> None:
+        """Lay the examples on the device.
+
+        Parameters
+        ----------
+        features, targets : ndarray of shape (n, ...)
+            What all runs train on.
+        weights : ndarray of shape (runs, n)
+            The weights that each of them gives to the examples.
+        validation : features and targets, or None
+            What they are evaluated on; None: examples of the same.
+        """
+        self.examples = self._put(features), *map(backend.put, (targets, weights))
+        self.validation = self.examples[:2]
+        if validation is not None:
+            self.validation = self._put(validation[0]), backend.put(validation[1])
+
+    def compile(self, order_shape: tuple[int, int], n_validation: int) -> None:
+        """Choose the width, and compile, without an update.
+
+        Parameters
+        ----------
+        order_shape : (steps, batch size)
+            Of an epoch of a run.
+        n_validation : int
+            Examples that each run is evaluated on, 0 for none.
+        """
+        self._order_shape, self._n_validation = order_shape, n_validation
+        limit = max(1, PART // order_shape[1]) if self._on_cpu else self.n_runs
+        self._compile(_equal_parts(self.n_runs, limit))
+        free = _free_memory()
+        while self.width > 1 and (needed := _memory(self._train)) > free:
+            limit = min(self.width - 1, max(1, int(self.width * free / needed)))
+            self._compile(_equal_parts(self.n_runs, limit))
+
+    def narrow(self, n_left: int, seconds_left: float) -> None:
+        """Compile for fewer runs, where that may save more time than it takes.
+
+        At half the width or less, so that it happens a few times at most. Not on a CPU: what is
+        left over of its narrow groups is little, and results there must not depend on a clock.
+
+        Parameters
+        ----------
+        n_left : int
+            Runs that still train.
+        seconds_left : float
+            What they will take as things are.
+        """
+        saved = seconds_left * (1 - n_left / self.width)
+        half = 0 < n_left <= self.width // 2
+        if half and not self._on_cpu and saved > self._compile_seconds:
+            self._compile(n_left)
+
+    def train(self, runs: np.ndarray, rates: np.ndarray, orders: np.ndarray) -> np.ndarray:
+        """Train some of the runs for one epoch; the others stay as they are.
+
+        Parameters
+        ----------
+        runs : ndarray of int, shape (k,)
+            Their places in the stack.
+        rates : ndarray of float, shape (k,)
+            Their learning rates.
+        orders : ndarray of int32, shape (k, steps, batch_size)
+            Their orders of the examples.
+
+        Returns
+        -------
+        ndarray of float64, shape (k, 2 + measures)
+            As from `EpochProgram.sums`.
+        """
+        results = self._in_groups(
+            self._train, self.examples, runs, rates.astype(np.float32), self._parts(orders)
+        )
+        for places, (states, _) in results:
+            self.states = self._put_back(self.states, places, states)
+        sums = [backend.get(sums) for _, (_, sums) in results]
+        return np.concatenate(sums)[: len(runs)].astype(np.float64)
+
+    def evaluate(self, runs: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Return loss and measures of validation examples.
+
+        Parameters
+        ----------
+        runs : ndarray of int, shape (k,)
+        rows : ndarray of int, shape (k, n)
+            Which of the examples each run is evaluated on.
+
+        Returns
+        -------
+        ndarray of float32, shape (k, 1 + measures, n)
+        """
+        n, rows = rows.shape[1], in_parts(rows, self._evaluated_at_once)
+        results = self._in_groups(self._evaluate, self.validation, runs, rows)
+        values = np.concatenate([backend.get(values) for _, values in results])[: len(runs)]
+        values = np.moveaxis(values, 1, 2)  # Now (k, 1 + measures, parts, examples of a part).
+        return values.reshape(*values.shape[:2], -1)[..., :n]
+
+    def state(self, run: int) -> State:
+        """Return the values of the variables of a run."""
+        return jax.tree.map(lambda values: np.asarray(values[run]), self.states)
+
+    def arrays(self) -> list[np.ndarray]:
+        """Return the variables of all runs, stacked, for a `Checkpoint`."""
+        return [np.asarray(values) for values in jax.tree.leaves(self.states)]
+
+    def set_arrays(self, arrays: list[np.ndarray]) -> None:
+        """Go back to what `arrays` gave."""
+        structure = jax.tree.structure(self.states)
+        self.states = jax.tree.unflatten(structure, map(jnp.asarray, arrays))
+
+    def _put(self, features: np.ndarray) -> jax.Array:
+        features = backend.put(features)
+        if not self._unfolds:
+            return features
+        from boxest.training import fused
+
+        return jax.jit(fused.unfold)(features)
+
+    def _parts(self, orders: np.ndarray) -> np.ndarray:
+        """Cut the batches of each run into parts: (k, steps, parts, size)."""
+        parts = in_parts(orders.reshape(-1, orders.shape[-1]), self.program.part)
+        return parts.reshape(*orders.shape[:2], *parts.shape[1:])
+
+    def _in_groups(self, program: Callable, examples: tuple, runs: np.ndarray, *per_run) -> list:
+        """Send runs through a compiled program, group by group: their places, and what it gave."""
+        results = []
+        for start in range(0, len(runs), self.width):
+            lanes = np.arange(start, start + self.width)
+            # The last group is filled up with its last run, which is then put back nowhere.
+            filled = np.minimum(lanes, len(runs) - 1)
+            places = np.where(lanes < len(runs), runs[filled], self.n_runs).astype(np.int32)
+            values = (values[filled] for values in per_run)
+            results.append((places, program(self.states, examples, places, *values)))
+        return results
+
+    def _compile(self, width: int) -> None:
+        """Compile for groups of so many runs."""
+        before = time.perf_counter()
+        self.width = width
+        at_once = PREDICTION_BATCH["cpu" if self._on_cpu else "gpu"]
+        self._evaluated_at_once = max(1, at_once // self.width)
+        places, rates = np.zeros(self.width, np.int32), np.zeros(self.width, np.float32)
+        orders = np.zeros((self.width, *self._order_shape), np.int32)
+        rows = np.zeros((self.width, self._n_validation), np.int32)
+
+        def compiled(function, examples, *arguments):
+            return jax.jit(function).lower(self.states, examples, places, *arguments).compile()
+
+        self._train = compiled(self._train_group, self.examples, rates, self._parts(orders))
+        if self._n_validation:
+            rows = in_parts(rows, self._evaluated_at_once)
+            self._evaluate = compiled(self._evaluate_group, self.validation, rows)
+        self._compile_seconds = time.perf_counter() - before
+
+    # What follows is compiled.
+
+    def _train_group(self, states, examples, places, rates, orders):
+        features, targets, weights = examples
+        trainable, fixed, optimizer = _take(states, places)
+        optimizer[self._rate] = rates
+
+        def train(state, weights, order):
+            return self._updates(state, (features, targets, weights), order, order.shape[0])
+
+        return self._over_runs(train)((trainable, fixed, optimizer), _take(weights, places), orders)
+
+    def _evaluate_group(self, states, examples, places, rows):
+        features, targets = examples
+        functions = self.program.loss.call, *self.program.measures.values()
+
+        def evaluate(state, parts):
+            def values(rows):
+                rows = jnp.maximum(rows, 0)
+                inputs = grey_levels(jnp.take(features, rows, axis=0))
+                outputs, _ = self.program.trunk.stateless_call(*state[:2], inputs, training=False)
+                true = jnp.take(targets, rows, axis=0)
+                return jnp.stack([function(true, outputs) for function in functions])
+
+            return jax.lax.map(values, parts)
+
+        return self._over_runs(evaluate)(_take(states, places), rows)
+
+    def _over_runs(self, function: Callable) -> Callable:
+        """Return a function of one run as one of a group."""
+        if self.width > 1:
+            return jax.vmap(function)
+
+        def alone(*arguments):
+            result = function(*jax.tree.map(lambda values: values[0], arguments))
+            return jax.tree.map(lambda values: values[None], result)
+
+        return alone
+
+
+def _equal_parts(n: int, limit: int) -> int:
+    """Return the size of parts of n that do not exceed a limit: 5 runs, 4 at most, are 3 and 2."""
+    return -(-n // -(-n // limit))
+
+
+def _take(stacked, places):
+    return jax.tree.map(lambda values: jnp.take(values, places, axis=0, mode="clip"), stacked)
+
+
+def _put_back(stacked, places, group):
+    return jax.tree.map(lambda all, some: all.at[places].set(some, mode="drop"), stacked, group)
+
+
+def _memory(compiled: jax.stages.Compiled) -> int:
+    """Return the bytes that a program needs beside its arguments, by the compiler's account."""
+    account = compiled.memory_analysis()
+    return account.temp_size_in_bytes + account.output_size_in_bytes
+
+
+def _free_memory() -> float:
+    """Return the bytes that a program may take; a CPU does not say."""
+    stats = jax.local_devices()[0].memory_stats()
+    if not stats:
+        return math.inf
+    return SHARE_OF_MEMORY * (stats["bytes_limit"] - stats["bytes_in_use"])

@@ -1,0 +1,316 @@
+"""The claims: statistics with known answers, intervals, verdicts, diverged runs."""
+
+import fake_study
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from boxest import analysis
+from boxest.analysis.claims import interval, verdict
+from boxest.analysis.claims.statistic import Statistic
+
+SIZES, RATES, SEEDS, EPOCHS = [4, 16, 64, 256, 1024, 4096], [1e-4, 1e-3, 1e-2, 1e-1], 6, 30
+METRICS = ["inclusive_iou_loss", "iou_loss"]
+
+
+def study(curve, sizes=SIZES, rates=RATES, seeds=SEEDS, epochs=EPOCHS):
+    """Return histories and runs whose losses are curve(size, rate, seed, epochs 1, 2, ...)."""
+    rows = []
+    for size in sizes:
+        for rate in rates:
+            for seed in range(seeds):
+                losses = np.asarray(curve(size, rate, seed, np.arange(1, epochs + 1)), float)
+                # A diverged run ends with the epoch in which it did.
+                gone = np.flatnonzero(np.isnan(losses))
+                losses = losses[: gone[0] + 1] if gone.size else losses
+                for epoch, loss in enumerate(losses, 1):
+                    row = {"batch_size": size, "learning_rate": rate, "seed": seed, "epoch": epoch}
+                    row |= {
+                        f"{part}{kind}": loss
+                        for part in ("train_", "validation_")
+                        for kind in ("loss", *METRICS)
+                    }
+                    rows.append(row | {"updates": epoch * 8000 // size, "train_seconds": 1.0})
+    histories = pd.DataFrame(rows)
+    histories["evaluation_seconds"] = 0.1
+    return histories, fake_study.runs(histories, epochs)
+
+
+def scaled(size, rate, seed, epoch):
+    """A loss that is a power of rate * updates, a few per cent higher or lower by seed."""
+    return 0.3 * (1 + 0.01 * seed) * (rate * epoch * 8000 / size) ** -0.05
+
+
+def verdicts(table):
+    """Return the main verdicts by claim."""
+    main = table[table["main"]]
+    return main.groupby("claim")["verdict"].agg(list).to_dict()
+
+
+def part(table, claim, name):
+    (row,) = table[(table["claim"] == claim) & (table["part"] == name)].to_dict("records")
+    return row
+
+
+def sorted_predictions(error):
+    """Return predictions of six seeds with error(width, height), in shares of the image."""
+    rng = np.random.default_rng(0)
+    tables = []
+    for seed in range(SEEDS):
+        sides = rng.uniform(0.04, 1, (400, 2))
+        table = pd.DataFrame({"true_x1": 0.0, "true_y1": 0.0, "true_x2": sides[:, 0]})
+        table["true_y2"] = sides[:, 1]
+        table["inclusive_iou_loss"] = table["iou_loss"] = error(*sides.T) * (1 + 0.01 * seed)
+        tables.append(table.assign(seed=seed))
+    return pd.concat(tables, ignore_index=True)
+
+
+# --- rule and interval -------------------------------------------------------------------------
+
+
+def test_interval_is_students_t():
+    values = pd.Series([1.0, 2, 3, 4, 5, np.nan])
+    mean, low, high = interval(Statistic("all", "", values))
+    assert mean == 3
+    expected = stats.ttest_1samp(values.dropna(), 0).confidence_interval(0.95)
+    np.testing.assert_allclose([low, high], expected)
+
+
+def test_intervals_stay_where_the_statistic_can_be():
+    shares = pd.Series([100.0] * 9 + [80])
+    _, low, high = interval(Statistic("all", "", shares, bounds=(0, 100)))
+    assert low < 98
+    assert high == 100
+
+
+def test_few_repetitions_decide_nothing():
+    four = Statistic("all", "", pd.Series([1.0] * 4))
+    assert interval(four)[0] == 1
+    assert np.isnan(interval(four)[1:]).all()
+    assert verdict(np.nan, np.nan, (0, 2)) == "undecided"
+    assert np.isnan(interval(Statistic("all", "", pd.Series(dtype=float)))).all()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0.1, 0.2, "holds"),
+        (0, 1, "holds"),
+        (1.1, 2, "does not hold"),
+        (-2, -0.1, "does not hold"),
+        (0.9, 1.1, "undecided"),
+        (-1, 2, "undecided"),
+    ],
+)
+def test_verdict(low, high, expected):
+    assert verdict(low, high, (0, 1)) == expected
+
+
+# --- claims of losses --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def linear():
+    """A study in which learning rate times updates decides everything."""
+    return study(scaled)
+
+
+def test_a_study_that_scales_is_as_the_paper_says(linear):
+    table = analysis.claims(*linear)
+    assert verdicts(table) == {
+        1: ["holds"],
+        # Nothing oscillates.
+        2: ["does not hold"],
+        3: ["holds"],
+        4: ["holds"],
+        # The same power of the rate at every batch size: no trend at all.
+        5: ["undecided"],
+        8: ["holds"],
+    }
+    assert part(table, 1, "all pairs")["value"] == 100
+    assert part(table, 4, "all diagonals")["value"] == 100
+    assert part(table, 2, "rate 0.1")["value"] == 0
+    assert part(table, 5, "batch size 16")["value"] == pytest.approx(0.05 * np.log(1000))
+    assert part(table, 8, "mean")["value"] == pytest.approx(100)
+
+
+def test_the_reverse_is_refused():
+    reverse = study(lambda size, rate, seed, epoch: 1 / (2 + 10 / scaled(size, rate, seed, epoch)))
+    table = analysis.claims(*study(lambda *run: 0.02 / scaled(*run)))
+    assert verdicts(table)[1] == verdicts(table)[3] == ["does not hold"]
+    assert part(table, 1, "all pairs")["value"] == part(table, 3, "all pairs")["value"] == 0
+    assert verdicts(analysis.claims(*reverse))[3] == ["holds"]
+
+
+def test_oscillation_counts_visible_rises_from_the_third_epoch_on():
+    def curve(size, rate, seed, epoch):
+        # Up in epoch 2, which is not drawn, then down and up in turn, by 20 % or by half a percent.
+        height = 1.2 if rate == 0.1 else 1.005
+        return 0.1 * np.where(epoch % 2 == 0, height, 1)
+
+    table = analysis.claims(*study(curve))
+    # 14 of the 28 epochs from the third on are even.
+    assert part(table, 2, "rate 0.1")["value"] == pytest.approx(50)
+    assert part(table, 2, "rate 0.01")["value"] == 0
+    assert part(table, 2, "rate 0.01")["verdict"] == ""
+    assert verdicts(table)[2] == ["holds"]
+
+
+@pytest.mark.parametrize(("gone_at", "expected"), [(1, 100), (2, 100), (5, 100 / 3)])
+def test_divergence_is_a_rise_once(gone_at, expected):
+    def curve(size, rate, seed, epoch):
+        return np.where((rate == 0.1) & (epoch >= gone_at), np.nan, scaled(size, rate, seed, epoch))
+
+    assert part(analysis.claims(*study(curve)), 2, "rate 0.1")["value"] == pytest.approx(expected)
+
+
+def test_diverged_runs_lose_against_all_others():
+    def curve(size, rate, seed, epoch):
+        return scaled(size, rate, seed, epoch) if rate < 0.1 else np.where(epoch > 3, np.nan, 0.01)
+
+    table = analysis.claims(*study(curve))
+    assert part(table, 1, "rate 0.001 → 0.01")["value"] == 100
+    assert part(table, 1, "rate 0.01 → 0.1")["value"] == 0
+    # Of two that diverged, neither is better: only the pairs of the other rates count.
+    assert part(table, 3, "all pairs")["value"] == 100
+    assert part(table, 4, "to rate 0.1")["value"] == 0
+    assert part(table, 4, "below rate 0.1")["value"] == 100
+    assert part(table, 8, "all cells")["value"] == 100
+
+
+def test_early_stopping_keeps_the_last_loss():
+    def curve(size, rate, seed, epoch):
+        return scaled(size, rate, seed, epoch[: 4 if size == 4 else None])
+
+    histories, runs = study(curve)
+    assert runs["stopped_early"].any()
+    table = analysis.claims(histories, runs)
+    last = {size: scaled(size, 0.1, 0, 4 if size == 4 else 30) for size in (4, 16)}
+    expected = 100 if last[4] < last[16] else 0
+    assert part(table, 3, "batch size 4 → 16")["value"] == expected
+
+
+def test_similitude_beyond_ten_percent_is_counted():
+    histories, runs = study(scaled)
+    runs.loc[runs["batch_size"] == 4, "train_inclusive_iou_loss"] *= 0.8
+    table = analysis.claims(histories, runs)
+    assert part(table, 8, "all cells")["value"] == pytest.approx(100 * 5 / 6)
+    assert verdicts(table)[8] == ["does not hold"]
+    geometric = analysis.claims(histories, runs, metric="iou_loss")
+    assert verdicts(geometric)[8] == ["holds"]
+
+
+def test_the_papers_own_table_has_the_statistics(linear):
+    table = analysis.claims(*linear)
+    assert part(table, 3, "all pairs")["paper"] == 100
+    assert part(table, 8, "all cells")["paper"] == pytest.approx(100 * 20 / 21)
+    # Against the claim: without the rate 0.1, the range is smaller for the large batch sizes.
+    assert part(table, 5, "rates below 0.1")["paper"] < 0
+    geometric = analysis.claims(*linear, metric="iou_loss")
+    assert geometric["paper"].isna().all()
+
+
+def test_sensitivity_that_grows_with_the_batch_size():
+    def curve(size, rate, seed, epoch):
+        return 0.2 * (1 + 0.01 * seed) * rate ** (-0.01 * np.log2(size)) * np.ones(len(epoch))
+
+    row = part(analysis.claims(*study(curve)), 5, "all rates")
+    assert row["value"] == pytest.approx(0.01 * np.log(1000))
+    assert row["verdict"] == "holds"
+
+
+# --- claims of time and of predictions ---------------------------------------------------------
+
+
+def timed(seconds):
+    """Return runs with seconds(size, rate, seed) per epoch."""
+    _, runs = study(scaled, epochs=2)
+    runs["train_seconds"] = [
+        2 * seconds(row.batch_size, row.learning_rate, row.seed) for row in runs.itertuples()
+    ]
+    return runs
+
+
+@pytest.mark.parametrize(
+    ("seconds", "share", "exponent", "expected"),
+    [
+        (lambda size, rate, seed: 8 / size, 100, -1, "holds"),
+        (lambda size, rate, seed: 1 + 16 / size, 80, None, "holds"),
+        (lambda size, rate, seed: 1.0, 0, 0, "does not hold"),
+    ],
+)
+def test_inverse_time(linear, seconds, share, exponent, expected):
+    table = analysis.claims(*linear, times=timed(seconds))
+    row = part(table, 6, "one compiled call per epoch")
+    assert row["value"] == pytest.approx(share, abs=1e-6)
+    assert row["repetitions"] == len(RATES) * SEEDS
+    assert row["verdict"] == expected
+    if exponent is not None:
+        power = part(table, 6, "one compiled call per epoch: power law")
+        assert power["value"] == pytest.approx(exponent)
+
+
+def test_time_and_rate(linear):
+    table = analysis.claims(*linear, times=timed(lambda size, rate, seed: 1 + 0.001 * seed))
+    assert verdicts(table)[7] == ["holds"]
+    slower = analysis.claims(*linear, times=timed(lambda size, rate, seed: rate**0.1))
+    row = part(slower, 7, "one compiled call per epoch")
+    assert row["value"] == pytest.approx(100 * (10**0.1 - 1))
+    assert row["verdict"] == "does not hold"
+
+
+def test_engines_are_judged_apart(linear):
+    one = timed(lambda size, rate, seed: 1.0)
+    other = timed(lambda size, rate, seed: 8 / size).assign(engine="keras")
+    both = pd.concat([one, other], ignore_index=True)
+    assert verdicts(analysis.claims(*linear, times=both))[6] == ["does not hold", "holds"]
+
+
+def test_small_objects(linear):
+    def small_is_hard(width, height):
+        return 0.01 / np.minimum(width, height)
+
+    table = analysis.claims(*linear, tested=sorted_predictions(small_is_hard))
+    assert part(table, 9, "smallest side")["value"] == pytest.approx(-1)
+    assert part(table, 9, "one small side")["value"] > 5
+    assert verdicts(table)[9] == ["holds", "holds"]
+    large_is_hard = sorted_predictions(lambda width, height: np.minimum(width, height))
+    assert verdicts(analysis.claims(*linear, tested=large_is_hard))[9] == ["does not hold"] * 2
+
+
+@pytest.mark.parametrize(("loss", "expected"), [(0.038, "holds"), (0.17, "does not hold")])
+def test_test_loss(linear, loss, expected):
+    tested = sorted_predictions(lambda width, height: np.full(len(width), loss / 1.025))
+    table = analysis.claims(*linear, tested=tested)
+    assert part(table, 10, "test set")["value"] == pytest.approx(loss)
+    assert verdicts(table)[10] == [expected]
+
+
+# --- tables ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", [{"sizes": [16]}, {"rates": [0.1]}, {"seeds": 1}, {"epochs": 2}])
+def test_small_studies_have_a_table(form):
+    table = analysis.claims(*study(scaled, **form))
+    assert set(table["claim"]) == {1, 2, 3, 4, 5, 8}
+    assert table.loc[table["main"], "verdict"].isin(["holds", "does not hold", "undecided"]).all()
+
+
+def test_claims_survive_csv(linear, tmp_path):
+    table = analysis.claims(*linear, times=linear[1])
+    for name, frame in zip(("histories", "runs"), linear, strict=True):
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+    again = [pd.read_csv(tmp_path / f"{name}.csv") for name in ("histories", "runs")]
+    pd.testing.assert_frame_equal(analysis.claims(*again, times=again[1]), table)
+    assert set(table["figure"]) <= {claim.figure for claim in analysis.CLAIMS.values()}
+    assert list(analysis.CLAIMS) == list(range(1, 11))
+
+
+def test_clear_errors(linear):
+    with pytest.raises(ValueError, match="metric must be inclusive_iou_loss or iou_loss, got 'x'"):
+        analysis.claims(*linear, metric="x")
+    with pytest.raises(ValueError, match=r"histories lacks the columns \['epoch'\]"):
+        analysis.claims(linear[0].drop(columns="epoch"), linear[1])
+    with pytest.raises(ValueError, match=r"predictions lacks the columns \['seed'"):
+        analysis.claims(*linear, tested=pd.DataFrame({"iou_loss": [0.1]}))

@@ -1,0 +1,182 @@
+"""The environment of the rules: what it names, and the study with --use-conda in it."""
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT
+from studies import TINY, clone, made
+
+from boxest import BoxRegressor
+
+LAB = ROOT / "tests" / "lab" / "conda-lab.sh"
+# Where a package is called otherwise by PyPI, or by its importers.
+ON_PYPI = {"matplotlib-base": "matplotlib"}
+MODULES = {
+    "markdown-it-py": "markdown_it",
+    "matplotlib-base": "matplotlib",
+    "scikit-learn": "sklearn",
+}
+# The same without what a GPU needs: half a gigabyte less to download.
+WITHOUT_GPU = {"tensorflow": "tensorflow-cpu"}
+# At the head of each script: where did the job run, and where did its modules come from?
+WITNESS = """
+import atexit, json, os, sys
+@atexit.register
+def _():
+    paths = {name: sys.modules[name].__file__ for name in %r if name in sys.modules}
+    with open("witness.jsonl", "a") as file:
+        record = [snakemake.rule, sys.prefix, os.environ.get("CONDA_PREFIX"), paths]
+        print(json.dumps(record), file=file)
+"""
+
+# The machine may be busy with other tests.
+pytestmark = pytest.mark.timeout(900)
+
+
+def environment() -> dict[str, str]:
+    """Return the bounds of environment.yml by name."""
+    entries = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    return dict(entry.split(maxsplit=1) for entry in entries)
+
+
+# --- without conda ---------------------------------------------------------------------------
+
+
+def test_environment_has_the_bounds_of_the_package():
+    ours = {ON_PYPI.get(name, name): bound for name, bound in environment().items()}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    theirs = dict(re.fullmatch(r"([\w-]+)(.*)", each).groups() for each in project["dependencies"])
+    assert theirs.pop("snakemake")  # the user's, outside of the environment
+    assert ours.pop("python").startswith(project["requires-python"])
+    assert ours == theirs
+
+
+def test_environment_names_what_the_rules_import():
+    sources = [*ROOT.glob("boxest/**/*.py"), *ROOT.glob("workflow/scripts/*.py")]
+    imported = {name.split(".")[0] for source in sources for name in imports(source)}
+    named = {MODULES.get(name, name) for name in environment()}
+    optional = {"jax", "boxest"}
+    assert imported - sys.stdlib_module_names - optional == named - {"python"}
+
+
+def imports(source: Path):
+    for node in ast.walk(ast.parse(source.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield node.module
+
+
+def test_every_rule_with_a_script_names_the_environment():
+    named = r'conda:\n +(?:ENVIRONMENT|"../../environment-jax.yml")\n'
+    for path in ROOT.glob("workflow/rules/*.smk"):
+        text = path.read_text("utf-8")
+        assert text.count("script:") == len(re.findall(named, text)), path
+
+
+# --- with conda ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """Make a conda and a channel with the newest packages that PyPI has; gigabytes of them."""
+    directory = tmp_path_factory.mktemp("conda")
+    names = ON_PYPI | WITHOUT_GPU
+    packages = [names.get(name, name) for name in environment() if name != "python"]
+    done = subprocess.run(
+        [LAB, directory / "lab", *packages],
+        env=clean() | {"PYTHON": sys.executable, "HOME": str(directory)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    yield directory
+    shutil.rmtree(directory)
+
+
+def clean() -> dict[str, str]:
+    """Return the environment of this process without what would lead out of conda's."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTHON", "CONDA", "VIRTUAL_ENV"))
+    }
+
+
+def snakemake(lab, repository, *arguments):
+    """Run Snakemake as a user of conda does."""
+    command = 'source "$0/lab/env.sh" && exec snakemake --cores 2 --use-conda "$@"'
+    return subprocess.run(
+        ["bash", "-c", command, lab, *arguments],
+        cwd=repository,
+        env=clean() | {"HOME": str(lab)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def repository(lab, tmp_path_factory):
+    directory = clone(lab / tmp_path_factory.mktemp("clone").name)
+    yield directory
+    shutil.rmtree(directory)
+
+
+@pytest.mark.conda
+@pytest.mark.slow
+def test_study_runs_in_its_environment(lab, repository):
+    modules = [MODULES.get(name, name) for name in environment() if name != "python"]
+    scripts = list(repository.glob("workflow/scripts/*.py"))
+    for script in scripts:
+        script.write_text(WITNESS % modules + script.read_text("utf-8"), "utf-8")
+    done = snakemake(lab, repository, *TINY)
+    assert done.returncode == 0, done.stderr
+    lines = (repository / "witness.jsonl").read_text().splitlines()
+    # 5 shards, 8 runs, 2 best runs and their predictions, 11 jobs for tables, figures and findings.
+    assert len(lines) == 5 + 8 + 2 + 2 + 11
+    seen = set()
+    for rule, prefix, conda_prefix, paths in map(json.loads, lines):
+        assert prefix == conda_prefix, rule
+        assert Path(prefix).parent == repository / ".snakemake" / "conda", rule
+        for name, path in paths.items():
+            assert Path(path).is_relative_to(prefix), (rule, name, path)
+        seen |= set(paths)
+    # Progress bars are for terminals: no job has one.
+    assert seen == set(modules) - {"tqdm"}
+    BoxRegressor.load(repository / "results/tiny/best/seed~0/model.boxest")
+
+
+@pytest.mark.conda
+@pytest.mark.slow
+def test_package_that_is_not_in_the_environment_is_not_found_elsewhere(lab, repository):
+    (repository / "environment.yml").write_text(
+        "channels: [conda-forge]\ndependencies: [python >=3.11, h5py, pandas]\n"
+    )
+    done = snakemake(lab, repository, *TINY, "--until", "dataset_preview")
+    assert done.returncode == 1
+    assert "No module named 'matplotlib'" in done.stderr
+    assert (repository / "results/tiny/data/test-000.h5").exists()
+    assert not list(repository.glob("results/tiny/figures/*"))
+
+
+@pytest.mark.conda
+@pytest.mark.slow
+def test_bound_that_nothing_meets_is_named_by_conda(lab, repository):
+    text = (repository / "environment.yml").read_text()
+    (repository / "environment.yml").write_text(re.sub("tqdm .*", "tqdm >=99", text))
+    done = snakemake(lab, repository, *TINY)
+    assert done.returncode == 1
+    assert re.search(r"ResolvePackageNotFound|PackagesNotFoundError", done.stderr), done.stderr
+    assert re.search(r"tqdm\[version='>=99'\]|tqdm >=99", done.stderr), done.stderr
+    assert made(repository) == set()

@@ -1,0 +1,212 @@
+"""What accuracy costs, the recipe of §4, residuals of the scaling, readings of Fig. 8, variants."""
+
+import fake_study
+import numpy as np
+import pandas as pd
+import pytest
+
+from boxest import analysis
+from boxest.plan import VARIANT
+
+LOSSES = ["validation_inclusive_iou_loss", "validation_iou_loss"]
+
+
+def runs_of(cells, seeds=2, epochs=10):
+    """Return runs from (batch size, rate, loss, seconds per epoch) rows; NaN loss: diverged."""
+    rows = []
+    for size, rate, loss, seconds in cells:
+        for seed in range(seeds):
+            row = {"batch_size": size, "learning_rate": rate, "seed": seed, "updates": 100}
+            row |= {"epochs": epochs, "planned_epochs": epochs, "stopped_early": False}
+            row |= {"diverged": np.isnan(loss), "engine": "compiled"}
+            row |= dict.fromkeys(["train_loss", "validation_loss", *LOSSES], loss)
+            row |= {"train_inclusive_iou_loss": loss, "train_iou_loss": loss}
+            rows.append(row | {"train_seconds": seconds * epochs})
+    return pd.DataFrame(rows)
+
+
+def histories_of(runs, losses):
+    """Return histories in which the loss after each epoch is losses(size, rate, epoch)."""
+    rows = [
+        {"batch_size": run.batch_size, "learning_rate": run.learning_rate, "seed": run.seed}
+        | {"epoch": epoch}
+        | dict.fromkeys(LOSSES, losses(run.batch_size, run.learning_rate, epoch))
+        for run in runs.itertuples()
+        for epoch in range(1, run.epochs + 1)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_pareto_front():
+    cells = [
+        (4, 0.1, 0.05, 8.0),  # the best
+        (16, 0.1, 0.1, 4.0),
+        (16, 0.01, 0.2, 3.9),  # as fast as the one before, within 5 %, and worse
+        (64, 0.1, 0.3, 2.0),
+        (256, 0.1, 0.4, 2.5),  # slower and worse
+        (1024, 0.1, np.nan, 1.0),  # diverged
+    ]
+    table = analysis.cost_table(runs_of(cells)).set_index(["batch_size", "learning_rate"])
+    front = table.index[table["pareto_validation_iou_loss"]].tolist()
+    assert front == [(4, 0.1), (16, 0.1), (64, 0.1)]
+    assert np.isnan(table.loc[(1024, 0.1), "seconds"])
+    assert table.loc[(4, 0.1), "seconds"] == 80
+    # From 0.3 to 0.1, 20 %, for 20 s more; then 5 % for 40 s.
+    costs = table["seconds_per_percent"].dropna()
+    assert costs.to_dict() == pytest.approx({(16, 0.1): 1.0, (4, 0.1): 8.0})
+
+
+def test_times_may_come_from_another_study_with_fewer_epochs():
+    cells = [(4, 0.1, 0.05, 99.0), (16, 0.1, 0.1, 99.0)]
+    measured = [(4, 0.1, 0.5, 2.0), (16, 0.1, 0.6, 1.0)]
+    step_by_step = runs_of([(4, 0.1, 0.5, 5.0), (16, 0.1, 0.6, 3.0)], epochs=1)
+    times = pd.concat([runs_of(measured, epochs=3), step_by_step.assign(engine="keras")])
+    table = analysis.cost_table(runs_of(cells), times)
+    assert table["engine"].tolist() == ["compiled", "compiled", "keras", "keras"]
+    assert table["seconds"].tolist() == [20, 10, 50, 30]
+    assert table["validation_iou_loss"].tolist() == [0.05, 0.1] * 2
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"), [(1, 64, 64), (2, 1, 0.5), (1, -3, 0), (np.nan, np.nan, np.nan)]
+)
+def test_knee(a, b, expected):
+    np.testing.assert_equal(analysis.knee(pd.DataFrame({"a": [a], "b": [b]})), expected)
+
+
+def curved(size, rate, epoch):
+    """Return a loss that is smallest at the rate 0.01, whatever the batch size."""
+    return 0.1 + 0.01 * np.log2(size) + abs(np.log10(rate) + 2) / (1 + epoch)
+
+
+def recipe(update_cost, losses=curved):
+    grid = [(size, rate) for size in (4, 16, 64, 256) for rate in (0.001, 0.01, 0.1)]
+    cells = [(size, rate, losses(size, rate, 10), 1 + update_cost / size) for size, rate in grid]
+    runs = runs_of(cells)
+    return analysis.recommend(histories_of(runs, losses), runs).iloc[0]
+
+
+@pytest.mark.parametrize(
+    ("update_cost", "size"), [(0, 4), (10, 16), (15, 16), (17, 64), (100, 256)]
+)
+def test_recipe_takes_the_batch_size_beyond_the_knee_then_climbs_to_the_best_rate(
+    update_cost, size
+):
+    row = recipe(update_cost)
+    assert row["knee"] == pytest.approx(update_cost, abs=1e-6)
+    assert (row["batch_size"], row["learning_rate"]) == (size, 0.01)
+    assert row["validation_iou_loss"] == pytest.approx(curved(size, 0.01, 10))
+    assert (row["best_batch_size"], row["best_learning_rate"]) == (4, 0.01)
+    assert row["best_seconds"] == pytest.approx(10 * (1 + update_cost / 4))
+
+
+def test_recipe_does_not_go_on_to_a_rate_at_which_runs_diverge():
+    def losses(size, rate, epoch):
+        return np.nan if rate > 0.05 and epoch > 2 else 0.5 - rate
+
+    assert recipe(0, losses)["learning_rate"] == 0.01
+
+
+def test_residuals_of_the_scaling_are_zero_on_the_curve():
+    histories = fake_study.histories(**fake_study.FULL)
+    runs = fake_study.runs(histories, 30)
+    fit = analysis.fit_scaling(runs)
+    off = (runs["batch_size"] == 64) & (runs["learning_rate"] == 0.001)
+    curve = analysis.scaling_curve(fit, runs["learning_rate"] * runs["updates"])
+    runs["validation_loss"] = np.where(off, 1.5, 1) * curve
+    table = analysis.scaling_residuals(runs, fit).set_index(["batch_size", "learning_rate"])
+    assert len(table) == 24
+    assert table.loc[(64, 0.001), "residual"] == pytest.approx(np.log(1.5))
+    assert table["residual"].drop((64, 0.001)).dropna().abs().max() < 1e-9
+    assert table.loc[(4, 0.1), ["runs", "diverged"]].tolist() == [10, 10]
+    assert np.isnan(table.loc[(4, 0.1), "residual"])
+
+
+def paper_runs():
+    """Return ten runs per cell of Fig. 8 that ended as the paper's mean."""
+    paper = analysis.paper_cells()
+    cells = [
+        (row.batch_size, row.learning_rate, row.validation_loss, 1.0) for row in paper.itertuples()
+    ]
+    runs = runs_of(cells, seeds=10)
+    train = paper.set_index(["batch_size", "learning_rate"])["train_loss"]
+    keys = pd.MultiIndex.from_frame(runs[["batch_size", "learning_rate"]])
+    return runs.assign(train_inclusive_iou_loss=train.loc[keys].to_numpy())
+
+
+def test_readings_of_fig_8():
+    runs = paper_runs()
+    table = analysis.distances(runs)
+    assert table["cells"].tolist() == [21, 21, 18]
+    np.testing.assert_allclose(table[["train", "validation"]], 0, atol=1e-12)
+    # Half of the runs of one cell stop early, at twice the loss.
+    half = (runs["batch_size"] == 16) & (runs["learning_rate"] == 0.1) & (runs["seed"] < 5)
+    runs.loc[half, "epochs"] = 5
+    runs.loc[half, LOSSES[0]] *= 2
+    every, whole, below = analysis.distances(runs)["validation"]
+    assert every == pytest.approx(np.log(1.5) / np.sqrt(21))
+    assert (whole, below) == pytest.approx((0, 0), abs=1e-12)
+
+
+def variant_runs():
+    """Return two variants: one that is Fig. 8, and one that is twice that and diverges once."""
+    runs = paper_runs()
+    names = dict(zip(VARIANT, ("linear", "inclusive_iou", "sgd", 2.0), strict=True))
+    other = runs.assign(**names | {"optimizer": "adam", "plateau_patience": None})
+    other[["validation_loss", *LOSSES]] *= 2
+    return pd.concat([other, runs.assign(**names)], ignore_index=True)
+
+
+def test_variants_are_ranked_by_their_distance():
+    table = analysis.variant_cells(variant_runs())
+    assert len(table) == 42
+    ranking = analysis.rank_variants(table)
+    assert ranking["rank"].tolist() == [1, 2]
+    assert ranking["optimizer"].tolist() == ["sgd", "adam"]
+    assert ranking["plateau_patience"].tolist() == ["2", "never"]
+    assert ranking["distance"].tolist() == pytest.approx([0, np.log(2)], abs=1e-12)
+    assert ranking["largest"].tolist() == pytest.approx([0, np.log(2)], abs=1e-12)
+    assert ranking["cells"].tolist() == [21, 21]
+
+
+def test_a_variant_that_diverges_counts_with_the_worst_loss():
+    runs = variant_runs()
+    gone = (runs["batch_size"] == 16) & (runs["learning_rate"] == 0.1)
+    gone &= runs["optimizer"] == "sgd"
+    runs.loc[gone, ["train_loss", "validation_loss", *LOSSES]] = np.nan
+    runs.loc[gone, "diverged"] = True
+    ranking = analysis.rank_variants(analysis.variant_cells(runs)).set_index("optimizer")
+    expected = np.log(1 / 0.037583)
+    assert ranking.loc["sgd", "largest"] == pytest.approx(expected)
+    assert ranking.loc["sgd", "distance"] == pytest.approx(expected / np.sqrt(21))
+    assert ranking.loc["sgd", "diverged"] == 10
+
+
+def test_patience_that_a_run_would_have_survived():
+    curves = {
+        # The longest wait without a new smallest loss: 0, 1, 3 epochs; and one that diverges.
+        0: [5, 4, 3, 2, 1],
+        1: [5, 6, 4, 5, 3],
+        2: [5, 6, 6, 5, 4],
+        3: [5, 4, np.nan],
+    }
+    runs = runs_of([(16, 0.1, 0.1, 1.0)], seeds=4, epochs=5)
+    runs.loc[3, ["diverged", "epochs"]] = [True, 3]
+    rows = [
+        {"batch_size": 16, "learning_rate": 0.1, "seed": seed, "epoch": i, "validation_loss": loss}
+        for seed, losses in curves.items()
+        for i, loss in enumerate(losses, 1)
+    ]
+    table = analysis.patience_table(pd.DataFrame(rows), runs)
+    assert dict(zip(table["patience"], table["reached"], strict=True)) == {
+        1: 1,
+        2: 2,
+        3: 2,
+        4: 3,
+        5: 3,
+    }
+    assert table["runs"].eq(4).all()
+    assert table["in_paper"].all()
+    # A run that was stopped says nothing of a larger patience than its own.
+    runs.loc[2, "stopped_early"], runs.loc[2, "epochs"] = True, 4
+    assert analysis.patience_table(pd.DataFrame(rows), runs)["patience"].max() == 3

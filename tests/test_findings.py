@@ -1,0 +1,220 @@
+"""The page of findings, its numbers and captions, and the copy that is committed."""
+
+import json
+import shutil
+
+import fake_study
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from conftest import ROOT
+
+from boxest import analysis, findings, pages
+from boxest.findings import text
+
+CONFIG = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def best_table(seeds):
+    table = pd.DataFrame({"seed": range(seeds), "batch_size": 16, "learning_rate": 0.1})
+    table = table.assign(diverged=False, paper_test_loss=0.038)
+    for part in ("validation", "test"):
+        table[f"{part}_inclusive_iou_loss"] = 0.04 + 0.001 * table["seed"]
+        table[f"{part}_iou_loss"] = 0.17 + 0.001 * table["seed"]
+    return table
+
+
+def write(root, config=CONFIG, **form):
+    """Write the tables and figures of an invented study."""
+    form = fake_study.FULL | form
+    histories = fake_study.histories(**form)
+    runs = fake_study.runs(histories, form["epochs"])
+    tested = [fake_study.predictions(100, seed=seed).assign(seed=seed) for seed in range(6)]
+    tables = {"histories": histories, "runs": runs, "best": best_table(form["seeds"])}
+    tables |= analysis.grid_tables(runs, runs)
+    tables |= analysis.claim_tables(histories, runs, runs, pd.concat(tested))
+    for name, table in tables.items():
+        (root / "tables").mkdir(parents=True, exist_ok=True)
+        table.to_csv(root / "tables" / f"{name}.csv", index=False)
+    for claim in analysis.CLAIMS.values():
+        (root / "figures").mkdir(exist_ok=True)
+        (root / "figures" / f"{claim.figure}.png").write_bytes(PNG)
+    (root / "captions").mkdir()
+    (root / "captions" / "fig8_final_losses.rst").write_text("A caption\nof two lines.\n")
+    summary = {"config": config, "numbers": findings.numbers(findings.read(root))}
+    (root / "summary.json").write_text(json.dumps(summary))
+    return root
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("findings") / "paper")
+
+
+@pytest.fixture(scope="module")
+def page(study):
+    return findings.page(findings.read(study), study)
+
+
+def row(page, start):
+    (found,) = [line for line in page.splitlines() if line.startswith(start)]
+    return [cell.strip() for cell in found.strip("|").split("|")]
+
+
+def test_page_says_what_was_run(page):
+    assert "240 runs: batch sizes 4, 16, 64, 256, 1024, 4096" in page
+    assert "10 seeds each, at most 30 epochs on 10,000 images of 128 px" in page
+    assert "not the paper's study" not in page
+    assert "nan" not in page
+
+
+def test_every_claim_has_its_verdict(page, study):
+    claims = pd.read_csv(study / "tables" / "claims.csv")
+    for number, claim in analysis.CLAIMS.items():
+        assert f"### {number}. {claim.says}" in page
+        cells = row(page, f"| {number}. ")
+        expected = claims[(claims["claim"] == number) & claims["main"]].iloc[0]
+        assert cells[3] == f"**{expected['verdict']}**"
+        assert cells[2].startswith(text.number(expected["value"]))
+    counts = claims.loc[claims["main"], "verdict"].value_counts()
+    assert f"holds {counts['holds']}" in page
+
+
+def test_time_has_one_verdict_and_losses_two(page):
+    assert row(page, "| 6. ")[4:] == ["", ""]
+    assert row(page, "| 3. ")[5] in ("**holds**", "**does not hold**", "**undecided**")
+
+
+def test_ours_beside_the_paper(page, study):
+    table = pd.read_csv(study / "tables" / "comparison.csv")
+    cells = row(page, "| 16 | 0.1 | 0")
+    ours = table[(table["batch_size"] == 16) & (table["learning_rate"] == 0.1)].iloc[0]
+    assert cells[3] == "0.038"
+    assert cells[2].startswith(f"{ours['validation_inclusive_iou_loss']:.3f} ± ")
+    assert cells[6:] == ["9", "1", "0"]
+
+
+def test_cells_that_the_paper_leaves_out_have_a_reason(page):
+    assert "- batch size 4, rate 0.1: 0 of 10 stopped early, 10 diverged; no run came" in page
+    assert "batch size 1024, rate 0.1: 2 of 10 stopped early, 0 diverged; 8 came" in page
+    assert page.count("\n- batch size ") == 3
+
+
+def test_figures_are_shown_once_with_their_caption(page, study):
+    assert page.count("![fig8_final_losses](figures/fig8_final_losses.png)") == 1
+    assert "`fig8_final_losses`: A caption of two lines." in page
+    assert "The figure is above: `fig8_final_losses`." in page
+    elsewhere = findings.page(findings.read(study), study.parent / "docs")
+    assert "(../paper/figures/fig8_final_losses.png)" in elsewhere
+
+
+def test_a_study_that_was_not_run_whole_is_labelled(tmp_path):
+    config = CONFIG | {"grid": CONFIG["grid"] | {"seeds": 2}}
+    root = write(tmp_path / "quick", config, seeds=2)
+    page = findings.page(findings.read(root), root)
+    assert "**This is not the paper's study run whole** (ours: seeds 2; paper: seeds 10)." in page
+    claims = pd.read_csv(root / "tables" / "claims.csv")
+    losses = claims[claims["main"] & ~claims["claim"].isin([6, 7, 9, 10])]
+    assert losses["verdict"].eq("undecided").all()
+
+
+def write_variants(root, distances):
+    """Write a study of variants at one cell, whose losses are so many times the paper's."""
+    runs = []
+    histories = fake_study.histories([64], [0.01], 1, 3)
+    for activation, factor in distances.items():
+        table = fake_study.runs(histories, 3)
+        names = [name for name in table.columns if name.endswith("_loss")]
+        table[names] = factor * 0.105992
+        settings = {"loss": "iou", "optimizer": "sgd", "plateau_patience": None}
+        runs.append(table.assign(output_activation=activation, **settings))
+    cells = analysis.variant_cells(pd.concat(runs, ignore_index=True))
+    (root / "tables").mkdir(parents=True)
+    cells.to_csv(root / "tables" / "variant_cells.csv", index=False)
+    analysis.rank_variants(cells).to_csv(root / "tables" / "variants.csv", index=False)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("distances", "conclusion"),
+    [
+        ({"linear": 1.1, "tanh": 2}, "The nearest variant meets every one of these cells"),
+        ({"linear": 3, "tanh": 2}, "the nearest is off at (64, 0.01): × 2."),
+    ],
+)
+def test_variants_are_told_of(study, tmp_path, distances, conclusion):
+    root = write_variants(tmp_path / "forensics", distances)
+    page = findings.page(findings.read(study, forensics=[root]), study)
+    assert conclusion in page
+    first = min(distances, key=distances.get)
+    assert row(page, f"| 1 | {first} |")[:5] == ["1", first, "iou", "sgd", "never"]
+
+
+def test_times_of_another_study_are_told_of(study, tmp_path):
+    other = write(tmp_path / "timing", seeds=2, epochs=2)
+    page = findings.page(findings.read(study, times=[other]), study)
+    fit = pd.read_csv(other / "tables" / "time_fit.csv").iloc[0]
+    section = page[page.index("## Training time") :]
+    ratio = text.number(fit["b"] / fit["a"])
+    assert row(section, "| one compiled call per epoch | ")[1].startswith(f"{ratio} ± ")
+
+
+def test_page_as_html_has_its_figures_inside(page, study):
+    html = pages.document(page, study)
+    assert "<title>Findings</title>" in html
+    assert html.count("data:image/png;base64,") == page.count("![")
+    assert html.count("<table>") == page.count("\n| ---")
+    with pytest.raises(OSError, match=r"fig3_validation_losses\.png"):
+        pages.document(page, study / "tables")
+
+
+def test_captions_are_filled_in_and_name_what_is_missing(study):
+    summary = json.loads((study / "summary.json").read_text())
+    template = "Of {{ numbers.runs }}, {{ numbers.distance_validation | g }} "
+    template += '{{ snakemake.config["results"] }}'
+    expected = text.number(summary["numbers"]["distance_validation"])
+    assert pages.caption(template, summary) == f"Of 240, {expected} results/paper"
+    with pytest.raises(ValueError, match=r"'Of .*numbers\.rnus.*cannot be filled in"):
+        pages.caption("Of {{ numbers.rnus }}", summary)
+
+
+def test_every_caption_of_the_report_can_be_filled_in(study):
+    summary = json.loads((study / "summary.json").read_text())
+    static = {"workflow.rst", "variants.rst"}
+    for path in sorted((ROOT / "workflow" / "report").glob("*.rst")):
+        if path.name not in static:
+            assert "{" not in pages.caption(path.read_text(), summary)
+
+
+def test_published_results_are_whole_and_give_the_same_page(study, tmp_path):
+    times = write(tmp_path / "timing", seeds=2, epochs=2)
+    variants = write_variants(tmp_path / "forensics", {"linear": 1})
+    whole = findings.read(study, times=[times], forensics=[variants])
+    (tmp_path / "reference" / "stale").mkdir(parents=True)
+    target, page = tmp_path / "reference", tmp_path / "docs" / "findings.md"
+    findings.publish(whole, target, page, ["snakemake --cores all"])
+    names = {path.name for path in target.iterdir()}
+    assert names == {"README.md", "provenance.json", "paper", "timing", "forensics"}
+    for path in study.glob("tables/*.csv"):
+        assert (target / "paper" / "tables" / path.name).read_bytes() == path.read_bytes()
+    copy = findings.read(target / "paper", [target / "timing"], [target / "forensics"])
+    assert findings.page(copy, page.parent) == page.read_text()
+    assert "(../reference/paper/figures/" in page.read_text()
+    made = json.loads((target / "provenance.json").read_text())
+    assert made["machine"]["cores"] >= 1
+    assert "snakemake --cores all" in (target / "README.md").read_text()
+
+
+def test_a_directory_without_tables_is_named(tmp_path, study):
+    with pytest.raises(ValueError, match=r"holds no tables .*: run its study first"):
+        findings.read(tmp_path)
+    shutil.copytree(study / "tables", tmp_path / "tables", ignore=shutil.ignore_patterns("best*"))
+    with pytest.raises(ValueError, match="has no table 'best'"):
+        findings.numbers(findings.read(tmp_path))
+
+
+def test_numbers_that_do_not_exist_are_written_as_such():
+    assert text.number(np.nan) == "–"
+    assert text.table(["a", "b"], [(1, 2)]) == ["| a | b |", "| --- | ---: |", "| 1 | 2 |", ""]

@@ -1,0 +1,475 @@
+"""Files from strangers: refused with a reason, without running, following or unpacking anything."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tracemalloc
+import zipfile
+import zlib
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import yaml
+from conftest import ROOT
+from strangers import parts, rewrite, write_model, write_shard
+
+from boxest import BoxRegressor, hdf5, persistence, plan, shards
+from boxest.persistence import FileError
+from boxest.shards import ShardError
+
+
+@pytest.fixture
+def shard(tmp_path):
+    return write_shard(tmp_path / "shard.h5")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return write_model(tmp_path_factory.mktemp("model") / "original.boxest")
+
+
+@pytest.fixture
+def saved(model, tmp_path):
+    return Path(shutil.copy(model, tmp_path / "a.boxest"))
+
+
+def edit(path):
+    return h5py.File(path, "r+", libver=("v110", "v110"))
+
+
+def images_instead(file, data=None, **arguments):
+    """Put another dataset in the place of the images."""
+    described = dict(file["images"].attrs)
+    del file["images"]
+    arguments = {"track_times": False, "compression": "gzip"} | arguments
+    if data is None:
+        file.create_dataset("images", **arguments).attrs.update(described)
+    else:
+        file.create_dataset("images", data=data, **arguments).attrs.update(described)
+
+
+def link_instead(to):
+    def change(file):
+        del file["images"]
+        file["images"] = to(file) if callable(to) else to
+
+    return change
+
+
+def dataset(**arguments):
+    """Images that are stored in another way."""
+
+    def change(file):
+        data = file["images"][:]
+        images_instead(file, data, **{"chunks": (6, 8, 8)} | arguments)
+
+    return change
+
+
+def typed(dtype, shape=(6, 8, 8)):
+    """Images of another type, of which nothing is written."""
+    return lambda file: images_instead(file, shape=shape, dtype=dtype, compression=None)
+
+
+def deep_type(file):
+    """A list of lists of lists ..., which h5py takes minutes to describe."""
+    kind = h5py.h5t.NATIVE_INT8
+    for _ in range(2000):
+        kind = h5py.h5t.vlen_create(kind)
+    del file["images"]
+    h5py.h5d.create(file.id, b"images", kind, h5py.h5s.create(h5py.h5s.SCALAR))
+
+
+def other_file(file):
+    secret = Path(file.filename).with_name("secret")
+    secret.write_bytes(bytes(6 * 8 * 8))
+    outside = [(str(secret), 0, 6 * 8 * 8)]
+    images_instead(file, shape=(6, 8, 8), dtype="u1", external=outside, compression=None)
+
+
+def virtual(file):
+    """Images in the file of a pipe: whoever opens it waits for ever."""
+    pipe = Path(file.filename).with_name("pipe")
+    os.mkfifo(pipe)
+    layout = h5py.VirtualLayout((6, 8, 8), "u1")
+    layout[:] = h5py.VirtualSource(pipe, "images", (6, 8, 8))
+    del file["images"]
+    file.create_virtual_dataset("images", layout)
+
+
+def unknown_filter(file):
+    """Number 32015 is Zstandard, which HDF5 looks for among the plugins."""
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_chunk((6, 8, 8))
+    properties.set_obj_track_times(False)
+    properties.set_filter(32015, h5py.h5z.FLAG_OPTIONAL, ())
+    described = dict(file["images"].attrs)
+    del file["images"]
+    space = h5py.h5s.create_simple((6, 8, 8))
+    made = h5py.h5d.create(file.id, b"images", h5py.h5t.STD_U8LE, space, properties)
+    made.write_direct_chunk((0, 0, 0), b"not what a filter made", 0)
+    h5py.Dataset(made).attrs.update(described)
+
+
+def bomb(file):
+    """A chunk of 384 bytes that unpacks to 256 MiB."""
+    file["images"].id.write_direct_chunk((0, 0, 0), zlib.compress(bytes(2**28)))
+
+
+def claim(file):
+    """2 GiB of images and 64 MiB of boxes, none of which is written."""
+    n = 2**21
+    file.attrs["stop"], file.attrs["image_size"] = np.uint64(n), np.uint64(32)
+    file.attrs["max_side"] = np.uint64(32)
+    images_instead(file, shape=(n, 32, 32), dtype="u1", chunks=(2048, 32, 32))
+
+
+def many_attributes(file):
+    for i in range(1000):
+        file.attrs[f"a{i}"] = np.uint64(i)
+
+
+UNLIKE = "images should be uint8 of shape"
+OTHERWISE = "images is not stored"
+KIND = "images is of a kind"
+HOSTILE = {
+    "external link": (link_instead(h5py.ExternalLink("/etc/passwd", "/x")), "somewhere else"),
+    "soft link": (link_instead(h5py.SoftLink("/boxes")), "somewhere else"),
+    "soft link out of the file": (link_instead(h5py.SoftLink("/../x")), "somewhere else"),
+    "cycle": (link_instead(lambda file: file["/"]), "its root is not stored as boxest does"),
+    "one dataset twice": (link_instead(lambda file: file["boxes"]), "images is not stored as"),
+    "group": (lambda file: file.create_group("more"), "nothing else"),
+    "external storage": (other_file, "message 0x7"),
+    "virtual": (virtual, KIND),
+    "references": (typed(h5py.ref_dtype), UNLIKE),
+    "regions": (typed(h5py.regionref_dtype), UNLIKE),
+    "compound": (typed([("a", "u1"), ("b", "f8")]), UNLIKE),
+    "enum": (typed(h5py.enum_dtype({"a": 0}, "u1")), UNLIKE),
+    "texts": (typed(h5py.string_dtype()), UNLIKE),
+    "texts of fixed length": (typed("S1"), UNLIKE),
+    "lists": (typed(h5py.vlen_dtype("u1")), UNLIKE),
+    "arrays": (typed(np.dtype(("u1", (8, 8))), (6,)), UNLIKE),
+    "big-endian": (typed(">f8"), UNLIKE),
+    "deep type": (deep_type, KIND),
+    "huge shape": (typed("u1", (2**40, 2**10, 2**10)), UNLIKE),
+    "no shape": (typed("u1", ()), UNLIKE),
+    "empty": (lambda file: images_instead(file, h5py.Empty("u1"), compression=None), UNLIKE),
+    "can grow": (dataset(maxshape=(None, 8, 8)), UNLIKE),
+    "other chunks": (dataset(chunks=(2, 8, 8)), OTHERWISE),
+    "contiguous": (dataset(chunks=None, compression=None), "should be packed with gzip"),
+    "not packed": (dataset(compression=None), "should be packed with gzip"),
+    "lzf": (dataset(compression="lzf"), "should be packed with gzip"),
+    "shuffled": (dataset(shuffle=True), "should be packed with gzip"),
+    "checksummed": (dataset(fletcher32=True), "should be packed with gzip"),
+    "scaled": (dataset(scaleoffset=0, compression=None), "should be packed with gzip"),
+    "unknown filter": (unknown_filter, "should be packed with gzip"),
+    "dated": (dataset(track_times=True), KIND),
+    "bomb": (bomb, "a chunk should have 384 bytes, and has not"),
+    "claim": (claim, "it points behind its own end"),
+    "many attributes": (many_attributes, "damaged: a part of it ends|other attributes"),
+    "huge attribute": (
+        lambda file: file.attrs.__setitem__("law", np.bytes_(b"x" * 60_000)),
+        "make no sense: The box law must be one of",
+    ),
+    "listed attribute": (lambda file: file.attrs.__setitem__("law", "text"), "'law' is neither"),
+    "attribute of numbers": (
+        lambda file: file.attrs.__setitem__("seed", np.zeros(7000)),
+        "'seed' is neither",
+    ),
+}
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(("change", "message"), HOSTILE.values(), ids=HOSTILE)
+def test_hostile_shard(shard, change, message):
+    with edit(shard) as file:
+        change(file)
+    assert shard.stat().st_size < 2**20
+    tracemalloc.start()
+    try:
+        with pytest.raises(ShardError, match=rf"shard\.h5: .*({message}).*Delete the file"):
+            shards.read(shard)
+        assert tracemalloc.get_traced_memory()[1] < 2**22
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("options", [{}, {"libver": "v110", "userblock_size": 512}])
+def test_other_layouts_of_hdf5_are_not_even_looked_at(shard, options):
+    """The earliest layout, which has no checksums, and a file behind a user's own block."""
+    shard.unlink()
+    with h5py.File(shard, "w", **options) as file:
+        file.attrs["format"] = "boxest shard"
+    with pytest.raises(ShardError, match=r"boxest has not written|not an HDF5 file"):
+        shards.read(shard)
+
+
+@pytest.mark.fault
+def test_chunks_that_overlap(shard, monkeypatch):
+    """One chunk that stands for many would make a small file large."""
+    monkeypatch.setattr(hdf5, "CHUNK_BYTES", 64)
+    write_shard(shard)
+    content = bytearray(shard.read_bytes())
+    entry_size, first = content[content.index(b"FAHD") + 6], content.index(b"FADB") + 14
+    assert entry_size == 8 + 2 + 4
+    for entry in range(first, first + 6 * entry_size, entry_size):
+        content[entry + 8 : entry + 10] = (len(content) // 2).to_bytes(2, "little")
+    shard.write_bytes(content)
+    with pytest.raises(ShardError, match="images is not stored in the file, in chunks of"):
+        shards.read(shard)
+
+
+@pytest.mark.fault
+def test_shard_loads_no_plugin(shard, tmp_path):
+    """HDF5 looks for filters among shared libraries, and runs what it finds; boxest does not."""
+    with edit(shard) as file:
+        unknown_filter(file)
+    (tmp_path / "plugins").mkdir()
+    shutil.copy(h5py.h5z.__file__, tmp_path / "plugins" / "libtrap.so")
+    loads = {}
+    for reader in (
+        "import h5py; h5py.File({path!r})['images'][:]",
+        "from boxest import shards; shards.read({path!r})",
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", reader.format(path=str(shard))],
+            env=os.environ | {"HDF5_PLUGIN_PATH": str(tmp_path / "plugins"), "LD_DEBUG": "files"},
+            cwd=ROOT,
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 1
+        loads[reader.split()[1]] = b"libtrap.so" in done.stderr
+    assert loads == {"h5py;": True, "boxest": False}
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("change", [None, other_file, link_instead(h5py.ExternalLink("b.h5", "/"))])
+def test_no_other_file_is_opened_and_the_hdf5_library_not_imported(shard, python, change):
+    if change:
+        with edit(shard) as file:
+            change(file)
+    code = (
+        "import sys\nfrom boxest import shards\nopened = []\n"
+        "sys.addaudithook(lambda event, about: event == 'open' and opened.append(about[0]))\n"
+        f"try:\n    shards.read({str(shard)!r})\nexcept shards.ShardError:\n    print('refused')\n"
+        "print({p for p in opened if 'site-packages' not in str(p)}, 'h5py' in sys.modules)"
+    )
+    *refused, seen = python(code).splitlines()
+    assert bool(refused) is (change is not None)
+    assert seen == f"{ {str(shard)} } False"
+
+
+READERS = {"shard": shards.read, "model": BoxRegressor.load}
+
+
+@pytest.mark.fault
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("read", READERS.values(), ids=READERS)
+def test_pipes_and_devices_do_not_keep_a_reader_waiting(tmp_path, read):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path / "link", "/dev/zero", "/dev/null"):
+        with pytest.raises(OSError, match=r"Not a regular file but a pipe, a device.*: '/"):
+            read(path)
+    with pytest.raises(IsADirectoryError, match=str(tmp_path)):
+        read(tmp_path)
+
+
+def test_symbolic_links_to_files_are_files(shard, saved, tmp_path):
+    for name, path in {"shard": shard, "model": saved}.items():
+        (tmp_path / name).symlink_to(path)
+        READERS[name](tmp_path / name)
+
+
+# --- models -------------------------------------------------------------------------------------
+
+
+def bomb_in(compression):
+    """Numbers that are 64 MiB of zeros."""
+    return lambda path, content: rewrite(
+        path, (content | {"arrays": bytes(2**26)}).items(), compression
+    )
+
+
+def named(name):
+    return lambda path, content: rewrite(path, [(name, b""), *content.items()])
+
+
+def text(value):
+    value = value if isinstance(value, bytes) else value.encode()
+    return lambda path, content: rewrite(path, (content | {"estimator.json": value}).items())
+
+
+def patched(signature, at, value):
+    """Change a header of the archive: a claim about the part that comes first in it."""
+
+    def change(path, _):
+        whole = bytearray(path.read_bytes())
+        start = whole.index(signature) + at
+        whole[start : start + len(value)] = value
+        path.write_bytes(whole)
+
+    return change
+
+
+def twice(path, content):
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        rewrite(path, [*content.items(), ("arrays", b"")])
+
+
+def about(**changes):
+    def change(path, content):
+        table = json.loads(content["estimator.json"])
+        for name, value in changes.items():
+            table[name] = table[name] | value if isinstance(value, dict) else value
+        text(json.dumps(table))(path, content)
+
+    return change
+
+
+CENTRAL, LOCAL = b"PK\x01\x02", b"PK\x03\x04"
+LARGER = "is compressed, or larger than the file"
+SHAPE = "its image shape is"
+MODELS = {
+    "deflate bomb": (bomb_in(zipfile.ZIP_DEFLATED), LARGER),
+    "bzip2 bomb": (bomb_in(zipfile.ZIP_BZIP2), LARGER),
+    "lzma bomb": (bomb_in(zipfile.ZIP_LZMA), LARGER),
+    "claims to be large": (patched(CENTRAL, 20, b"\xff\xff\xff\x7f\xff\xff\xff\x7f"), LARGER),
+    "claims to be small": (patched(CENTRAL, 24, b"\x01\x00\x00\x00"), LARGER),
+    "claims to be encrypted": (patched(CENTRAL, 8, b"\x01\x00"), "encrypted"),
+    "claims to be elsewhere": (patched(CENTRAL, 42, b"\xff\xff\xff\x7f"), "damaged"),
+    "unknown compression": (patched(CENTRAL, 10, b"\x63\x00"), LARGER),
+    "way out": (named("../../estimator.json"), "and nothing else"),
+    "way to the root": (named("/etc/passwd"), "and nothing else"),
+    "name twice": (twice, "and nothing else"),
+    "nothing": (lambda path, _: rewrite(path, []), "and nothing else"),
+    "deep text": (text("[" * 10**6), "recursion|holds no table"),
+    "deeper text": (text('{"a":' * 10**5 + "1" + "}" * 10**5), "recursion|format"),
+    "no table": (text("[1, 2]"), "holds no table"),
+    "long number": (text("1" * 10**5), "digits"),
+    "not UTF-8": (text(b'{"format": "\xff"}'), "decode"),
+    "not JSON": (text("{'format': 1}"), "Expecting"),
+    "empty table": (text("{}"), "it has the format None None"),
+    "other version": (about(format_version=3), "it has the format 'boxest estimator' 3"),
+    "version as text": (about(format_version="2"), "it has the format 'boxest estimator' '2'"),
+    "another key": (about(shell="rm"), "should be a table of format"),
+    "huge image": (about(image_shape=[10**6, 10**6, 1]), SHAPE),
+    "wide image": (about(image_shape=[8, 10**12, 1]), SHAPE),
+    "image of many channels": (about(image_shape=[8, 8, 2**40]), SHAPE),
+    "image beyond 64 bits": (about(image_shape=[2**63, 2**63, 2**63]), SHAPE),
+    "negative image": (about(image_shape=[-16, -16, 1]), SHAPE),
+    "image of truth": (about(image_shape=[16, 16, True]), SHAPE),
+    "image of text": (about(image_shape="16"), "its image_shape is '16'"),
+    "other features": (about(fitted={"n_features_in_": 255}), "have 255 features"),
+    "no outputs": (about(fitted={"n_outputs_": 0}), "it has 0 outputs"),
+    "huge seed": (about(fitted={"seed_": -1}), "damaged"),
+    "network by path": (about(parameters={"network": "../net.py"}), "Unknown network"),
+    "object": (
+        about(parameters={"optimizer": {"module": "subprocess", "class_name": "Popen"}}),
+        "its parameter optimizer is",
+    ),
+    "object in a list": (about(parameters={"callbacks": [{"class_name": "x"}]}), "callbacks is"),
+    "code": (about(parameters={"output_activation": "__import__('os')"}), "Unknown output_act"),
+    "function": (about(parameters={"loss": "os.system"}), "loss must be one of|Unknown loss"),
+    "rate": (about(parameters={"learning_rate": float("nan")}), "'learning_rate' parameter"),
+    "rate as text": (about(schedule={"learning_rate": "0.1"}), "its learning_rate is '0.1'"),
+    "infinite rate": (about(schedule={"learning_rate": float("inf")}), "learning rate inf"),
+    "history": (about(fitted={"history_": [1]}), "its history has 1 and no table"),
+}
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(("change", "message"), MODELS.values(), ids=MODELS)
+def test_hostile_model(saved, change, message):
+    change(saved, parts(saved))
+    tracemalloc.start()
+    try:
+        with pytest.raises(FileError, match=rf"(?s)a\.boxest is not a saved .*({message})"):
+            BoxRegressor.load(saved)
+        assert tracemalloc.get_traced_memory()[1] < 2**26
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.fault
+def test_a_text_that_would_fill_the_memory_is_not_read(saved, monkeypatch):
+    monkeypatch.setattr(persistence, "MAX_TEXT_BYTES", 1000)
+    with pytest.raises(FileError, match=r"estimator\.json may have 1000 bytes, it has more"):
+        BoxRegressor.load(saved)
+
+
+# --- configurations -----------------------------------------------------------------------------
+
+CONFIGS = [
+    ("grid: {seeds: 1000000000}", "1000000000 is greater than the maximum of 100000"),
+    ("best: {seeds: 1000000000}", "1000000000 is greater than the maximum of 100000"),
+    ("grid: {seeds: 90000}", "are 2160010 runs, and more than 100000 are not planned"),
+    ("data: {images: 1000000000, shard_size: 1}", "are 1000000000 files, and more than 10000"),
+    ("data: {images: 1e18}", "'1e18' is not of type 'integer'"),
+    ("data: {images: 1.0e+18}", "is greater than the maximum of 1000000000"),
+    ("data: {images: 10000.0}", "data.images takes whole numbers, got 10000.0; write 10000"),
+    ("data: {seed: -1}", "-1 is less than the minimum of 0"),
+    ("data: {seed: 18446744073709551616}", "is greater than the maximum of 18446744073709551615"),
+    ("data: {split: [.nan, 0.5, 0.5]}", "data.split takes finite numbers, got nan"),
+    ("data: {split: [0.8, 0.2]}", "is too short"),
+    ("data: {box_law: sides_uniform}", "'sides_uniform' is not of type 'object'"),
+    ("data: [1]", "is not of type 'object'"),
+    ("training: {epochs: true}", "True is not of type 'integer'"),
+    ("training: {epochs: 9999999999}", "9999999999 is greater than the maximum of 100000"),
+    ("training: {threads: 0}", "0 is less than the minimum of 1"),
+    ("training: {xla: 'yes'}", "'yes' is not one of ['auto', True, False]"),
+    ("grid: {batch_size: [16, 16]}", "has non-unique elements"),
+    ("grid: {learning_rate: [1, 1.0]}", "has non-unique elements"),
+    ("grid: {batch_size: [99999999999999999999]}", "is greater than the maximum of 2147483647"),
+    ("grid: {batch_size: []}", "should be non-empty"),
+    ("grid: {learning_rate: [-0.1]}", "-0.1 is less than the minimum"),
+    ("grid: {learning_rate: [1.0e+39]}", "1e+39 is greater than the maximum of 1e+38"),
+    ("grid: {learning_rate: ['0.1']}", "'0.1' is not of type 'number'"),
+    ("best: {plateau_factor: .nan}", "best.plateau_factor takes finite numbers, got nan"),
+    ("best: {learning_rate: .nan}", "best.learning_rate takes finite numbers, got nan"),
+    ("results: ..", "'..' does not match"),
+    ("results: ../../etc", "'../../etc' does not match"),
+    ("results: a/./b", "'a/./b' does not match"),
+    ("results: a//b", "'a//b' does not match"),
+    ("results: -rf", "'-rf' does not match"),
+    ("results: '{x}'", "'{x}' does not match"),
+    ("results: '$(id)'", "'$(id)' does not match"),
+    ('results: "a\\n"', "'a\\n' does not match"),
+    ("results: ''", "'' does not match"),
+    (f"results: {'a' * 300}", "is too long"),
+    ("results: 5", "5 is not of type 'string'"),
+    ("results:", "None is not of type 'string'"),
+    ("1: 2", "(1 was unexpected)"),
+    ("__class__: x", "'__class__' was unexpected"),
+]
+
+
+def check(config):
+    """Check a configuration as the Snakefile does."""
+    from snakemake.utils import validate
+
+    validate(config, str(ROOT / "workflow" / "schemas" / "config.schema.yaml"))
+    plan.check(config)
+
+
+@pytest.mark.parametrize(("overlay", "message"), CONFIGS)
+def test_hostile_configuration(overlay, message):
+    from snakemake.exceptions import WorkflowError
+    from snakemake.utils import update_config
+
+    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    update_config(config, yaml.safe_load(overlay))
+    with pytest.raises((WorkflowError, ValueError), match=re.escape(message)):
+        check(config)
+
+
+@pytest.mark.parametrize("results", ["results/a.b-c_1", "/scratch/me/study/", ".hidden/x", "..a"])
+def test_ordinary_directories_are_taken(results):
+    check(yaml.safe_load((ROOT / "config" / "config.yaml").read_text()) | {"results": results})

@@ -1,0 +1,137 @@
+"""A real study whose processes are killed again and again ends with the same tables."""
+
+import contextlib
+import math
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+from studies import clone, snakemake, untimed_tables
+
+pytestmark = [pytest.mark.fault, pytest.mark.slow]
+
+KILLS = 20
+# After so many kills of jobs, Snakemake itself is killed with all of its jobs.
+KILLS_OF_ALL = (6, 13)
+# Some jobs die so many seconds after their start, the others so long after an epoch is logged.
+START = (0.0, 5.0)
+TRAINING = (0.5, 3.0)
+
+CONFIG = {
+    "results": "results/kills",
+    "data": {"images": 2000, "image_size": 64, "shard_size": 800, "box_law": {"max_side": 64}},
+    "training": {"epochs": 150, "stop_patience": 150},
+    "grid": {"batch_size": [4, 64], "learning_rate": [1e-3], "seeds": 2},
+    "best": {"batch_size": 16, "learning_rate": 0.01, "seeds": 1},
+}
+TARGETS = ["results/kills/tables/fig8.csv", "results/kills/best/seed~0/predictions.csv"]
+COMMAND = ["--cores", "2", "--configfile", "kills.yaml", "--retries", "40", *TARGETS]
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    """Copies of the project, undisturbed and disturbed, with the study's configuration."""
+
+    def make(name):
+        directory = clone(tmp_path_factory.mktemp(name) / "boxest")
+        (directory / "kills.yaml").write_text(yaml.safe_dump(CONFIG))
+        return directory
+
+    return make
+
+
+def start(directory):
+    with open(directory / "snakemake.log", "ab") as log:
+        command = [sys.executable, "-m", "snakemake", *COMMAND]
+        return subprocess.Popen(
+            command, cwd=directory, stdout=log, stderr=log, start_new_session=True
+        )
+
+
+def training_jobs(directory):
+    """Return the processes that train for the study in a directory."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "cwd"]):
+        arguments = process.info["cmdline"] or []
+        script = any(argument.endswith("train.py") for argument in arguments)
+        if script and process.info["cwd"] == str(directory):
+            found.append(process)
+    return found
+
+
+class Victim:
+    """A job that dies at a random moment."""
+
+    def __init__(self, job, rng):
+        self.job, self.trains = job, rng.random() < 0.6
+        self.wait = rng.uniform(*(TRAINING if self.trains else START))
+        self.death = math.inf if self.trains else time.monotonic() + self.wait
+
+    def kill(self):
+        """Kill the job if it is time; return whether it was."""
+        if self.death == math.inf and self.has_trained():
+            self.death = time.monotonic() + self.wait
+        if time.monotonic() < self.death or not self.job.is_running():
+            return False
+        self.job.kill()
+        self.job.wait(10)
+        return True
+
+    def has_trained(self):
+        with contextlib.suppress(OSError):
+            return "epoch" in Path(f"/proc/{self.job.pid}/fd/1").read_text()
+        return False
+
+
+def kill_jobs(snakemake_process, directory, rng, limit):
+    """Kill each job at a random moment until there were so many; return how many there were."""
+    victims, kills = {}, 0
+    while snakemake_process.poll() is None and kills < limit:
+        for job in training_jobs(directory):
+            if job not in victims:
+                victims[job] = Victim(job, rng)
+            if kills < limit:
+                kills += victims[job].kill()
+        time.sleep(0.05)
+    return kills
+
+
+def kill_all(snakemake_process, directory):
+    os.killpg(snakemake_process.pid, signal.SIGKILL)
+    snakemake_process.wait()
+    for job in training_jobs(directory):
+        job.kill()
+
+
+def tables(directory):
+    """Return all that the study found, times aside."""
+    results = directory / "results" / "kills"
+    predictions = (results / "best/seed~0/predictions.csv").read_text()
+    return untimed_tables(results) | {"predictions": predictions}
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("seed", [0])
+def test_a_study_survives_its_processes(repository, seed):
+    undisturbed, disturbed = repository("undisturbed"), repository("disturbed")
+    rng, kills = random.Random(seed), 0
+    for limit in (*KILLS_OF_ALL, KILLS):
+        process = start(disturbed)
+        kills += kill_jobs(process, disturbed, rng, limit - kills)
+        if limit != KILLS:
+            kill_all(process, disturbed)
+            assert snakemake(disturbed, "--unlock", *COMMAND).returncode == 0
+    assert process.wait(600) == 0, (disturbed / "snakemake.log").read_text()
+    assert kills == KILLS
+    assert start(undisturbed).wait(600) == 0
+    assert tables(disturbed) == tables(undisturbed)
+    logs = [path.read_text() for path in (disturbed / "results/kills/logs").glob("train*/**/*.log")]
+    assert sum("Resumed after epoch" in log for log in logs) >= 2
+    assert list((disturbed / "results/kills/state").iterdir()) == []

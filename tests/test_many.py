@@ -1,0 +1,460 @@
+"""Many runs in one program: each is what it would be alone. Run by test_jax.py, on JAX."""
+
+import itertools
+import math
+
+import jax
+import keras
+import numpy as np
+import pytest
+from sklearn.base import clone
+
+from boxest import BoxRegressor, fit_many
+from boxest.base import ImageRegressor
+from boxest.training import checkpoint as checkpoints
+from boxest.training import stack as stacks
+
+if keras.backend.backend() != "jax":
+    pytest.skip("needs KERAS_BACKEND=jax; test_jax.py runs it", allow_module_level=True)
+
+OPTIMIZERS = [
+    "sgd",
+    "adam",
+    "adamw",
+    "adamax",
+    "adagrad",
+    "adadelta",
+    "nadam",
+    "rmsprop",
+    "ftrl",
+    "lion",
+    keras.optimizers.SGD(momentum=0.9, nesterov=True, global_clipnorm=0.1),
+    keras.optimizers.Adam(use_ema=True, gradient_accumulation_steps=2),
+]
+LOSSES = ["inclusive_iou", "iou", "giou", "diou", "ciou", "mean_absolute_error", "mse"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _compiled_once(tmp_path_factory):
+    """Programs that several tests need are compiled by the first of them."""
+    settings = {
+        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
+        "jax_persistent_cache_min_compile_time_secs": 0,
+        "jax_persistent_cache_min_entry_size_bytes": -1,
+    }
+    before = {name: getattr(jax.config, name) for name in settings}
+    for name, value in settings.items():
+        jax.config.update(name, value)
+    yield
+    for name, value in before.items():
+        jax.config.update(name, value)
+
+
+@pytest.fixture(scope="module")
+def data():
+    from boxest import synthetic
+
+    return synthetic.make(0, 90, seed=0, image_size=16)
+
+
+@pytest.fixture
+def as_on_a_gpu(monkeypatch):
+    """All runs at once, and each batch at once, whatever its size."""
+    monkeypatch.setattr(stacks.backend, "device", lambda: "A graphics card")
+
+
+def runs(rates=(0.05, 0.01), seeds=(0, 1), **settings):
+    settings = {"batch_size": 4, "epochs": 3} | settings
+    return [
+        BoxRegressor(learning_rate=rate, random_state=seed, **settings)
+        for rate in rates
+        for seed in seeds
+    ]
+
+
+def fit_alone(estimators, data, **kwargs):
+    return [estimator.fit(*data, **kwargs) for estimator in estimators]
+
+
+def without_times(history):
+    return [{k: v for k, v in row.items() if not k.endswith("_seconds")} for row in history]
+
+
+def assert_same(many, alone, rel=1e-4):
+    assert len(many) == len(alone)
+    for one, other in zip(many, alone, strict=True):
+        assert [list(row) for row in one.history_] == [list(row) for row in other.history_]
+        for row, expected in zip(*map(without_times, (one.history_, other.history_)), strict=True):
+            assert row == pytest.approx(expected, rel=rel, nan_ok=True)
+        for name in ("n_iter_", "diverged_", "stopped_early_", "seed_", "n_outputs_"):
+            assert getattr(one, name) == getattr(other, name)
+        assert one._schedule.wait == other._schedule.wait
+
+
+def dense(image_shape, output_activation="linear", seed=0):
+    """A network that compiles fast."""
+    layers = keras.layers
+    glorot = [keras.initializers.GlorotUniform(seed + i) for i in (0, 1)]
+    return keras.Sequential(
+        [
+            keras.Input(image_shape),
+            layers.Flatten(),
+            layers.Dense(8, activation="relu", kernel_initializer=glorot[0]),
+            layers.Dense(4, activation=output_activation, kernel_initializer=glorot[1]),
+        ]
+    )
+
+
+# --- equal to the same run alone --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda o: o if type(o) is str else o.name)
+def test_same_histories_as_alone_with_every_optimizer(data, optimizer):
+    rate = 0.001 if optimizer != "sgd" else 0.05
+    settings = {"rates": (rate, rate / 3), "seeds": (0,), "optimizer": optimizer, "network": dense}
+    many = fit_many(runs(**settings), *data)
+    assert_same(many, fit_alone(runs(**settings), data))
+    assert many[0].history_[0]["train_loss"] != many[1].history_[0]["train_loss"]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_same_histories_as_alone_with_every_loss(data, loss):
+    settings = {"rates": (0.01,), "loss": loss, "network": dense}
+    assert_same(fit_many(runs(**settings), *data), fit_alone(runs(**settings), data))
+
+
+@pytest.mark.parametrize("batch_size", [4, 20, 4096])
+@pytest.mark.usefixtures("as_on_a_gpu")
+def test_same_histories_as_alone_where_all_runs_go_at_once(data, batch_size):
+    settings = {"batch_size": batch_size}
+    assert_same(fit_many(runs(**settings), *data), fit_alone(runs(**settings), data))
+
+
+@pytest.mark.parametrize("batch_size", [16, 40])
+def test_same_histories_as_alone_where_runs_take_turns(data, batch_size):
+    settings = {"batch_size": batch_size, "rates": (0.05,)}
+    assert_same(fit_many(runs(**settings), *data), fit_alone(runs(**settings), data), rel=1e-6)
+
+
+def other_network(image_shape, output_activation="linear", seed=0):
+    """Convolutions that stay convolutions, a normalisation over the batch, random layers."""
+    layers = keras.layers
+    initializer = keras.initializers.GlorotUniform(seed)
+    return keras.Sequential(
+        [
+            keras.Input(image_shape),
+            layers.Conv2D(3, 5, strides=2, activation="tanh", kernel_initializer=initializer),
+            layers.Conv2D(4, 3, strides=2, kernel_initializer=initializer),
+            layers.BatchNormalization(),
+            layers.Dropout(0.1, seed=seed),
+            layers.Flatten(),
+            layers.Dense(4, kernel_initializer=initializer, kernel_regularizer="l2"),
+        ]
+    )
+
+
+def test_other_networks_their_state_and_their_penalties(data):
+    settings = {"network": other_network, "loss": "mse"}
+    many, alone = fit_many(runs(**settings), *data), fit_alone(runs(**settings), data)
+    assert_same(many, alone)
+    for one, other in zip(many, alone, strict=True):
+        for a, b in zip(one.model_.variables, other.model_.variables, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
+
+
+def test_weights_validation_data_and_any_targets(data):
+    images, boxes = data
+    weights = np.random.default_rng(0).random(60)
+    area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+
+    def regressors():
+        return [ImageRegressor(random_state=seed, epochs=2, batch_size=8) for seed in (0, 1)]
+
+    train = images[:60], area[:60], weights
+    validation = images[60:], area[60:], np.arange(1, 31)
+    many = fit_many(regressors(), *train, validation_data=validation)
+    alone = fit_alone(regressors(), train, validation_data=validation)
+    assert_same(many, alone)
+    assert many[0].predict(images).shape == (90,)
+
+
+def test_each_run_holds_out_a_share_of_its_own_or_none(data):
+    settings = {"validation_fraction": 0.0}
+    many = fit_many(runs(**settings), *data)
+    assert_same(many, fit_alone(runs(**settings), data))
+    assert "validation_loss" not in many[0].history_[0]
+
+
+# --- each run ends by itself ------------------------------------------------------------------
+
+
+def test_runs_stop_reduce_their_rate_and_end_where_they_would_alone(data):
+    def estimators():
+        several = runs(rates=(0.3, 0.1, 0.03), seeds=(0, 1, 2), epochs=25, stop_patience=2)
+        several += runs(seeds=(3,), epochs=9, plateau_patience=1, plateau_min_delta=0.02)
+        return several
+
+    many, alone = fit_many(estimators(), *data), fit_alone(estimators(), data)
+    assert_same(many, alone)
+    assert len({one.n_iter_ for one in many}) > 3
+    assert {one.stopped_early_ for one in many} == {True, False}
+    assert many[-1].history_[-1]["learning_rate_now"] < 0.01
+
+
+@pytest.mark.parametrize("network", ["paper", other_network])
+@pytest.mark.parametrize("gpu", [False, True])
+def test_a_run_that_diverges_ends_and_leaves_the_others(data, network, gpu, request):
+    if gpu:
+        request.getfixturevalue("as_on_a_gpu")
+    settings = {"rates": (0.01, 1e20, 0.02), "seeds": (0,), "network": network, "loss": "mse"}
+    many = fit_many(runs(**settings), *data)
+    assert [one.diverged_ for one in many] == [False, True, False]
+    assert not math.isfinite(many[1].history_[-1]["validation_loss"])
+    assert many[1].n_iter_ < 3
+    alone = fit_alone(runs(**settings), data)
+    assert_same(many[::2], alone[::2])
+    assert without_times(many[1].history_)[0]["epoch"] == alone[1].history_[0]["epoch"]
+    assert np.isfinite(many[0].predict(data[0])).all()
+
+
+# --- what is left -----------------------------------------------------------------------------
+
+
+def test_estimators_are_fitted_as_by_fit(data, tmp_path):
+    estimators = runs(seeds=(0,))
+    many = fit_many(estimators, *data, verbose=0)
+    assert all(a is b for a, b in zip(many, estimators, strict=True))
+    alone = fit_alone(runs(seeds=(0,)), data)
+    for one, other in zip(many, alone, strict=True):
+        assert set(vars(one)) == set(vars(other))
+        np.testing.assert_allclose(one.predict(data[0]), other.predict(data[0]), atol=1e-5)
+        assert one.score(*data) == pytest.approx(other.score(*data), rel=1e-4)
+        states = [[*e.model_.optimizer.variables] for e in (one, other)]
+        for a, b in zip(*states, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5)
+    many[1].save(tmp_path / "one.boxest")
+    loaded = BoxRegressor.load(tmp_path / "one.boxest")
+    assert np.array_equal(loaded.predict(data[0]), many[1].predict(data[0]))
+    for both in (many, alone):
+        both[0].set_params(warm_start=True, epochs=2).fit(*data)
+    assert_same(many[:1], alone[:1])
+
+
+def test_time_is_shared_and_said_to_be(data):
+    many = fit_many(runs(), *data)
+    for one in many:
+        assert (one.runtime_["engine"], one.runtime_["runs_together"]) == ("stacked", 4)
+        assert one.seconds_["train"] == sum(row["train_seconds"] for row in one.history_) > 0
+        assert one.seconds_ == pytest.approx(many[0].seconds_)
+        assert list(one.seconds_) == ["import", "data", "compile", "train", "evaluation"]
+
+
+def test_a_line_per_epoch(data, capsys):
+    fit_many(runs(), *data, verbose=1)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:4] for line in lines] == [["epoch", str(i), "4", "of"] for i in (1, 2, 3)]
+
+
+# --- groups, memory, patches ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("batch_size", "width"), [(1, 5), (4, 3), (5, 3), (8, 2), (16, 1)])
+def test_on_a_cpu_sixteen_examples_are_in_work_at_once(data, widths, batch_size, width):
+    fit_many(runs(seeds=range(5), rates=(0.1,), batch_size=batch_size, epochs=1), *data)
+    assert widths == [width]
+
+
+@pytest.fixture
+def widths(monkeypatch):
+    """The widths that were compiled for."""
+    seen, compile = [], stacks.Stack._compile
+
+    def watched(self, width):
+        seen.append(width)
+        compile(self, width)
+
+    monkeypatch.setattr(stacks.Stack, "_compile", watched)
+    return seen
+
+
+@pytest.mark.usefixtures("as_on_a_gpu")
+def test_a_stack_is_split_where_it_exceeds_the_memory(data, widths, monkeypatch):
+    fit_many(runs(seeds=range(5)), *data)
+    assert widths == [10]
+    needed = []
+    memory = stacks._memory
+    monkeypatch.setattr(stacks, "_memory", lambda c: needed.append(memory(c)) or needed[-1])
+    monkeypatch.setattr(stacks, "_free_memory", lambda: 0.45 * needed[0] if needed else 1e12)
+    many = fit_many(runs(seeds=range(5)), *data)
+    monkeypatch.undo()
+    assert_same(many, fit_alone(runs(seeds=range(5)), data))
+
+
+def test_free_memory_is_what_the_device_says(monkeypatch):
+    class Device:
+        def __init__(self, stats):
+            self.memory_stats = lambda: stats
+
+    for stats, free in (({"bytes_limit": 1000, "bytes_in_use": 200}, 640), (None, math.inf)):
+        monkeypatch.setattr(stacks.jax, "local_devices", lambda stats=stats: [Device(stats)])
+        assert stacks._free_memory() == free
+
+
+def _ignore(*_):
+    pass
+
+
+@pytest.mark.usefixtures("as_on_a_gpu")
+def test_a_stack_becomes_narrower_where_that_pays(data, widths, monkeypatch):
+    """Nine of ten runs stop early; the compiler is said to take no time, and then a lot."""
+
+    def estimators():
+        patient, *others = runs(seeds=range(10), rates=(0.3,), epochs=12, stop_patience=1)
+        return [patient.set_params(stop_patience=None), *others]
+
+    for seconds in (1e9, -1.0):
+        constant = property(lambda _, seconds=seconds: seconds, _ignore)
+        monkeypatch.setattr(stacks.Stack, "_compile_seconds", constant, raising=False)
+        widths.clear()
+        many = fit_many(estimators(), *data)
+        assert widths[0] == 10
+        assert seconds < 0 or len(widths) == 1
+    monkeypatch.undo()
+    assert 1 < len(widths) <= 5
+    assert all(2 * after <= before for before, after in itertools.pairwise(widths))
+    assert_same(many, fit_alone(estimators(), data))
+
+
+@pytest.mark.parametrize("batch_size", [4, 16])
+def test_patches_are_kept_where_they_fit_in_memory(data, monkeypatch, batch_size):
+    """90 images of 16 px are 8×8 behind the first pooling: 5,760 bytes."""
+    settings = {"rates": (0.05,), "batch_size": batch_size, "memory_limit": 6000}
+    seen, init = [], stacks.Stack.__init__
+
+    def watched(self, *args, unfold):
+        seen.append(unfold)
+        init(self, *args, unfold=unfold)
+
+    monkeypatch.setattr(stacks.Stack, "__init__", watched)
+    as_they_are = fit_many(runs(**settings), *data)
+    unfolded = fit_many(runs(**settings | {"memory_limit": 4 * 5760}), *data)
+    assert seen == [False, True]
+    assert_same(unfolded, as_they_are, rel=1e-6)
+
+
+# --- interruptions ----------------------------------------------------------------------------
+
+
+def test_interrupted_runs_go_on_where_they_were(data, tmp_path, monkeypatch, capsys):
+    def estimators():
+        several = runs(rates=(0.3, 0.1), epochs=10, stop_patience=1, optimizer="adam")
+        return several + runs(rates=(1e20,), seeds=(0,), epochs=10, optimizer="adam")
+
+    whole = fit_many(estimators(), *data)
+    path, train = tmp_path / "state.npz", stacks.Stack.train
+
+    def interrupted(self, *args):
+        interrupted.epochs += 1
+        if interrupted.epochs == 5:
+            raise KeyboardInterrupt
+        return train(self, *args)
+
+    interrupted.epochs = 0
+    monkeypatch.setattr(stacks.Stack, "train", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fit_many(estimators(), *data, checkpoint=path)
+    assert path.exists()
+    capsys.readouterr()
+    resumed = fit_many(estimators(), *data, checkpoint=path, verbose=1)
+    assert capsys.readouterr().out.startswith("Resumed after epoch 4.\nepoch   5")
+    assert_same(resumed, whole, rel=0)
+    for one, other in zip(resumed, whole, strict=True):
+        for a, b in zip(one.model_.variables, other.model_.variables, strict=True):
+            assert np.array_equal(a, b, equal_nan=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_state_of_other_runs_is_left_aside(data, tmp_path):
+    with checkpoints.Checkpoint(tmp_path / "state.npz") as state:
+        fit_many(runs(), *data, checkpoint=state)
+        state.flush()
+        with pytest.warns(UserWarning, match="another run 1; another run 3"):
+            many = fit_many(runs(seeds=(0, 2)), *data, checkpoint=state)
+    assert_same(many, fit_many(runs(seeds=(0, 2)), *data), rel=0)
+
+
+# --- what cannot be trained together ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"batch_size": 16}, "batch_size must be the same in all estimators, got 4 and 16"),
+        ({"network": "auto"}, "network must be the same in all estimators, got 'paper' and 'auto'"),
+        ({"loss": "mse"}, "loss must be the same"),
+        ({"optimizer": "adam"}, "optimizer must be the same"),
+        ({"validation_fraction": 0.2}, "validation_fraction must be the same"),
+        ({"engine": "keras"}, "needs engine='compiled', got 'keras'"),
+        ({"warm_start": True}, "needs warm_start=False, got True"),
+        ({"callbacks": [keras.callbacks.Callback()]}, "needs callbacks=None"),
+        ({"checkpoint": "a.npz"}, "needs checkpoint=None, got 'a.npz'"),
+        ({"learning_rate": -1.0}, "learning_rate"),
+    ],
+    ids=str,
+)
+def test_estimators_that_do_not_fit_together_are_named(data, change, message):
+    first, second = runs(rates=(0.1,))
+    with pytest.raises(ValueError, match=message):
+        fit_many([first, second.set_params(**change)], *data)
+    assert not hasattr(first, "model_")
+
+
+def test_other_errors_say_what_to_do(data, tmp_path):
+    (one,) = runs(rates=(0.1,), seeds=(0,))
+    with pytest.raises(ValueError, match=r"one or more BoxRegressor or ImageRegressor; got \[\]"):
+        fit_many([], *data)
+    with pytest.raises(ValueError, match=r"got \['int'\]"):
+        fit_many([1], *data)
+    with pytest.raises(ValueError, match="the same estimator twice"):
+        fit_many([one, one], *data)
+    with pytest.raises(ValueError, match="of one class, got BoxRegressor and Other"):
+        fit_many([one, type("Other", (BoxRegressor,), {})(**one.get_params())], *data)
+    with pytest.raises(ValueError, match="exceed memory_limit=100 bytes"):
+        fit_many([clone(one).set_params(memory_limit=100)], *data)
+    with pytest.raises(ValueError, match="int as random_state of each estimator, got None"):
+        fit_many([clone(one).set_params(random_state=None)], *data, checkpoint=tmp_path / "a.npz")
+    with pytest.raises(ValueError, match="y to be passed"):
+        fit_many([one], data[0])
+
+
+def test_networks_that_a_function_makes_different_are_named(data):
+    def growing(image_shape, output_activation="linear", seed=0):
+        layers = keras.layers.Flatten(), keras.layers.Dense(3 + seed), keras.layers.Dense(4)
+        return keras.Sequential([keras.Input(image_shape), *layers])
+
+    with pytest.raises(ValueError, match="have different shapes"):
+        fit_many(runs(rates=(0.1,), network=growing), *data)
+
+
+def test_objects_of_keras_are_the_same_if_they_are_alike(data):
+    def estimator(seed=0, momentum=0.9, delta=1.0):
+        optimizer, loss = keras.optimizers.SGD(momentum=momentum), keras.losses.Huber(delta)
+        settings = {"optimizer": optimizer, "loss": loss, "network": dense}
+        return runs(rates=(0.01,), seeds=(seed,), **settings)[0]
+
+    many = fit_many([estimator(), estimator(seed=1), clone(estimator(seed=2))], *data)
+    assert len({one.history_[0]["train_loss"] for one in many}) == 3
+    with pytest.raises(ValueError, match="loss must be the same"):
+        fit_many([estimator(), estimator(delta=0.6)], *data)
+    with pytest.raises(ValueError, match="optimizer must be the same"):
+        fit_many([estimator(), estimator(momentum=0.8)], *data)
+
+
+def test_seeds_are_drawn_as_by_one_fit_after_the_other(data):
+    def estimators():
+        state = np.random.RandomState(5)
+        return [BoxRegressor(random_state=state, epochs=1, batch_size=8) for _ in range(2)]
+
+    many, alone = fit_many(estimators(), *data), fit_alone(estimators(), data)
+    assert [one.seed_ for one in many] == [one.seed_ for one in alone]
+    assert many[0].seed_ != many[1].seed_

@@ -1,0 +1,474 @@
+"""Trainings that are interrupted and go on: to the same result, to the last bit."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import keras
+import numpy as np
+import pytest
+from conftest import ROOT
+
+from boxest import BoxRegressor
+from boxest.training import checkpoint as checkpoints
+from boxest.training.checkpoint import Checkpoint, State
+
+
+def small(image_shape, *, output_activation, seed):
+    """A network that is compiled in no time."""
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input(image_shape),
+            layers.MaxPooling2D(8),
+            layers.Flatten(),
+            layers.Dense(4, output_activation),
+        ]
+    )
+
+
+SETTINGS = {"network": small, "epochs": 12, "learning_rate": 0.05, "random_state": 3}
+
+
+class Interrupt(keras.callbacks.Callback):
+    """Ctrl-C in the middle of an epoch, by its number from 1."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch + 1 == self.epoch:
+            raise KeyboardInterrupt
+
+
+def with_random_layers(image_shape, *, output_activation, seed):
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input(image_shape),
+            layers.MaxPooling2D(4),
+            layers.Flatten(),
+            layers.Dense(16, activation="relu"),
+            layers.BatchNormalization(),
+            layers.Dropout(0.2),
+            layers.Dense(4),
+        ]
+    )
+
+
+def without_times(rows):
+    """Return rows as text, in which NaN equals NaN."""
+    return [repr({k: v for k, v in row.items() if not k.endswith("_seconds")}) for row in rows]
+
+
+def assert_same(a, b):
+    assert without_times(a.history_) == without_times(b.history_)
+    assert (a.n_iter_, a.diverged_, a.stopped_early_) == (b.n_iter_, b.diverged_, b.stopped_early_)
+    variables = [[*r.model_.variables, *r.model_.optimizer.variables] for r in (a, b)]
+    for one, other in zip(*variables, strict=True):
+        assert np.array_equal(np.array(one), np.array(other)), one.path
+    assert a._schedule == b._schedule
+
+
+@pytest.fixture
+def data(small_data):
+    images, boxes = small_data
+    return images[:150], boxes[:150]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "state" / "training.npz"
+
+
+def interrupt(path, data, epoch, **settings):
+    """Fit until the beginning of an epoch; the state is left behind."""
+    regressor = BoxRegressor(**settings, checkpoint=path, callbacks=[Interrupt(epoch)])
+    with pytest.raises(KeyboardInterrupt):
+        regressor.fit(*data)
+    return regressor
+
+
+TRAININGS = {
+    "the paper's network": {"network": "paper"},
+    "adam": {"optimizer": "adam", "batch_size": 64},
+    "momentum": {"optimizer": keras.optimizers.SGD(momentum=0.9, nesterov=True)},
+    "random layers": {
+        "network": with_random_layers,
+        "optimizer": "rmsprop",
+        "learning_rate": 0.001,
+    },
+    "plateau": {"plateau_patience": 1, "plateau_min_delta": 0.1},
+    "early stopping": {"stop_patience": 2, "learning_rate": 1.0, "epochs": 40},
+    "no validation": {"validation_fraction": 0.0},
+    "from a file": {"memory_limit": 0},
+    "plain Keras": {"engine": "keras", "epochs": 4},
+    "no XLA": {"xla": False},
+    "divergence": {"learning_rate": 1.5, "loss": "mean_squared_error", "epochs": 40},
+}
+
+
+@pytest.mark.parametrize("settings", TRAININGS.values(), ids=TRAININGS.keys())
+def test_an_interrupted_training_ends_as_if_nothing_had_happened(data, path, settings):
+    settings = SETTINGS | settings
+    whole = BoxRegressor(**settings).fit(*data)
+    if whole.n_iter_ > 1:
+        interrupt(path, data, whole.n_iter_ // 2 + 1, **settings)
+        assert path.exists()
+    resumed = BoxRegressor(**settings, checkpoint=path).fit(*data)
+    assert_same(resumed, whole)
+    assert list(path.parent.iterdir()) == []
+
+
+def test_it_goes_on_where_it_was_and_says_so(data, path, capsys):
+    for epoch in (1, 2, 9):
+        interrupt(path, data, epoch, **SETTINGS)
+    BoxRegressor(**SETTINGS, checkpoint=path, verbose=2).fit(*data)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Resumed after epoch 8."
+    assert [line.split()[1] for line in lines[1:]] == ["9", "10", "11", "12"]
+
+
+def test_a_training_that_had_ended_is_not_trained_further(data, path):
+    with Checkpoint(path) as checkpoint:
+        whole = BoxRegressor(**SETTINGS, checkpoint=checkpoint).fit(*data)
+        checkpoint.flush()
+    with Checkpoint(path) as checkpoint:
+        again = BoxRegressor(**SETTINGS, checkpoint=checkpoint).fit(*data)
+    assert_same(again, whole)
+    assert again.seconds_["train"] == whole.seconds_["train"]
+    assert path.exists(), "a checkpoint that is given open is removed by its owner alone"
+
+
+def test_seconds_add_up_and_leave_out_what_was_lost(data, path):
+    class Slow(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 5:
+                time.sleep(1.0)
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        BoxRegressor(**SETTINGS, checkpoint=path, callbacks=[Slow()]).fit(*data)
+    resumed = BoxRegressor(**SETTINGS, checkpoint=path).fit(*data)
+    rows = resumed.history_
+    assert resumed.seconds_["train"] == pytest.approx(sum(row["train_seconds"] for row in rows))
+    assert resumed.seconds_["train"] < 1.0
+
+
+def test_warm_start_goes_on_from_an_interruption(data, path):
+    def fitted():
+        return BoxRegressor(**SETTINGS, warm_start=True).fit(*data)
+
+    whole = fitted().fit(*data)
+    begun = fitted().set_params(checkpoint=path, callbacks=[Interrupt(20)])
+    with pytest.raises(KeyboardInterrupt):
+        begun.fit(*data)
+    resumed = fitted().set_params(checkpoint=path).fit(*data)
+    assert [row["epoch"] for row in resumed.history_] == list(range(1, 25))
+    assert_same(resumed, whole)
+
+
+# --- states that cannot be used ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"learning_rate": 0.02}, r"learning_rate: 0\.05, now 0\.02"),
+        ({"random_state": 4}, "random_state: 3, now 4; another layers and first weights"),
+        ({"epochs": 10}, "epochs: 12, now 10"),
+        ({"optimizer": "adam"}, 'optimizer: "sgd", now "adam"'),
+        ({"validation_fraction": 0.2}, "another training examples; another validation examples"),
+    ],
+    ids=str,
+)
+def test_a_state_of_another_training_is_left_aside(data, path, change, message):
+    interrupt(path, data, 9, **SETTINGS)
+    settings = SETTINGS | change
+    with pytest.warns(UserWarning, match=f"is of another training .*{message}.*begins anew"):
+        other = BoxRegressor(**settings, checkpoint=path).fit(*data)
+    assert_same(other, BoxRegressor(**settings).fit(*data))
+
+
+def test_other_examples_are_another_training(data, path):
+    interrupt(path, data, 9, **SETTINGS)
+    images = data[0].copy()
+    images[7, 3, 3] ^= 1
+    with pytest.warns(UserWarning, match="another training examples"):
+        BoxRegressor(**SETTINGS, checkpoint=path).fit(images, data[1])
+
+
+def truncate(content):
+    return content[: len(content) // 2]
+
+
+def flip(content):
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 4]) + content[middle + 1 :]
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("damage", [truncate, flip, lambda _: b"", lambda _: b"PK\3\4no"])
+def test_a_damaged_state_is_left_aside(data, path, damage):
+    interrupt(path, data, 9, **SETTINGS)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.warns(UserWarning, match=r"training\.npz cannot be read .*begins anew"):
+        regressor = BoxRegressor(**SETTINGS, checkpoint=path).fit(*data)
+    assert_same(regressor, BoxRegressor(**SETTINGS).fit(*data))
+
+
+@pytest.mark.fault
+def test_training_goes_on_where_its_state_cannot_be_written(data, path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoints, "atomic_path", full)
+    monkeypatch.setattr(checkpoints, "FIRST", 0.0)
+    with pytest.warns(UserWarning, match="cannot be written .*No space left.*goes on without"):
+        regressor = BoxRegressor(**SETTINGS, checkpoint=path).fit(*data)
+    assert regressor.n_iter_ == 12
+
+
+@pytest.mark.parametrize("random_state", [None, np.random.RandomState(0)])
+def test_a_seed_is_needed(data, path, random_state):
+    with pytest.raises(ValueError, match="needs an int as random_state"):
+        BoxRegressor(checkpoint=path, random_state=random_state).fit(*data)
+    assert not path.parent.exists()
+
+
+def test_a_clock_that_goes_backwards_does_no_harm(data, path, monkeypatch):
+    start = time.time()
+    ticks = iter(range(10**6))
+    monkeypatch.setattr(time, "time", lambda: start - 3600 * next(ticks))
+    monkeypatch.setattr(checkpoints, "FIRST", 0.0)
+    interrupt(path, data, 9, **SETTINGS)
+    resumed = BoxRegressor(**SETTINGS, checkpoint=path).fit(*data)
+    monkeypatch.undo()
+    assert_same(resumed, BoxRegressor(**SETTINGS).fit(*data))
+    assert min(resumed.seconds_.values()) >= 0
+
+
+# --- how often it is written ------------------------------------------------------------------
+
+
+def test_writing_takes_a_hundredth_of_the_time_at_most(tmp_path, monkeypatch):
+    now, writings = [0.0], []
+    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: now[0])
+
+    def slow(*_):
+        writings.append(now[0])
+        now[0] += 0.1
+
+    monkeypatch.setattr(checkpoints, "_write", slow)
+    with Checkpoint(tmp_path / "state.npz") as checkpoint:
+        checkpoint.begin({})
+        for epoch in range(1000):
+            now[0] += 0.5
+            checkpoint.offer(State({"epoch": epoch}, []))
+    assert writings[0] == 1.0
+    assert np.diff(writings).min() >= 10
+    assert 0.1 * len(writings) < 0.012 * now[0]
+
+
+# --- one training at a time -------------------------------------------------------------------
+
+
+def test_another_fit_on_the_same_file_waits(tmp_path):
+    path, order = tmp_path / "state.npz", []
+
+    def second():
+        with Checkpoint(path):
+            order.append("second")
+
+    def first():
+        with Checkpoint(path):
+            thread.start()
+            time.sleep(0.5)
+            order.append("first")
+        thread.join(10)
+
+    thread = threading.Thread(target=second)
+    with pytest.warns(UserWarning, match=rf"Process {os.getpid()} on .* waits for it"):
+        first()
+    assert order == ["first", "second"]
+
+
+def test_many_processes_never_hold_a_lock_at_once(tmp_path):
+    """Each notes that it is inside, and would see another's note."""
+    code = """
+import sys, time, random, warnings
+from pathlib import Path
+from boxest.training.checkpoint import Checkpoint
+warnings.simplefilter("ignore")
+inside = Path(sys.argv[1]) / "inside"
+for _ in range(20):
+    with Checkpoint(Path(sys.argv[1]) / "state.npz"):
+        inside.touch(exist_ok=False)
+        time.sleep(0.002 * random.random())
+        inside.unlink()
+    time.sleep(0.002 * random.random())
+"""
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    processes = [subprocess.Popen(command, cwd=ROOT) for _ in range(4)]
+    assert [process.wait(120) for process in processes] == [0] * 4
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.fault
+def test_the_lock_of_a_killed_process_is_free(tmp_path):
+    path = tmp_path / "state.npz"
+    code = (
+        "import sys, time\nfrom boxest.training.checkpoint import Checkpoint\n"
+        "with Checkpoint(sys.argv[1]):\n    print('locked', flush=True)\n    time.sleep(600)\n"
+    )
+    command = [sys.executable, "-c", code, str(path)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"locked\n"
+    process.kill()
+    process.communicate()
+    with Checkpoint(path):  # A warning, that it waits, would be an error here.
+        pass
+
+
+def test_file_systems_without_locks_are_used_without(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(checkpoints.fcntl, "flock", refuse)
+    with Checkpoint(tmp_path / "state.npz") as checkpoint:
+        checkpoint.begin({"a": 1})
+        checkpoint.offer(State({}, []))
+        checkpoint.flush()
+    assert (tmp_path / "state.npz").exists()
+
+
+# --- processes that are really killed ---------------------------------------------------------
+
+FIT = """
+import sys
+from boxest import BoxRegressor, interruption, runtime, synthetic
+from boxest.training import checkpoint
+checkpoint.FIRST, checkpoint.SHARE = 0.0, 1
+runtime.set_threads(1)
+with checkpoint.Checkpoint(sys.argv[1]) as state:
+    interruption.leave_promptly(state.flush)
+    images, boxes = synthetic.make(0, 1000, seed=0, image_size=64)
+    regressor = BoxRegressor(
+        epochs=40, batch_size=4, learning_rate=0.01, random_state=0,
+        checkpoint=state, verbose=2,
+    )
+    regressor.fit(images, boxes)
+    state.remove()
+regressor.set_params(checkpoint=None).save(sys.argv[2])
+"""
+
+
+def start(state, model):
+    return subprocess.Popen(
+        [sys.executable, "-c", FIT, str(state), str(model)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for_epochs(process, n):
+    """Return what was printed until so many more epochs are made."""
+    lines = []
+    while sum(line.startswith("epoch") for line in lines) < n:
+        lines.append(process.stdout.readline())
+        assert lines[-1], process.stderr.read()
+    return lines
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """What the training comes to when nothing happens."""
+    directory = tmp_path_factory.mktemp("undisturbed")
+    process = start(directory / "state.npz", directory / "model.boxest")
+    process.communicate(timeout=300)
+    return BoxRegressor.load(directory / "model.boxest")
+
+
+@pytest.mark.fault
+@pytest.mark.slow
+@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_process_that_is_killed_goes_on_to_the_same_bits(tmp_path, undisturbed, by):
+    state, model = tmp_path / "state.npz", tmp_path / "model.boxest"
+    for _ in range(2):
+        process = start(state, model)
+        wait_for_epochs(process, 10)
+        process.send_signal(by)
+        asked = time.monotonic()
+        output, errors = process.communicate(timeout=60)
+        if by == signal.SIGKILL:
+            assert process.returncode == -by
+        else:
+            assert process.returncode == 128 + by
+            assert time.monotonic() - asked < 5
+            assert errors == f"Interrupted by {by.name}.\n"
+    process = start(state, model)
+    output, errors = process.communicate(timeout=300)
+    assert (process.returncode, errors) == (0, "")
+    resumed = int(output.split("Resumed after epoch ")[1].split(".")[0])
+    # The line of an epoch is printed before its state is taken, so each start may lose one.
+    assert resumed >= 18 if by != signal.SIGKILL else resumed > 9
+    assert not state.exists()
+    assert_same(BoxRegressor.load(model), undisturbed)
+
+
+LONG_CALL = """
+import sys
+import numpy as np
+from boxest import interruption
+from boxest.training.checkpoint import Checkpoint, State
+with Checkpoint(sys.argv[1]) as state:
+    interruption.leave_promptly(state.flush)
+    state.begin({})
+    state.offer(State({"epoch": 7}, []))
+    print("busy", flush=True)
+    np.linalg.svd(np.random.default_rng(0).random((6000, 6000)))
+"""
+
+
+@pytest.mark.fault
+def test_a_call_that_takes_minutes_does_not_delay_leaving(tmp_path):
+    path = tmp_path / "state.npz"
+    command = [sys.executable, "-c", LONG_CALL, str(path)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "busy\n"
+    time.sleep(0.5)
+    process.terminate()
+    assert process.wait(5) == 128 + signal.SIGTERM
+    process.stdout.close()
+    assert checkpoints._read(path)[1].about == {"epoch": 7}
+
+
+KILLED_WHILE_WRITING = """
+import os, signal, sys
+from boxest import files
+from boxest.training.checkpoint import Checkpoint, State
+with Checkpoint(sys.argv[1]) as state:
+    state.begin({})
+    state.offer(State({"epoch": 1}, []))
+    state.flush()
+    files._flush = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+    state.offer(State({"epoch": 2}, []))
+    state.flush()
+"""
+
+
+@pytest.mark.fault
+def test_a_kill_while_the_state_is_written_leaves_the_state_before(tmp_path):
+    """Written to the last byte, but not under its name yet."""
+    path = tmp_path / "state.npz"
+    command = [sys.executable, "-c", KILLED_WHILE_WRITING, str(path)]
+    assert subprocess.run(command, cwd=ROOT, check=False).returncode == -signal.SIGKILL
+    assert len(list(tmp_path.glob(".*-state.npz"))) == 1
+    with Checkpoint(path) as checkpoint:
+        assert checkpoint.begin({}).about == {"epoch": 1}

@@ -1,0 +1,255 @@
+"""The study on a real SLURM, through the profile as a user gets it."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+
+import clusters
+import pytest
+import yaml
+from clusters import PROFILE
+from conftest import ROOT
+from studies import TINY, clone, snakemake, untimed, untimed_tables
+
+# In the place of a training: what the job was given, and when.
+STUB = """
+import json, os, time
+from pathlib import Path
+begin = time.time()
+time.sleep(2)
+for path in snakemake.output:
+    Path(path).touch()
+with open("seen.jsonl", "a") as file:
+    gpus = os.environ.get("CUDA_VISIBLE_DEVICES")
+    print(json.dumps([snakemake.rule, gpus, begin, time.time()]), file=file)
+"""
+
+# The machine may be busy with other tests.
+pytestmark = pytest.mark.timeout(900)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    yield from clusters.start()
+
+
+@pytest.fixture
+def repository(tmp_path):
+    return clone(tmp_path / "boxest")
+
+
+# --- the profile, without a cluster ----------------------------------------------------------
+
+
+def test_rules_in_groups_exist():
+    profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
+    text = "".join(path.read_text("utf-8") for path in ROOT.glob("workflow/rules/*.smk"))
+    rules = set(re.findall(r"^(?:use )?rule (?:\w+ as )?(\w+)", text, re.MULTILINE))
+    assert set(profile["groups"]) <= rules
+    assert set(profile["group-components"]) <= set(profile["groups"].values())
+
+
+# --- a cluster -------------------------------------------------------------------------------
+
+
+@pytest.mark.slurm
+@pytest.mark.slow
+def test_tables_are_those_of_a_study_on_one_machine(cluster, study, repository):
+    components = ("--group-components", "shards=10", "runs=4")
+    done = snakemake(repository, *PROFILE, *TINY, *components)
+    assert done.returncode == 0, done.stderr
+    # 5 shards, 8 runs in groups of 4, 2 best runs, tables and their figures, and three alone.
+    assert done.stderr.count("has been submitted with SLURM jobid") == 1 + 2 + 1 + 1 + 3
+    assert untimed_tables(repository / "results" / "tiny") == untimed_tables(study[0])
+
+
+@pytest.mark.slurm
+@pytest.mark.slow
+def test_trainings_get_a_gpu_each_and_never_two_the_same_at_once(cluster, repository):
+    gpus = clusters.slurm("sinfo", "--noheader", "--format=%G").split()
+    if not any("gpu" in each for each in gpus):
+        pytest.skip("this cluster has no GPU")
+    for script in ("shard", "train"):
+        (repository / "workflow" / "scripts" / f"{script}.py").write_text(STUB)
+    (repository / "gpu.yaml").write_text(
+        "training: {gpus: 1, threads: 3}\ngrid: {batch_size: [16]}"
+    )
+    done = snakemake(
+        repository, *PROFILE, "--configfile", "config/tiny.yaml", "gpu.yaml",
+        "--until", "train", "train_best",
+        "--group-components", "shards=10", "runs=1",
+        # The other spelling.
+        "--set-resources", "train_best:gpu=0", "train_best:gres=gpu:1",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    seen = [json.loads(line) for line in (repository / "seen.jsonl").read_text().splitlines()]
+    assert Counter(rule for rule, *_ in seen) == {"shard": 4, "train": 4, "train_best": 2}
+    by_gpu = {}
+    for rule, gpu, begin, end in seen:
+        assert (gpu is None) == (rule == "shard")
+        by_gpu.setdefault(gpu, []).append((begin, end))
+    del by_gpu[None]
+    if cluster.ours:
+        assert set(by_gpu) == {"0", "1"}
+    for times in by_gpu.values():
+        assert all(first[1] <= second[0] for first, second in pairwise(sorted(times)))
+    # CPUs, memory and time: those of 4 shards in turn are not added up, but their time is.
+    training = "3 2000M 15:00"
+    assert requests(done.stderr) == Counter({training: 4 + 2, "1 1000M 40:00": 1})
+
+
+def requests(printed):
+    """Return what the jobs of a start asked for."""
+    jobs = ",".join(re.findall(r"submitted with SLURM jobid (\d+)", printed))
+    options = ("--states=all", "--noheader", "--format=%C %m %l", f"--jobs={jobs}")
+    return Counter(clusters.slurm("squeue", *options).splitlines())
+
+
+# --- faults ----------------------------------------------------------------------------------
+
+FAULTS = {
+    "results": "results/faults",
+    "data": {"images": 2000, "image_size": 32, "shard_size": 800, "box_law": {"max_side": 32}},
+    "training": {"epochs": 300, "stop_patience": 300},
+    "grid": {"batch_size": [16, 64], "learning_rate": [1e-3, 1e-2], "seeds": 1},
+    "best": {"batch_size": 16, "learning_rate": 1e-3, "seeds": 1},
+}
+RESULTS = Path("results/faults")
+TABLES = (RESULTS / "tables/fig8.csv", RESULTS / "best/seed~0/predictions.csv")
+ALONE = ("--group-components", "shards=10", "runs=1")
+
+
+def begin(directory, *options, targets):
+    """Start Snakemake; return its process."""
+    (directory / "faults.yaml").write_text(yaml.safe_dump(FAULTS))
+    command = [sys.executable, "-m", "snakemake", *options, "--configfile", "faults.yaml", "--"]
+    with open(directory / "snakemake.log", "ab") as log:
+        return subprocess.Popen(
+            [*command, *targets], cwd=directory, stdout=log, stderr=log, start_new_session=True
+        )
+
+
+def end(process, directory):
+    assert process.wait(timeout=500) == 0, (directory / "snakemake.log").read_text()
+
+
+@pytest.fixture
+def start():
+    """Start Snakemake, and see to it that it ends with the test."""
+    processes = []
+
+    def run(*arguments, **options):
+        processes.append(begin(*arguments, **options))
+        return processes[-1]
+
+    yield run
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """Run the study on one machine; return a function that waits for it and returns where it is."""
+    directory = clone(tmp_path_factory.mktemp("undisturbed") / "boxest")
+    process = begin(directory, "--cores", "2", targets=TABLES)
+
+    def wait():
+        end(process, directory)
+        return directory
+
+    yield wait
+    process.kill()
+
+
+def everything(directory):
+    """Return all that a study has found, less what a clock has measured."""
+    predictions = (directory / TABLES[1]).read_text()
+    return untimed_tables(directory / RESULTS) | {"predictions": predictions}
+
+
+def hold(number, process, repository):
+    """Stop so many trainings in their midst, when they have written their state once."""
+    held = {}
+    while len(held) < number:
+        assert process.poll() is None, (repository / "snakemake.log").read_text()
+        for training in clusters.trainings(repository):
+            if training.log not in held and training.has_state():
+                training.process.suspend()
+                held[training.log] = training
+        time.sleep(0.05)
+    return list(held.values())
+
+
+@pytest.mark.slurm
+@pytest.mark.slow
+@pytest.mark.fault
+def test_study_survives_what_happens_to_its_jobs(cluster, repository, start, undisturbed):
+    if not cluster.ours:
+        pytest.skip("stops the daemon of a node: only on a cluster of the tests' own")
+    process = start(repository, *PROFILE, *ALONE, targets=TABLES)
+    held = cancelled, killed, hung, preempted, orphaned = hold(5, process, repository)
+    epochs = {training: training.epochs() for training in held}
+    clusters.slurm("scontrol", "update", f"JobId={hung.job}", "TimeLimit=1")
+    clusters.slurm("scancel", cancelled.job)
+    killed.process.kill()
+    preempted.process.resume()
+    clusters.slurm("scontrol", "requeue", preempted.job)
+    cluster.stop_node()
+    time.sleep(3)
+    cluster.start_node()
+    orphaned.process.resume()
+    # SLURM lets a requeued job wait for two minutes.
+    clusters.slurm("scontrol", "update", f"JobId={preempted.job}", "StartTime=now")
+    end(process, repository)
+    states = ["CANCELLED", "FAILED", "TIMEOUT", "COMPLETED", "COMPLETED"]
+    assert [clusters.state(training.job) for training in held] == states
+    assert everything(repository) == everything(undisturbed())
+    for training in (cancelled, killed, hung, preempted):
+        (resumed,) = re.findall(r"^Resumed after epoch (\d+)", training.log.read_text(), re.M)
+        # All but the killed one were asked to end, and wrote what they had.
+        assert int(resumed) >= (1 if training is killed else epochs[training])
+    assert "Resumed" not in orphaned.log.read_text()
+
+
+@pytest.mark.slurm
+@pytest.mark.slow
+@pytest.mark.fault
+def test_restart_beside_living_jobs_does_not_train_a_run_twice_at_once(
+    cluster, repository, start, undisturbed
+):
+    rates = FAULTS["grid"]["learning_rate"]
+    run = "runs/batch_size~16/learning_rate~{}/seed~0/history.csv"
+    histories = [RESULTS / run.format(rate) for rate in rates]
+    first = start(repository, *PROFILE, *ALONE, targets=histories)
+    old = hold(len(rates), first, repository)
+    first.kill()
+    first.wait()
+    assert snakemake(repository, "--unlock", "--configfile", "faults.yaml").returncode == 0
+    second = start(repository, *PROFILE, *ALONE, targets=histories)
+    while len(new := waiting(repository, old)) < len(rates):
+        assert second.poll() is None, (repository / "snakemake.log").read_text()
+        time.sleep(0.2)
+    assert [training.epochs() for training in new] == [0, 0]
+    for training in old:
+        training.process.resume()
+    end(second, repository)
+    expected = undisturbed()
+    for history in histories:
+        assert untimed(repository / history) == untimed(expected / history)
+
+
+def waiting(repository, old):
+    """Return the trainings that wait for one of the old ones to end."""
+    processes = [training.process for training in old]
+    return [
+        training
+        for training in clusters.trainings(repository)
+        if training.process not in processes and "has locked" in training.log.read_text()
+    ]

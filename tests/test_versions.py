@@ -1,0 +1,40 @@
+"""The oldest versions that pyproject.toml allows; the newest are those of the other tests."""
+
+import re
+import subprocess
+import sys
+import tomllib
+
+import pytest
+from conftest import ROOT
+from studies import TINY, clone
+
+
+def oldest() -> dict[str, str]:
+    """Return the lower bound of every dependency."""
+    dependencies = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    return dict(each.split(">=") for each in dependencies)
+
+
+def test_snakefile_asks_for_the_oldest_snakemake():
+    text = (ROOT / "Snakefile").read_text()
+    assert re.search(r'^min_version\("(.+)"\)$', text, re.MULTILINE)[1] == oldest()["snakemake"]
+
+
+@pytest.mark.slow
+def test_tiny_study_with_the_oldest_of_everything(tmp_path):
+    versions = oldest()
+    # The same without what a GPU needs: half a gigabyte less to download.
+    versions["tensorflow-cpu"] = versions.pop("tensorflow")
+    python = tmp_path / "venv" / "bin" / "python"
+    for command in (
+        [sys.executable, "-m", "venv", tmp_path / "venv"],
+        [python, "-m", "pip", "install", "-q", *(f"{k}=={v}" for k, v in versions.items())],
+        [python, "-m", "snakemake", "--cores", "2", *TINY],
+    ):
+        done = subprocess.run(
+            command, cwd=clone(tmp_path / "boxest"), capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    tables = sorted(path.name for path in tmp_path.glob("boxest/results/tiny/tables/*.csv"))
+    assert {"best.csv", "fig8.csv", "histories.csv", "runs.csv"} <= set(tables)

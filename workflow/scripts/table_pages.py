@@ -1,0 +1,12 @@
+"""A page for each table, which sorts it by the column that is clicked."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from boxest import logs, pages
+from boxest.files import write_text
+
+with logs.to_file(snakemake.log[0]):
+    for table, page in zip(snakemake.input, snakemake.output, strict=True):
+        write_text(page, pages.table(Path(table).stem, pd.read_csv(table)))
