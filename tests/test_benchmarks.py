@@ -59,6 +59,24 @@ def test_study_measures_both_ways(tmp_path):
     assert result["ratio"] > 0
 
 
+@pytest.mark.slow
+@pytest.mark.jax
+def test_many_runs_are_measured_beside_runs_in_turn(tmp_path):
+    pytest.importorskip("jax")
+    text = run("many.py", "--quick", "--json", tmp_path / "out.json")
+    result = json.loads((tmp_path / "out.json").read_text())
+    assert [row["batch"] for row in result["rows"]] == [4, 16]
+    for row in result["rows"]:
+        assert row["plausible"]
+        assert list(row["boxest-stacked"]) == ["1", "3"]
+        rates = [*row["boxest-stacked"].values(), row["boxest-jax"], row["keras-default"]]
+        assert all(rate > 0 for rate in rates)
+    rate = result["rows"][0]["boxest-stacked"]["3"]
+    assert f"| {rate:,.0f} ({rate / result['rows'][0]['boxest-jax']:.2f}, " in text
+    table = run("many.py", "--quick", "--study")
+    assert "4 runs of 2 epochs on cpu: " in table
+
+
 def test_a_contender_without_its_library_is_reported(benchmark_modules, monkeypatch):
     training, _ = benchmark_modules
     missing = training.CONTENDERS["pytorch"]._replace(needs=("no_such_library",))

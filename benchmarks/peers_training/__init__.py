@@ -33,3 +33,8 @@ CONTENDERS = {
     ),
     "boxest-jax": Contender("(f) boxest on JAX", "boxest_fit", "run", ("jax",)),
 }
+
+# With what trains many networks at once, in `benchmarks/many.py` alone.
+EVERY = CONTENDERS | {
+    "boxest-stacked": Contender("boxest, all runs at once", "stacked_fit", "run", ("jax",))
+}

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from peers_training import CONTENDERS
+from peers_training import EVERY
 
 BENCHMARKS = Path(__file__).resolve().parents[1]
 # What somebody may have set for another purpose, and what decides about speed.
@@ -69,7 +69,7 @@ class Worker:
 
 def run(name: str, job: dict, processes: int) -> list[dict]:
     """Measure a contender in processes that run at once; raise RuntimeError where one fails."""
-    surroundings = environment(CONTENDERS[name].library(), job["threads"])
+    surroundings = environment(EVERY[name].library(), job["threads"])
     workers = []
     try:
         for _ in range(processes):

@@ -18,6 +18,7 @@ class Job:
     threads: int  # 0: as many as the library likes
     cool_down: int = 0  # epochs behind the timed ones, while other processes are still timed
     thorough: bool = False  # try also what has lost everywhere so far
+    runs: tuple[int, ...] = ()  # how many to train at once, for those who can
     barrier: Callable[[], None] = field(default=lambda: None)
 
     @property

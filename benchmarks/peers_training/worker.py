@@ -8,7 +8,7 @@ import json
 import sys
 from importlib import import_module
 
-from peers_training import CONTENDERS
+from peers_training import EVERY
 from peers_training.stopwatch import Job
 
 
@@ -18,7 +18,7 @@ def barrier():
 
 
 if __name__ == "__main__":
-    contender, job = CONTENDERS[sys.argv[1]], Job(**json.loads(sys.argv[2]), barrier=barrier)
+    contender, job = EVERY[sys.argv[1]], Job(**json.loads(sys.argv[2]), barrier=barrier)
     module = import_module(f"peers_training.{contender.module}")
     result = getattr(module, contender.function)(job)
     print(json.dumps(result), flush=True)

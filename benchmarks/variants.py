@@ -1,0 +1,185 @@
+"""What each step towards the speed of training is worth: boxest as it is, and with one step undone.
+
+    python benchmarks/variants.py --markdown variants.md
+
+Every measurement is a process of its own; the variants of a batch size come one after the other.
+Median images/s of the epochs behind the first, in one thread unless the name says otherwise.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+
+def as_it_is():
+    return {}
+
+
+def pooling_in_every_step():
+    from boxest.training import layout
+
+    head_of = layout.split
+
+    def split(model):
+        from keras import Input, Sequential
+
+        head, trunk = head_of(model)
+        whole = [*(head.layers if head else []), *trunk.layers]
+        return layout.Split(None, Sequential([Input(model.input_shape[1:]), *whole]))
+
+    layout.split = split
+    return {}
+
+
+def convolutions_as_they_are():
+    from boxest.training import layout
+
+    layout._fused = iter
+    return {}
+
+
+def whole_batches():
+    from boxest.training import program
+
+    program.PART = 2**31 - 1
+    return {}
+
+
+def images_as_float32():
+    return {"dtype": "float32"}
+
+
+def without_xla():
+    return {"xla": False}
+
+
+def step_by_step():
+    return {"engine": "keras"}
+
+
+def bfloat16():
+    import keras
+
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    return {}
+
+
+def two_threads():
+    return {"threads": 2}
+
+
+def larger_network():
+    return {"network": larger}
+
+
+def larger_network_two_threads():
+    return {"network": larger, "threads": 2}
+
+
+VARIANTS = {
+    function.__name__.replace("_", " "): function
+    for function in (
+        as_it_is,
+        pooling_in_every_step,
+        convolutions_as_they_are,
+        whole_batches,
+        images_as_float32,
+        without_xla,
+        step_by_step,
+        bfloat16,
+        two_threads,
+        larger_network,
+        larger_network_two_threads,
+    )
+}
+# They are compared with another variant than the first.
+AGAINST = {"larger network two threads": "larger network"}
+
+
+def larger(image_shape, **_):
+    """Return the paper's kind of network with 16 times the channels: 0.6 million parameters."""
+    from keras import Input, Sequential, layers
+
+    def block(channels):
+        yield layers.Conv2D(channels, 3, padding="same", activation="relu")
+        yield layers.MaxPooling2D(2)
+
+    blocks = [layer for channels in (32, 64, 64) for layer in block(channels)]
+    head = [layers.Flatten(), layers.Dense(32, activation="relu"), layers.Dense(4)]
+    return Sequential([Input(image_shape), layers.MaxPooling2D(2), *blocks, *head])
+
+
+def work(variant: str, batch: int, images: int, epochs: int) -> None:
+    """Train in this process and print seconds per epoch."""
+    from boxest import runtime
+
+    threads = 2 if "two threads" in variant else 1
+    runtime.set_threads(threads)
+    runtime.start_backend()
+    from boxest import BoxRegressor, synthetic
+
+    settings = VARIANTS[variant]()
+    settings.pop("threads", None)
+    X, y = synthetic.make(0, images, seed=0)
+    if settings.pop("dtype", None):
+        X = (X / 255).astype("float32")
+    options = {"batch_size": batch, "learning_rate": 0.001, "plateau_patience": None}
+    regressor = BoxRegressor(
+        **options, **settings, epochs=epochs + 1, validation_fraction=0, random_state=0
+    ).fit(X, y)
+    print(json.dumps([row["train_seconds"] for row in regressor.history_[1:]]))
+
+
+def measure(variant: str, batch: int, images: int, epochs: int) -> float:
+    """Return the median of images/s, from a process of its own."""
+    code = f"import variants; variants.work({variant!r}, {batch}, {images}, {epochs})"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parent,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return images / statistics.median(json.loads(done.stdout.splitlines()[-1]))
+
+
+def markdown(rates: dict[str, dict[int, float]], batches: list[int]) -> str:
+    """Return the table: images/s, and times those of what a variant is compared with."""
+    lines = [
+        "| variant | " + " | ".join(f"batch {batch}" for batch in batches) + " |",
+        "| --- |" + " ---: |" * len(batches),
+    ]
+    for variant, found in rates.items():
+        base = rates[AGAINST.get(variant, next(iter(rates)))]
+        cells = (f"{found[b]:,.0f} ({found[b] / base[b]:.2f})" for b in batches)
+        lines.append(f"| {variant} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--batch", type=int, nargs="+", default=[4, 64, 1024])
+    parser.add_argument("--images", type=int, default=8000)
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
+    parser.add_argument("--markdown", type=Path)
+    options = parser.parse_args(arguments)
+    rates = {}
+    for variant in options.variants:
+        # Much slower, and slower by the same factor on fewer images.
+        images = options.images // 4 if "larger" in variant else options.images
+        rates[variant] = {b: measure(variant, b, images, options.epochs) for b in options.batch}
+        print(variant, *(f"{rate:,.0f}" for rate in rates[variant].values()), file=sys.stderr)
+    text = markdown(rates, options.batch)
+    print(text)
+    if options.markdown:
+        options.markdown.write_text(text + "\n", "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
