@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import boxest
+from boxest import versions
 from boxest.files import write_json, write_text
 
 if TYPE_CHECKING:
@@ -90,7 +91,8 @@ def write(directory: str | os.PathLike, regressor: "BoxRegressor", **extra: Any)
             "diverged": regressor.diverged_,
             "updates": rows[-1]["updates"],
             "seconds": regressor.seconds_,
-            "runtime": regressor.runtime_ | {"boxest_version": boxest.__version__},
+            "runtime": regressor.runtime_
+            | {"boxest_version": boxest.__version__, "boxest_commit": versions.commit()},
             "parameters": {
                 name: value if isinstance(value, (int, float, str, type(None))) else repr(value)
                 for name, value in regressor.get_params().items()

@@ -1,7 +1,10 @@
-"""Which versions stored an estimator, and whether these are others."""
+"""Which versions stored an estimator or trained a run, and whether these are others."""
 
+import subprocess
 import warnings
+from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 
 import boxest
 
@@ -9,6 +12,32 @@ import boxest
 def current() -> dict[str, str]:
     """Return the versions that what is stored depends on: of boxest and of Keras."""
     return {"boxest": boxest.__version__, "keras": version("keras")}
+
+
+@cache
+def commit() -> str:
+    """Return the commit of this code, "unknown" where git does not know it.
+
+    Returns
+    -------
+    str
+        The whole hash; " with changes" follows where the package, the workflow or the
+        configuration differ from it.
+    """
+    here = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(here), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        # Not of a repository that this package merely lies in.
+        git("ls-files", "--error-unmatch", Path(__file__).name)
+        parts = (".", ":/workflow", ":/config", ":/Snakefile")
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", *parts)
+        return git("rev-parse", "HEAD") + (" with changes" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
 
 
 def check(stored: dict[str, str], what: str) -> None:

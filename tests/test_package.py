@@ -4,6 +4,9 @@ import doctest
 import importlib
 import pkgutil
 import re
+import shutil
+import subprocess
+import sys
 
 import pytest
 from conftest import ROOT
@@ -89,3 +92,28 @@ def test_python_of_the_readme_runs(python):
         code.replace("0, 2000", "0, 300").replace("1800", "250").replace("1803", "253")
     )
     assert 0 < float(printed.split()[-1]) < 1
+
+
+def test_commit_is_of_this_repository_only(tmp_path):
+    def commit(directory):
+        code = "from boxest import versions; print(versions.commit())"
+        return subprocess.run(
+            [sys.executable, "-c", code], cwd=directory, capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    def git(*arguments):
+        identity = ("-c", "user.name=nobody", "-c", "user.email=nobody@example.org")
+        command = ["git", "-C", tmp_path, *identity, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    shutil.copytree(ROOT / "boxest", tmp_path / "boxest")
+    git("init", "--quiet")
+    assert commit(tmp_path) == "unknown"
+    git("add", "boxest")
+    git("commit", "--quiet", "--message", "all")
+    head = git("rev-parse", "HEAD")
+    assert commit(tmp_path) == head
+    (tmp_path / "notes").write_text("of no effect")
+    assert commit(tmp_path) == head
+    (tmp_path / "boxest" / "boxes.py").write_text("")
+    assert commit(tmp_path) == f"{head} with changes"

@@ -5,10 +5,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from boxest import versions
 from boxest.files import write_json, write_text
 from boxest.findings.page import page
 from boxest.findings.study import Study, read
-from boxest.findings.summary import commit, machine, provenance
+from boxest.findings.summary import machine, provenance
 
 # What is kept of a study: no images, no networks, no runs.
 KEPT = ("tables/*.csv", "figures/*.png", "captions/*.rst", "summary.json")
@@ -28,6 +29,7 @@ def publish(study: Study, target: Path, findings: Path, commands: list[str]) -> 
     commands : list of str
         What makes all of it, in order, for the text.
     """
+    commit = versions.commit()
     if target.exists():
         shutil.rmtree(target)
     studies = {}
@@ -38,7 +40,7 @@ def publish(study: Study, target: Path, findings: Path, commands: list[str]) -> 
                 copy = target / one.root.name / source.relative_to(one.root)
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, copy)
-    made = {"studies": studies, "machine": machine(), "commit": commit(), "commands": commands}
+    made = {"studies": studies, "machine": machine(), "commit": commit, "commands": commands}
     write_json(target / "provenance.json", made)
     write_text(target / "README.md", readme(made))
     write_text(findings, page(committed(target, study), findings.parent))
@@ -68,20 +70,26 @@ def readme(made: Mapping[str, Any]) -> str:
         "```",
         "",
         f"on {machine_['cores']} cores of a machine with the processor {machine_['processor']} "
-        f"({machine_['system']}); commit {made['commit']}. The times of the studies named timing "
-        "were measured while the machine did nothing else; those of the others were not, and are "
-        "no measure of anything.",
+        f"({machine_['system']}). Tables and figures were made by commit {made['commit']}, the runs "
+        "by the commits in the table. The times of the studies named timing were measured while "
+        "the machine did nothing else; those of the others were not, and are no measure of "
+        "anything.",
         "",
-        "| study | runs | all jobs, one behind the other | versions |",
-        "| --- | ---: | ---: | --- |",
+        "| study | runs | first training to last | all jobs, one behind the other | made by |",
+        "| --- | ---: | ---: | ---: | --- |",
     ]
     for name, one in made["studies"].items():
-        versions = ", ".join(
+        made_by = ", ".join(
             "/".join(values) if what == "backend" else f"{what} {'/'.join(values)}"
             for what, values in one["versions"].items()
         )
-        lines.append(f"| {name} | {one['runs']} | {one['seconds'] / 3600:.2f} h | {versions} |")
+        hours = " | ".join(_hours(one[which]) for which in ("wall_seconds", "seconds"))
+        lines.append(f"| {name} | {one['runs']} | {hours} | {made_by} |")
     return "\n".join(lines) + "\n"
+
+
+def _hours(seconds: float | None) -> str:
+    return "–" if seconds is None else f"{seconds / 3600:.2f} h"
 
 
 def _all(study: Study) -> Iterator[Study]:

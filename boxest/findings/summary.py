@@ -4,17 +4,16 @@ import contextlib
 import json
 import os
 import platform
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-import boxest
 from boxest.findings.study import Study
 
 VERSIONS = {
+    "commit": "{boxest_commit}",
     "boxest": "{boxest_version}",
     "python": "{python_version}",
     "keras": "{keras_version}",
@@ -61,14 +60,20 @@ def provenance(root: Path) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``runs``; ``seconds`` of all jobs, one behind the other; ``versions``, each with all values
-        that occur in the runs.
+        ``runs``; ``seconds`` of all jobs, one behind the other, and ``wall_seconds`` from the start
+        of the first training to the end of the last; ``versions``, each with all values that occur
+        in the runs.
     """
     runs = [json.loads(path.read_text("utf-8")) for path in sorted(root.glob("**/run.json"))]
-    measured = [pd.read_csv(path, sep="\t") for path in sorted(root.glob("benchmarks/**/*.tsv"))]
+    jobs = {path: _seconds(path) for path in sorted(root.glob("benchmarks/**/*.tsv"))}
+    # A measurement is written when its job ends.
+    trainings = {path: path.stat().st_mtime for path in root.glob("benchmarks/train*/**/*.tsv")}
+    ends = trainings.values()
+    starts = [end - jobs[path] for path, end in trainings.items()]
     return {
         "runs": len(runs),
-        "seconds": round(float(sum(table["s"].sum() for table in measured))),
+        "seconds": round(sum(jobs.values())),
+        "wall_seconds": round(max(ends) - min(starts)) if trainings else None,
         "versions": {
             name: sorted({form.format(**run["runtime"]) for run in runs})
             for name, form in VERSIONS.items()
@@ -87,19 +92,9 @@ def machine() -> dict[str, str | int]:
     return {"cores": cores, "processor": model, "system": platform.system()}
 
 
-def commit() -> str:
-    """Return the commit of the package's repository, "unknown" where it is none."""
-
-    def git(*arguments: str) -> str:
-        here = Path(boxest.__file__).parent
-        command = ["git", "-C", str(here), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        changed = " with changes" if git("status", "--porcelain", "--untracked-files=no") else ""
-        return git("rev-parse", "HEAD") + changed
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+def _seconds(measured: Path) -> float:
+    """Return the seconds of a job by Snakemake's measurement."""
+    return float(pd.read_csv(measured, sep="\t")["s"].sum())
 
 
 def _plain(value: Any) -> float | int | None:
