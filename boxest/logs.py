@@ -17,7 +17,7 @@ def to_file(path: str | os.PathLike) -> Iterator[None]:
     Parameters
     ----------
     path : path-like
-        The log file; it is begun anew.
+        The log file; it is begun anew. Another process that is still writing it goes on at its end.
 
     Raises
     ------
@@ -29,9 +29,10 @@ def to_file(path: str | os.PathLike) -> Iterator[None]:
     sys.stdout.flush()
     sys.stderr.flush()
     terminal = os.dup(2)
-    with open(path, "wb") as log:
-        os.dup2(log.fileno(), 1)
-        os.dup2(log.fileno(), 2)
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
     show_warning = warnings.showwarning
     warnings.showwarning = _show_warning
     try:

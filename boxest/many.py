@@ -144,8 +144,7 @@ def _fit(
         trainer.predictor.use_programs_of(trainers[0].predictor)
         estimator._adopt(trainer, run.schedule, run.seed)
     with clock("compile"):
-        steps = -(-len(runs[0].rows) // first.batch_size)
-        stack.compile((steps, first.batch_size), len(runs[0].held_out))
+        stack.compile(runs[0].order(first.batch_size), len(runs[0].held_out))
     train_many(
         stack,
         runs,

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import textwrap
 
 import pytest
 
@@ -51,6 +52,19 @@ def test_warnings_are_lines_of_the_log_alone(tmp_path):
     completed, log = job(body, tmp_path)
     assert (completed.returncode, completed.stderr) == (0, "")
     assert log == "Warning: the state is damaged\n"
+
+
+def test_job_that_begins_the_log_of_a_living_one_leaves_no_hole_in_it(tmp_path):
+    code = f"""
+        print("old" * 1000, flush=True)
+        import subprocess
+        new = "from boxest import logs\\nwith logs.to_file('job.log'): print('new')"
+        subprocess.run([{sys.executable!r}, "-c", new], check=True)
+        print("old goes on", flush=True)
+    """
+    completed, log = job(f"exec({textwrap.dedent(code)!r})", tmp_path)
+    assert completed.returncode == 0
+    assert log == "new\nold goes on\n"
 
 
 @pytest.mark.fault

@@ -6,7 +6,7 @@ import pytest
 
 from boxest import losses, networks
 from boxest.training import stream
-from boxest.training.program import EpochProgram, Predictor
+from boxest.training.program import EpochProgram, Predictor, rest
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_streamed_training_equals_resident_training_in_the_same_order(
             features = stream.FeatureFile([features[:100], features[100:]])
         program.put(features, boxes, weights)
         orders = [stream.buffered_order(150, batch_size, seed=1, epoch=e) for e in (1, 2)]
-        program.compile(orders[0])
+        program.compile(orders[0], rest(orders[0]))
         means = [program(order) for order in orders]
         results.append(np.concatenate([w.ravel() for w in model.get_weights()]))
     np.testing.assert_allclose(results[0], results[1], atol=1e-6)

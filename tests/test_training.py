@@ -451,14 +451,43 @@ def test_one_program_serves_the_smaller_last_batch(small_data, monkeypatch):
 # --- plain Keras -----------------------------------------------------------------------------
 
 
+def network_that_sees_the_batch():
+    """What it makes of an example depends on the others, and so does its penalty."""
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((32, 32, 1)),
+            layers.Conv2D(3, 5, strides=4, activation="relu", activity_regularizer="l2"),
+            layers.BatchNormalization(),
+            layers.Flatten(),
+            layers.Dense(4),
+        ]
+    )
+    model.set_weights([np.random.default_rng(0).normal(0.2, 0.1, w.shape) for w in model.weights])
+    return model
+
+
+def test_a_network_that_sees_the_batch_is_known():
+    model = networks.paper((32, 32, 1))
+    assert not layout.sees_the_batch(model)
+    assert layout.sees_the_batch(network_that_sees_the_batch())
+    penalised = keras.layers.Dense(4, activity_regularizer="l2")
+    nested = keras.Sequential([keras.Input((4,)), keras.Sequential([penalised])])
+    assert layout.sees_the_batch(nested)
+
+
+@pytest.mark.parametrize("network", ["paper", "sees the batch"])
 @pytest.mark.parametrize("batch_size", [8, 50, 128])
-def test_engines_agree(small_data, batch_size):
+def test_engines_agree(small_data, batch_size, network):
     """Three epochs in the same order, with weights and a smaller last batch."""
     weights = np.random.default_rng(0).integers(0, 3, 120).astype(float)
     data = examples(small_data, slice(120), weights)
     results = []
     for engine in ("compiled", "keras"):
-        model = networks.paper((32, 32, 1), seed=1)
+        if network == "paper":
+            model = networks.paper((32, 32, 1), seed=1)
+        else:
+            model = network_that_sees_the_batch()
         optimizer = keras.optimizers.SGD(0.01, momentum=0.5)
         training = fit(
             model, data, optimizer, batch_size=batch_size, epochs=3, engine=engine, validation=data

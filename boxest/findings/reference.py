@@ -70,9 +70,9 @@ def readme(made: Mapping[str, Any]) -> str:
         "```",
         "",
         f"on {machine_['cores']} cores of a machine with the processor {machine_['processor']} "
-        f"({machine_['system']}). Tables and figures were made by commit {made['commit']}, the runs "
-        "by the commits in the table. The times of the studies named timing were measured while "
-        "the machine did nothing else; those of the others were not, and are no measure of "
+        f"({machine_['system']}). Tables and figures were made by commit {made['commit']}, the "
+        "runs by the commits in the table. The times of the studies named timing were measured "
+        "while the machine did nothing else; those of the others were not, and are no measure of "
         "anything.",
         "",
         "| study | runs | first training to last | all jobs, one behind the other | made by |",

@@ -59,8 +59,9 @@ class KerasProgram:
         """Hold the training examples."""
         self.examples = features, targets, weights
 
-    def compile(self, order: np.ndarray) -> None:
+    def compile(self, order: np.ndarray, rest: int) -> None:
         """Compile the step, and undo what it did."""
+        del rest  # Batches are as small as they are.
         variables = [*self.network.variables, *self.optimizer.variables]
         before = [np.array(variable) for variable in variables]
         self._step(order[0])

@@ -115,6 +115,20 @@ def chain(model: "keras.Model") -> "list[keras.Layer] | None":
     return [layer for layer in model.layers if not isinstance(layer, InputLayer)]
 
 
+def sees_the_batch(model: "keras.Model") -> bool:
+    """Whether the outputs for an example, or a penalty, may depend on the others of its batch.
+
+    So it is where there are variables that are not trained, as in a normalisation, and where an
+    activity is penalised.
+    """
+
+    def penalised(layer: "keras.Layer") -> bool:
+        inner = getattr(layer, "layers", ())
+        return layer.activity_regularizer is not None or any(map(penalised, inner))
+
+    return bool(model.non_trainable_variables) or penalised(model)
+
+
 def resident(images: np.ndarray) -> np.ndarray:
     """Return images in one of the two forms that programs take.
 

@@ -12,7 +12,7 @@ import numpy as np
 from boxest.training.checkpoint import Checkpoint, State
 from boxest.training.clock import Clock
 from boxest.training.order import epoch_order
-from boxest.training.program import EpochProgram, Measure, Predictor
+from boxest.training.program import EpochProgram, Measure, Predictor, rest
 from boxest.training.schedule import Schedule
 from boxest.training.stream import FeatureFile, StreamedProgram, buffered_order, keep
 
@@ -218,7 +218,7 @@ class Trainer:
                 examples.images, examples.targets.astype(np.float32), weights.astype(np.float32)
             )
         with self.clock("compile"):
-            program.compile(order)
+            program.compile(order, rest(order))
             if validation:
                 self.predictor(validation.images[:1])
 

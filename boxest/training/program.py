@@ -118,6 +118,12 @@ def in_parts(order: np.ndarray, size: int | None) -> np.ndarray:
     return order.reshape(steps, -1, size)
 
 
+def rest(order: np.ndarray) -> int:
+    """Return how many examples the last batch of an epoch has, 0 where it is as full as others."""
+    n_last = int(np.count_nonzero(order[-1] >= 0))
+    return n_last if n_last < order.shape[1] else 0
+
+
 class EpochProgram:
     """All updates of one epoch in one compiled call.
 
@@ -151,8 +157,11 @@ class EpochProgram:
         self.backend = load()
         self.trunk, self.optimizer, self.loss = trunk, optimizer, loss
         self.measures = dict(measures)
-        # On a GPU the whole batch at once; and a normalisation over the batch needs all of it.
-        whole = self.backend.device() != "cpu" or trunk.non_trainable_variables
+        # A normalisation over the batch needs all of it, and nothing else.
+        self.sees_the_batch = layout.sees_the_batch(trunk)
+        self.rest = 0
+        # On a GPU the whole batch at once, too.
+        whole = self.backend.device() != "cpu" or self.sees_the_batch
         self.part = None if whole else PART
         self._epoch = self.backend.compile_epoch(self, xla=xla)
 
@@ -160,8 +169,9 @@ class EpochProgram:
         """Lay the training examples on the device."""
         self.examples = tuple(map(self.backend.put, (features, targets, weights)))
 
-    def compile(self, order: np.ndarray) -> None:
-        """Compile for orders of this shape, without an update."""
+    def compile(self, order: np.ndarray, rest: int) -> None:
+        """Compile for orders of this shape, with `rest` as for the epoch, without an update."""
+        self.rest = rest
         self.sums(order, n_steps=0)
 
     def __call__(self, order: np.ndarray) -> dict[str, float]:
@@ -188,9 +198,35 @@ class EpochProgram:
             Sums over the examples: of the weights, then of weight × loss and × each measure.
         """
         put = self.backend.put
-        order = in_parts(order, self.part)
-        sums = self._epoch(self.examples, put(order), put(np.int32(n_steps)))
-        return self.backend.get(sums).astype(np.float64)
+        pieces = [
+            (put(in_parts(rows, self.part)), put(np.int32(n)))
+            for rows, n in self.pieces(order, n_steps)
+        ]
+        return self.backend.get(self._epoch(self.examples, pieces)).astype(np.float64)
+
+    def pieces(self, order: np.ndarray, n_steps: int) -> list[tuple[np.ndarray, int]]:
+        """Divide an epoch's order into what the compiled program loops over.
+
+        A smaller last batch is filled up with examples of weight 0, and so needs no program of its
+        own. Where the network sees the whole batch, they would be seen, too: there the last update
+        is a second loop of the same program, of one step or none, over as many as there are.
+
+        Parameters
+        ----------
+        order : ndarray of int32, shape (..., steps, batch_size)
+            Of one run, or of several that end with batches of one size.
+        n_steps : int
+
+        Returns
+        -------
+        list of (ndarray of int32, shape (..., steps, examples), int)
+            Orders, and how many steps of each are made.
+        """
+        if not (self.sees_the_batch and self.rest):
+            return [(order, n_steps)]
+        last = order[..., max(n_steps - 1, 0), :]
+        partial = int(n_steps > 0 and bool((last[..., -1] < 0).all()))
+        return [(order, n_steps - partial), (last[..., np.newaxis, : self.rest], partial)]
 
     def means(self, sums: np.ndarray) -> dict[str, float]:
         """Return the means that belong to `sums`, by name."""

@@ -15,7 +15,14 @@ import numpy as np
 
 from boxest.training import layout
 from boxest.training.backend import jax as backend
-from boxest.training.program import PART, PREDICTION_BATCH, EpochProgram, grey_levels, in_parts
+from boxest.training.program import (
+    PART,
+    PREDICTION_BATCH,
+    EpochProgram,
+    grey_levels,
+    in_parts,
+    rest,
+)
 
 # Of the memory of a device that is free.
 SHARE_OF_MEMORY = 0.8
@@ -82,18 +89,19 @@ class Stack:
         if validation is not None:
             self.validation = self._put(validation[0]), backend.put(validation[1])
 
-    def compile(self, order_shape: tuple[int, int], n_validation: int) -> None:
+    def compile(self, order: np.ndarray, n_validation: int) -> None:
         """Choose the width, and compile, without an update.
 
         Parameters
         ----------
-        order_shape : (steps, batch size)
+        order : ndarray of int32, shape (steps, batch_size)
             Of an epoch of a run.
         n_validation : int
             Examples that each run is evaluated on, 0 for none.
         """
-        self._order_shape, self._n_validation = order_shape, n_validation
-        limit = max(1, PART // order_shape[1]) if self._on_cpu else self.n_runs
+        self._order, self._n_validation = order, n_validation
+        self.program.rest = rest(order)
+        limit = max(1, PART // order.shape[1]) if self._on_cpu else self.n_runs
         self._compile(_equal_parts(self.n_runs, limit))
         free = _free_memory()
         while self.width > 1 and (needed := _memory(self._train)) > free:
@@ -136,7 +144,7 @@ class Stack:
             As from `EpochProgram.sums`.
         """
         results = self._in_groups(
-            self._train, self.examples, runs, rates.astype(np.float32), self._parts(orders)
+            self._train, self.examples, runs, rates.astype(np.float32), *self._pieces(orders)
         )
         for places, (states, _) in results:
             self.states = self._put_back(self.states, places, states)
@@ -183,10 +191,14 @@ class Stack:
 
         return jax.jit(fused.unfold)(features)
 
-    def _parts(self, orders: np.ndarray) -> np.ndarray:
-        """Cut the batches of each run into parts: (k, steps, parts, size)."""
-        parts = in_parts(orders.reshape(-1, orders.shape[-1]), self.program.part)
-        return parts.reshape(*orders.shape[:2], *parts.shape[1:])
+    def _pieces(self, orders: np.ndarray) -> list[np.ndarray]:
+        """Divide the orders and cut batches into parts, for each run: (k, steps, parts, size)."""
+        pieces = []
+        for rows, n_steps in self.program.pieces(orders, orders.shape[1]):
+            rows = rows[:, :n_steps]
+            parts = in_parts(rows.reshape(-1, rows.shape[-1]), self.program.part)
+            pieces.append(parts.reshape(*rows.shape[:2], *parts.shape[1:]))
+        return pieces
 
     def _in_groups(self, program: Callable, examples: tuple, runs: np.ndarray, *per_run) -> list:
         """Send runs through a compiled program, group by group: their places, and what it gave."""
@@ -207,13 +219,13 @@ class Stack:
         at_once = PREDICTION_BATCH["cpu" if self._on_cpu else "gpu"]
         self._evaluated_at_once = max(1, at_once // self.width)
         places, rates = np.zeros(self.width, np.int32), np.zeros(self.width, np.float32)
-        orders = np.zeros((self.width, *self._order_shape), np.int32)
+        pieces = self._pieces(np.repeat(self._order[np.newaxis], self.width, axis=0))
         rows = np.zeros((self.width, self._n_validation), np.int32)
 
         def compiled(function, examples, *arguments):
             return jax.jit(function).lower(self.states, examples, places, *arguments).compile()
 
-        self._train = compiled(self._train_group, self.examples, rates, self._parts(orders))
+        self._train = compiled(self._train_group, self.examples, rates, *pieces)
         if self._n_validation:
             rows = in_parts(rows, self._evaluated_at_once)
             self._evaluate = compiled(self._evaluate_group, self.validation, rows)
@@ -221,15 +233,18 @@ class Stack:
 
     # What follows is compiled.
 
-    def _train_group(self, states, examples, places, rates, orders):
+    def _train_group(self, states, examples, places, rates, *orders):
         features, targets, weights = examples
         trainable, fixed, optimizer = _take(states, places)
         optimizer[self._rate] = rates
 
-        def train(state, weights, order):
-            return self._updates(state, (features, targets, weights), order, order.shape[0])
+        def train(state, weights, *orders):
+            pieces = [(order, order.shape[0]) for order in orders]
+            return self._updates(state, (features, targets, weights), pieces)
 
-        return self._over_runs(train)((trainable, fixed, optimizer), _take(weights, places), orders)
+        return self._over_runs(train)(
+            (trainable, fixed, optimizer), _take(weights, places), *orders
+        )
 
     def _evaluate_group(self, states, examples, places, rows):
         features, targets = examples

@@ -129,11 +129,11 @@ class StreamedProgram:
         """Hold the training examples."""
         self.features, self.targets, self.weights = features, targets, weights
 
-    def compile(self, order: np.ndarray) -> None:
+    def compile(self, order: np.ndarray, rest: int) -> None:
         """Compile for orders of this shape, without an update."""
         _, rows, buffer = next(self._buffers(order))
         self.program.put(*buffer)
-        self.program.compile(rows)
+        self.program.compile(rows, rest)
 
     def __call__(self, order: np.ndarray) -> dict[str, float]:
         """Train for one epoch in a `buffered_order`; the next buffer is read meanwhile."""

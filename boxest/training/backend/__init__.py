@@ -8,8 +8,9 @@ Each backend is one module with the same six functions; everything else is Keras
 ``put(array)``                    the array, resident on the device
 ``get(tensor)``                   the tensor as a numpy array; waits until it is computed
 ``compile(f, xla)``               ``f``, compiled
-``compile_epoch(program, xla)``   all updates of an epoch: ``epoch(examples, order, n_steps)``
-                                  trains the program's network and returns the sums
+``compile_epoch(program, xla)``   all updates of an epoch: ``epoch(examples, pieces)`` trains
+                                  the program's network in the order of the pieces, pairs of an
+                                  order and a number of steps, and returns the sums
 ================================  ===========================================================
 """
 

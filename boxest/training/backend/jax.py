@@ -33,13 +33,13 @@ def compile(function, *, xla: bool):
 
 
 def compile_epoch(program, *, xla: bool):
-    """Return ``epoch(examples, order, n_steps) -> sums``; the variables go through the loop."""
+    """Return ``epoch(examples, pieces) -> sums``; the variables go through the loops."""
     parts = variables(program.trunk, program.optimizer)
     compiled = compile(updates(program), xla=xla)
 
-    def epoch(examples, order, n_steps):
+    def epoch(examples, pieces):
         state = tuple([variable.value for variable in part] for part in parts)
-        state, sums = compiled(state, examples, order, n_steps)
+        state, sums = compiled(state, examples, pieces)
         for part, values in zip(parts, state, strict=True):
             for variable, value in zip(part, values, strict=True):
                 variable.assign(value)
@@ -54,7 +54,7 @@ def variables(trunk, optimizer) -> tuple[list, list, list]:
 
 
 def updates(program):
-    """Return ``updates(state, examples, order, n_steps) -> state, sums``, without side effects.
+    """Return ``updates(state, examples, pieces) -> state, sums``, without side effects.
 
     The state is the values of `variables`.
     """
@@ -89,12 +89,16 @@ def updates(program):
         )
         return (trainable, fixed, optimizer_variables), sums
 
-    def run(state, examples, order, n_steps):
-        def step(i, carry):
-            state, sums = carry
-            state, batch_sums = update(examples, state, order[i])
-            return state, sums + batch_sums
+    def run(state, examples, pieces):
+        carry = state, program.no_sums()
+        for order, n_steps in pieces:
 
-        return jax.lax.fori_loop(0, n_steps, step, (state, program.no_sums()))
+            def step(i, carry, order=order):
+                state, sums = carry
+                state, batch_sums = update(examples, state, order[i])
+                return state, sums + batch_sums
+
+            carry = jax.lax.fori_loop(0, n_steps, step, carry)
+        return carry
 
     return run

@@ -67,7 +67,7 @@ def compile(function, *, xla: bool):
 
 
 def compile_epoch(program, *, xla: bool):
-    """Return ``epoch(examples, order, n_steps) -> sums``; the loop assigns the variables itself."""
+    """Return ``epoch(examples, pieces) -> sums``; the loops assign the variables themselves."""
     trunk, optimizer = program.trunk, program.optimizer
     variables = trunk.trainable_variables
 
@@ -94,13 +94,19 @@ def compile_epoch(program, *, xla: bool):
         optimizer.apply(gradients, variables)
         return sums
 
-    def epoch(examples, order, n_steps):
+    def steps(examples, order, n_steps, sums):
         _, sums = tf.while_loop(
             lambda i, _: i < n_steps,
             lambda i, sums: (i + 1, sums + update(examples, order[i])),
-            (tf.constant(0), program.no_sums()),
+            (tf.constant(0), sums),
             parallel_iterations=1,
         )
+        return sums
+
+    def epoch(examples, pieces):
+        sums = program.no_sums()
+        for order, n_steps in pieces:
+            sums = steps(examples, order, n_steps, sums)
         return sums
 
     return compile(epoch, xla=xla)
