@@ -38,7 +38,7 @@ rule forensics:
             f"{RESULTS}/figures/variants.png",
             caption="../report/variants.rst",
             category=ACCURACY,
-            labels={"figure": "beyond", "shows": "variants beside Fig. 8"},
+            labels={"figure": "beyond: variants beside Fig. 8"},
         ),
     log:
         f"{RESULTS}/logs/forensics.log",

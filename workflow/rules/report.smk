@@ -25,7 +25,9 @@ def figure(name, number, shows, section):
     """Declare a figure: the PNG with its caption in the report, and the PDF beside it."""
     FIGURES.append(name)
     stem = f"{RESULTS}/figures/{name}"
-    labels = {"figure": number, "shows": shows}
+    # One label: of a second one, Snakemake's report makes a switch in a section of two results, and
+    # then shows neither.
+    labels = {"figure": f"{number}: {shows}"}
     png = report(f"{stem}.png", caption=caption(name), category=section, labels=labels)
     return [png, f"{stem}.pdf"]
 
