@@ -29,7 +29,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--batch", type=int, nargs="+", default=[4, 64, 1024], dest="batch_size")
     add("--learning-rate", type=float, nargs="+", default=[0.01, 0.1])
     add("--seeds", type=int, default=2)
-    add("--epochs", type=int, default=5)
+    add("--epochs", type=int, default=30, help="per run, as in the paper")
     add("--images", type=int, default=10_000)
     add("--image-size", type=int, default=128)
     add("--cores", type=int, default=len(os.sched_getaffinity(0)), help="for Snakemake")
