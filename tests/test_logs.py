@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import textwrap
 
 import pytest
 
@@ -55,14 +54,11 @@ def test_warnings_are_lines_of_the_log_alone(tmp_path):
 
 
 def test_job_that_begins_the_log_of_a_living_one_leaves_no_hole_in_it(tmp_path):
-    code = f"""
-        print("old" * 1000, flush=True)
-        import subprocess
-        new = "from boxest import logs\\nwith logs.to_file('job.log'): print('new')"
-        subprocess.run([{sys.executable!r}, "-c", new], check=True)
-        print("old goes on", flush=True)
-    """
-    completed, log = job(f"exec({textwrap.dedent(code)!r})", tmp_path)
+    new = "from boxest import logs\nwith logs.to_file('job.log'):\n    print('new')\n"
+    (tmp_path / "new.py").write_text(new)
+    begin = "print('old' * 1000, flush=True); import subprocess"
+    beside = "subprocess.run([sys.executable, 'new.py'], check=True)"
+    completed, log = job(f"{begin}; {beside}; print('old goes on')", tmp_path)
     assert completed.returncode == 0
     assert log == "new\nold goes on\n"
 
