@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,9 +24,14 @@ PROFILE = ("--workflow-profile", "profiles/slurm", *IMPATIENT)
 
 
 class Cluster(NamedTuple):
-    """A SLURM that answers; ours, if the tests started it and may stop its daemons."""
+    """A SLURM that answers.
+
+    It is ours if the tests started it and may stop its daemons, and nearby if its nodes are this
+    machine.
+    """
 
     ours: bool
+    nearby: bool
 
     def stop_node(self) -> None:
         """End the daemon of the node; its jobs live on."""
@@ -60,10 +66,11 @@ def state(job: str) -> str:
 def start() -> Iterator[Cluster]:
     """Give a cluster for the time of the tests."""
     if answers() and not STATE.exists():
-        yield Cluster(ours=False)
+        hosts = set(slurm("sinfo", "--noheader", "--format=%n").split())
+        yield Cluster(ours=False, nearby=hosts == {socket.gethostname().split(".")[0]})
         return
     lab("up")
-    yield Cluster(ours=True)
+    yield Cluster(ours=True, nearby=True)
     lab("down", "--purge")
 
 

@@ -13,20 +13,19 @@ import clusters
 import pytest
 import yaml
 from clusters import PROFILE
-from conftest import ROOT
 from studies import TINY, clone, snakemake, untimed, untimed_tables
 
 # In the place of a training: what the job was given, and when.
 STUB = """
-import json, os, time
+import json, os, tempfile, time
 from pathlib import Path
 begin = time.time()
 time.sleep(2)
 for path in snakemake.output:
     Path(path).touch()
 with open("seen.jsonl", "a") as file:
-    gpus = os.environ.get("CUDA_VISIBLE_DEVICES")
-    print(json.dumps([snakemake.rule, gpus, begin, time.time()]), file=file)
+    gpus, scratch = os.environ.get("CUDA_VISIBLE_DEVICES"), tempfile.gettempdir()
+    print(json.dumps([snakemake.rule, gpus, begin, time.time(), scratch]), file=file)
 """
 
 # The machine may be busy with other tests.
@@ -43,28 +42,18 @@ def repository(tmp_path):
     return clone(tmp_path / "boxest")
 
 
-# --- the profile, without a cluster ----------------------------------------------------------
-
-
-def test_rules_in_groups_exist():
-    profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
-    text = "".join(path.read_text("utf-8") for path in ROOT.glob("workflow/rules/*.smk"))
-    rules = set(re.findall(r"^(?:use )?rule (?:\w+ as )?(\w+)", text, re.MULTILINE))
-    assert set(profile["groups"]) <= rules
-    assert set(profile["group-components"]) <= set(profile["groups"].values())
-
-
 # --- a cluster -------------------------------------------------------------------------------
 
 
 @pytest.mark.slurm
 @pytest.mark.slow
 def test_tables_are_those_of_a_study_on_one_machine(cluster, study, repository):
-    components = ("--group-components", "shards=10", "runs=4")
+    components = ("--group-components", "shards=10", "runs=4", "best=2", "predictions=2")
     done = snakemake(repository, *PROFILE, *TINY, *components)
     assert done.returncode == 0, done.stderr
-    # 5 shards, 8 runs in groups of 4, 2 best runs, tables and their figures, and three alone.
-    assert done.stderr.count("has been submitted with SLURM jobid") == 1 + 2 + 1 + 1 + 3
+    # 5 shards, 8 runs in groups of 4, 2 best runs, their predictions, all from the tables on, and
+    # three alone.
+    assert done.stderr.count("has been submitted with SLURM jobid") == 1 + 2 + 1 + 1 + 1 + 3
     assert untimed_tables(repository / "results" / "tiny") == untimed_tables(study[0])
 
 
@@ -79,18 +68,22 @@ def test_trainings_get_a_gpu_each_and_never_two_the_same_at_once(cluster, reposi
     (repository / "gpu.yaml").write_text(
         "training: {gpus: 1, threads: 3}\ngrid: {batch_size: [16]}"
     )
+    (scratch := repository / "scratch").mkdir()
+    model = ["train:gpu_model=fake"] if cluster.ours else []
     done = snakemake(
         repository, *PROFILE, "--configfile", "config/tiny.yaml", "gpu.yaml",
         "--until", "train", "train_best",
         "--group-components", "shards=10", "runs=1",
-        # The other spelling.
-        "--set-resources", "train_best:gpu=0", "train_best:gres=gpu:1",
+        # The other spellings.
+        "--set-resources", "train_best:gpu=0", "train_best:gres=gpu:1", *model,
+        "--default-resources", "slot=1", f"tmpdir={scratch}",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     seen = [json.loads(line) for line in (repository / "seen.jsonl").read_text().splitlines()]
     assert Counter(rule for rule, *_ in seen) == {"shard": 4, "train": 4, "train_best": 2}
+    assert {where for *_, where in seen} == {str(scratch)}
     by_gpu = {}
-    for rule, gpu, begin, end in seen:
+    for rule, gpu, begin, end, _ in seen:
         assert (gpu is None) == (rule == "shard")
         by_gpu.setdefault(gpu, []).append((begin, end))
     del by_gpu[None]
@@ -103,11 +96,12 @@ def test_trainings_get_a_gpu_each_and_never_two_the_same_at_once(cluster, reposi
     assert requests(done.stderr) == Counter({training: 4 + 2, "1 1000M 40:00": 1})
 
 
-def requests(printed):
-    """Return what the jobs of a start asked for."""
+def requests(printed, comment=""):
+    """Return what the jobs of a start asked for: CPUs, memory, time."""
     jobs = ",".join(re.findall(r"submitted with SLURM jobid (\d+)", printed))
-    options = ("--states=all", "--noheader", "--format=%C %m %l", f"--jobs={jobs}")
-    return Counter(clusters.slurm("squeue", *options).splitlines())
+    options = ("--states=all", "--noheader", "--format=%C %m %l|%k", f"--jobs={jobs}")
+    lines = [line.split("|") for line in clusters.slurm("squeue", *options).splitlines()]
+    return Counter(request for request, name in lines if name.startswith(comment))
 
 
 # --- faults ----------------------------------------------------------------------------------
@@ -154,6 +148,14 @@ def start():
             process.wait()
 
 
+@pytest.fixture
+def nearby(cluster):
+    """Give a cluster whose jobs are processes of this machine."""
+    if not cluster.nearby:
+        pytest.skip("stops processes of jobs: only where the nodes are this machine")
+    return cluster
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     """Run the study on one machine; return a function that waits for it and returns where it is."""
@@ -190,9 +192,7 @@ def hold(number, process, repository):
 @pytest.mark.slurm
 @pytest.mark.slow
 @pytest.mark.fault
-def test_study_survives_what_happens_to_its_jobs(cluster, repository, start, undisturbed):
-    if not cluster.ours:
-        pytest.skip("stops the daemon of a node: only on a cluster of the tests' own")
+def test_study_survives_what_happens_to_its_jobs(nearby, repository, start, undisturbed):
     process = start(repository, *PROFILE, *ALONE, targets=TABLES)
     held = cancelled, killed, hung, preempted, orphaned = hold(5, process, repository)
     epochs = {training: training.epochs() for training in held}
@@ -201,9 +201,10 @@ def test_study_survives_what_happens_to_its_jobs(cluster, repository, start, und
     killed.process.kill()
     preempted.process.resume()
     clusters.slurm("scontrol", "requeue", preempted.job)
-    cluster.stop_node()
-    time.sleep(3)
-    cluster.start_node()
+    if nearby.ours:
+        nearby.stop_node()
+        time.sleep(3)
+        nearby.start_node()
     orphaned.process.resume()
     # SLURM lets a requeued job wait for two minutes.
     clusters.slurm("scontrol", "update", f"JobId={preempted.job}", "StartTime=now")
@@ -221,8 +222,35 @@ def test_study_survives_what_happens_to_its_jobs(cluster, repository, start, und
 @pytest.mark.slurm
 @pytest.mark.slow
 @pytest.mark.fault
+def test_group_that_is_cancelled_goes_on_from_the_member_that_was_trained(
+    nearby, repository, start, undisturbed
+):
+    components = ("--group-components", "shards=10", "runs=4")
+    process = start(repository, *PROFILE, *components, targets=TABLES[:1])
+    (first,) = hold(1, process, repository)
+    first.process.resume()
+    first.process.wait()
+    (second,) = hold(1, process, repository)
+    epochs = second.epochs()
+    clusters.slurm("scancel", second.job)
+    end(process, repository)
+    assert second.job == first.job
+    assert untimed_tables(repository / RESULTS) == untimed_tables(undisturbed() / RESULTS)
+    logs = {path: path.read_text() for path in repository.glob(f"{RESULTS}/logs/train/*/*/*.log")}
+    assert len(logs) == 4
+    resumed = {path for path, text in logs.items() if "Resumed" in text}
+    assert resumed == {second.log}
+    assert int(re.search(r"^Resumed after epoch (\d+)", logs[second.log], re.M)[1]) >= epochs
+    printed = (repository / "snakemake.log").read_text()
+    # The second attempt asks for twice the memory and the time of four trainings.
+    assert requests(printed, "rule_runs") == {"1 2000M 1:00:00": 1, "1 4000M 2:00:00": 1}
+
+
+@pytest.mark.slurm
+@pytest.mark.slow
+@pytest.mark.fault
 def test_restart_beside_living_jobs_does_not_train_a_run_twice_at_once(
-    cluster, repository, start, undisturbed
+    nearby, repository, start, undisturbed
 ):
     rates = FAULTS["grid"]["learning_rate"]
     run = "runs/batch_size~16/learning_rate~{}/seed~0/history.csv"
@@ -240,6 +268,9 @@ def test_restart_beside_living_jobs_does_not_train_a_run_twice_at_once(
     for training in old:
         training.process.resume()
     end(second, repository)
+    # The two have written the same log.
+    for training in old:
+        assert "\0" not in training.log.read_text()
     expected = undisturbed()
     for history in histories:
         assert untimed(repository / history) == untimed(expected / history)
