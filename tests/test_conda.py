@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import yaml
 from conftest import ROOT
 from studies import TINY, clone, made
 
+import boxest
 from boxest import BoxRegressor
 
 LAB = ROOT / "tests" / "lab" / "conda-lab.sh"
@@ -42,38 +44,60 @@ def _():
 pytestmark = pytest.mark.timeout(900)
 
 
-def environment() -> dict[str, str]:
-    """Return the bounds of environment.yml by name."""
-    entries = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+def environment(file: str = "environment.yml") -> dict[str, str]:
+    """Return the bounds of an environment by name."""
+    entries = yaml.safe_load((ROOT / file).read_text())["dependencies"]
     return dict(entry.split(maxsplit=1) for entry in entries)
 
 
 # --- without conda ---------------------------------------------------------------------------
 
 
-def test_environment_has_the_bounds_of_the_package():
-    ours = {ON_PYPI.get(name, name): bound for name, bound in environment().items()}
+@pytest.mark.parametrize("file", ["environment.yml", "environment-jax.yml"])
+def test_environment_has_the_bounds_of_the_package(file):
+    ours = {ON_PYPI.get(name, name): bound for name, bound in environment(file).items()}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    theirs = dict(re.fullmatch(r"([\w-]+)(.*)", each).groups() for each in project["dependencies"])
-    assert theirs.pop("snakemake")  # the user's, outside of the environment
+    required = project["dependencies"] + project["optional-dependencies"]["jax"]
+    theirs = dict(re.fullmatch(r"([\w-]+)(.*)", each).groups() for each in required)
     assert ours.pop("python").startswith(project["requires-python"])
-    assert ours == theirs
+    assert ours == {name: theirs[name] for name in ours}
 
 
-def test_environment_names_what_the_rules_import():
-    sources = [*ROOT.glob("boxest/**/*.py"), *ROOT.glob("workflow/scripts/*.py")]
-    imported = {name.split(".")[0] for source in sources for name in imports(source)}
-    named = {MODULES.get(name, name) for name in environment()}
-    optional = {"jax", "boxest"}
-    assert imported - sys.stdlib_module_names - optional == named - {"python"}
+@pytest.mark.parametrize(
+    ("file", "sources", "optional"),
+    [
+        ("environment.yml", ["boxest/**/*.py", "workflow/scripts/*.py"], {"jax"}),
+        ("environment-jax.yml", ["workflow/scripts/train_stacked.py"], set()),
+    ],
+)
+def test_environment_names_what_the_rules_import(file, sources, optional):
+    imported = reached(path for source in sources for path in ROOT.glob(source))
+    named = {MODULES.get(name, name) for name in environment(file)}
+    assert imported - optional == named - {"python"}
 
 
-def imports(source: Path):
+def reached(sources: Iterable[Path]) -> set[str]:
+    """Return the packages that are imported by scripts, and by the modules of ours they import."""
+    found, seen, left = set(), set(), list(sources)
+    while left:
+        source = left.pop()
+        seen.add(source)
+        for name in imports(source):
+            own = boxest._HOME.get(name.removeprefix("boxest."), name).replace(".", "/")
+            files = {ROOT / f"{own}.py", ROOT / own / "__init__.py"}
+            left += [file for file in files - seen if file.exists()]
+            found.add(name.split(".")[0])
+    return found - sys.stdlib_module_names - {"boxest"}
+
+
+def imports(source: Path) -> Iterator[str]:
+    """Return the names of modules that may be imported, and of what is taken from them."""
     for node in ast.walk(ast.parse(source.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and not node.level:
+        elif isinstance(node, ast.ImportFrom):
             yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def test_every_rule_with_a_script_names_the_environment():
@@ -155,6 +179,9 @@ def test_study_runs_in_its_environment(lab, repository):
     # Progress bars are for terminals: no job has one.
     assert seen == set(modules) - {"tqdm"}
     BoxRegressor.load(repository / "results/tiny/best/seed~0/model.boxest")
+    done = snakemake(lab, repository, *TINY, "--report", "report.html")
+    assert done.returncode == 0, done.stderr
+    assert "fig8_final_losses" in (repository / "report.html").read_text("utf-8")
 
 
 @pytest.mark.conda

@@ -6,7 +6,8 @@
 #                  which carries it with its imports renamed
 #   DIR/channel    conda-forge: this machine's Python and the wheels of PACKAGE... with all that
 #                  they require
-#   DIR/snakemake  a virtual environment with nothing but Snakemake
+#   DIR/snakemake  a virtual environment with what docs/cluster.md says: Snakemake, its plugin for
+#                  SLURM, pygments for the report
 #   DIR/env.sh     to be sourced: puts both on PATH and says where conda-forge is
 #
 # An environment.yml names conda-forge as any user's would. PYTHON, from the environment, is the
@@ -82,10 +83,10 @@ install_conda
 pip "$base" wheel -w "$work/wheels" pip "${packages[@]}"
 "$base/bin/python" "$here/mkchannel.py" "$channel/conda-forge" "$work"/wheels/*.whl
 rm -rf "$work/wheels"
-# A `script:` job sees the packages of Snakemake's own environment, too: one that is missing from
-# environment.yml must not be found there.
+# A `script:` job sees the packages of Snakemake's own environment, too, behind those of its own: so
+# there is no more in it than must be, but pandas and numpy, which the plugin requires, are.
 "$python" -m venv "$work/snakemake"
-pip "$work/snakemake" install snakemake
+pip "$work/snakemake" install snakemake snakemake-executor-plugin-slurm pygments
 cat >"$work/env.sh" <<-EOF
 	export PATH=$base/bin:$work/snakemake/bin:\$PATH
 	export CONDA_CHANNEL_ALIAS=file://$channel/ CONDA_OFFLINE=true
