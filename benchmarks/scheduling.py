@@ -29,8 +29,11 @@ for path in snakemake.output:
     Path(path).touch()
 """
 COUNTED = ("sbatch", "squeue", "scancel", "scontrol", "sacct", "sacctmgr", "sshare", "sinfo")
+# sbatch is given the name of the rule as a comment.
 COUNTER = """#!/bin/sh
-echo "$(date +%s.%N) {name}" >>"{log}"
+rule=
+for word in "$@"; do case $word in rule_*) rule=$word; break;; esac; done
+echo "$(date +%s.%N) {name} $rule" >>"{log}"
 exec "{real}" "$@"
 """
 
@@ -107,7 +110,7 @@ class Submission(NamedTuple):
     """What a study asked of the scheduler."""
 
     calls: Counter
-    submitting: float  # seconds from the first to the last submission
+    submitting: float  # seconds from the first to the last submission of runs
     wall: float  # seconds of Snakemake
     allocated: float  # seconds of all jobs together
 
@@ -124,8 +127,8 @@ def submission_rows(options: argparse.Namespace) -> Iterator[tuple[str, ...]]:
         "`sbatch`",
         "`squeue`",
         "other calls",
-        "submitted",
-        "ended",
+        "runs submitted in",
+        "ended after",
         "per run",
     )
     yield "---", *["---:"] * 6
@@ -158,7 +161,8 @@ def submit(configuration: str, components: int, options: list[str]) -> Submissio
         (repository / "overlay.yaml").write_text(configuration)
         path = count_calls(Path(directory, "bin"), log)
         command = [sys.executable, "-m", "snakemake", "--workflow-profile", "profiles/slurm"]
-        command += ["--group-components", "shards=10", f"runs={components}", *options]
+        command += ["--group-components", "shards=10", f"runs={components}"]
+        command += ["best=10", "predictions=10", *options]
         command += ["--slurm-jobname-prefix", Path(directory).name]
         command += ["--configfile", "config/config.yaml", "overlay.yaml"]
         before = time.time()
@@ -172,10 +176,16 @@ def submit(configuration: str, components: int, options: list[str]) -> Submissio
         if process.returncode:
             text = (repository / "printed").read_text()
             raise SystemExit(f"{' '.join(command)} failed:\n{text[-5000:]}")
-        calls = [line.split() for line in log.read_text().splitlines()]
-    submitted = [float(when) for when, name in calls if name == "sbatch"]
-    names = Counter(name for _, name in calls)
-    return Submission(names, max(submitted) - before, wall, allocated)
+        calls, submitting = summary(log.read_text())
+    return Submission(calls, submitting, wall, allocated)
+
+
+def summary(log: str) -> tuple[Counter, float]:
+    """Return how often each command was called, and the seconds that submitting the runs took."""
+    calls = [line.split() for line in log.splitlines()]
+    runs = "rule_runs_", "rule_train_seeds_"
+    submitted = [float(when) for when, _, *rule in calls if rule and rule[0].startswith(runs)]
+    return Counter(name for _, name, *_ in calls), max(submitted) - min(submitted)
 
 
 def watch(process: subprocess.Popen, prefix: str) -> float:

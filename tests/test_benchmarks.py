@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -14,6 +15,16 @@ def run(name, *arguments):
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+CONTENDERS = (
+    "keras-default",
+    "keras-best",
+    "pytorch",
+    "tensorflow",
+    "boxest-tensorflow",
+    "boxest-jax",
+)
 
 
 @pytest.fixture
@@ -32,7 +43,7 @@ def benchmark_modules(monkeypatch):
 
 @pytest.mark.slow
 def test_training_measures_all_contenders_or_says_what_is_missing(tmp_path):
-    contenders = ["keras-default", "pytorch", "boxest-tensorflow"]
+    contenders = list(CONTENDERS)
     where = ["--json", tmp_path / "out.json", "--markdown", tmp_path / "out.md"]
     text = run("training.py", "--quick", "--modes", "machine", "--contenders", *contenders, *where)
     assert (tmp_path / "out.md").read_text() == text
@@ -44,6 +55,8 @@ def test_training_measures_all_contenders_or_says_what_is_missing(tmp_path):
             assert row["plausible"]
             median, low, high = row["images_per_second"]
             assert 0 < low <= median <= high
+            assert row["device"] == "cpu"
+    assert "Trained on: cpu." in text
     assert "(e) boxest on TensorFlow | " in text
 
 
@@ -70,11 +83,27 @@ def test_many_runs_are_measured_beside_runs_in_turn(tmp_path):
         assert row["plausible"]
         assert list(row["boxest-stacked"]) == ["1", "3"]
         rates = [*row["boxest-stacked"].values(), row["boxest-jax"], row["keras-default"]]
-        assert all(rate > 0 for rate in rates)
-    rate = result["rows"][0]["boxest-stacked"]["3"]
-    assert f"| {rate:,.0f} ({rate / result['rows'][0]['boxest-jax']:.2f}, " in text
-    table = run("many.py", "--quick", "--study")
-    assert "4 runs of 2 epochs on cpu: " in table
+        assert all(0 < low <= median <= high for median, low, high in rates)
+    (rate, low, high), in_turn = (
+        result["rows"][0]["boxest-stacked"]["3"],
+        result["rows"][0]["boxest-jax"][0],
+    )
+    assert f"| {rate:,.0f} ({low:,.0f}–{high:,.0f}): {rate / in_turn:.2f}, " in text
+    assert "Trained on: cpu." in text
+
+
+@pytest.mark.slow
+@pytest.mark.jax
+def test_the_whole_study_in_one_program_per_batch_size_is_timed(tmp_path):
+    pytest.importorskip("jax")
+    where = ["--json", tmp_path / "out.json", "--markdown", tmp_path / "out.md"]
+    text = run("many.py", "--quick", "--study", *where)
+    assert (tmp_path / "out.md").read_text() == text
+    result = json.loads((tmp_path / "out.json").read_text())
+    assert "4 runs of 2 epochs: " in text
+    assert result["machine"]["devices"] == ["cpu"]
+    assert result["machine"]["versions"]["jax"]
+    assert all(0 < row["compile_seconds"] < row["seconds"] for row in result["rows"])
 
 
 def test_a_contender_without_its_library_is_reported(benchmark_modules, monkeypatch):
@@ -93,18 +122,78 @@ def test_a_process_that_fails_is_reported_with_its_last_words(benchmark_modules)
 
 def test_rates_of_processes_are_added_epoch_by_epoch(benchmark_modules):
     training, _ = benchmark_modules
-    process = {"seconds": [1.0, 2.0, 4.0], "first_epoch_loss": 0.5, "settings": ""}
+    process = {"seconds": [1.0, 2.0, 4.0], "losses": [0.5, 0.4], "settings": "", "device": "cpu"}
     row = training.summary([process, process], batch=40, n_images=100)
     assert row["images_per_second"] == [100.0, 50.0, 200.0]
     assert row["microseconds_per_step"] == [pytest.approx(s * 1e6 / 3) for s in (2, 1, 4)]
 
 
-def test_a_loss_unlike_the_others_is_not_plausible(benchmark_modules):
+@pytest.mark.parametrize(
+    "others",
+    [
+        [0.5, 0.46],  # another last loss
+        [0.61, 0.6001],  # has not learned: as in few updates, that is within 5 %
+        [0.61, float("nan")],
+    ],
+    ids=str,
+)
+def test_a_loss_unlike_the_others_is_not_plausible(benchmark_modules, others):
     training, _ = benchmark_modules
-    losses = [0.5, 0.51, 0.6]
-    rows = [{"batch": 4, "status": "ok", "first_epoch_loss": loss} for loss in losses]
+    losses = [[0.61, 0.59], [0.612, 0.588], others]
+    rows = [
+        {"batch": 4096, "mode": "one", "contender": f"c{i}", "status": "ok", "losses": epochs}
+        for i, epochs in enumerate(losses)
+    ]
     training._judge(rows)
     assert [row["plausible"] for row in rows] == [True, True, False]
+    (wrong,) = training._wrong(rows, ["cpu"])
+    assert "c2 (one, batch 4096) has not trained like the others" in wrong
+
+
+def test_what_ran_on_different_devices_is_not_comparable(benchmark_modules):
+    training, _ = benchmark_modules
+    assert training._wrong([], ["cpu"]) == training._wrong([], ["H100", "NVIDIA H100"]) == []
+    (wrong,) = training._wrong([], ["NVIDIA H100", "cpu"])
+    assert wrong.startswith("Not comparable: some have trained on NVIDIA H100 and some on cpu.")
+
+
+def test_what_is_wrong_is_in_the_table_and_the_exit_status(
+    benchmark_modules, monkeypatch, capsys, tmp_path
+):
+    training, _ = benchmark_modules
+    measured = {"seconds": [1.0], "losses": [0.5, 0.4], "settings": "", "device": "cpu"}
+    of = {"keras-default": measured, "tensorflow": measured | {"device": "A GPU"}}
+    of["boxest-tensorflow"] = measured | {"losses": [0.5, 0.5]}
+    monkeypatch.setattr(training.processes, "run", lambda name, *_: [of[name]])
+    options = ["--batch", "4096", "--modes", "one", "--json", str(tmp_path / "out.json")]
+    assert training.main([*options, "--contenders", *of]) == 1
+    text = capsys.readouterr().out
+    assert "Trained on: A GPU, cpu." in text
+    assert "**Not comparable: some have trained on A GPU and some on cpu." in text
+    assert "| (e) boxest on TensorFlow | 8,000 (8,000–8,000) **not plausible** |" in text
+    assert len(json.loads((tmp_path / "out.json").read_text())["wrong"]) == 2
+    assert training.main([*options, "--contenders", "keras-default"]) == 0
+
+
+@pytest.mark.slow
+def test_variants_are_measured_and_one_that_fails_is_named(tmp_path):
+    names = ["as it is", "without xla"]
+    text = run("variants.py", "--quick", "--variants", *names)
+    assert "Trained on: cpu." in text
+    for name in names:
+        assert re.search(rf"^\| {name} \| [\d,]+ \(\d\.\d\d\) \|$", text, re.MULTILINE)
+    done = subprocess.run(
+        [sys.executable, "variants.py", "--quick", "--variants", *names, "two threads"],
+        cwd=ROOT / "benchmarks",
+        env=os.environ | {"KERAS_BACKEND": "no_such_backend"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert [line for line in done.stdout.splitlines() if "failed" in line] == [
+        f"| {name} | failed |" for name in (*names, "two threads")
+    ]
 
 
 @pytest.mark.slow
@@ -114,3 +203,45 @@ def test_streaming_compares_both_and_measures_memory():
     assert [row[1].strip() for row in rows] == ["resident", "streamed"]
     assert all(0.2 < float(row[4]) < 4 for row in rows)
     assert text.splitlines()[-1].startswith("streamed / resident: ")
+
+
+@pytest.fixture
+def scheduling(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import scheduling
+
+    yield scheduling
+    del sys.modules["scheduling"]
+
+
+def test_planning_counts_the_jobs_of_each_way():
+    rows = run("scheduling.py", "plan", "--runs", 24).splitlines()
+    cells = [[cell.strip() for cell in row.split("|")[1:-1]] for row in rows[2:]]
+    # One seed: 278 jobs of the paper's study, less 216 of its runs.
+    assert [(*row[:2], int(row[2])) for row in cells] == [
+        ("24", "a job each", 62),
+        ("24", "a job each, in groups of 10", 62),
+        ("24", "a job for 1", 62),
+    ]
+    assert all(0 < float(row[3]) < 60 and 50 < float(row[4]) < 1000 for row in cells)
+
+
+@pytest.mark.parametrize(
+    ("elapsed", "seconds"),
+    [("0:07", 7), ("12:34", 754), ("1:00:01", 3601), ("2-03:04:05", 183845)],
+)
+def test_times_of_slurm_are_read(scheduling, elapsed, seconds):
+    assert scheduling.in_seconds(elapsed) == seconds
+
+
+def test_time_to_submit_is_that_of_the_runs(scheduling):
+    log = """1.5 scontrol
+2.0 sbatch rule_shards_shard
+10.0 sbatch rule_runs_train
+10.5 squeue
+13.5 sbatch rule_runs_train
+90.0 sbatch rule_tables_claims_collect_final_losses_findings_table_pages_...
+"""
+    calls, seconds = scheduling.summary(log)
+    assert calls == {"scontrol": 1, "sbatch": 4, "squeue": 1}
+    assert seconds == 3.5
