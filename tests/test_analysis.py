@@ -210,7 +210,8 @@ def test_fit_time_recovers_the_line():
     fit = analysis.fit_time(pd.DataFrame({"batch_size": sizes, "seconds": 60 + 800 / sizes}))
     row = fit.iloc[0]
     assert [row["a"], row["b"], row["r2"]] == pytest.approx([60, 800, 1])
-    assert [row["a_se"], row["b_se"], row["relative_residual"]] == pytest.approx([0] * 3, abs=1e-9)
+    names = ["a_se", "b_se", "ab_cov", "relative_residual"]
+    assert row[names].tolist() == pytest.approx([0] * 4, abs=1e-9)
     assert row["cells"] == 6
 
 
@@ -221,9 +222,12 @@ def test_fit_time_has_honest_standard_errors():
     for _ in range(300):
         seconds = (60 + 800 / sizes) * (1 + 0.02 * rng.standard_normal(len(sizes)))
         row = analysis.fit_time(pd.DataFrame({"batch_size": sizes, "seconds": seconds})).iloc[0]
-        pulls.append([(row["a"] - 60) / row["a_se"], (row["b"] - 800) / row["b_se"]])
+        total = np.sqrt(row["a_se"] ** 2 + row["b_se"] ** 2 + 2 * row["ab_cov"])
+        off = {"a": row["a"] - 60, "b": row["b"] - 800}
+        pulls.append([off["a"] / row["a_se"], off["b"] / row["b_se"], sum(off.values()) / total])
     # Pulls of honest errors have a standard deviation near 1 (t with 22 degrees of freedom: 1.05).
     np.testing.assert_allclose(np.std(pulls, axis=0), 1.05, atol=0.15)
+    assert row["ab_cov"] < 0
 
 
 def test_fit_time_is_not_biased_by_scatter():
@@ -241,7 +245,7 @@ def test_fit_time_limits():
     two = pd.DataFrame({"batch_size": [4, 16, 64], "seconds": [20.0, 11.0, np.nan]})
     row = analysis.fit_time(two).iloc[0]
     assert [row["a"], row["b"], row["cells"]] == pytest.approx([8, 48, 2])
-    assert np.isnan(row["a_se"])
+    assert np.isnan(row[["a_se", "ab_cov"]].tolist()).all()
     assert analysis.fit_time(two.iloc[:1])[["a", "b", "r2"]].isna().all(axis=None)
     assert analysis.fit_time(two.assign(seconds=np.nan))["cells"].item() == 0
     with pytest.raises(ValueError, match="must be positive"):
@@ -337,7 +341,8 @@ def test_fit_scaling_survives_csv_and_few_runs(tmp_path):
     assert single["degree"].item() == 0
     assert np.isnan(single["residual"].item())
     none = analysis.fit_scaling(runs.assign(diverged=True))
-    assert (none["runs"].item(), none["diverged"].item()) == (0, len(runs))
+    # 0.1, the largest rate, is not fitted.
+    assert (none["runs"].item(), none["diverged"].item()) == (0, 8)
     assert np.isnan(analysis.scaling_curve(none, 1.0))
 
 

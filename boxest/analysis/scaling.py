@@ -6,12 +6,19 @@ import pandas as pd
 from boxest.analysis.checks import CELL, check_runs, diverged, require
 
 
-def fit_scaling(runs: pd.DataFrame, loss: str = "validation_loss", degree: int = 3) -> pd.DataFrame:
-    """Fit one curve, final loss over learning rate * number of updates, to all runs.
+def fit_scaling(
+    runs: pd.DataFrame,
+    loss: str = "validation_loss",
+    degree: int = 3,
+    below: float | None = None,
+) -> pd.DataFrame:
+    """Fit one curve, final loss over learning rate * number of updates, to the smaller rates.
 
     log10(loss) is a polynomial of log10(rate * updates), by least squares over the runs that did
     not diverge. If the product alone decides the loss, the runs lie about this curve no wider than
-    the repetitions of a cell lie about their mean: compare `residual` with `within_cells`.
+    the repetitions of a cell lie about their mean: compare `residual` with `within_cells`. The
+    largest rate is left out: where it breaks the rule, a curve bent towards it would put the blame
+    on the cells that keep it.
 
     Parameters
     ----------
@@ -21,19 +28,26 @@ def fit_scaling(runs: pd.DataFrame, loss: str = "validation_loss", degree: int =
         Which final loss: the trained one, or `validation_iou_loss` for the geometric one.
     degree : int
         Degree of the polynomial, lowered to what the number of different products determines.
+    below : float, optional
+        Only rates below it are fitted. By default the largest rate of the runs, or, where they have
+        a single one, infinity, which fits all.
 
     Returns
     -------
     pandas.DataFrame
-        One row: `loss`, `runs` (used), `diverged`, `degree`, the coefficients `c0`, `c1`, … of the
-        powers, `residual` and `within_cells`: root mean square of ln(loss) about the curve and
-        about the mean of the cell, corrected for the parameters fitted; NaN where nothing is left
-        to tell.
+        One row: `loss`, `below`, `runs` (used), `diverged` (of those rates), `degree`, the
+        coefficients `c0`, `c1`, … of the powers, `product_from` and `product_to` (the range that
+        was fitted), `residual` and `within_cells`: root mean square of ln(loss) about the curve and
+        about the mean of the cell, less the degrees of freedom, NaN where nothing is left to tell.
     """
     check_runs(runs, ["updates", loss])
     gone = diverged(runs)
-    kept = runs[~gone & (runs["updates"] > 0) & (runs[loss] > 0)]
-    x, y = np.log10(kept["learning_rate"] * kept["updates"]), np.log10(kept[loss].astype(float))
+    rates = runs["learning_rate"]
+    if below is None:
+        below = rates.max() if rates.nunique() > 1 else np.inf
+    kept = runs[~gone & (rates < below) & (runs["updates"] > 0) & (runs[loss] > 0)]
+    product = kept["learning_rate"] * kept["updates"]
+    x, y = np.log10(product), np.log10(kept[loss].astype(float))
     distinct = x.round(9).nunique()
     # Half as many as there are products: a curve through every point would tell nothing.
     used = min(degree, distinct // 2)
@@ -43,8 +57,10 @@ def fit_scaling(runs: pd.DataFrame, loss: str = "validation_loss", degree: int =
     about_curve = y - np.polyval(powers[: used + 1][::-1], x)
     groups = y.groupby([kept[name] for name in CELL])
     about_mean = y - groups.transform("mean")
-    result = {"loss": loss, "runs": len(kept), "diverged": int(gone.sum()), "degree": used}
+    result = {"loss": loss, "below": below, "runs": len(kept)}
+    result |= {"diverged": int((gone & (rates < below)).sum()), "degree": used}
     result |= {f"c{power}": value for power, value in enumerate(powers)}
+    result |= {"product_from": product.min(), "product_to": product.max()}
     result["residual"] = _log_spread(about_curve, len(kept) - used - 1)
     result["within_cells"] = _log_spread(about_mean, len(kept) - groups.ngroups)
     return pd.DataFrame([result])
@@ -63,7 +79,8 @@ def scaling_curve(fit: pd.DataFrame, product) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        The loss at each product; NaN if there was nothing to fit.
+        The loss at each product; NaN if there was nothing to fit. Beyond `product_from` and
+        `product_to` it is extrapolated.
     """
     require(fit, ["degree"], "fit")
     names = [f"c{power}" for power in range(int(fit["degree"].iloc[0]), -1, -1)]
@@ -83,21 +100,27 @@ def scaling_residuals(runs: pd.DataFrame, fit: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row per cell: `runs`, `diverged`, `product` (mean of rate * updates), `residual`: mean
-        of ln(loss / curve) over the runs that did not diverge, and its `residual_sd`; NaN where all
-        diverged. 0.1 is 10 % above the curve.
+        One row per cell: `loss`, `runs`, `diverged`, `fitted` (whether the curve was fitted to its
+        rate), `product` (mean of rate * updates), `extrapolated` (whether that is beyond the range
+        that was fitted), `residual`: mean of ln(loss / curve) over the runs that did not diverge,
+        and its `residual_sd`; NaN where all diverged. 0.1 is 10 % above the curve.
     """
-    require(fit, ["loss"], "fit")
-    loss = fit["loss"].iloc[0]
+    require(fit, ["loss", "below", "product_from", "product_to"], "fit")
+    loss, below, low, high = fit[["loss", "below", "product_from", "product_to"]].iloc[0]
     check_runs(runs, ["updates", loss])
     gone = diverged(runs)
     product = runs["learning_rate"] * runs["updates"]
     kept = ~gone & (product > 0) & (runs[loss] > 0)
     residual = np.log(runs[loss].where(kept) / scaling_curve(fit, product.where(kept)))
-    table = runs[CELL].assign(runs=1, diverged=gone.astype(int))
-    result = table.groupby(CELL).sum()
     groups = [runs[name] for name in CELL]
+    result = runs[CELL].assign(runs=1, diverged=gone.astype(int)).groupby(CELL).sum()
+    result.insert(0, "loss", loss)
+    result["fitted"] = result.index.get_level_values("learning_rate") < below
     result["product"] = product.groupby(groups).mean()
+    # Means and products of decimal fractions differ in the last digit.
+    margin = 1e-9
+    inside = result["product"].between(low * (1 - margin), high * (1 + margin))
+    result["extrapolated"] = ~inside
     result["residual"] = residual.groupby(groups).mean()
     result["residual_sd"] = residual.groupby(groups).std(ddof=1)
     return result.reset_index()
