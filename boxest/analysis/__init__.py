@@ -8,7 +8,7 @@ runs are counted in every table and averaged in none.
 from boxest.analysis.cells import cells, comparison, distance, distances, paper_cells, paper_loss
 from boxest.analysis.checks import diverged, require
 from boxest.analysis.claims import CLAIMS, claims
-from boxest.analysis.cost import cost_table, knee, recommend
+from boxest.analysis.cost import cost_table, knee, knee_interval, recommend
 from boxest.analysis.errors import (
     ERROR_LEVELS,
     best_table,
@@ -19,7 +19,7 @@ from boxest.analysis.errors import (
 from boxest.analysis.patience import patience_table
 from boxest.analysis.scaling import fit_scaling, scaling_curve, scaling_residuals
 from boxest.analysis.study import claim_tables, grid_tables
-from boxest.analysis.timing import ENGINES, fit_time, time_table
+from boxest.analysis.timing import ENGINES, fit_time, students_t, time_table
 from boxest.analysis.variants import rank_variants, variant_cells
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "fit_time",
     "grid_tables",
     "knee",
+    "knee_interval",
     "paper_cells",
     "paper_loss",
     "patience_table",
@@ -50,6 +51,7 @@ __all__ = [
     "require",
     "scaling_curve",
     "scaling_residuals",
+    "students_t",
     "time_table",
     "variant_cells",
 ]

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from boxest.analysis.cells import cells
-from boxest.analysis.checks import CELL, require
-from boxest.analysis.timing import by_engine, fit_time, time_table
+from boxest.analysis.checks import CELL, diverged, require
+from boxest.analysis.timing import by_engine, fit_time, students_t, time_table
 
 # "A few epochs" of §4.
 FEW_EPOCHS = 5
@@ -17,6 +17,10 @@ LOSSES = ("validation_inclusive_iou_loss", "validation_iou_loss")
 def cost_table(runs: pd.DataFrame, times: pd.DataFrame | None = None) -> pd.DataFrame:
     """Put the training time of each cell beside its final loss, with the Pareto front.
 
+    The loss of a run that stopped early took no more than the epochs it had. The time per epoch is
+    that of the batch size, the mean over all rates: the rate does not change it (claim 7), and so
+    noise of the times does not set cells apart that take the same.
+
     Parameters
     ----------
     runs : pandas.DataFrame
@@ -27,19 +31,23 @@ def cost_table(runs: pd.DataFrame, times: pd.DataFrame | None = None) -> pd.Data
     Returns
     -------
     pandas.DataFrame
-        One row per engine and cell that was timed: `seconds` (mean over the runs, of as many epochs
-        as `runs` planned), both validation losses, `pareto_…` of both: whether no other cell of
-        that engine beats it in time (by 5 %) or loss without being worse in the other; and
+        One row per engine and cell whose batch size was timed: `epochs` (mean over the runs that
+        did not diverge), `seconds` (time per epoch × `epochs`), `planned_seconds` (× the epochs
+        planned, as in Fig. 4), both validation losses, `pareto_…` of both: whether no other cell of
+        that engine beats it in `seconds` (by 5 %) or loss without being worse in the other; and
         `seconds_per_percent`: along the front of the geometric loss, what a percent of IoU costs
-        more than at the cell before.
+        more than at the cell before. NaN where all runs diverged.
     """
     losses = cells(runs)[[*CELL, "runs", "diverged", *LOSSES]]
-    planned = int(runs["planned_epochs"].max())
+    epochs = runs["epochs"].where(~diverged(runs)).groupby([runs[name] for name in CELL]).mean()
+    losses = losses.merge(epochs.reset_index(), on=CELL)
     parts = []
     for engine, rows in by_engine(runs if times is None else times):
-        timed = time_table(rows)[[*CELL, "seconds_per_epoch"]]
-        table = losses.merge(timed, on=CELL).rename(columns={"seconds_per_epoch": "seconds"})
-        table["seconds"] *= planned
+        timed = time_table(rows).groupby("batch_size")["seconds_per_epoch"].mean()
+        table = losses[losses["batch_size"].isin(timed.index)].reset_index(drop=True)
+        per_epoch = table["batch_size"].map(timed).where(table["epochs"].notna())
+        table["seconds"] = per_epoch * table["epochs"]
+        table["planned_seconds"] = per_epoch * runs["planned_epochs"].max()
         for loss in LOSSES:
             table[f"pareto_{loss}"] = _pareto(table["seconds"], table[loss])
         table["seconds_per_percent"] = _seconds_per_percent(table)
@@ -60,10 +68,46 @@ def knee(fit: pd.DataFrame) -> float:
     Returns
     -------
     float
-        In images; 0 if the time does not fall with the batch size, NaN without a fit.
+        In images; 0 if the time does not fall with the batch size, infinite if nothing but the
+        updates costs time, NaN without a fit.
     """
     a, b = fit["a"].iloc[0], fit["b"].iloc[0]
-    return np.nan if np.isnan([a, b]).any() else max(b, 0) / a
+    if np.isnan([a, b]).any():
+        return np.nan
+    return 0.0 if b <= 0 else b / a if a > 0 else np.inf
+
+
+def knee_interval(fit: pd.DataFrame) -> tuple[float, float]:
+    """Return the 95 % interval of the knee, b / a, by Fieller's theorem.
+
+    A ratio r belongs to it where b - r a is 0 within the Student's t of the fit, with the errors of
+    both and their covariance.
+
+    Parameters
+    ----------
+    fit : pandas.DataFrame
+        From `fit_time`.
+
+    Returns
+    -------
+    tuple of two floats
+        From, to, in images and not below 0; to infinity where `a` may be 0, NaN where the fit has
+        no errors.
+    """
+    row = fit.iloc[0]
+    if np.isnan(row["a_se"]):
+        return np.nan, np.nan
+    a, b, t = row["a"], row["b"], students_t(fit)
+    # The ratios at which (b - r a)² = t² variance(b - r a): square r² - 2 middle r + constant = 0.
+    square = a**2 - (t * row["a_se"]) ** 2
+    middle = a * b - t**2 * row["ab_cov"]
+    constant = b**2 - (t * row["b_se"]) ** 2
+    root = np.sqrt(max(middle**2 - square * constant, 0))
+    if square > 0:
+        ends = np.array([middle - root, middle + root]) / square if a > 0 else [np.inf, np.inf]
+        return max(ends[0], 0.0), max(ends[1], 0.0)
+    # Where a may be 0, the ratios go on to infinity, from the one that is positive or from 0.
+    return (constant / (middle + root) if constant > 0 and b > 0 else 0.0), np.inf
 
 
 def recommend(
@@ -93,25 +137,37 @@ def recommend(
     Returns
     -------
     pandas.DataFrame
-        One row per engine: `engine`, `knee` (images), `batch_size`, `learning_rate`, what that
-        cell came to in the end: both losses and `seconds`; and the same, with the prefix `best_`,
-        of the cell with the smallest loss of all. NaN where a time is not known.
+        One row per engine: `engine`, `knee` (images) and the ends of its 95 % interval, `knee_low`
+        and `knee_high`, `batch_size` and the batch sizes that those ends would lead to,
+        `batch_size_low` and `batch_size_high`, `learning_rate`, what that cell came to in the end:
+        both losses and `seconds`; and the same, with the prefix `best_`, of the cell with the
+        smallest loss of all. NaN where a time is not known.
     """
     require(histories, [*CELL, "seed", "epoch", loss], "histories")
     costs = cost_table(runs, times)
+    sizes = sorted(runs["batch_size"].unique())
     rows = []
     for engine, timed in by_engine(runs if times is None else times):
         fit = fit_time(time_table(timed), "seconds_per_epoch")
-        sizes = sorted(runs["batch_size"].unique())
-        beyond = [size for size in sizes if size >= knee(fit)]
-        size = beyond[0] if beyond else sizes[-1]
+        low, high = knee_interval(fit)
+        knees = {"knee": knee(fit), "knee_low": low, "knee_high": high}
+        size = _beyond(knees["knee"], sizes)
+        ends = {
+            f"batch_size_{end}": np.nan if np.isnan(at) else _beyond(at, sizes)
+            for end, at in (("low", low), ("high", high))
+        }
         rate = _climb(histories[histories["batch_size"] == size], epochs, loss)
         table = costs[costs["engine"] == engine].set_index(CELL)
         known = table[loss].dropna()
         best = known.idxmin() if len(known) else (np.nan, np.nan)
-        chosen = _outcome(table, (size, rate), "") | _outcome(table, best, "best_")
-        rows.append({"engine": engine, "knee": knee(fit)} | chosen)
+        chosen = _outcome(table, (size, rate), "") | ends | _outcome(table, best, "best_")
+        rows.append({"engine": engine} | knees | chosen)
     return pd.DataFrame(rows)
+
+
+def _beyond(knee: float, sizes: list) -> int:
+    """Return the smallest batch size of the grid beyond a knee, the largest if none is."""
+    return next((size for size in sizes if size >= knee), sizes[-1])
 
 
 def _climb(histories: pd.DataFrame, epochs: int, loss: str) -> float:

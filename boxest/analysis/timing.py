@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from boxest.analysis.checks import CELL, check_runs, diverged, require
 
@@ -15,6 +16,7 @@ ENGINES = {
     "keras": "a step at a time (plain Keras)",
     SHARED: "many runs at once (no times)",
 }
+CONFIDENCE = 0.95
 # Times are comparable where these are the same.
 SETTINGS = ("backend", "device", "xla", "threads", "engine")
 
@@ -97,10 +99,10 @@ def fit_time(times: pd.DataFrame, value: str = "seconds") -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row: `value`, `cells` (number used), `a`, `b` (s), `a_se`, `b_se` (standard errors; NaN
-        for fewer than three cells), `r2` (weighted as the fit is), `relative_residual` (root mean
-        square of measured / fitted - 1). All NaN for fewer than two batch sizes, which determine no
-        line.
+        One row: `value`, `cells` (number used), `a`, `b` (s), `a_se`, `b_se`, `ab_cov` (standard
+        errors and covariance, with cells - 2 degrees of freedom; NaN for fewer than three cells),
+        `r2` (weighted as the fit is), `relative_residual` (root mean square of measured / fitted -
+        1). All NaN for fewer than two batch sizes, which determine no line.
     """
     require(times, ["batch_size", value], "times")
     used = times[np.isfinite(times[value].astype(float))]
@@ -108,7 +110,7 @@ def fit_time(times: pd.DataFrame, value: str = "seconds") -> pd.DataFrame:
     if (y <= 0).any():
         raise ValueError(f"times must be positive, got {value} = {y.min()}")
     result = {"value": value, "cells": len(y)}
-    names = ["a", "b", "a_se", "b_se", "r2", "relative_residual"]
+    names = ["a", "b", "a_se", "b_se", "ab_cov", "r2", "relative_residual"]
     if len(np.unique(x)) < 2:
         return pd.DataFrame([result | dict.fromkeys(names, np.nan)])
     scale = y
@@ -119,9 +121,15 @@ def fit_time(times: pd.DataFrame, value: str = "seconds") -> pd.DataFrame:
         scale = np.where(fitted > 0, fitted, y)
     residual = (y - fitted) / used_scale
     variance = residual @ residual / (len(y) - 2) if len(y) > 2 else np.nan
-    a_se, b_se = np.sqrt(variance * np.diag(np.linalg.inv(design.T @ design)))
+    covariance = variance * np.linalg.inv(design.T @ design)
+    a_se, b_se = np.sqrt(np.diag(covariance))
     mean = np.average(y, weights=1 / used_scale**2)
     total = np.sum((y - mean) ** 2 / used_scale**2)
     r2 = 1 - residual @ residual / total if total > 0 else np.nan
-    values = [a, b, a_se, b_se, r2, np.sqrt(np.mean(residual**2))]
+    values = [a, b, a_se, b_se, covariance[0, 1], r2, np.sqrt(np.mean(residual**2))]
     return pd.DataFrame([result | dict(zip(names, values, strict=True))])
+
+
+def students_t(fit: pd.DataFrame) -> float:
+    """Return how many standard errors of `fit_time` are half of a 95 % interval."""
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, fit["cells"].iloc[0] - 2))
