@@ -51,9 +51,23 @@ def test_pareto_front():
     assert front == [(4, 0.1), (16, 0.1), (64, 0.1)]
     assert np.isnan(table.loc[(1024, 0.1), "seconds"])
     assert table.loc[(4, 0.1), "seconds"] == 80
-    # From 0.3 to 0.1, 20 %, for 20 s more; then 5 % for 40 s.
+    # The mean of both rates.
+    assert table.loc[16, "seconds"].tolist() == pytest.approx([39.5, 39.5])
+    # From 0.3 to 0.1, 20 %, for 19.5 s more; then 5 % for 40.5 s.
     costs = table["seconds_per_percent"].dropna()
-    assert costs.to_dict() == pytest.approx({(16, 0.1): 1.0, (4, 0.1): 8.0})
+    assert costs.to_dict() == pytest.approx({(16, 0.1): 0.975, (4, 0.1): 8.1})
+
+
+def test_a_loss_costs_the_epochs_that_its_runs_had():
+    runs = runs_of([(4, 0.01, 0.1, 2.0), (4, 0.1, 0.2, 4.0), (16, 0.1, np.nan, 1.0)])
+    early = (runs["learning_rate"] == 0.1) & (runs["seed"] == 0)
+    runs.loc[early, ["epochs", "stopped_early"]] = [4, True]
+    runs.loc[early, "train_seconds"] = 16.0
+    table = analysis.cost_table(runs)
+    assert table["epochs"].tolist() == pytest.approx([10, 7, np.nan], nan_ok=True)
+    # 3 s an epoch at batch size 4, whatever the rate.
+    assert table["seconds"].tolist() == pytest.approx([30, 21, np.nan], nan_ok=True)
+    assert table["planned_seconds"].tolist() == pytest.approx([30, 30, np.nan], nan_ok=True)
 
 
 def test_times_may_come_from_another_study_with_fewer_epochs():
@@ -68,10 +82,53 @@ def test_times_may_come_from_another_study_with_fewer_epochs():
 
 
 @pytest.mark.parametrize(
-    ("a", "b", "expected"), [(1, 64, 64), (2, 1, 0.5), (1, -3, 0), (np.nan, np.nan, np.nan)]
+    ("a", "b", "expected"),
+    [
+        (1, 64, 64),
+        (2, 1, 0.5),
+        (1, -3, 0),
+        (0, 5, np.inf),
+        # Nothing but updates costs time: no batch size is large enough.
+        (-0.1, 5, np.inf),
+        (np.nan, np.nan, np.nan),
+    ],
 )
 def test_knee(a, b, expected):
     np.testing.assert_equal(analysis.knee(pd.DataFrame({"a": [a], "b": [b]})), expected)
+
+
+def fitted(a, b, a_se, b_se, ab_cov, cells=24):
+    row = {"a": a, "b": b, "a_se": a_se, "b_se": b_se, "ab_cov": ab_cov, "cells": cells}
+    return pd.DataFrame([row])
+
+
+def test_interval_of_the_knee():
+    # Only b has an error: that of the ratio is b's. Student's t of 22 degrees of freedom is 2.0739.
+    low, high = analysis.knee_interval(fitted(2, 10, 0, 1, 0))
+    assert [low, high] == pytest.approx([5 - 2.0739 / 2, 5 + 2.0739 / 2], rel=1e-4)
+    # With a small error of a, it is nearly that of the linear approximation, covariance included.
+    low, high = analysis.knee_interval(fitted(100, 500, 1, 10, -8))
+    linear = 2.0739 * np.sqrt(10**2 - 2 * 5 * -8 + 5**2 * 1) / 100
+    assert (high - low) / 2 == pytest.approx(linear, rel=0.01)
+    # An a that may be 0 leaves no upper end.
+    low, high = analysis.knee_interval(fitted(1, 50, 1, 1, 0))
+    assert 10 < low < 50
+    assert high == np.inf
+    assert analysis.knee_interval(fitted(1, 1, 1, 1, 0)) == (0, np.inf)
+    assert analysis.knee_interval(fitted(-5, 50, 1, 1, 0)) == (np.inf, np.inf)
+    assert np.isnan(analysis.knee_interval(fitted(1, 1, np.nan, np.nan, np.nan))).all()
+
+
+def test_interval_of_the_knee_covers_it():
+    sizes = np.repeat([4, 16, 64, 256, 1024, 4096], 4)
+    rng = np.random.default_rng(0)
+    inside = []
+    for _ in range(400):
+        seconds = (10 + 50 / sizes) * (1 + 0.2 * rng.standard_normal(len(sizes)).clip(-3, 3))
+        fit = analysis.fit_time(pd.DataFrame({"batch_size": sizes, "seconds": seconds}))
+        low, high = analysis.knee_interval(fit)
+        inside.append(low <= 5 <= high)
+    assert np.mean(inside) == pytest.approx(0.95, abs=0.03)
 
 
 def curved(size, rate, epoch):
@@ -95,9 +152,22 @@ def test_recipe_takes_the_batch_size_beyond_the_knee_then_climbs_to_the_best_rat
     row = recipe(update_cost)
     assert row["knee"] == pytest.approx(update_cost, abs=1e-6)
     assert (row["batch_size"], row["learning_rate"]) == (size, 0.01)
+    assert (row["batch_size_low"], row["batch_size_high"]) == (size, size)
     assert row["validation_iou_loss"] == pytest.approx(curved(size, 0.01, 10))
     assert (row["best_batch_size"], row["best_learning_rate"]) == (4, 0.01)
     assert row["best_seconds"] == pytest.approx(10 * (1 + update_cost / 4))
+
+
+def test_recipe_has_a_batch_size_for_both_ends_of_the_interval():
+    grid = [(size, rate) for size in (4, 16, 64) for rate in (0.001, 0.01)]
+    # 20 % slower at one rate than at the other, so that the knee is anywhere about 15.
+    cells = [(n, rate, 0.5, (1 + 15 / n) * (1 + 20 * rate)) for n, rate in grid]
+    runs = runs_of(cells)
+    row = analysis.recommend(histories_of(runs, curved), runs).iloc[0]
+    assert row["knee"] == pytest.approx(15)
+    assert 4 < row["knee_low"] < 15 < 16 < row["knee_high"] < 64
+    sizes = ("batch_size_low", "batch_size", "batch_size_high")
+    assert [row[name] for name in sizes] == [16, 16, 64]
 
 
 def test_recipe_does_not_go_on_to_a_rate_at_which_runs_diverge():
@@ -120,6 +190,29 @@ def test_residuals_of_the_scaling_are_zero_on_the_curve():
     assert table["residual"].drop((64, 0.001)).dropna().abs().max() < 1e-9
     assert table.loc[(4, 0.1), ["runs", "diverged"]].tolist() == [10, 10]
     assert np.isnan(table.loc[(4, 0.1), "residual"])
+    assert table["loss"].eq("validation_loss").all()
+
+
+def test_the_rate_that_breaks_the_rule_does_not_bend_the_curve():
+    sizes, rates = (4, 16, 64, 256), (0.001, 0.01, 0.1)
+    cells = [(size, rate, 0.0, 1.0) for size in sizes for rate in rates]
+    runs = runs_of(cells, seeds=3)
+    runs["updates"] = 80_000 // runs["batch_size"]
+    product = runs["learning_rate"] * runs["updates"]
+    loss = 0.5 * product**-0.3 * np.where(runs["learning_rate"] > 0.05, 3, 1)
+    runs = runs.assign(train_loss=loss, validation_loss=loss)
+    fit = analysis.fit_scaling(runs)
+    assert fit[["below", "runs", "product_to"]].iloc[0].tolist() == [0.1, 24, 200]
+    assert fit["residual"].item() == pytest.approx(0, abs=1e-9)
+    table = analysis.scaling_residuals(runs, fit).set_index(["batch_size", "learning_rate"])
+    largest = table.index.get_level_values("learning_rate") == 0.1
+    np.testing.assert_allclose(np.exp(table["residual"]), np.where(largest, 3, 1))
+    assert table["fitted"].tolist() == (~largest).tolist()
+    # 0.1 × 20,000 and 0.1 × 5,000 updates are beyond 200, the product of (4, 0.01).
+    assert table.index[table["extrapolated"]].tolist() == [(4, 0.1), (16, 0.1)]
+    whole = analysis.fit_scaling(runs, below=np.inf)
+    assert whole["runs"].item() == 36
+    assert whole["residual"].item() > 0.2
 
 
 def paper_runs():
@@ -182,6 +275,20 @@ def test_a_variant_that_diverges_counts_with_the_worst_loss():
     assert ranking.loc["sgd", "diverged"] == 10
 
 
+def test_a_variant_that_lost_a_cell_comes_last():
+    """A loss of 1 may be nearer to Fig. 8 than the GIoU loss of a run that trains."""
+    runs = variant_runs()
+    adam = runs["optimizer"] == "adam"
+    runs.loc[adam, "validation_loss"] *= 50
+    gone = ~adam & (runs["batch_size"] == 16) & (runs["learning_rate"] == 0.1)
+    runs.loc[gone, ["train_loss", "validation_loss", *LOSSES]] = np.nan
+    runs.loc[gone, "diverged"] = True
+    ranking = analysis.rank_variants(analysis.variant_cells(runs))
+    assert ranking["optimizer"].tolist() == ["adam", "sgd"]
+    assert ranking["lost"].tolist() == [0, 1]
+    assert ranking["distance"][0] > ranking["distance"][1]
+
+
 def test_patience_that_a_run_would_have_survived():
     curves = {
         # The longest wait without a new smallest loss: 0, 1, 3 epochs; and one that diverges.
@@ -210,3 +317,33 @@ def test_patience_that_a_run_would_have_survived():
     # A run that was stopped says nothing of a larger patience than its own.
     runs.loc[2, "stopped_early"], runs.loc[2, "epochs"] = True, 4
     assert analysis.patience_table(pd.DataFrame(rows), runs)["patience"].max() == 3
+
+
+def test_a_wait_that_ends_with_the_last_epoch_stops_nothing():
+    runs = runs_of([(16, 0.1, 0.1, 1.0)], seeds=1, epochs=5)
+    losses = [5, 4, 6, 6, 6]
+    rows = [
+        {"batch_size": 16, "learning_rate": 0.1, "seed": 0, "epoch": i, "validation_loss": loss}
+        for i, loss in enumerate(losses, 1)
+    ]
+    table = analysis.patience_table(pd.DataFrame(rows), runs)
+    # Two epochs without a new smallest loss when the last one begins.
+    assert table["reached"].tolist() == [0, 0, 1, 1, 1]
+
+
+def test_the_studys_own_patience_leaves_the_runs_that_fig_8_counts():
+    form = {"batch_sizes": [16, 64], "learning_rates": [0.01, 0.1], "seeds": 10, "epochs": 8}
+    histories = fake_study.histories(**form)
+    runs = fake_study.runs(histories, 8)
+    last = runs[(runs["epochs"] == 8) & ~runs["diverged"]]
+    assert 0 < runs["stopped_early"].sum() < len(runs)
+    table = analysis.patience_table(histories, runs)
+    own = table[table["patience"] == table["patience"].max()]
+    assert own["patience"].iloc[0] == 5
+    assert own["reached"].tolist() == analysis.cells(runs)["reached_last_epoch"].tolist()
+    # Some of them have waited for 5 epochs when the last one ends.
+    waits = histories.merge(last[["batch_size", "learning_rate", "seed"]])
+    best = waits.groupby(["batch_size", "learning_rate", "seed"])["validation_loss"].agg(
+        lambda losses: len(losses) - 1 - losses.argmin()
+    )
+    assert best.max() >= 5

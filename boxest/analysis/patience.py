@@ -16,7 +16,7 @@ def patience_table(
 
     The paper gives no patience, and leaves out three cells. A run stops after as many epochs
     without a new smallest loss, so that its own history tells where a smaller patience would have
-    stopped it.
+    stopped it. In the last epoch planned there is nothing left to stop.
 
     Parameters
     ----------
@@ -36,7 +36,8 @@ def patience_table(
     require(histories, [*RUN, "epoch", loss], "histories")
     outcome = runs.set_index(RUN)
     whole = ~diverged(outcome) & (outcome["epochs"] >= outcome["planned_epochs"])
-    longest = _longest_waits(histories, loss).reindex(outcome.index)
+    before_last = histories["epoch"] < outcome["planned_epochs"].max()
+    longest = _longest_waits(histories[before_last], loss).reindex(outcome.index, fill_value=0)
     stopped = longest[outcome["stopped_early"]]
     largest = int(stopped.min() if len(stopped) else outcome["planned_epochs"].max())
     cells = [outcome.index.get_level_values(name) for name in CELL]

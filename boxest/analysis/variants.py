@@ -8,7 +8,7 @@ from boxest.analysis.checks import CELL, require
 from boxest.plan import VARIANT
 
 VARIANT = list(VARIANT)
-# What a cell counts with in which every run diverged: no box is worse than one that shares nothing.
+# The loss that a cell counts with in which every run diverged.
 WORST = 1.0
 _LOSSES = ["validation_loss", "validation_inclusive_iou_loss", "validation_iou_loss"]
 
@@ -27,9 +27,10 @@ def variant_cells(runs: pd.DataFrame) -> pd.DataFrame:
     pandas.DataFrame
         One row per variant and cell: `runs`, `stopped_early`, `diverged` (counts), the mean
         validation losses: `validation_loss` is the one that was trained, and that the paper would
-        have printed had it trained so; `paper_validation_loss`; `log_ratio` and
-        `inclusive_log_ratio`, ln(ours / paper's) of the trained and of the inclusive loss. A cell
-        in which all runs diverged has no loss, and the ratio of the worst one, 1.
+        have printed had it trained so (but for the penalty that our GIoU has for swapped corners);
+        `paper_validation_loss`; `log_ratio` and `inclusive_log_ratio`, ln(ours / paper's) of the
+        trained and of the inclusive loss. A cell in which all runs diverged has no loss, and the
+        ratio of a loss of 1.
     """
     require(runs, VARIANT, "runs")
     named = runs.assign(plateau_patience=runs["plateau_patience"].map(_patience))
@@ -49,6 +50,9 @@ def variant_cells(runs: pd.DataFrame) -> pd.DataFrame:
 def rank_variants(cells: pd.DataFrame) -> pd.DataFrame:
     """Rank the variants by their distance to Fig. 8, the nearest first.
 
+    Those that lost a cell, because all its runs diverged, come last, whatever their distance: the
+    loss of 1 that a lost cell counts with is nearer to Fig. 8 than a GIoU loss that may reach 2.
+
     Parameters
     ----------
     cells : pandas.DataFrame
@@ -58,21 +62,24 @@ def rank_variants(cells: pd.DataFrame) -> pd.DataFrame:
     -------
     pandas.DataFrame
         One row per variant: `rank`, `cells` (those that Fig. 8 has), `runs`, `stopped_early` and
-        `diverged` (counts), `distance` (root mean square log ratio of the trained loss),
-        `largest` (the log ratio of the cell that is farthest off), `inclusive_distance` (the same
-        if Fig. 8 showed the inclusive loss whatever was trained), `iou_loss` (mean geometric loss,
-        for which the paper has no number).
+        `diverged` (counts), `lost` (cells in which all runs diverged), `distance` (root mean square
+        log ratio of the trained loss), `largest` (the log ratio of the cell that is farthest off),
+        `inclusive_distance` (the same if Fig. 8 showed the inclusive loss whatever was trained),
+        `iou_loss` (mean geometric loss, for which the paper has no number).
     """
-    require(cells, [*VARIANT, "log_ratio", "inclusive_log_ratio"], "cells")
+    losses = ["validation_loss", "log_ratio", "inclusive_log_ratio"]
+    require(cells, [*VARIANT, *losses], "cells")
     shared = cells[cells["paper_validation_loss"].notna()]
     grouped = shared.groupby(VARIANT)
     table = grouped[["runs", "stopped_early", "diverged"]].sum()
     table.insert(0, "cells", grouped.size())
+    table["lost"] = grouped["validation_loss"].agg(lambda losses: losses.isna().sum()).astype(int)
     table["distance"] = grouped["log_ratio"].agg(root_mean_square)
     table["largest"] = grouped["log_ratio"].agg(lambda ratios: max(ratios, key=abs))
     table["inclusive_distance"] = grouped["inclusive_log_ratio"].agg(root_mean_square)
     table["iou_loss"] = grouped["validation_iou_loss"].mean()
-    table = table.reset_index().sort_values("distance", ignore_index=True, kind="stable")
+    order = ["lost", "distance"]
+    table = table.reset_index().sort_values(order, ignore_index=True, kind="stable")
     table.insert(0, "rank", np.arange(1, len(table) + 1))
     return table
 
