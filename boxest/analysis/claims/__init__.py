@@ -6,7 +6,9 @@ repetitions has a 95 % interval by Student's t. The claim says where the statist
 *holds* if the interval lies inside, *does not hold* if it lies outside, and is *undecided* if it
 does neither, or if there are fewer than five repetitions.
 
-A diverged run is a result: from there on it counts with a loss of 1, the worst one minus IoU.
+A diverged run is a result: from there on it counts with a loss of 1, the worst one minus IoU, and
+it loses against every run that did not diverge. Parts that are labelled as added afterwards were
+not chosen beforehand; none of them is the verdict on a claim.
 """
 
 import math
@@ -110,8 +112,9 @@ def claims(
         One row per claim and part: `claim`, `part`, `main` (whether the verdict on the claim is
         this one; the others say where it holds), `statistic` in words with its unit, `value`,
         `low`, `high` (mean and interval over the `repetitions`), `claimed_from`, `claimed_to`,
-        `paper` (the statistic of the paper's own Fig. 8, where it can be computed), `verdict`
-        (empty for a part that is there to compare with) and the name of the `figure`.
+        `paper` (the statistic of the paper's own Fig. 8, where it can be computed), `out_of` (of
+        how many each repetition's share is, where that is the same for all), `verdict` (empty for
+        a part that is there to compare with) and the name of the `figure`.
 
     Raises
     ------
@@ -148,6 +151,7 @@ def _row(number: int, statistic: Statistic) -> dict:
         "claimed_from": claimed[0],
         "claimed_to": claimed[1],
         "paper": statistic.paper,
+        "out_of": statistic.out_of,
         "verdict": decision,
         "figure": CLAIMS[number].figure,
     }

@@ -58,9 +58,14 @@ def are_harder(sides: pd.DataFrame) -> list[Statistic]:
 
 
 def reaches(sides: pd.DataFrame, metric: str) -> list[Statistic]:
-    """Claim 10: the mean test loss, within 10 % of the paper's 0.038."""
+    """Claim 10: the mean test loss, within 10 % of the paper's 0.038.
+
+    A test of equivalence: the claim holds if the whole interval lies within that margin. The
+    paper's number is an inclusive loss, as far as we can tell: of the geometric one it says
+    nothing, which therefore has no verdict.
+    """
     loss = sides.groupby("seed")["error"].mean()
     claimed = (PAPER_TEST_LOSS * (1 - TOLERANCE), PAPER_TEST_LOSS * (1 + TOLERANCE))
-    # The paper's number is an inclusive loss, as far as we can tell.
-    theirs = PAPER_TEST_LOSS if metric == "inclusive_iou_loss" else np.nan
-    return [Statistic("test set", "mean test loss", loss, claimed, main=True, paper=theirs)]
+    inclusive = {"claimed": claimed, "paper": PAPER_TEST_LOSS}
+    ours = inclusive if metric == "inclusive_iou_loss" else {}
+    return [Statistic("test set", "mean test loss", loss, main=True, **ours)]

@@ -7,6 +7,8 @@ import pandas as pd
 
 # One minus IoU of boxes that share nothing: what a diverged run counts with.
 WORST = 1.0
+# Ends the name of a part whose statistic was not chosen before the study was run.
+AFTERWARDS = "(added afterwards)"
 
 
 class Statistic(NamedTuple):
@@ -28,6 +30,8 @@ class Statistic(NamedTuple):
         The same of the paper's own table.
     bounds : tuple of two floats
         What it can be at all: an interval does not go beyond.
+    out_of : float
+        For a share in %, of how many: the same for every repetition; NaN where that differs.
     """
 
     part: str
@@ -37,3 +41,4 @@ class Statistic(NamedTuple):
     main: bool = False
     paper: float = np.nan
     bounds: tuple[float, float] = (-np.inf, np.inf)
+    out_of: float = np.nan
