@@ -501,21 +501,73 @@ def test_predictions_of_a_diverged_run_say_so(predictions):
         assert "nan" not in written
 
 
-def test_residuals_are_drawn_in_per_cent():
+def test_residuals_are_drawn_as_ratios():
     table = pd.DataFrame(
         {
-            "batch_size": [16, 64],
-            "learning_rate": [0.01, 0.1],
-            "product": [1.0, 10.0],
-            "residual": [np.log(1.5), np.nan],
-            "residual_sd": [0.1, np.nan],
-            "diverged": [0, 5],
+            "loss": "validation_inclusive_iou_loss",
+            "batch_size": [16, 64, 64],
+            "learning_rate": [0.01, 0.1, 1.0],
+            "product": [1.0, 10.0, 100.0],
+            "fitted": [True, True, False],
+            "extrapolated": [False, False, True],
+            "residual": [np.log(1.5), np.nan, np.log(3)],
+            "residual_sd": [0.1, np.nan, np.nan],
+            "diverged": [0, 5, 0],
         }
     )
-    left, right = figures.residuals(table).axes
+    figure = figures.residuals(table)
+    left, middle, right = figure.axes
     (point,) = [container for container in left.containers if container.has_yerr]
-    assert point.lines[0].get_ydata() == pytest.approx([50])
-    assert right.get_title() == "learning rate 0.1\nall diverged at 64"
+    assert point.lines[0].get_ydata() == pytest.approx([1.5])
+    assert middle.get_title() == "learning rate 0.1\nall diverged at 64"
+    assert right.get_title() == "learning rate 1\nnot fitted"
+    assert left.get_ylabel() == "validation 1 − inclusive IoU\n/ fitted curve"
+    hollow = [axes.containers[0].lines[0].get_markerfacecolor() for axes in (left, right)]
+    assert (hollow[0] != "white", hollow[1]) == (True, "white")
+    assert "curve\nextrapolated" in texts(figure)
+
+
+def test_the_curve_is_dashed_where_it_is_extrapolated(full):
+    runs = full[1]
+    figure = figures.loss_against_updates(runs)
+    axes = figure.axes[0]
+    product = (runs["learning_rate"] * runs["updates"])[~runs["diverged"]]
+    (fit,) = curves(axes, "fit")
+    (beyond,) = curves(axes, "extrapolated")
+    assert (fit.get_linestyle(), beyond.get_linestyle()) == ("-", "--")
+    largest = product[runs["learning_rate"] < 0.1].max()
+    np.testing.assert_allclose([fit.get_xdata()[-1], beyond.get_xdata()[0]], largest)
+    np.testing.assert_allclose(beyond.get_xdata()[-1], product.max())
+    assert "curve fitted to 180 of rates below 0.1" in axes.get_title()
+
+
+def test_trained_losses_are_named_where_the_table_tells(full, tiny):
+    histories, runs = full
+    inclusive = "validation loss (1 − inclusive IoU)"
+    assert inclusive in texts(figures.final_losses(analysis.cells(runs)))
+    assert "Validation loss (1 − inclusive IoU) of every run" in texts(
+        figures.validation_curves(histories, runs)
+    )
+    axes = figures.loss_against_updates(runs).axes[0]
+    assert axes.get_ylabel() == f"{inclusive}, last epoch"
+    geometric = tiny[0].assign(validation_loss=tiny[0]["validation_iou_loss"])
+    assert "validation loss (1 − IoU)" in texts(figures.validation_curves(geometric))
+    other = tiny[0].assign(validation_loss=2.0)
+    assert "validation loss (" not in texts(figures.validation_curves(other))
+
+
+def test_spreads_say_what_they_are(full, tiny):
+    assert "mean ± standard deviation" in texts(figures.final_losses(analysis.cells(full[1])))
+    assert "±" not in texts(figures.final_losses(analysis.cells(tiny[1])))
+    assert "±: half of the 95 % interval" in texts(figures.time_fit(analysis.time_table(full[1])))
+
+
+def test_comparison_has_a_column_of_counts_where_it_counts_anything(full):
+    table = analysis.comparison(analysis.cells(full[1]))
+    heads = [text.get_text() for text in figures.comparison(table).axes[2].texts]
+    assert heads[:5] == ["ours ± sd", "paper", "apart\n(sd)", "stopped\nearly", "diverged"]
+    whole = figures.comparison(table.assign(diverged=0)).axes[2].texts
+    assert "diverged" not in [text.get_text() for text in whole]
 
 
 def test_cost_marks_the_pareto_front(full):

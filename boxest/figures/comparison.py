@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 
 from boxest.analysis import distance as log_distance
 from boxest.analysis import require
-from boxest.figures.style import COLOURS, label, log_ticks, new_figure, plural, styled
+from boxest.figures.style import COLOURS, label, log_ticks, new_figure, styled
+from boxest.findings.text import plural
 
 
 @styled
@@ -91,12 +92,15 @@ def _pairs(axes: Axes, table: pd.DataFrame, loss: str) -> None:
 def _numbers(axes: Axes, table: pd.DataFrame, loss: str) -> None:
     """Typeset the numbers of one loss, a row per cell."""
     axes.set_axis_off()
-    axes.set_xlim(0, 1)
-    heads = ("ours ± sd", "paper", "apart\n(sd)", "stopped\nearly", "di-\nverged")
-    columns = dict(zip((0.33, 0.48, 0.63, 0.81, 1.0), heads, strict=True))
-    for x, text in columns.items():
+    heads = {"ours ± sd": 0.33, "paper": 0.48, "apart\n(sd)": 0.63}
+    # A column of counts is there where it counts anything.
+    counts = {"stopped\nearly": ("stopped_early", 0.81), "diverged": ("diverged", 1.0)}
+    counts = {text: where for text, where in counts.items() if table[where[0]].any()}
+    heads |= {text: x for text, (_, x) in counts.items()}
+    axes.set_xlim(0, max(heads.values()))
+    for text, x in heads.items():
         axes.annotate(
-            text, (x, 1), (0, 4), xycoords="axes fraction", textcoords="offset points",
+            text, (x, 1), (0, 4), xycoords=("data", "axes fraction"), textcoords="offset points",
             ha="right", va="bottom", fontsize=7, weight="bold",
         )  # fmt: skip
     for i, row in enumerate(table.to_dict("records")):
@@ -107,8 +111,7 @@ def _numbers(axes: Axes, table: pd.DataFrame, loss: str) -> None:
             f"{ours:.3f}{spread}" if np.isfinite(ours) else "–",
             f"{theirs:.3f}" if np.isfinite(theirs) else "–",
             f"{apart:+.1f}".replace("-", "−") if np.isfinite(apart) else "–",
-            f"{row['stopped_early']} of {row['runs']}" if row["stopped_early"] else "",
-            f"{row['diverged']} of {row['runs']}" if row["diverged"] else "",
+            *(f"{row[name]} of {row['runs']}" if row[name] else "" for name, _ in counts.values()),
         ]
-        for x, text in zip(columns, texts, strict=True):
+        for x, text in zip(heads.values(), texts, strict=True):
             axes.text(x, i, text, ha="right", va="center", fontsize=7)

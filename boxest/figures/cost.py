@@ -7,7 +7,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from boxest.analysis import ENGINES, require
-from boxest.figures.style import MARKERS, graded, label, log_ticks, new_figure, say, styled
+from boxest.figures.style import (
+    MARKERS,
+    cell_legend,
+    graded,
+    label,
+    log_ticks,
+    new_figure,
+    say,
+    styled,
+)
 
 LOSSES = ("validation_inclusive_iou_loss", "validation_iou_loss")
 
@@ -45,13 +54,14 @@ def seconds_against_loss(costs: pd.DataFrame) -> Figure:
     for axes, engine in zip(panels[-1], engines, strict=True):
         _time_axis(axes, costs.loc[costs["engine"] == engine, "seconds"])
     figure.suptitle("What accuracy costs: every cell,\nand the Pareto front")
-    _legend(figure, colours, markers)
+    front = Line2D([], [], color="0.3", label="Pareto front")
+    cell_legend(figure, colours, markers, [front], "outside right center")
     return figure
 
 
 def _time_axis(axes: Axes, seconds: pd.Series) -> None:
     """Scale by decades where the times differ, else from 0, or noise would look like a price."""
-    axes.set_xlabel("training time (s)")
+    axes.set_xlabel("training time of the epochs run (s)")
     seconds = seconds.dropna()
     if seconds.max() > 2 * seconds.min():
         axes.set_xscale("log")
@@ -74,22 +84,6 @@ def _front(axes: Axes, costs: pd.DataFrame, loss: str, colours: dict, markers: d
         on_front = getattr(row, f"pareto_{loss}")
         axes.plot(
             row.seconds, getattr(row, loss), linestyle="", marker=markers[row.learning_rate],
-            color=colours[row.batch_size], markersize=7 if on_front else 4.5,
+            color=colours[row.batch_size], markersize=7 if on_front else 4.5, zorder=2 + on_front,
             markeredgecolor="black" if on_front else "white", markeredgewidth=0.9, gid="cell",
         )  # fmt: skip
-
-
-def _legend(figure: Figure, colours: dict, markers: dict) -> None:
-    def point(marker: str, color, text: str, **style) -> Line2D:
-        return Line2D([], [], linestyle="", marker=marker, color=color, label=text, **style)
-
-    heading = {"linestyle": "", "label": "batch size"}
-    handles = [Line2D([], [], **heading)]
-    handles += [point("s", colour, str(size)) for size, colour in colours.items()]
-    handles.append(Line2D([], [], **heading | {"label": "learning rate"}))
-    handles += [point(marker, "0.45", f"{rate:g}") for rate, marker in markers.items()]
-    handles.append(Line2D([], [], color="0.3", label="Pareto front"))
-    legend = figure.legend(handles=handles, loc="outside right center")
-    for text in legend.get_texts():
-        if text.get_text() in ("batch size", "learning rate"):
-            text.set_weight("bold")

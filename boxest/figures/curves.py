@@ -17,10 +17,10 @@ from boxest.figures.style import (
     label,
     log_ticks,
     new_figure,
-    plural,
     say,
     styled,
 )
+from boxest.findings.text import plural
 
 RUN = ["batch_size", "learning_rate", "seed"]
 STOPPED = {"marker": "o", "markersize": 4, "linestyle": "", "markerfacecolor": "white"}
@@ -82,9 +82,10 @@ def validation_curves(
         for axes, rate in zip(row, rates, strict=True):
             cell = {"batch_size": size, "learning_rate": rate}
             _panel(axes, _select(shown, cell), _select(outcomes, cell), metric, styles, enlarged)
-    _label(figure, panels, sizes, rates, label(metric))
+    text = label(metric, histories)
+    _label(figure, panels, sizes, rates, text)
     _scale(panels, shown, metric, enlarged)
-    figure.suptitle(_title(metric, first_epoch, enlarged))
+    figure.suptitle(_title(text, first_epoch, enlarged))
     _legend(figure, panels, styles, outcomes, enlarged)
     return figure
 
@@ -194,13 +195,13 @@ def _scale(panels: np.ndarray, shown: pd.DataFrame, metric: str, enlarged: bool)
     log_ticks(axes.yaxis, values)
 
 
-def _title(metric: str, first_epoch: int, enlarged: bool) -> str:
-    title = label(metric)[0].upper() + label(metric)[1:] + " of every run"
+def _title(loss: str, first_epoch: int, enlarged: bool) -> str:
+    lines = [f"{loss[0].upper()}{loss[1:]} of every run"]
     if first_epoch == 2:
-        title += ", without epoch 1"
+        lines.append("without epoch 1")
     elif first_epoch > 2:
-        title += f", without epochs 1 {'and' if first_epoch == 3 else 'to'} {first_epoch - 1}"
-    return title + ("\n(each panel has its own vertical scale)" if enlarged else "")
+        lines.append(f"without epochs 1 {'and' if first_epoch == 3 else 'to'} {first_epoch - 1}")
+    return "\n".join([*lines, "(each panel has its own vertical scale)"] if enlarged else lines)
 
 
 def _legend(figure: Figure, panels, styles: dict, outcomes: pd.DataFrame, enlarged: bool) -> None:

@@ -2,19 +2,21 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from boxest.analysis import diverged, fit_scaling, require, scaling_curve
 from boxest.figures.style import (
     MARKERS,
+    cell_legend,
     graded,
     label,
     log_ticks,
     new_figure,
-    plural,
     styled,
 )
+from boxest.findings.text import plural
 
 
 @styled
@@ -32,9 +34,10 @@ def loss_against_updates(runs: pd.DataFrame, loss: str = "validation_loss") -> F
     Returns
     -------
     matplotlib.figure.Figure
-        With the curve of `boxest.analysis.fit_scaling`: if all runs lie on it, the product of
-        rate and updates alone decides the loss. Diverged runs are marked at the upper edge, those
-        beyond the range of the others in its corners.
+        With the curve of `boxest.analysis.fit_scaling`, which is fitted to the rates below the
+        largest and dashed where it is extrapolated: if all runs lie on it, the product of rate and
+        updates alone decides the loss. Diverged runs are marked at the upper edge, those beyond the
+        range of the others in its corners.
     """
     fit = fit_scaling(runs, loss)
     gone = diverged(runs) | ~np.isfinite(runs[loss])
@@ -52,8 +55,7 @@ def loss_against_updates(runs: pd.DataFrame, loss: str = "validation_loss") -> F
         )  # fmt: skip
     drawn = ~gone & (product > 0)
     if fit["degree"].iloc[0] > 0:
-        x = np.geomspace(product[drawn].min(), product[drawn].max(), 200)
-        axes.plot(x, scaling_curve(fit, x), color="0.35", zorder=1, gid="fit")
+        _curve(axes, fit, product[drawn])
     marked = product[gone & (product > 0)]
     if drawn.any():
         low, high = product[drawn].min(), product[drawn].max()
@@ -66,43 +68,53 @@ def loss_against_updates(runs: pd.DataFrame, loss: str = "validation_loss") -> F
             x, np.full(len(x), 1.03), transform=axes.get_xaxis_transform(), linestyle="",
             marker="X", markersize=6, color=colours[size], clip_on=False, gid="diverged",
         )  # fmt: skip
-    axes.set(xlabel="learning rate × number of updates", ylabel=f"{label(loss)}, last epoch")
+    axes.set(xlabel="learning rate × number of updates", ylabel=f"{label(loss, runs)}, last epoch")
     log_ticks(axes.yaxis, runs.loc[~gone, loss])
-    axes.set_title(_scaling_title(fit.iloc[0]), pad=16)
-    _scaling_legend(figure, colours, markers, gids={line.get_gid() for line in axes.lines})
+    axes.set_title(_scaling_title(fit.iloc[0], len(runs), int(gone.sum())), pad=16)
+    others = _other_handles({line.get_gid() for line in axes.lines})
+    cell_legend(figure, colours, markers, others, "outside right upper")
     return figure
 
 
-def _scaling_title(fit: pd.Series) -> str:
-    title = plural(fit["runs"], "run")
-    title += f", {fit['diverged']} more diverged" if fit["diverged"] else ""
-    if np.isfinite(fit["residual"]):
-        title += f"\nspread {100 * fit['residual']:.0f} % about the curve"
+def _curve(axes: Axes, fit: pd.DataFrame, product: pd.Series) -> None:
+    """Draw the fitted curve, dashed beyond what it was fitted to."""
+    low, high = fit["product_from"].iloc[0], fit["product_to"].iloc[0]
+    pieces = {
+        "fit": (low, high),
+        "extrapolated below": (product.min(), low),
+        "extrapolated above": (high, product.max()),
+    }
+    for name, (start, end) in pieces.items():
+        if start < end:
+            x = np.geomspace(start, end, 200)
+            line = "-" if name == "fit" else "--"
+            axes.plot(x, scaling_curve(fit, x), line, color="0.35", zorder=1, gid=name.split()[0])
+
+
+def _scaling_title(fit: pd.Series, runs: int, gone: int) -> str:
+    title = plural(runs - gone, "run")
+    title += f", {gone} more diverged" if gone else ""
+    if not np.isfinite(fit["residual"]):
+        return title
+    if np.isfinite(fit["below"]):
+        title += f"; curve fitted to {fit['runs']} of rates below {fit['below']:g}"
+    title += f"\nspread {100 * fit['residual']:.0f} % about the curve"
     if np.isfinite(fit["within_cells"]):
         title += f", {100 * fit['within_cells']:.0f} % between the seeds of a cell"
     return title
 
 
-def _scaling_legend(figure: Figure, colours: dict, markers: dict, gids: set) -> None:
-    def point(marker: str, color, text: str) -> Line2D:
-        return Line2D([], [], linestyle="", marker=marker, color=color, label=text)
-
-    def heading(text: str) -> Line2D:
-        return Line2D([], [], linestyle="", label=text)
-
-    handles = [heading("batch size")]
-    handles += [point("s", colour, str(size)) for size, colour in colours.items()]
-    handles += [heading(""), heading("learning rate")]
-    handles += [point(marker, "0.45", f"{rate:g}") for rate, marker in markers.items()]
-    handles.append(heading(""))
+def _other_handles(gids: set) -> list[Line2D]:
+    """Return what the legend has beside the cells."""
+    handles = []
     if "fit" in gids:
         handles.append(Line2D([], [], color="0.35", label="fitted curve"))
+    if "extrapolated" in gids:
+        handles.append(Line2D([], [], color="0.35", linestyle="--", label="extrapolated"))
     if "diverged" in gids:
-        handles.append(point("X", "0.45", "diverged"))
-    legend = figure.legend(handles=handles, loc="outside right upper")
-    for text in legend.get_texts():
-        if text.get_text() in ("batch size", "learning rate"):
-            text.set_weight("bold")
+        cross = {"linestyle": "", "marker": "X", "color": "0.45"}
+        handles.append(Line2D([], [], label="diverged", **cross))
+    return handles
 
 
 @styled
@@ -117,37 +129,47 @@ def residuals(table: pd.DataFrame) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        A panel per learning rate, all on one scale: mean and standard deviation over the runs of a
-        cell. Where the product of rate and updates decides the loss, they lie on the line.
+        A panel per learning rate, all on one scale: loss / curve, mean and standard deviation over
+        the runs of a cell; hollow where the curve is extrapolated. Where the product of rate and
+        updates decides the loss, they lie on the line, in the grey band within 10 %.
     """
     columns = ["batch_size", "learning_rate", "product", "residual", "residual_sd", "diverged"]
-    require(table, columns, "residuals")
+    require(table, [*columns, "loss", "fitted", "extrapolated"], "residuals")
     rates = sorted(table["learning_rate"].unique())
     colours = graded(table["batch_size"])
-    figure = new_figure(max(1.75 * len(rates) + 1.1, 4.4), 3.1)
+    figure = new_figure(max(1.75 * len(rates) + 1.4, 4.8), 3.3)
     panels = figure.subplots(1, len(rates), sharex=True, sharey=True, squeeze=False)[0]
+    panels[0].set_yscale("log")
     for axes, rate in zip(panels, rates, strict=True):
-        axes.axhspan(-10, 10, color="0.92", zorder=0, label="within 10 %")
-        axes.axhline(0, color="0.35", linewidth=0.9, zorder=1)
+        axes.axhspan(1 / 1.1, 1.1, color="0.92", zorder=0)
+        axes.axhline(1, color="0.35", linewidth=0.9, zorder=1)
         rows = table[table["learning_rate"] == rate]
         for row in rows[np.isfinite(rows["residual"])].itertuples():
             spread = row.residual_sd if np.isfinite(row.residual_sd) else 0
-            middle = 100 * np.expm1(row.residual)
-            ends = 100 * np.expm1([row.residual - spread, row.residual + spread])
+            middle, low, high = np.exp(row.residual + np.array([0, -spread, spread]))
+            colour = colours[row.batch_size]
             axes.errorbar(
-                row.product, middle, [[middle - ends[0]], [ends[1] - middle]], marker="o",
-                markersize=5, capsize=2, color=colours[row.batch_size], gid="cell",
+                row.product, middle, [[middle - low], [high - middle]], marker="o", markersize=5,
+                capsize=2, color=colour, markerfacecolor="white" if row.extrapolated else colour,
+                gid="cell",
             )  # fmt: skip
         gone = [str(row.batch_size) for row in rows.itertuples() if not np.isfinite(row.residual)]
-        note = f"\nall diverged at {', '.join(gone)}" if gone else ""
-        axes.set_title(f"learning rate {rate:g}{note}", fontsize=8)
+        notes = [] if rows["fitted"].all() else ["not fitted"]
+        notes += [f"all diverged at {', '.join(gone)}"] if gone else []
+        axes.set_title("\n".join([f"learning rate {rate:g}", *notes]), fontsize=8)
         axes.set_xscale("log")
-    panels[0].set_ylabel("loss above the fitted curve (%)")
+    log_ticks(panels[0].xaxis, table["product"])
+    log_ticks(panels[0].yaxis, np.exp(table["residual"]))
+    loss = label(table["loss"].iloc[0])
+    panels[0].set_ylabel(f"{loss}\n/ fitted curve")
     figure.supxlabel("learning rate × number of updates", fontsize=9)
     handles = [
         Line2D([], [], linestyle="", marker="o", color=colour, label=str(size))
         for size, colour in colours.items()
     ]
+    if table["extrapolated"].any():
+        hollow = {"marker": "o", "color": "0.4", "markerfacecolor": "white"}
+        handles.append(Line2D([], [], linestyle="", label="curve\nextrapolated", **hollow))
     figure.legend(handles=handles, loc="outside right center", title="batch size")
     figure.suptitle("How far learning rate × updates carries")
     return figure

@@ -2,14 +2,16 @@
 
 import functools
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import matplotlib
 import matplotlib.style
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from boxest.files import atomic_path
@@ -42,7 +44,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#0
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES = ("-", "--", "-.", ":")
 
-# The trained loss first: in the paper it is the inclusive one.
+# The trained loss first.
 LABELS = {
     "train_loss": "training loss",
     "validation_loss": "validation loss",
@@ -76,9 +78,20 @@ def new_figure(width: float, height: float, layout: str = "constrained") -> Figu
     return Figure(figsize=(width, height), layout=layout)
 
 
-def label(name: str) -> str:
-    """Return the name with unit of a column, or the column's own name."""
-    return LABELS.get(name, name)
+def label(name: str, table: pd.DataFrame | None = None) -> str:
+    """Return the name with unit of a column, or the column's own name.
+
+    Of a trained loss, with the measure that it is one minus of, where the table has that as well.
+    """
+    text = LABELS.get(name, name)
+    part = name.removesuffix("_loss")
+    if table is None or part not in ("train", "validation") or not table[name].notna().any():
+        return text
+    for measure in ("inclusive_iou_loss", "iou_loss"):
+        same = table.get(f"{part}_{measure}")
+        if same is not None and np.allclose(same, table[name], equal_nan=True):
+            return f"{text} ({LABELS[measure]})"
+    return text
 
 
 def graded(values: Iterable, palette: str = "viridis") -> dict:
@@ -86,17 +99,6 @@ def graded(values: Iterable, palette: str = "viridis") -> dict:
     values = sorted(set(values))
     colours = matplotlib.colormaps[palette]
     return {value: colours(0.85 * i / max(len(values) - 1, 1)) for i, value in enumerate(values)}
-
-
-def plural(count: int, noun: str) -> str:
-    """Return "1 run", "2 runs".
-
-    Examples
-    --------
-    >>> plural(2, "run")
-    '2 runs'
-    """
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def say(axes: Axes, message: str) -> None:
@@ -115,6 +117,28 @@ def counts_text(runs: int, diverged: int, stopped_early: int, separator: str = "
     if stopped_early:
         parts.append(f"{stopped_early} stopped early")
     return separator.join(parts)
+
+
+def cell_legend(
+    figure: Figure, colours: dict, markers: dict, others: Sequence[Line2D], loc: str
+) -> None:
+    """Name batch sizes by colour, learning rates by marker, and then the others, in groups."""
+
+    def point(marker: str, color, text: str) -> Line2D:
+        return Line2D([], [], linestyle="", marker=marker, color=color, label=text)
+
+    def heading(text: str) -> Line2D:
+        return Line2D([], [], linestyle="", label=text)
+
+    gap = heading("")
+    handles = [heading("batch size")]
+    handles += [point("s", colour, str(size)) for size, colour in colours.items()]
+    handles += [gap, heading("learning rate")]
+    handles += [point(marker, "0.45", f"{rate:g}") for rate, marker in markers.items()]
+    legend = figure.legend(handles=[*handles, gap, *others], loc=loc)
+    for text in legend.get_texts():
+        if text.get_text() in ("batch size", "learning rate"):
+            text.set_weight("bold")
 
 
 def save(figure: Figure, png: str | os.PathLike) -> tuple[Path, Path]:

@@ -10,7 +10,8 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
 from boxest.analysis import require
-from boxest.figures.style import counts_text, label, new_figure, plural, styled
+from boxest.figures.style import counts_text, label, new_figure, styled
+from boxest.findings.text import plural
 
 
 @styled
@@ -79,15 +80,17 @@ def final_losses(cells: pd.DataFrame) -> Figure:
     away = np.nanmax([5, *(cells["similitude"] - 100).abs()])
     similitude_norm = Normalize(100 - away, 100 + away)
     names = [*losses, "similitude", "validation_iou_loss"]
-    titles = [label(losses[0]), label(losses[1]), "similitude, 100 × training / validation"]
+    titles = [label(name, cells) for name in losses]
+    titles.append("similitude, 100 × training / validation")
     for axes, name, title in zip(panels, names, [*titles, label(names[3])], strict=True):
         ratio = name == "similitude"
         palette = "PuOr" if ratio else "cividis_r"
         _value_table(axes, cells, name, palette, similitude_norm if ratio else loss_norm)
         axes.set_title(title, fontsize=10)
     runs = int(cells["runs"].max())
-    left_out = "; diverged runs left out" if cells["diverged"].any() else ""
-    figure.suptitle(f"Last epoch of {plural(runs, 'run')} per cell{left_out}")
+    notes = ["mean ± standard deviation"] if runs > 1 else []
+    notes += ["diverged runs left out"] if cells["diverged"].any() else []
+    figure.suptitle("; ".join([f"Last epoch of {plural(runs, 'run')} per cell", *notes]))
     return figure
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from boxest.analysis import fit_time, require
+from boxest.analysis import fit_time, require, students_t
 from boxest.figures.style import (
     COLOURS,
     LINES,
@@ -13,10 +13,10 @@ from boxest.figures.style import (
     label,
     log_ticks,
     new_figure,
-    plural,
     say,
     styled,
 )
+from boxest.findings.text import plural
 
 CELL = ["batch_size", "learning_rate"]
 
@@ -107,7 +107,8 @@ def time_fit(times: pd.DataFrame, fit: pd.DataFrame | None = None) -> Figure:
         Above: the cells and the curve. Below: measured / fitted time.
     """
     fit = fit_time(times) if fit is None else fit
-    require(fit, ["value", "a", "b", "a_se", "b_se", "r2", "relative_residual"], "fit")
+    columns = ["value", "cells", "a", "b", "a_se", "b_se", "r2", "relative_residual"]
+    require(fit, columns, "fit")
     a, b, value = (fit[name].iloc[0] for name in ("a", "b", "value"))
     require(times, [*CELL, value], "times")
     figure = new_figure(5.0, 5.8)
@@ -126,7 +127,7 @@ def time_fit(times: pd.DataFrame, fit: pd.DataFrame | None = None) -> Figure:
     _batch_axis(below, sizes)
     if np.isfinite(a):
         x = np.geomspace(sizes[0], sizes[-1], 200)
-        above.plot(x, a + b / x, color="black", label=_fit_text(fit.iloc[0]), zorder=1)
+        above.plot(x, a + b / x, color="black", label=_fit_text(fit), zorder=1)
         below.axhline(1, color="black", zorder=1)
         _at_least(below, 0.05)
     else:
@@ -199,18 +200,20 @@ def _title(times: pd.DataFrame) -> str:
     return title
 
 
-def _fit_text(fit: pd.Series) -> str:
-    """Return the fitted curve with its parameters, for the legend."""
+def _fit_text(fit: pd.DataFrame) -> str:
+    """Return the fitted curve with its parameters and their 95 % intervals, for the legend."""
+    row, t = fit.iloc[0], students_t(fit)
 
-    def term(value: float, error: float) -> str:
-        if not np.isfinite(error):
-            return f"{value:.3g} s"
+    def term(name: str) -> str:
+        value, half = row[name], t * row[f"{name}_se"]
+        if not np.isfinite(half):
+            return f"{name} = {value:.3g} s"
         # The error with two digits, the value with as many decimals.
-        decimals = int(np.clip(1 - np.floor(np.log10(max(error, 1e-6))), 0, 6))
-        return f"({value:.{decimals}f} ± {error:.{decimals}f}) s"
+        decimals = int(np.clip(1 - np.floor(np.log10(max(half, 1e-6))), 0, 6))
+        return f"{name} = ({value:.{decimals}f} ± {half:.{decimals}f}) s"
 
+    ends = "\n±: half of the 95 % interval" if np.isfinite(t * row["a_se"]) else ""
     return (
-        f"a + b / batch size\na = {term(fit['a'], fit['a_se'])}\n"
-        f"b = {term(fit['b'], fit['b_se'])}\n"
-        f"R² = {fit['r2']:.4f}, typically {100 * fit['relative_residual']:.1f} % off"
+        f"a + b / batch size\n{term('a')}\n{term('b')}{ends}\n"
+        f"R² = {row['r2']:.4f}, typically {100 * row['relative_residual']:.1f} % off"
     )

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from boxest.analysis import require
-from boxest.figures.style import COLOURS, log_ticks, new_figure, plural, styled
+from boxest.figures.style import COLOURS, log_ticks, new_figure, styled
+from boxest.findings.text import plural
 from boxest.plan import VARIANT
 
 NAMES = {"inclusive_iou": "inclusive IoU", "iou": "IoU", "giou": "GIoU", "sgd": "SGD"}
