@@ -100,6 +100,96 @@ def test_cells_that_the_paper_leaves_out_have_a_reason(page):
     assert "- batch size 4, rate 0.1: 0 of 10 stopped early, 10 diverged; no run came" in page
     assert "batch size 1024, rate 0.1: 2 of 10 stopped early, 0 diverged; 8 came" in page
     assert page.count("\n- batch size ") == 3
+    assert (
+        "Early stopping with our patience is not why these cells are missing: runs came to the "
+        "last epoch where the paper has no mean, at (256, 0.1), (1024, 0.1); none came so far "
+        "where the paper has one, at (16, 0.1), (64, 0.1)." in page
+    )
+
+
+@pytest.mark.parametrize(
+    ("reached", "said"),
+    [
+        ({}, "Early stopping with our patience would leave out just these cells"),
+        (
+            {(16, 0.1): 0, (256, 0.1): 2},
+            "at (256, 0.1); none came so far where the paper has one, at (16, 0.1).",
+        ),
+        ({(16, 0.1): 0}, "missing: none came so far where the paper has one, at (16, 0.1)."),
+    ],
+)
+def test_patience_is_refuted_by_cells_on_either_side(study, reached, said):
+    copy = findings.read(study)
+    cells = copy["fig8"].set_index(["batch_size", "learning_rate"])
+    missing = [(4, 0.1), (256, 0.1), (1024, 0.1)]
+    cells["reached_last_epoch"] = 10
+    cells.loc[missing, "reached_last_epoch"] = 0
+    for cell, count in reached.items():
+        cells.loc[cell, "reached_last_epoch"] = count
+    copy.tables["fig8"] = cells.reset_index()
+    assert said in findings.page(copy, study)
+
+
+@pytest.mark.parametrize(
+    ("absent", "said"),
+    [
+        ([(4, 0.1), (256, 0.1), (1024, 0.1)], "have one with the patience 2."),
+        ([(4, 0.1), (16, 0.1)], "no patience explains"),
+    ],
+)
+def test_a_patience_that_leaves_out_just_the_cells_of_the_paper(study, absent, said):
+    copy = findings.read(study)
+    table = copy["patience"].assign(reached=10)
+    table = table[table["patience"] <= 2]
+    cells = pd.MultiIndex.from_frame(table[["batch_size", "learning_rate"]])
+    table.loc[(table["patience"] == 2) & cells.isin(absent), "reached"] = 0
+    copy.tables["patience"] = table
+    assert said in findings.page(copy, study)
+
+
+def test_shares_without_spread_are_counted(page):
+    assert row(page, "| rate 0.001 → 0.01 |")[2] == "100 (6 of 6, in every seed)"
+    # A mean over all seeds has no interval.
+    assert row(page, "| means over the seeds (added afterwards) |")[2] == "100 (23 of 23)"
+
+
+def test_what_the_verdicts_rest_on_is_said(page, study):
+    assert "A test of equivalence" in page
+    # By the geometric loss, claim 10 has a value and no verdict.
+    assert row(page, "| 10. ")[4] != ""
+    assert row(page, "| 10. ")[5] == ""
+    claims = pd.read_csv(study / "tables" / "claims.csv")
+    of_five = claims[claims["claim"] == 5].set_index("part")["verdict"]
+    same = of_five["all rates"] == of_five["all rates, the loss itself (added afterwards)"]
+    assert ("The verdict depends on the scale" in page) != same
+
+
+def test_scaling_says_what_was_fitted(page, study):
+    assert "Fitted to the runs of the rates below 0.1" in page
+    residuals = pd.read_csv(study / "tables" / "scaling_residuals.csv")
+    at_largest = residuals[(residuals["learning_rate"] == 0.1) & residuals["residual"].notna()]
+    cells = row(page, "| 0.1 (not fitted) |")
+    assert cells[1] == f"{len(at_largest)} of 6"
+    assert cells[5] == ", ".join(map(str, at_largest.loc[at_largest["extrapolated"], "batch_size"]))
+    fitted = residuals.loc[residuals["fitted"], "residual"]
+    ends = f"from {text.percent(fitted.min())} to {text.percent(fitted.max())}"
+    assert f"Their 18 cells lie {ends} of it." in page
+
+
+@pytest.mark.parametrize(
+    ("knee", "sizes", "said"),
+    [
+        ((2, 1, 3), (4, 4, 4), "at 2 [1, 3] images, below the grid, so batch size 4 (at both ends"),
+        ((30, 15, np.inf), (16, 64, 4096), "at 30 [15, ∞) images, so batch size 64 (16 to 4096 at"),
+        ((np.inf, 9, np.inf), (16, 4096, 4096), "at ∞ [9, ∞) images, above the grid, so batch"),
+        ((0, 0, 2), (4, 4, 4), "there is no knee, so batch size 4 (at both ends"),
+    ],
+)
+def test_recommendation_says_where_the_knee_is(study, knee, sizes, said):
+    copy = findings.read(study)
+    names = ["knee", "knee_low", "knee_high", "batch_size_low", "batch_size", "batch_size_high"]
+    copy.tables["recommendation"][names] = [float(value) for value in (*knee, *sizes)]
+    assert said in findings.page(copy, study)
 
 
 def test_figures_are_shown_once_with_their_caption(page, study):
@@ -108,6 +198,8 @@ def test_figures_are_shown_once_with_their_caption(page, study):
     assert "The figure is above: `fig8_final_losses`." in page
     elsewhere = findings.page(findings.read(study), study.parent / "docs")
     assert "(../paper/figures/fig8_final_losses.png)" in elsewhere
+    # No caption is empty: the others have none.
+    assert not [line for line in page.splitlines() if line.startswith("`") and line[-2:] == "`:"]
 
 
 def test_a_study_that_was_not_run_whole_is_labelled(tmp_path):
@@ -120,7 +212,7 @@ def test_a_study_that_was_not_run_whole_is_labelled(tmp_path):
     assert losses["verdict"].eq("undecided").all()
 
 
-def write_variants(root, distances):
+def write_variants(root, distances, loss="iou"):
     """Write a study of variants at one cell, whose losses are so many times the paper's."""
     runs = []
     histories = fake_study.histories([64], [0.01], 1, 3)
@@ -128,7 +220,7 @@ def write_variants(root, distances):
         table = fake_study.runs(histories, 3)
         names = [name for name in table.columns if name.endswith("_loss")]
         table[names] = factor * 0.105992
-        settings = {"loss": "iou", "optimizer": "sgd", "plateau_patience": None}
+        settings = {"loss": loss, "optimizer": "sgd", "plateau_patience": None}
         runs.append(table.assign(output_activation=activation, **settings))
     cells = analysis.variant_cells(pd.concat(runs, ignore_index=True))
     (root / "tables").mkdir(parents=True)
@@ -140,8 +232,18 @@ def write_variants(root, distances):
 @pytest.mark.parametrize(
     ("distances", "conclusion"),
     [
-        ({"linear": 1.1, "tanh": 2}, "The nearest variant meets every one of these cells"),
-        ({"linear": 3, "tanh": 2}, "the nearest is off at (64, 0.01): × 2."),
+        (
+            {"linear": 1.1, "tanh": 2},
+            "Of the 1 cell tried with 1 seed, the nearest variant meets each within a factor of "
+            "1.25. Of the seeds of the grid, the distance over these cells has a standard "
+            "deviation of",
+        ),
+        (
+            {"linear": 3, "tanh": 2},
+            "Of the 1 cell tried with 1 seed, no variant meets each within a factor of 1.25: the "
+            "nearest is off at (64, 0.01): × 2.",
+        ),
+        ({"linear": 1.1, "tanh": 1.101}, "is noise, and the order of the first 2 tells nothing."),
     ],
 )
 def test_variants_are_told_of(study, tmp_path, distances, conclusion):
@@ -149,16 +251,40 @@ def test_variants_are_told_of(study, tmp_path, distances, conclusion):
     page = findings.page(findings.read(study, forensics=[root]), study)
     assert conclusion in page
     first = min(distances, key=distances.get)
-    assert row(page, f"| 1 | {first} |")[:5] == ["1", first, "iou", "sgd", "never"]
+    assert row(page, f"| 1 | {first} |")[:5] == ["1", first, "iou", "sgd", "fixed"]
+    assert "penalty for swapped corners" not in page
+
+
+def test_variants_of_giou_are_told_to_be_inexact(study, tmp_path):
+    root = write_variants(tmp_path / "forensics", {"linear": 1.1}, loss="giou")
+    page = findings.page(findings.read(study, forensics=[root]), study)
+    assert "Our GIoU loss has a penalty for swapped corners on top" in page
 
 
 def test_times_of_another_study_are_told_of(study, tmp_path):
     other = write(tmp_path / "timing", seeds=2, epochs=2)
     page = findings.page(findings.read(study, times=[other]), study)
-    fit = pd.read_csv(other / "tables" / "time_fit.csv").iloc[0]
+    fit = pd.read_csv(other / "tables" / "time_fit.csv")
     section = page[page.index("## Training time") :]
-    ratio = text.number(fit["b"] / fit["a"])
-    assert row(section, "| one compiled call per epoch | ")[1].startswith(f"{ratio} ± ")
+    cells = row(section, "| one compiled call per epoch | ")
+    assert cells[1] == "2 epochs × 2 seeds"
+    ratio, ends = text.number(analysis.knee(fit)), text.ends(*analysis.knee_interval(fit))
+    assert cells[2] == f"{ratio} {ends}"
+    assert "extrapolated from 2 epochs × 2 seeds (one compiled call per epoch)." in page
+
+
+def test_times_of_several_studies_have_a_figure_each(study, tmp_path):
+    """The study's own figure is drawn from the first of them."""
+    others = [write(tmp_path / name, seeds=2, epochs=2) for name in ("timing", "timing_keras")]
+    shutil.rmtree(others[1] / "captions")
+    page = findings.page(findings.read(study, times=others), study)
+    links = [line for line in page.splitlines() if line.startswith("![fig4_training_time]")]
+    assert len(links) == 2
+    assert "timing_keras/figures/fig4_training_time.png" in links[1]
+    assert (
+        "`fig4_training_time`: Training time against batch size, trained by one compiled call per "
+        "epoch: 2 epochs × 2 seeds of each cell" in page
+    )
 
 
 def test_page_as_html_has_its_figures_inside(page, study):
@@ -185,7 +311,34 @@ def test_every_caption_of_the_report_can_be_filled_in(study):
     static = {"workflow.rst", "variants.rst"}
     for path in sorted((ROOT / "workflow" / "report").glob("*.rst")):
         if path.name not in static:
-            assert "{" not in pages.caption(path.read_text(), summary)
+            caption = pages.caption(path.read_text(), summary)
+            assert "{" not in caption
+            assert "–" not in caption, path.name
+
+
+def test_captions_have_the_numbers_of_the_study(study):
+    summary = json.loads((study / "summary.json").read_text())
+
+    def caption(name):
+        template = (ROOT / "workflow" / "report" / f"{name}.rst").read_text()
+        return " ".join(pages.caption(template, summary).split())
+
+    assert "30 epochs × 10 seeds of each cell" in caption("fig4_training_time")
+    assert "30 epochs × 10 seeds (one compiled call per epoch)" in caption("seconds_against_loss")
+    for name in ("fig5_predictions", "fig6_error_by_side", "fig7_error_by_size"):
+        assert "seed 0" in caption(name)
+    assert "the runs of the rates below 0.1" in caption("scaling_residuals")
+    claims = pd.read_csv(study / "tables" / "claims.csv")
+    held = (claims.loc[claims["main"], "verdict"] == "holds").sum()
+    assert f"{held} hold," in caption("claims")
+
+
+def test_the_run_that_is_shown_did_not_diverge(study):
+    copy = findings.read(study)
+    copy["best"]["diverged"] = copy["best"]["seed"] < 2
+    assert findings.numbers(copy)["shown_seed"] == 2
+    copy["best"]["diverged"] = True
+    assert findings.numbers(copy)["shown_seed"] == 0
 
 
 def test_published_results_are_whole_and_give_the_same_page(study, tmp_path):

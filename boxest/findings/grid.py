@@ -3,12 +3,15 @@
 import numpy as np
 import pandas as pd
 
+from boxest.analysis.cells import root_mean_square
 from boxest.findings.images import Figures
 from boxest.findings.study import Study
-from boxest.findings.text import number, spread, table
+from boxest.findings.text import names, number, percent, spread, table
 
 CELL = ["batch_size", "learning_rate"]
 LOSS = "validation_inclusive_iou_loss"
+# A cell farther from the curve breaks the rule.
+FAR = 1.25
 
 
 def comparison(study: Study, figures: Figures) -> list[str]:
@@ -62,7 +65,10 @@ def _cells(both: pd.DataFrame) -> list[str]:
 
 
 def _left_out(both: pd.DataFrame) -> list[str]:
-    """Say of the cells that the paper leaves out what our runs did there."""
+    """Say of the cells that the paper leaves out what our runs did there, and whether that is why.
+
+    A mean at the last epoch needs a run that comes so far.
+    """
     missing = both[both[f"paper_{LOSS}"].isna()]
     if missing.empty:
         return []
@@ -70,19 +76,23 @@ def _left_out(both: pd.DataFrame) -> list[str]:
     for row in missing.to_dict("records"):
         runs, reached = row["runs"], row["reached_last_epoch"]
         fate = f"{row['stopped_early']} of {runs} stopped early, {row['diverged']} diverged"
-        reason = (
-            "no run came to the last epoch, so that there is no mean to print there"
-            if reached == 0
-            else f"{reached} came to the last epoch, so that early stopping with our patience does "
-            "not explain why the cell is missing"
-        )
+        end = f"{reached} came to the last epoch" if reached else "no run came to the last epoch"
         lines.append(
-            f"- batch size {row['batch_size']}, rate {row['learning_rate']:g}: {fate}; {reason}."
+            f"- batch size {row['batch_size']}, rate {row['learning_rate']:g}: {fate}; {end}."
         )
-    present = both[both[f"paper_{LOSS}"].notna() & (both["reached_last_epoch"] == 0)]
-    names = [f"({row.batch_size}, {row.learning_rate:g})" for row in present.itertuples()]
-    also = f"Of the cells that the paper has, none of our runs came so far at {', '.join(names)}."
-    return [*lines, "", *([also, ""] if names else [])]
+    present = both[both[f"paper_{LOSS}"].notna()]
+    against = {
+        "runs came to the last epoch where the paper has no mean": missing[
+            missing["reached_last_epoch"] > 0
+        ],
+        "none came so far where the paper has one": present[present["reached_last_epoch"] == 0],
+    }
+    found = [f"{what}, at {names(table_)}" for what, table_ in against.items() if len(table_)]
+    if found:
+        reason = "Early stopping with our patience is not why these cells are missing: "
+        return [*lines, "", f"{reason}{'; '.join(found)}.", ""]
+    reason = "Early stopping with our patience would leave out just these cells, and may be why."
+    return [*lines, "", reason, ""]
 
 
 def _patience(study: Study) -> list[str]:
@@ -90,19 +100,17 @@ def _patience(study: Study) -> list[str]:
     patience = study["patience"]
     if patience["in_paper"].all():
         return []
-    rows = []
+    rows, alike = [], []
     for epochs, cells in patience.groupby("patience"):
         mean = cells["reached"] > 0
         there, absent = cells["in_paper"], ~cells["in_paper"]
+        alike += [f"{epochs}"] if (mean == there).all() else []
         rows.append(
             (
                 epochs,
                 f"{(mean & there).sum()} of {there.sum()}",
                 f"{(~mean & absent).sum()} of {absent.sum()}",
-                ", ".join(
-                    f"({row.batch_size}, {row.learning_rate:g})"
-                    for row in cells[mean != there].itertuples()
-                ),
+                names(cells[mean != there]),
             )
         )
     return [
@@ -113,45 +121,80 @@ def _patience(study: Study) -> list[str]:
             ["patience", "cells of the paper with one", "cells left out without one", "not so"],
             rows,
         ),
+        f"Just the cells of the paper have one with the patience {' or '.join(alike)}."
+        if alike
+        else "With none of these do just the cells of the paper have one: no patience explains, in "
+        "our runs, which cells are missing.",
+        "",
     ]
 
 
 def scaling(study: Study, figures: Figures) -> list[str]:
     """Return how far each cell lies from the curve of loss over rate × updates."""
     residuals = study["scaling_residuals"]
-    fit = study["scaling_fit"].set_index("loss").loc[LOSS]
     rows = []
     for rate, cells in residuals.groupby("learning_rate"):
         known = cells.dropna(subset="residual")
-        percent = 100 * np.expm1(known["residual"])
         far = known.loc[known["residual"].abs().idxmax()] if len(known) else None
         rows.append(
             (
-                f"{rate:g}",
+                f"{rate:g}" + ("" if cells["fitted"].all() else " (not fitted)"),
                 f"{len(known)} of {len(cells)}",
-                number(percent.mean(), 2),
-                number(np.sqrt((percent**2).mean()), 2),
+                percent(known["residual"].mean()) if len(known) else "–",
+                f"{100 * root_mean_square(np.expm1(known['residual'])):.0f} %"
+                if len(known)
+                else "–",
                 "–"
                 if far is None
-                else f"{number(100 * np.expm1(far['residual']), 2)} at batch "
-                f"size {far['batch_size']:.0f}",
+                else f"{percent(far['residual'])} at batch size {far['batch_size']:.0f}",
+                ", ".join(str(size) for size in known.loc[known["extrapolated"], "batch_size"]),
             )
         )
-    broken = residuals[residuals["residual"].abs() > np.log(1.25)]
-    cells = ", ".join(f"({row.batch_size}, {row.learning_rate:g})" for row in broken.itertuples())
+    heads = ["rate", "cells", "mean", "root mean square", "farthest", "extrapolated at batch size"]
     return [
         "## How far learning rate × updates carries",
         "",
-        "If the product of rate and number of updates alone decided the loss, as the linear "
-        "scaling rule has it, all runs would lie on one curve. Fitted to all runs (a polynomial "
-        f"between the logarithms), they spread {100 * fit['residual']:.0f} % about the curve, and "
-        f"{100 * fit['within_cells']:.0f} % about the mean of their cell. By rate, how far the "
-        "cells lie above the curve on average, their root mean square, and the one that is "
-        "farthest off, in %:",
+        *_curve(study),
+        "By rate, how far the cells lie above the curve on average, their root mean square, and "
+        "the one that is farthest off. A cell whose product is beyond those that were fitted is "
+        "compared with a curve that is extrapolated:",
         "",
-        *table(["rate", "cells", "mean", "root mean square", "farthest"], rows),
-        f"More than a quarter off: {cells}." if cells else "No cell is more than a quarter off.",
-        "",
+        *table(heads, rows),
+        *_broken(residuals),
         *figures.show(study, "loss_against_updates"),
         *figures.show(study, "scaling_residuals"),
     ]
+
+
+def _curve(study: Study) -> list[str]:
+    """Say what the curve was fitted to, and how well."""
+    fit = study["scaling_fit"].set_index("loss").loc[LOSS]
+    known = study["scaling_residuals"].dropna(subset="residual")
+    which = "all runs"
+    if np.isfinite(fit["below"]):
+        which = f"the runs of the rates below {fit['below']:g}"
+    text = (
+        "If the product of rate and number of updates alone decided the loss, as the linear "
+        f"scaling rule has it, all runs would lie on one curve. Fitted to {which} (a polynomial "
+        "between the logarithms of the product and of 1 − inclusive IoU), they spread "
+        f"{number(100 * fit['residual'], 2)} % about the curve, and "
+        f"{number(100 * fit['within_cells'], 2)} % about the mean of their cell."
+    )
+    for cells, where in ((known["fitted"], "Their"), (~known["fitted"], "The other")):
+        if cells.any():
+            low, high = known.loc[cells, "residual"].agg(["min", "max"])
+            text += (
+                f" {where} {cells.sum()} cells lie from {percent(low)} to {percent(high)} of it."
+            )
+    return [text, ""]
+
+
+def _broken(residuals: pd.DataFrame) -> list[str]:
+    """Name the cells that are far from the curve."""
+    broken = residuals[residuals["residual"].abs() > np.log(FAR)]
+    if broken.empty:
+        return [f"No cell is off by more than a factor of {FAR}.", ""]
+    text = f"Off by more than a factor of {FAR}: {names(broken)}."
+    if not broken["fitted"].any():
+        text += " All are of a rate that was not fitted: below it, the rule carries."
+    return [text, ""]

@@ -19,10 +19,10 @@ class Figures:
         self.directory = Path(directory)
         self.shown: set[Path] = set()
 
-    def show(self, study: Study, name: str) -> list[str]:
+    def show(self, study: Study, name: str, caption: str = "") -> list[str]:
         """Return the lines of a figure with its caption; of one shown before, a mention.
 
-        None where the study has no such figure.
+        None where the study has no such figure; `caption` is for one that has none of its own.
         """
         path = study.root / "figures" / f"{name}.png"
         if not path.exists():
@@ -31,5 +31,6 @@ class Figures:
             return [f"The figure is above: `{name}`.", ""]
         self.shown.add(path)
         link = Path(os.path.relpath(path, self.directory)).as_posix()
-        caption = " ".join(study.captions.get(name, "").split())
-        return [f"![{name}]({link})", "", f"`{name}`: {caption}", ""]
+        caption = " ".join(study.captions.get(name, caption).split())
+        lines = [f"![{name}]({link})", ""]
+        return [*lines, f"`{name}`: {caption}", ""] if caption else lines

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from boxest.analysis import knee, knee_interval
 from boxest.findings.study import Study
+from boxest.findings.time import sources
 
 VERSIONS = {
     "commit": "{boxest_commit}",
@@ -21,13 +23,11 @@ VERSIONS = {
 }
 
 
-def numbers(study: Study) -> dict[str, float | int | None]:
+def numbers(study: Study) -> dict[str, float | int | str | None]:
     """Return single numbers of a study by name; None for what does not exist."""
     cells, best = study["fig8"], study["best"]
     distances = study["distances"].set_index("reading")
-    scaling = study["scaling_fit"].set_index("loss").loc["validation_inclusive_iou_loss"]
-    claims = study["claims"]
-    times = study["time"].groupby("batch_size")["seconds_per_epoch"].mean()
+    kept = best[~best["diverged"]] if not best["diverged"].all() else best
     values = {
         "runs": cells["runs"].sum(),
         "cells": len(cells),
@@ -39,14 +39,62 @@ def numbers(study: Study) -> dict[str, float | int | None]:
         "distance_validation": distances["validation"].iloc[0],
         "similitude_smallest": cells["similitude"].min(),
         "similitude_largest": cells["similitude"].max(),
-        "scaling_residual": 100 * scaling["residual"],
-        "scaling_within_cells": 100 * scaling["within_cells"],
-        "time_smallest_over_largest": times.iloc[0] / times.iloc[-1],
-        "holds": (claims.loc[claims["main"], "verdict"] == "holds").sum(),
+        # Fig. 5 to 7 show the first run that did not diverge.
+        "shown_seed": kept["seed"].iloc[0],
     }
     for name in ("test_inclusive_iou_loss", "test_iou_loss"):
         values |= {name: best[name].mean(), f"{name}_sd": best[name].std(ddof=1)}
+    values |= _scaling(study) | _verdicts(study) | _times(study)
     return {name: _plain(value) for name, value in values.items()}
+
+
+def _scaling(study: Study) -> dict[str, float]:
+    """Return how far the cells lie from the curve over rate × updates, in %."""
+    fit = study["scaling_fit"].set_index("loss").loc["validation_inclusive_iou_loss"]
+    residuals = study["scaling_residuals"]
+    off, fitted = 100 * np.expm1(residuals["residual"]), residuals["fitted"]
+    return {
+        "scaling_below": fit["below"],
+        "scaling_residual": 100 * fit["residual"],
+        "scaling_within_cells": 100 * fit["within_cells"],
+        "scaling_lowest": off[fitted].min(),
+        "scaling_highest": off[fitted].max(),
+        "scaling_beyond_lowest": off[~fitted].min(),
+        "scaling_beyond_highest": off[~fitted].max(),
+    }
+
+
+def _verdicts(study: Study) -> dict[str, float]:
+    """Return how many verdicts are which, and how much harder thin objects are than large ones."""
+    values = {}
+    for name, suffix in (("claims", ""), ("claims_geometric", "_geometric")):
+        claims = study[name]
+        main = claims.loc[claims["main"], "verdict"]
+        for verdict in ("holds", "does not hold", "undecided"):
+            values[f"{verdict.replace(' ', '_')}{suffix}"] = (main == verdict).sum()
+        thin = claims[(claims["claim"] == 9) & (claims["part"] == "one small side")]
+        values[f"thin_over_large{suffix}"] = thin["value"].mean()
+    return values
+
+
+def _times(study: Study) -> dict[str, float | str]:
+    """Return what the times are of, where their knee is, and how many cells no other beats."""
+    time, fit, cost = study["time"], study["time_fit"], study["cost"]
+    mean = time.groupby("batch_size")["seconds_per_epoch"].mean()
+    low, high = knee_interval(fit)
+    return {
+        "times": sources(study),
+        "time_epochs": time["planned_epochs"].iloc[0],
+        "time_runs": time["runs"].max(),
+        "time_smallest_over_largest": mean.iloc[0] / mean.iloc[-1],
+        "time_misfit": 100 * fit["relative_residual"].iloc[0],
+        "knee": knee(fit),
+        "knee_low": low,
+        "knee_high": high,
+        "engines": cost["engine"].nunique(),
+        "on_front": cost["pareto_validation_inclusive_iou_loss"].sum(),
+        "on_front_geometric": cost["pareto_validation_iou_loss"].sum(),
+    }
 
 
 def provenance(root: Path) -> dict[str, Any]:
@@ -97,8 +145,10 @@ def _seconds(measured: Path) -> float:
     return float(pd.read_csv(measured, sep="\t")["s"].sum())
 
 
-def _plain(value: Any) -> float | int | None:
-    """Return a number that JSON knows."""
+def _plain(value: Any) -> float | int | str | None:
+    """Return a number that JSON knows, or text."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, (int, np.integer)):
         return int(value)
     return float(value) if np.isfinite(value) else None

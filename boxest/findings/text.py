@@ -34,12 +34,65 @@ def spread(mean: float, sd: float, decimals: int = 3) -> str:
 
 
 def interval(row: pd.Series) -> str:
-    """Write a value with its interval."""
-    if not np.isfinite(row["value"]):
+    """Write a value with its interval, or where it has no width, that all repetitions agree.
+
+    Examples
+    --------
+    >>> one = {"value": 50.0, "low": 40.0, "high": 60.0, "repetitions": 10, "out_of": 18}
+    >>> interval(one), interval(one | {"low": 50.0, "high": 50.0})
+    ('50 [40, 60]', '50 (9 of 18, in every seed)')
+    """
+    value, low, high = row["value"], row["low"], row["high"]
+    if not np.isfinite(value):
         return "–"
-    if not np.isfinite(row["low"]):
-        return number(row["value"])
-    return f"{number(row['value'])} [{number(row['low'])}, {number(row['high'])}]"
+    agree = np.isclose(low, high, rtol=1e-9, atol=0)
+    if np.isfinite(low) and not agree:
+        return f"{number(value)} {ends(low, high)}"
+    said = []
+    if np.isfinite(row["out_of"]) and (agree or row["repetitions"] == 1):
+        said.append(f"{value * row['out_of'] / 100:.0f} of {row['out_of']:.0f}")
+    if agree:
+        said.append("in every seed")
+    return f"{number(value)} ({', '.join(said)})" if said else number(value)
+
+
+def ends(low: float, high: float) -> str:
+    """Write an interval.
+
+    Examples
+    --------
+    >>> ends(1, 2.5), ends(1, float("inf"))
+    ('[1, 2.5]', '[1, ∞)')
+    """
+    return f"[{number(low)}, ∞)" if np.isinf(high) else f"[{number(low)}, {number(high)}]"
+
+
+def plural(count: int, noun: str) -> str:
+    """Return "1 run", "2 runs".
+
+    Examples
+    --------
+    >>> plural(1, "run"), plural(2, "run")
+    ('1 run', '2 runs')
+    """
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def percent(log_ratio: float) -> str:
+    """Write ln(ours / theirs) as a difference in %, with its sign.
+
+    Examples
+    --------
+    >>> percent(0.0953), percent(-0.105), percent(0.0)
+    ('+10 %', '−10 %', '0 %')
+    """
+    rounded = round(100 * np.expm1(log_ratio))
+    return f"{rounded:+d} %".replace("-", "−") if rounded else "0 %"
+
+
+def names(cells: pd.DataFrame) -> str:
+    """Name the cells of a table: batch size, rate."""
+    return ", ".join(f"({row.batch_size}, {row.learning_rate:g})" for row in cells.itertuples())
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence], left: int = 1) -> list[str]:

@@ -8,13 +8,24 @@ from boxest.findings.study import Study
 from boxest.findings.text import claimed, interval, number, table
 
 RULE = (
-    "A statistic for each claim was chosen before the study was run (`boxest.analysis.claims` says "
-    "why). It is computed for each seed apart, so that runs are compared with runs of the same "
-    "first weights and the same order of the images; for time, for each series of runs. Its mean "
-    "has a 95 % interval (Student's t). A claim *holds* if the interval lies where the claim has "
-    "the statistic, *does not hold* if it lies outside, and is *undecided* otherwise or with fewer "
-    "than five repetitions. A diverged run counts with a loss of 1, the worst one."
+    "A statistic for each claim was chosen before the study was run (`boxest.analysis.claims` "
+    "says why). It is computed for each seed apart, so that runs are compared with runs of the "
+    "same first weights and the same order of the images; for time, for each series of runs. Its "
+    "mean has a 95 % interval (Student's t). A claim *holds* if the interval lies where the claim "
+    "has the statistic, *does not hold* if it lies outside, and is *undecided* otherwise or with "
+    "fewer than five repetitions. A diverged run counts with a loss of 1, and loses against every "
+    "run that did not diverge. A part labelled *added afterwards* was not chosen before the study "
+    "was run, and is no verdict on its claim."
 )
+NOTES = {
+    4: "Two runs of one cell differ, too: the share that another seed of the same cell reaches is "
+    "the most that can be asked of two cells.",
+    8: "The paper's similitude is of means over ten runs, and that of a single run scatters more: "
+    "the means over our seeds are what compares with the paper's.",
+    10: "A test of equivalence: the claim holds if the whole interval lies within 10 % of the "
+    "paper's number, a margin that is ours. The geometric loss has no verdict, for the paper's "
+    "number is an inclusive one.",
+}
 
 
 def section(study: Study, figures: Figures) -> list[str]:
@@ -37,6 +48,8 @@ def section(study: Study, figures: Figures) -> list[str]:
         for statistic in dict.fromkeys(row["statistic"] for row in parts):
             chosen = [row for row in parts if row["statistic"] == statistic]
             lines += [f"{statistic[0].upper()}{statistic[1:]}:", "", *_parts(chosen)]
+        note = _scale(inclusive) if number_ == 5 else NOTES.get(number_)
+        lines += [note, ""] if note else []
         lines += figures.show(study, claim.figure)
     return lines
 
@@ -50,6 +63,18 @@ def _counts(study: Study) -> list[str]:
         text = ", ".join(f"{verdict} {count}" for verdict, count in counts.items())
         lines.append(f"- By the {loss} IoU: {text}.")
     return lines
+
+
+def _scale(claims: pd.DataFrame) -> str:
+    """Say whether the verdict on claim 5 is the same without the logarithm."""
+    rows = claims[claims["claim"] == 5].set_index("part")["verdict"]
+    (itself,) = rows[rows.index.str.startswith("all rates, the loss itself")]
+    if itself == rows["all rates"]:
+        return f"Of the loss itself, without the logarithm, it is the same: {itself}."
+    return (
+        f"The verdict depends on the scale: *{rows['all rates']}* by the logarithm of the loss (by "
+        f"what factor the rate changes it), *{itself}* by the loss itself (by how much)."
+    )
 
 
 def _rows(inclusive: pd.DataFrame, geometric: pd.DataFrame, claim: int, main: bool = False):
