@@ -158,6 +158,7 @@ def residuals(table: pd.DataFrame) -> Figure:
         notes += [f"all diverged at {', '.join(gone)}"] if gone else []
         axes.set_title("\n".join([f"learning rate {rate:g}", *notes]), fontsize=8)
         axes.set_xscale("log")
+    panels[0].set_xlim(table["product"].min() / 2, table["product"].max() * 2)
     log_ticks(panels[0].xaxis, table["product"])
     log_ticks(panels[0].yaxis, np.exp(table["residual"]))
     loss = label(table["loss"].iloc[0])
