@@ -235,7 +235,7 @@ def write_variants(root, distances, loss="iou"):
         (
             {"linear": 1.1, "tanh": 2},
             "Of the 1 cell tried with 1 seed, the nearest variant meets each within a factor of "
-            "1.25. Of the seeds of the grid, the distance over these cells has a standard "
+            "1.25. Over the seeds of the grid, the distance of these cells has a standard "
             "deviation of",
         ),
         (
@@ -253,6 +253,18 @@ def test_variants_are_told_of(study, tmp_path, distances, conclusion):
     first = min(distances, key=distances.get)
     assert row(page, f"| 1 | {first} |")[:5] == ["1", first, "iou", "sgd", "fixed"]
     assert "penalty for swapped corners" not in page
+
+
+def test_noise_of_the_ranking_is_that_of_the_seeds(study, tmp_path):
+    root = write_variants(tmp_path / "forensics", {"linear": 1.1, "tanh": 2, "sigmoid": np.nan})
+    page = findings.page(findings.read(study, forensics=[root]), study)
+    runs = pd.read_csv(study / "tables" / "runs.csv")
+    cell = runs[(runs["batch_size"] == 64) & (runs["learning_rate"] == 0.01)]
+    # Of one cell, the distance is the size of its log ratio.
+    spread = np.log(cell["validation_inclusive_iou_loss"] / 0.105992).abs().std(ddof=1)
+    assert f"a standard deviation of {text.number(spread, 2)}, and the difference" in page
+    assert f"one of {text.number(np.sqrt(2) * spread, 2)}: what" in page
+    assert "Of the 3 variants, 1 lost a cell." in page
 
 
 def test_variants_of_giou_are_told_to_be_inexact(study, tmp_path):

@@ -54,7 +54,9 @@ def _stage(study: Study, whole: Study, figures: Figures) -> list[str]:
         f"Cells (batch size, rate): {names(tried)}. The nearest:",
         "",
         *table(heads, [_row(row) for _, row in ranking.head(SHOWN).iterrows()], left=5),
-        " ".join([_conclusion(ranking.iloc[0], cells), *_noise(ranking, whole, tried)]),
+        " ".join(
+            [_conclusion(ranking.iloc[0], cells), *_noise(ranking, whole, tried), *_lost(ranking)]
+        ),
         "",
         "The smallest and the median distance of the variants with each setting:",
         "",
@@ -115,14 +117,21 @@ def _noise(ranking: pd.DataFrame, whole: Study, tried: pd.DataFrame) -> list[str
     spread = np.sqrt((apart**2).groupby(runs["seed"]).mean()).std(ddof=1)
     if not np.isfinite(spread):
         return []
-    distance = ranking["distance"]
-    near = int((distance[ranking["lost"] == 0] <= distance.iloc[0] + spread).sum())
+    distance, noise = ranking["distance"], np.sqrt(2) * spread
+    near = int((distance[ranking["lost"] == 0] <= distance.iloc[0] + noise).sum())
     text = (
-        f"Of the seeds of the grid, the distance over these cells has a standard deviation of "
-        f"{number(spread, 2)}: a difference in the ranking that is smaller is noise"
+        "Over the seeds of the grid, the distance of these cells has a standard deviation of "
+        f"{number(spread, 2)}, and the difference of two distances one of {number(noise, 2)}: what "
+        "is smaller in the ranking is noise"
     )
     order = f", and the order of the first {near} tells nothing" if near > 1 else ""
     return [f"{text}{order}."]
+
+
+def _lost(ranking: pd.DataFrame) -> list[str]:
+    """Say how many variants come last because all runs of a cell diverged."""
+    lost = int((ranking["lost"] > 0).sum())
+    return [f"Of the {len(ranking)} variants, {lost} lost a cell."] if lost else []
 
 
 def _meets_all(cells: pd.DataFrame) -> bool:
