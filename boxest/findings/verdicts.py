@@ -13,9 +13,10 @@ RULE = (
     "same first weights and the same order of the images; for time, for each series of runs. Its "
     "mean has a 95 % interval (Student's t). A claim *holds* if the interval lies where the claim "
     "has the statistic, *does not hold* if it lies outside, and is *undecided* otherwise or with "
-    "fewer than five repetitions. A diverged run counts with a loss of 1, and loses against every "
-    "run that did not diverge. A part labelled *added afterwards* was not chosen before the study "
-    "was run, and is no verdict on its claim."
+    "fewer than five repetitions. Where all seeds agree, the interval has no width, and the count "
+    "is given in its place. A diverged run counts with a loss of 1, and loses against every run "
+    "that did not diverge. A part labelled *added afterwards* was not chosen before the study was "
+    "run, and is no verdict on its claim."
 )
 NOTES = {
     4: "Two runs of one cell differ, too: the share that another seed of the same cell reaches is "
