@@ -62,7 +62,7 @@ def optimizer(
     Raises
     ------
     ValueError
-        If there is no optimizer of that name.
+        If there is no optimizer of that name, or it scales the loss.
     """
     from keras import optimizers
 
@@ -73,6 +73,12 @@ def optimizer(
             f"Unknown optimizer {given!r}. Give the name of a Keras optimizer, for example 'sgd' "
             "or 'adam', or an optimizer object."
         ) from None
+    if isinstance(given, optimizers.LossScaleOptimizer) or given.loss_scale_factor is not None:
+        raise ValueError(
+            f"optimizer={given.name!r} expects a loss that is scaled, and here none is: its steps "
+            "would be too small. Give one without loss_scale_factor; in place of a "
+            "LossScaleOptimizer, the optimizer inside it."
+        )
     own = type(given).from_config(given.get_config() | {"learning_rate": learning_rate})
     own.build(model.trainable_variables)
     return own

@@ -15,6 +15,8 @@ from boxest.boxes import MEASURES
 # Inclusive IoU pulls a flipped box back by itself, and the geometric IoU is kept as it is in the
 # textbooks, with the regions without a gradient that it is known for.
 _WITH_FLIP_PENALTY = ("giou", "diou", "ciou")
+# Names of one thing: the sum of weight × loss divided by the number of examples.
+_MEANS = ("sum_over_batch_size", "mean")
 
 
 def _check_measure(measure: str) -> str:
@@ -126,9 +128,15 @@ def get(loss: str | keras.losses.Loss) -> keras.losses.Loss:
     Raises
     ------
     ValueError
-        If there is no loss of that name, or it does not give a loss for each sample.
+        If there is no loss of that name, it does not give a loss for each sample, or it is not the
+        mean of a batch that it wants to be minimised.
     """
     found = _find(loss)
+    if found.reduction not in _MEANS:
+        raise ValueError(
+            f"loss={loss!r} has reduction={found.reduction!r}; expected one of {_MEANS}: an update "
+            "follows the mean over its batch. For steps of another length, set learning_rate."
+        )
     boxes = ops.convert_to_tensor([[0.0, 0.0, 0.5, 0.5], [0.25, 0.25, 1.0, 1.0]])
     shape = tuple(found.call(boxes, boxes).shape)
     if shape != (2,):

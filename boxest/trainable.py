@@ -245,7 +245,13 @@ class Trainable:
         from boxest import losses
 
         loss = losses.get(self.loss)
-        model.compile(model.optimizer, loss, metrics=self._metrics(), jit_compile=False)
+        model.compile(
+            model.optimizer,
+            loss,
+            metrics=self._metrics(),
+            jit_compile=False,
+            auto_scale_loss=False,
+        )
         return Trainer(
             model,
             loss=loss,
@@ -266,7 +272,10 @@ class Trainable:
         return self.loss, self.xla, self.engine
 
     def _uses_xla(self) -> bool:
-        return self.xla == "auto" or bool(self.xla)
+        """Whether programs are compiled with XLA: on JAX always."""
+        import keras
+
+        return keras.backend.backend() == "jax" or self.xla == "auto" or bool(self.xla)
 
     def _prediction(self) -> Predictor:
         """Return the compiled prediction; it reads the weights of ``model_`` at each call."""

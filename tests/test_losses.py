@@ -218,6 +218,15 @@ def test_a_loss_must_be_one_per_sample():
         losses.get(Total())
 
 
+@pytest.mark.parametrize("reduction", ["sum", None, "none", "mean_with_sample_weight"])
+def test_a_loss_must_be_the_mean_of_its_batch(reduction):
+    for loss in (BoxLoss(reduction=reduction), keras.losses.Huber(reduction=reduction)):
+        with pytest.raises(ValueError, match=f"has reduction={reduction!r}; expected one of"):
+            losses.get(loss)
+    mean = keras.losses.Huber(reduction="mean")
+    assert losses.get(mean) is mean
+
+
 @pytest.mark.parametrize("kind", [BoxLoss, BoxMetric])
 def test_unknown_measures(kind):
     with pytest.raises(ValueError, match=r"measure must be one of iou, .*; got 'area'"):

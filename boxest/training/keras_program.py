@@ -53,6 +53,7 @@ class KerasProgram:
                 for name, function in functions.items()
             ],
             jit_compile=xla and load().device() != "cpu",
+            auto_scale_loss=False,
         )
 
     def put(self, features: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> None:
