@@ -369,7 +369,11 @@ def test_published_results_are_whole_and_give_the_same_page(study, tmp_path):
     assert "(../reference/paper/figures/" in page.read_text()
     made = json.loads((target / "provenance.json").read_text())
     assert made["machine"]["cores"] >= 1
-    assert "snakemake --cores all" in (target / "README.md").read_text()
+    readme = (target / "README.md").read_text()
+    assert "snakemake --cores all" in readme
+    assert findings.readme(made) == readme
+    made["studies"]["timing"]["remarks"] = ["on a Sunday."]
+    assert findings.readme(made) == f"{readme}\n- timing: on a Sunday.\n"
 
 
 def test_a_directory_without_tables_is_named(tmp_path, study):

@@ -85,6 +85,9 @@ def readme(made: Mapping[str, Any]) -> str:
         )
         hours = " | ".join(_hours(one[which]) for which in ("wall_seconds", "seconds"))
         lines.append(f"| {name} | {one['runs']} | {hours} | {made_by} |")
+    remarks = [(name, text) for name, one in made["studies"].items() for text in one["remarks"]]
+    if remarks:
+        lines += ["", *(f"- {name}: {text}" for name, text in remarks)]
     return "\n".join(lines) + "\n"
 
 

@@ -110,7 +110,7 @@ def provenance(root: Path) -> dict[str, Any]:
     dict
         ``runs``; ``seconds`` of all jobs, one behind the other, and ``wall_seconds`` from the start
         of the first training to the end of the last; ``versions``, each with all values that occur
-        in the runs.
+        in the runs; ``remarks``, sentences that somebody may add by hand, none at first.
     """
     runs = [json.loads(path.read_text("utf-8")) for path in sorted(root.glob("**/run.json"))]
     jobs = {path: _seconds(path) for path in sorted(root.glob("benchmarks/**/*.tsv"))}
@@ -122,6 +122,7 @@ def provenance(root: Path) -> dict[str, Any]:
         "runs": len(runs),
         "seconds": round(sum(jobs.values())),
         "wall_seconds": round(max(ends) - min(starts)) if trainings else None,
+        "remarks": [],
         "versions": {
             name: sorted({form.format(**run["runtime"]) for run in runs})
             for name, form in VERSIONS.items()
