@@ -67,6 +67,8 @@ def set_threads(threads: int) -> None:
     os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)
     os.environ["TF_NUM_INTEROP_THREADS"] = "1"
     os.environ["OMP_NUM_THREADS"] = str(threads)
+    # JAX: the size of the pools that XLA's programs run in. The flag below alone does not limit it.
+    os.environ["PJRT_NPROC"] = str(threads)
     if threads == 1:
         flags = os.environ.get("XLA_FLAGS", "")
         os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
@@ -90,7 +92,7 @@ def share_compiled_programs(directory: str | os.PathLike) -> None:
     """
     global _shared
     _refuse_if_started("share_compiled_programs()")
-    path = _shared = Path(directory).resolve() / _machine()
+    path = _shared = Path(directory).resolve() / machine()
     path.mkdir(parents=True, exist_ok=True)
     flags = os.environ.get("TF_XLA_FLAGS", "")
     # TensorFlow splits its flags at blanks, but for quotes.
@@ -121,7 +123,7 @@ def _refuse_if_started(what: str) -> None:
         )
 
 
-def _machine() -> str:
+def machine() -> str:
     """Return a name for all processors that run the same compiled programs, and their versions."""
     names = [platform.machine(), platform.processor()]
     with contextlib.suppress(OSError):
@@ -174,6 +176,14 @@ def _greetings_withheld() -> Iterator[None]:
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
+
+
+def device() -> str:
+    """Start the backend, and return "cpu" or the name of the GPU that it computes on."""
+    from boxest.training.backend import load
+
+    start_backend()
+    return load().device()
 
 
 def describe() -> dict[str, str | int]:

@@ -1,5 +1,7 @@
 """Starting the backend, seen from outside: in processes of their own."""
 
+from pathlib import Path
+
 import pytest
 
 import boxest
@@ -39,6 +41,46 @@ def test_backend_obeys_the_number_of_threads(python):
     one, three = (python(code.format(n), TF_NUM_INTRAOP_THREADS="") for n in (1, 3))
     assert (one.split()[0], three.split()[0]) == ("1", "3")
     assert int(three.split()[1]) > int(one.split()[1])
+
+
+BUSIEST = """
+import os
+from boxest import runtime
+
+def seconds():
+    lines = {t: open(f'/proc/self/task/{t}/stat').read() for t in os.listdir('/proc/self/task')}
+    fields = {t: line.rsplit(')', 1)[1].split() for t, line in lines.items()}
+    return {t: int(field[11]) + int(field[12]) for t, field in fields.items()}
+
+runtime.set_threads(%d)
+runtime.start_backend()
+import jax, jax.numpy as jnp
+
+def products(x):
+    for _ in range(5):
+        x = jnp.tanh(x @ x)
+    return x
+
+products, ones = jax.jit(products), jnp.ones((1000, 1000))
+products(ones).block_until_ready()
+before = seconds()
+for _ in range(10):
+    products(ones).block_until_ready()
+spent = [after - before.get(thread, 0) for thread, after in seconds().items()]
+print(max(spent) / sum(spent))
+"""
+
+
+@pytest.mark.jax
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="asks Linux for times of threads")
+def test_jax_obeys_the_number_of_threads(python):
+    """All is done by one thread, or, of two, none does much more than the half."""
+    pytest.importorskip("jax")
+    one, two = (
+        float(python(BUSIEST % threads, KERAS_BACKEND="jax", XLA_FLAGS="")) for threads in (1, 2)
+    )
+    assert one > 0.95
+    assert two < 0.8
 
 
 def test_settings_of_the_user_are_respected(python):
@@ -106,6 +148,6 @@ def test_greetings_are_shown_when_the_backend_cannot_start(python):
 
 
 def test_programs_of_another_machine_are_not_used(monkeypatch):
-    first = runtime._machine()
+    first = runtime.machine()
     monkeypatch.setattr("platform.processor", lambda: "another")
-    assert runtime._machine() != first
+    assert runtime.machine() != first

@@ -11,7 +11,7 @@ from peers_training import EVERY
 
 BENCHMARKS = Path(__file__).resolve().parents[1]
 # What somebody may have set for another purpose, and what decides about speed.
-UNSET = ("TF_ENABLE_ONEDNN_OPTS", "XLA_FLAGS", "TF_XLA_FLAGS", "OMP_NUM_THREADS")
+UNSET = ("TF_ENABLE_ONEDNN_OPTS", "XLA_FLAGS", "TF_XLA_FLAGS", "OMP_NUM_THREADS", "PJRT_NPROC")
 
 
 def environment(library: str, threads: int) -> dict[str, str]:
@@ -25,7 +25,7 @@ def environment(library: str, threads: int) -> dict[str, str]:
         values["KERAS_BACKEND"] = library
     if threads:
         values |= {"TF_NUM_INTRAOP_THREADS": str(threads), "TF_NUM_INTEROP_THREADS": "1"}
-        values["OMP_NUM_THREADS"] = str(threads)
+        values |= {"OMP_NUM_THREADS": str(threads), "PJRT_NPROC": str(threads)}
     if threads == 1:
         values["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
     return values

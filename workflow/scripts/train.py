@@ -25,6 +25,7 @@ with logs.to_file(snakemake.log[0]), ExitStack() as stack:
         shards.load(snakemake.input[part], plan.expected(snakemake.config["data"], part))
         for part in ("train", "validation")
     )
+    print(f"device: {runtime.device()}", flush=True)
     for parameters, directory in runs:
         print(f"seed {parameters['random_state']}", flush=True)
         regressor = BoxRegressor(**parameters, verbose=1)
