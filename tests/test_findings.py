@@ -165,15 +165,23 @@ def test_what_the_verdicts_rest_on_is_said(page, study):
 
 
 def test_scaling_says_what_was_fitted(page, study):
-    assert "Fitted to the runs of the rates below 0.1" in page
+    assert "It is fitted to the runs of the rates below 0.1." in page
     residuals = pd.read_csv(study / "tables" / "scaling_residuals.csv")
     at_largest = residuals[(residuals["learning_rate"] == 0.1) & residuals["residual"].notna()]
     cells = row(page, "| 0.1 (not fitted) |")
     assert cells[1] == f"{len(at_largest)} of 6"
     assert cells[5] == ", ".join(map(str, at_largest.loc[at_largest["extrapolated"], "batch_size"]))
     fitted = residuals.loc[residuals["fitted"], "residual"]
-    ends = f"from {text.percent(fitted.min())} to {text.percent(fitted.max())}"
-    assert f"Their 18 cells lie {ends} of it." in page
+    ends = f"{text.percent(fitted.min())} to {text.percent(fitted.max())}"
+    assert f"Of 18 cells, the losses are {ends} off it." in page
+    assert f"Of {len(at_largest)} cells that were not fitted, the losses are " in page
+
+
+def test_a_study_of_one_cell_has_a_page(tmp_path):
+    root = write(tmp_path, batch_sizes=[16], learning_rates=[0.1], seeds=1, epochs=3)
+    page = findings.page(findings.read(root), root)
+    assert "nan" not in page
+    assert "It is fitted to all runs. Of 1 cell, the losses are 0 % to 0 % off it." in page
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pandas as pd
 from boxest.analysis.cells import root_mean_square
 from boxest.findings.images import Figures
 from boxest.findings.study import Study
-from boxest.findings.text import names, number, percent, spread, table
+from boxest.findings.text import names, number, percent, plural, spread, table
 
 CELL = ["batch_size", "learning_rate"]
 LOSS = "validation_inclusive_iou_loss"
@@ -175,17 +175,19 @@ def _curve(study: Study) -> list[str]:
         which = f"the runs of the rates below {fit['below']:g}"
     text = (
         "If the product of rate and number of updates alone decided the loss, as the linear "
-        f"scaling rule has it, all runs would lie on one curve. Fitted to {which} (a polynomial "
-        "between the logarithms of the product and of 1 − inclusive IoU), they spread "
-        f"{number(100 * fit['residual'], 2)} % about the curve, and "
-        f"{number(100 * fit['within_cells'], 2)} % about the mean of their cell."
+        "scaling rule has it, all runs would lie on one curve, a polynomial between the logarithms "
+        f"of the product and of 1 − inclusive IoU. It is fitted to {which}."
     )
-    for cells, where in ((known["fitted"], "Their"), (~known["fitted"], "The other")):
-        if cells.any():
-            low, high = known.loc[cells, "residual"].agg(["min", "max"])
-            text += (
-                f" {where} {cells.sum()} cells lie from {percent(low)} to {percent(high)} of it."
-            )
+    if np.isfinite([fit["residual"], fit["within_cells"]]).all():
+        text += (
+            f" They spread {number(100 * fit['residual'], 2)} % about the curve, and "
+            f"{number(100 * fit['within_cells'], 2)} % about the mean of their cell."
+        )
+    for chosen, which in ((known["fitted"], ""), (~known["fitted"], " that were not fitted")):
+        if chosen.any():
+            low, high = known.loc[chosen, "residual"].agg(["min", "max"])
+            count = plural(int(chosen.sum()), "cell")
+            text += f" Of {count}{which}, the losses are {percent(low)} to {percent(high)} off it."
     return [text, ""]
 
 
@@ -195,6 +197,6 @@ def _broken(residuals: pd.DataFrame) -> list[str]:
     if broken.empty:
         return [f"No cell is off by more than a factor of {FAR}.", ""]
     text = f"Off by more than a factor of {FAR}: {names(broken)}."
-    if not broken["fitted"].any():
+    if not broken["fitted"].any() and residuals["fitted"].sum() > 2:
         text += " All are of a rate that was not fitted: below it, the rule carries."
     return [text, ""]

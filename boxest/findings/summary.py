@@ -52,7 +52,7 @@ def _scaling(study: Study) -> dict[str, float]:
     """Return how far the cells lie from the curve over rate × updates, in %."""
     fit = study["scaling_fit"].set_index("loss").loc["validation_inclusive_iou_loss"]
     residuals = study["scaling_residuals"]
-    off, fitted = 100 * np.expm1(residuals["residual"]), residuals["fitted"]
+    off, fitted = 100 * np.expm1(residuals["residual"]).round(6), residuals["fitted"]
     return {
         "scaling_below": fit["below"],
         "scaling_residual": 100 * fit["residual"],

@@ -22,7 +22,7 @@ def time(study: Study, figures: Figures) -> list[str]:
                 _engine(one),
                 _measured(one),
                 _knee(knee(fit), *knee_interval(fit)),
-                f"{100 * fit['relative_residual'].iloc[0]:.1f} %",
+                f"{number(100 * fit['relative_residual'].iloc[0], 2)} %",
                 f"{number(mean[smallest] / mean[largest])}",
             )
         )
