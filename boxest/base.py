@@ -169,7 +169,7 @@ memory_limit, engine, xla, random_state, verbose
         ValueError
             If images or targets are not as described, or a parameter has no such value.
         """
-        goes_on = self.warm_start and self.__sklearn_is_fitted__()
+        goes_on = self.warm_start and self._has_been_trained()
         watchers = []
         if hasattr(self, "_init_callback_context"):
             context = self._init_callback_context(max_subtasks=self.epochs)
@@ -211,7 +211,7 @@ memory_limit, engine, xla, random_state, verbose
         self : object
             The estimator itself.
         """
-        goes_on = self.__sklearn_is_fitted__()
+        goes_on = self._has_been_trained()
         return self._train(
             self._given(X, y, sample_weight, reset=not goes_on),
             self._validation(validation_data),

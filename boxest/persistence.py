@@ -81,7 +81,8 @@ def save(estimator: "ImageRegressor", path: str | os.PathLike) -> None:
     ValueError
         If a parameter is an object or a function; pickle can hold these.
     """
-    parameters = estimator.get_params()
+    # A path is of this machine, and none that a reader's file may be overwritten at.
+    parameters = estimator.get_params() | {"checkpoint": None}
     for name, value in parameters.items():
         if not all(isinstance(part, _PLAIN) for part in _parts(value)):
             raise ValueError(
@@ -173,10 +174,7 @@ def _check_about(about: Any) -> None:
     _check_types(fitted, _FITTED, "fitted")
     _check_types(schedule, _SCHEDULE, "schedule")
     _check_types(fitted["seconds_"], _SECONDS, "seconds_")
-    for name in about["parameters"]:
-        value = about["parameters"][name]
-        if not all(isinstance(part, _PLAIN) for part in _parts(value)):
-            raise FileError(f"its parameter {name:.80} is {value!r:.80}")
+    _check_parameters(about["parameters"])
     history = fitted["history_"]
     if not history or len(history) != fitted["n_iter_"]:
         raise FileError(f"its history has {len(history)} epochs and not {fitted['n_iter_']}")
@@ -187,6 +185,15 @@ def _check_about(about: Any) -> None:
     for rate in (schedule["learning_rate"], fitted["_first_rate"]):
         if not 0 < rate < math.inf:
             raise FileError(f"it has the learning rate {rate}")
+
+
+def _check_parameters(parameters: dict[str, Any]) -> None:
+    """Check that parameters are plain, and have no file written."""
+    for name, value in parameters.items():
+        if not all(isinstance(part, _PLAIN) for part in _parts(value)):
+            raise FileError(f"its parameter {name:.80} is {value!r:.80}")
+    if parameters.get("checkpoint") is not None:
+        raise FileError("its parameter checkpoint should be null: it would have a file overwritten")
 
 
 def _check_types(values: Any, types: dict[str, Any], what: str) -> None:
@@ -235,7 +242,8 @@ def _check_shapes(shape: tuple, n_features: int, n_outputs: int, n_bytes: int) -
         raise FileError(f"its image shape is {shape!r:.80}, and it holds {n_bytes} bytes of arrays")
     if n_features != math.prod(shape):
         raise FileError(f"its images of shape {shape} have {n_features} features")
-    if not 0 < n_outputs * 4 <= n_bytes:
+    # A weight per unit of the layer before, and a bias.
+    if not 0 < n_outputs * (networks.HIDDEN + 1) * 4 <= n_bytes:
         raise FileError(f"it has {n_outputs} outputs")
 
 

@@ -226,6 +226,10 @@ def _fill(reader: hdf5.Reader, meta: Meta, images: np.ndarray, boxes: np.ndarray
     reader.read_into("boxes", boxes)
     if _checksum(_header(meta), images, boxes) != reader.attributes["sha256"]:
         raise ShardError("it is damaged: images, boxes or attributes do not match the checksum")
+    try:
+        check_boxes(boxes)
+    except ValueError as error:
+        raise ShardError(f"its checksum is right, and its boxes are wrong: {error}") from error
 
 
 def _checksum(header: dict[str, str | int], images: np.ndarray, boxes: np.ndarray) -> str:

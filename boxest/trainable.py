@@ -121,6 +121,8 @@ class Trainable:
         # From here on the estimator is another one; an error before leaves the network as it was.
         self._adopt(trainer, schedule, seed)
         with ExitStack() as stack:
+            if goes_on:
+                stack.enter_context(trainer.undone_if_interrupted(schedule))
             watchers = [*watchers, *self._watchers(trainer, epochs, len(history))]
             training = trainer.run(
                 train,
@@ -150,6 +152,8 @@ class Trainable:
 
     def _adopt(self, trainer: Trainer, schedule: Schedule, seed: int) -> None:
         """Make a network, and what its training goes on from, the estimator's own."""
+        if getattr(self, "model_", None) is not trainer.model:
+            vars(self).pop("history_", None)  # It is of another one.
         self.model_, self._predictor = trainer.model, trainer.predictor
         self.seed_, self._schedule, self._first_rate = seed, schedule, self.learning_rate
 
@@ -293,6 +297,10 @@ class Trainable:
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")
+
+    def _has_been_trained(self) -> bool:
+        """Whether there is a training to go on from: one that was interrupted is none."""
+        return hasattr(self, "history_")
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is made again when it is needed, and say which versions this is."""

@@ -1,6 +1,7 @@
 """The same seed gives the same bits, whatever else the machine does; another seed does not."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -10,20 +11,19 @@ from conftest import ROOT
 CODE = """
 import hashlib, json, sys
 from boxest import runtime
-runtime.set_threads(1)
+runtime.set_threads(int(sys.argv[2]))
 from boxest import BoxRegressor, synthetic
 X, y = synthetic.make(0, 300, seed=0, image_size=16)
-regressor = BoxRegressor(epochs=2, random_state=int(sys.argv[1]), xla=False).fit(X, y)
+regressor = BoxRegressor(epochs=2, random_state=int(sys.argv[1])).fit(X, y)
 weights = b"".join(weight.tobytes() for weight in regressor.model_.get_weights())
 rows = [[v for k, v in row.items() if "seconds" not in k] for row in regressor.history_]
 print(json.dumps([hashlib.sha256(weights).hexdigest(), rows]))
 """
 
 
-def start(seed):
-    return subprocess.Popen(
-        [sys.executable, "-c", CODE, str(seed)], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
+def start(seed, threads):
+    command = [sys.executable, "-c", CODE, str(seed), str(threads)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 
 def result(process):
@@ -33,14 +33,18 @@ def result(process):
 
 
 @pytest.mark.slow
-def test_same_seed_gives_the_same_bits_alone_and_beside_other_jobs():
-    alone = result(start(0))
-    busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_same_seed_gives_the_same_bits_alone_and_beside_other_jobs(threads):
+    alone = result(start(0, threads))
+    busy = [
+        subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count())
+    ]
     try:
-        first, second, other = map(result, [start(0), start(0), start(1)])
+        first, second, other = map(result, [start(seed, threads) for seed in (0, 0, 1)])
     finally:
-        busy.kill()
-        busy.wait()
+        for process in busy:
+            process.kill()
+            process.wait()
     assert first == second == alone
     assert other[0] != alone[0]
     assert other[1] != alone[1]

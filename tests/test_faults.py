@@ -243,26 +243,34 @@ def test_full_disk_for_every_writer(tmp_path, python):
     """A file may have 500 bytes; whatever writes more says so and leaves the old file."""
     code = f"""
 import os, resource
-from boxest import files, shards, synthetic
+from boxest import BoxRegressor, figures, files, shards, synthetic
+from boxest.training.stream import FeatureFile
 images, boxes = synthetic.make(0, 2, seed=0)
+regressor = BoxRegressor(epochs=1, validation_fraction=0.0).fit(images, boxes)
+drawn = figures.layer_table([("max_pooling2d", (None, 64, 64, 1), 0)], 0)
 os.chdir({str(tmp_path)!r})
-for name in ("shard.h5", "table.csv"):
+for name in ("shard.h5", "table.csv", "model.boxest", "figure.png"):
     open(name, "w").write("old")
 resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))
 meta = shards.Meta("test", 0, 2, 0, 128, synthetic.BoxLaw())
 for write in (
     lambda: shards.write("shard.h5", images, boxes, meta),
     lambda: files.write_text("table.csv", "x" * 501),
+    lambda: regressor.save("model.boxest"),
+    lambda: figures.save(drawn, "figure.png"),
+    lambda: FeatureFile([images]),
 ):
     try:
         write()
     except OSError as error:
         print(error)
 """
-    printed = python(code).splitlines()
+    *printed, streamed = python(code).splitlines()
     advice = "[Errno 27] File too large, nothing was written: make room and start again: "
-    assert printed == [f"{advice}'shard.h5'", f"{advice}'table.csv'"]
-    assert sorted(os.listdir(tmp_path)) == ["shard.h5", "table.csv"]
+    names = ["shard.h5", "table.csv", "model.boxest", "figure.png"]
+    assert printed == [f"{advice}{name!r}" for name in names]
+    assert "File too large: the prepared images are kept in a file there. Make room" in streamed
+    assert sorted(os.listdir(tmp_path)) == sorted(names)
     assert {path.read_text() for path in tmp_path.iterdir()} == {"old"}
 
 

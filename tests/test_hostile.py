@@ -378,6 +378,11 @@ MODELS = {
     "object in a list": (about(parameters={"callbacks": [{"class_name": "x"}]}), "callbacks is"),
     "code": (about(parameters={"output_activation": "__import__('os')"}), "Unknown output_act"),
     "function": (about(parameters={"loss": "os.system"}), "loss must be one of|Unknown loss"),
+    "many outputs": (about(fitted={"n_outputs_": 400}), "it has 400 outputs"),
+    "file to be overwritten": (
+        about(parameters={"checkpoint": "thesis.txt"}),
+        "its parameter checkpoint should be null",
+    ),
     "rate": (about(parameters={"learning_rate": float("nan")}), "'learning_rate' parameter"),
     "rate as text": (about(schedule={"learning_rate": "0.1"}), "its learning_rate is '0.1'"),
     "infinite rate": (about(schedule={"learning_rate": float("inf")}), "learning rate inf"),

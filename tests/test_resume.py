@@ -6,15 +6,19 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
+import zipfile
 
 import keras
 import numpy as np
 import pytest
 from conftest import ROOT
 
-from boxest import BoxRegressor
+from boxest import BoxRegressor, runtime
 from boxest.training import checkpoint as checkpoints
 from boxest.training.checkpoint import Checkpoint, State
+from boxest.training.loop import Training, told
+from boxest.training.program import EpochProgram
 
 
 def small(image_shape, *, output_activation, seed):
@@ -144,15 +148,19 @@ def test_a_training_that_had_ended_is_not_trained_further(data, path):
     assert path.exists(), "a checkpoint that is given open is removed by its owner alone"
 
 
-def test_seconds_add_up_and_leave_out_what_was_lost(data, path):
-    class Slow(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
-            if epoch == 5:
-                time.sleep(1.0)
-                raise KeyboardInterrupt
+def test_seconds_add_up_and_leave_out_what_was_lost(data, path, monkeypatch):
+    train, calls = EpochProgram.__call__, []
 
+    def slow_and_interrupted(program, order):
+        calls.append(order)
+        if len(calls) == 6:
+            time.sleep(1.0)
+            raise KeyboardInterrupt
+        return train(program, order)
+
+    monkeypatch.setattr(EpochProgram, "__call__", slow_and_interrupted)
     with pytest.raises(KeyboardInterrupt):
-        BoxRegressor(**SETTINGS, checkpoint=path, callbacks=[Slow()]).fit(*data)
+        BoxRegressor(**SETTINGS, checkpoint=path).fit(*data)
     resumed = BoxRegressor(**SETTINGS, checkpoint=path).fit(*data)
     rows = resumed.history_
     assert resumed.seconds_["train"] == pytest.approx(sum(row["train_seconds"] for row in rows))
@@ -194,6 +202,47 @@ def test_a_state_of_another_training_is_left_aside(data, path, change, message):
     assert_same(other, BoxRegressor(**settings).fit(*data))
 
 
+@pytest.mark.parametrize(
+    ("what", "other"),
+    [
+        ("backend_version", "0.1"),
+        ("keras_version", "3.0"),
+        ("device", "A graphics card"),
+        ("threads", 99),
+        ("machine", "another processor"),
+    ],
+)
+def test_a_state_of_another_machine_is_left_aside(data, path, monkeypatch, what, other):
+    interrupt(path, data, 9, **SETTINGS)
+    if what == "machine":
+        monkeypatch.setattr(runtime, "machine", lambda: other)
+    else:
+        found = runtime.describe() | {what: other}
+        monkeypatch.setattr(runtime, "describe", found.copy)
+    with pytest.warns(UserWarning, match=rf"is of another training \((another )?{what}"):
+        BoxRegressor(**SETTINGS, checkpoint=path).fit(*data)
+
+
+def test_a_loss_that_is_set_otherwise_is_another_training(data, path):
+    """Huber's configuration lacks its delta."""
+    interrupt(path, data, 9, **SETTINGS, loss=keras.losses.Huber(1.0))
+    with pytest.warns(UserWarning, match="is of another training .*loss"):
+        BoxRegressor(**SETTINGS, loss=keras.losses.Huber(0.1), checkpoint=path).fit(*data)
+
+
+def test_a_layer_that_is_set_otherwise_is_another_training(data, path):
+    def settings(rate):
+        def network(image_shape, *, output_activation, seed):
+            layers = keras.layers.Flatten(), keras.layers.Dropout(rate), keras.layers.Dense(4)
+            return keras.Sequential([keras.Input(image_shape), *layers])
+
+        return SETTINGS | {"network": network}
+
+    interrupt(path, data, 9, **settings(0.1))
+    with pytest.warns(UserWarning, match=r"\(another layers and first weights\)"):
+        BoxRegressor(**settings(0.5), checkpoint=path).fit(*data)
+
+
 def test_other_examples_are_another_training(data, path):
     interrupt(path, data, 9, **SETTINGS)
     images = data[0].copy()
@@ -212,7 +261,73 @@ def flip(content):
 
 
 @pytest.mark.fault
-@pytest.mark.parametrize("damage", [truncate, flip, lambda _: b"", lambda _: b"PK\3\4no"])
+def test_no_damage_to_a_state_goes_unnoticed(tmp_path):
+    """Every bit of a small one, and headers of arrays that are larger than a buffer."""
+    path = tmp_path / "state.npz"
+    arrays = [np.arange(20_000, dtype=np.float32).reshape(2000, 10), np.ones(3)]
+    with Checkpoint(path) as checkpoint:
+        checkpoint.begin({"a": 1})
+        checkpoint.offer(State({"epoch": 1}, arrays))
+        checkpoint.flush()
+    content = path.read_bytes()
+    small = 2_000  # bytes at either end, where all but the numbers is
+    places = [*range(small), *range(len(content) - small, len(content))]
+    damaged = [
+        content[:i] + bytes([content[i] ^ 1 << bit]) + content[i + 1 :]
+        for i in places
+        for bit in (0, 3, 6)
+    ]
+    damaged += [content.replace(b"(2000, 10)", b"(1000, 10)"), content.replace(b"<f4", b"<f2")]
+    begun_anew = 0
+    for one in damaged:
+        path.write_bytes(one)
+        with Checkpoint(path) as checkpoint, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            state = checkpoint.begin({"a": 1})
+        if state is None:
+            begun_anew += 1
+        else:
+            assert state.about == {"epoch": 1}
+            for array, expected in zip(state.arrays, arrays, strict=True):
+                assert array.dtype == expected.dtype
+                np.testing.assert_array_equal(array, expected)
+    assert begun_anew > len(damaged) / 2
+
+
+@pytest.mark.parametrize("name", ["thesis.txt", "model.zip"])
+def test_a_file_of_another_kind_is_not_overwritten(data, tmp_path, name):
+    path = tmp_path / name
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("chapter", "one")
+    else:
+        path.write_text("chapter one")
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=f"{name} is a file of another kind"):
+        BoxRegressor(**SETTINGS, checkpoint=path).fit(*data)
+    assert path.read_bytes() == before
+
+
+def test_what_goes_on_can_be_interrupted_and_goes_on_in_the_same_process(data, path):
+    settings = SETTINGS | {"warm_start": True, "epochs": 4}
+    whole = BoxRegressor(**settings).fit(*data).fit(*data)
+    regressor = BoxRegressor(**settings, checkpoint=path)
+    for first_epoch in (1, 5):
+        regressor.set_params(callbacks=[Interrupt(first_epoch + 2)])
+        with pytest.raises(KeyboardInterrupt):
+            regressor.fit(*data)
+        regressor.set_params(callbacks=None).fit(*data)
+    assert_same(regressor, whole)
+
+
+def test_partial_fit_after_an_interrupted_fit_begins_anew(data, path):
+    regressor = interrupt(path, data, 3, **SETTINGS)
+    regressor.set_params(checkpoint=None, callbacks=None).partial_fit(*data)
+    assert [row["epoch"] for row in regressor.history_] == [1]
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("damage", [truncate, flip, lambda _: b"", lambda content: content[:50]])
 def test_a_damaged_state_is_left_aside(data, path, damage):
     interrupt(path, data, 9, **SETTINGS)
     path.write_bytes(damage(path.read_bytes()))
@@ -231,6 +346,36 @@ def test_training_goes_on_where_its_state_cannot_be_written(data, path, monkeypa
     with pytest.warns(UserWarning, match="cannot be written .*No space left.*goes on without"):
         regressor = BoxRegressor(**SETTINGS, checkpoint=path).fit(*data)
     assert regressor.n_iter_ == 12
+
+
+FULL = """
+import resource, sys
+from boxest.training.checkpoint import Checkpoint, State
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+with Checkpoint(sys.argv[1]) as state:
+    state.begin({})
+    state.offer(State({"epoch": 1}, []))
+    state.flush()
+print("went on")
+"""
+
+
+@pytest.mark.fault
+def test_training_goes_on_where_not_a_byte_can_be_written(tmp_path):
+    command = [sys.executable, "-c", FULL, str(tmp_path / "state.npz")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "went on\n"), done.stderr
+    assert "cannot be written ([Errno 27]" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.fault
+def test_training_goes_on_where_no_lock_can_be_made(data, tmp_path):
+    (tmp_path / "state").write_text("a file where the directory should be")
+    with pytest.warns(UserWarning, match=r"cannot be (locked|written)") as warned:
+        regressor = BoxRegressor(**SETTINGS, checkpoint=tmp_path / "state" / "a.npz").fit(*data)
+    assert regressor.n_iter_ == 12
+    assert "cannot be locked" in str(warned[0].message)
 
 
 @pytest.mark.parametrize("random_state", [None, np.random.RandomState(0)])
@@ -272,6 +417,14 @@ def test_writing_takes_a_hundredth_of_the_time_at_most(tmp_path, monkeypatch):
     assert writings[0] == 1.0
     assert np.diff(writings).min() >= 10
     assert 0.1 * len(writings) < 0.012 * now[0]
+
+
+def test_a_state_does_not_copy_the_rows_of_a_history_that_grows():
+    training = Training(history=[{"epoch": 1}, {"epoch": 2}])
+    about = told(training)
+    training.history.append({"epoch": 3})
+    assert [row["epoch"] for row in about["history"]] == [1, 2]
+    assert all(a is b for a, b in zip(about["history"], training.history, strict=False))
 
 
 # --- one training at a time -------------------------------------------------------------------
@@ -437,10 +590,18 @@ with Checkpoint(sys.argv[1]) as state:
 
 
 @pytest.mark.fault
-def test_a_call_that_takes_minutes_does_not_delay_leaving(tmp_path):
+@pytest.mark.parametrize("stderr", [None, "/dev/full"])
+def test_a_call_that_takes_minutes_does_not_delay_leaving(tmp_path, stderr):
+    """Nor do threads that a library has started before, or a disk that has no room for a word."""
     path = tmp_path / "state.npz"
     command = [sys.executable, "-c", LONG_CALL, str(path)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "2")
+    environment = os.environ | threads
+    environment.pop("PYTHONUNBUFFERED", None)
+    with open(stderr or os.devnull, "w") as full:
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=full, text=True, env=environment
+        )
     assert process.stdout.readline() == "busy\n"
     time.sleep(0.5)
     process.terminate()
@@ -472,3 +633,4 @@ def test_a_kill_while_the_state_is_written_leaves_the_state_before(tmp_path):
     assert len(list(tmp_path.glob(".*-state.npz"))) == 1
     with Checkpoint(path) as checkpoint:
         assert checkpoint.begin({}).about == {"epoch": 1}
+        assert list(tmp_path.glob(".*-state.npz")) == []

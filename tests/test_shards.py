@@ -50,6 +50,18 @@ def test_what_is_written_comes_back(path):
     assert shard.meta.n_images == 6
 
 
+@pytest.mark.parametrize("box", [[np.nan] * 4, [5.0, 5.0, -3.0, -3.0], [0.5, 0.5, 0.2, 0.7]])
+def test_boxes_that_are_none_are_refused_whatever_the_checksum(tmp_path, monkeypatch, box):
+    images, boxes, meta = make()
+    boxes[3] = box
+    monkeypatch.setattr(shards, "check_boxes", np.asarray)
+    shards.write(tmp_path / "shard.h5", images, boxes, meta)
+    monkeypatch.undo()
+    for read in (shards.read, shards.summary, lambda path: shards.load([path])):
+        with pytest.raises(ShardError, match=r"shard\.h5: its checksum is right.*boxes are wrong"):
+            read(tmp_path / "shard.h5")
+
+
 def test_layout(tmp_path):
     images, boxes = synthetic.make(0, 100, seed=2**64 - 1)
     meta = Meta("test", 0, 100, 2**64 - 1, 128, BoxLaw())

@@ -2,6 +2,8 @@
 
 import contextlib
 import errno
+import glob
+import io
 import json
 import os
 import socket
@@ -9,7 +11,6 @@ import threading
 import time
 import warnings
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -27,9 +28,10 @@ except ImportError:  # Windows has no such locks.
 SHARE = 100
 # Seconds of training before the first writing.
 FIRST = 1.0
+# Bytes at either end of a state that hold the names of its parts.
+_NAMES = 2**16
 # What a file system says that knows no locks.
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
-_DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, KeyError, TypeError, EOFError, OSError)
 
 
 class State(NamedTuple):
@@ -56,7 +58,8 @@ class Checkpoint:
     -----
     UserWarning
         When another process holds the lock and this one waits; when a state cannot be used, and the
-        training begins anew; when it cannot be written, and the training goes on without.
+        training begins anew; when there can be no lock, or the state cannot be written, and the
+        training goes on without.
     """
 
     def __init__(self, path: str | os.PathLike):
@@ -70,8 +73,13 @@ class Checkpoint:
         return f"Checkpoint({os.fspath(self.path)!r})"
 
     def __enter__(self) -> Self:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock_file = _locked(self.path.with_name(self.path.name + ".lock"))
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock_file = _locked(self.path.with_name(self.path.name + ".lock"))
+        except OSError as error:
+            self._warn(f"cannot be locked ({error}). The training goes on without")
+        if self._lock_file is not None:
+            self._sweep()
         return self
 
     def __exit__(self, *_) -> None:
@@ -81,6 +89,11 @@ class Checkpoint:
             os.close(self._lock_file)
             self._lock_file = None
 
+    def _sweep(self) -> None:
+        """Delete what processes have left that were killed while they wrote the state."""
+        for left in self.path.parent.glob(f".*-????????-{glob.escape(self.path.name)}"):
+            left.unlink(missing_ok=True)
+
     def begin(self, fingerprint: dict[str, Any]) -> State | None:
         """Begin a training; return the state that one with this fingerprint left, if there is one.
 
@@ -88,15 +101,22 @@ class Checkpoint:
         ----------
         fingerprint : dict
             All that determines the result, by names that a user understands.
+
+        Raises
+        ------
+        ValueError
+            If the file is there and was never a state: it would be overwritten, and deleted.
         """
+        _refuse_other_files(self.path)
         self.fingerprint = json.loads(json.dumps(fingerprint))
         self._newest = self._written = None
         self._due = time.monotonic() + FIRST
         try:
             found, state = _read(self.path)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
-        except _DAMAGED as error:
+        # What a damaged file holds goes to zipfile, numpy and json.
+        except Exception as error:
             self._warn(f"cannot be read ({error}). The training begins anew")
             return None
         if found == self.fingerprint:
@@ -131,7 +151,12 @@ class Checkpoint:
         """Delete the file: the training has ended, and what came of it is in good hands."""
         with self._writing:
             self._newest = self._written = None
-            self.path.unlink(missing_ok=True)
+            try:
+                self.path.unlink(missing_ok=True)
+            except NotADirectoryError:
+                pass
+            except OSError as error:
+                self._warn(f"cannot be deleted ({error}), and is not needed any more")
 
     def _warn(self, what: str) -> None:
         warnings.warn(f"The state of a training in {self.path} {what}.", stacklevel=3)
@@ -154,7 +179,8 @@ def opened(checkpoint: "str | os.PathLike | Checkpoint | None") -> Iterator[Chec
 
 def _write(path: Path, fingerprint: dict[str, Any], state: State) -> None:
     """Write fingerprint and state as numpy's zip archive, whose parts carry checksums."""
-    text = json.dumps({"fingerprint": fingerprint, "about": state.about})
+    about = {"fingerprint": fingerprint, "about": state.about, "n_arrays": len(state.arrays)}
+    text = json.dumps(about)
     arrays = {f"array_{i}": array for i, array in enumerate(state.arrays)}
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, text=np.frombuffer(text.encode(), np.uint8), **arrays)
@@ -162,10 +188,33 @@ def _write(path: Path, fingerprint: dict[str, Any], state: State) -> None:
 
 def _read(path: Path) -> tuple[dict[str, Any], State]:
     """Return fingerprint and state."""
-    with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-        text = json.loads(archive["text"].tobytes())
-        arrays = [archive[f"array_{i}"] for i in range(len(archive.files) - 1)]
+    with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
+
+        def part(name: str) -> np.ndarray:
+            # Read to its end, or its checksum would not be looked at.
+            return np.load(io.BytesIO(archive.read(f"{name}.npy")), allow_pickle=False)
+
+        text = json.loads(part("text").tobytes())
+        arrays = [part(f"array_{i}") for i in range(text["n_arrays"])]
     return text["fingerprint"], State(text["about"], arrays)
+
+
+def _refuse_other_files(path: Path) -> None:
+    """Raise ValueError if a file is no state, not even a damaged one."""
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            begin = file.read(_NAMES)
+            file.seek(max(0, size - _NAMES))
+            end = file.read()
+    except OSError:
+        return
+    # The name of the first part stands at both ends of the archive.
+    if size > 0 and b"text.npy" not in begin + end:
+        raise ValueError(
+            f"{path} is a file of another kind, and a checkpoint would overwrite it. "
+            "Name a file that does not exist yet, or delete this one."
+        )
 
 
 def _differences(found: dict[str, Any], expected: dict[str, Any]) -> Iterator[str]:
@@ -206,8 +255,9 @@ def _locked(path: Path) -> int | None:
             path.unlink(missing_ok=True)
             return None
         if _is_at(file, path):
-            os.truncate(file, 0)
-            os.write(file, f"Process {os.getpid()} on {socket.gethostname()}".encode())
+            with contextlib.suppress(OSError):  # On a full disk, nobody learns who it is.
+                os.truncate(file, 0)
+                os.write(file, f"Process {os.getpid()} on {socket.gethostname()}".encode())
             return file
         os.close(file)  # Its owner has just deleted it.
     return None

@@ -155,7 +155,7 @@ class Trainer:
             self._restore(state, training, schedule)
             for watcher in watchers:
                 watcher.resume(training.history)
-        with written_if_interrupted(checkpoint):
+        with self._clock_reset(), written_if_interrupted(checkpoint):
             while len(training.history) < epochs and not training.ended:
                 done = len(training.history)
                 epoch = epochs_before + done + 1
@@ -177,15 +177,34 @@ class Trainer:
                 judge(training, schedule, stop=any(stops), last=done + 1 == epochs)
                 if checkpoint is not None:
                     checkpoint.offer(self._state(training, schedule))
-        self.clock = Clock()  # Another training begins at 0 seconds.
         return training
+
+    @contextmanager
+    def _clock_reset(self) -> Iterator[None]:
+        """Have another training begin at 0 seconds, also where this one fails."""
+        try:
+            yield
+        finally:
+            self.clock = Clock()
 
     def _state(self, training: Training, schedule: Schedule) -> State:
         """Return all that the next epochs depend on, and what is to be told of those before."""
         from keras import ops
 
-        about = asdict(training) | {"schedule": asdict(schedule)}
+        about = told(training) | {"schedule": asdict(schedule)}
         return State(about, [np.array(ops.convert_to_numpy(v)) for v in self._variables()])
+
+    @contextmanager
+    def undone_if_interrupted(self, schedule: Schedule) -> Iterator[None]:
+        """Put weights, optimizer and schedule back to what they were if the block fails."""
+        before = asdict(schedule), [np.array(variable) for variable in self._variables()]
+        try:
+            yield
+        except BaseException:
+            vars(schedule).update(before[0])
+            for variable, array in zip(self._variables(), before[1], strict=True):
+                variable.assign(array)
+            raise
 
     def _restore(self, state: State, training: Training, schedule: Schedule) -> None:
         """Go back to a state. The seconds of this start are added to those before."""
@@ -322,6 +341,15 @@ def evaluate(
         name: float(np.average(value.astype(np.float64), weights=examples.weights))
         for name, value in values.items()
     }
+
+
+def told(training: Training) -> dict[str, Any]:
+    """Return a training as a table, at no cost however long its history is.
+
+    Its rows are those of the training, which do not change any more.
+    """
+    copies = {"history": list(training.history), "seconds": dict(training.seconds)}
+    return vars(training) | copies
 
 
 def judge(training: Training, schedule: Schedule, *, stop: bool, last: bool) -> None:

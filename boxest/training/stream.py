@@ -41,11 +41,22 @@ class FeatureFile:
         weakref.finalize(self, self._file.close)
         n_rows = 0
         for block in blocks:
-            self._file.write(np.ascontiguousarray(block).data)
+            self._write(np.ascontiguousarray(block).data)
             self.dtype, self.shape = block.dtype, block.shape
             n_rows += len(block)
-        self._file.flush()
         self.shape = (n_rows, *self.shape[1:])
+
+    def _write(self, content: memoryview) -> None:
+        try:
+            self._file.write(content)
+            self._file.flush()
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f"{error.strerror}: the prepared images are kept in a file there. Make room, set "
+                "TMPDIR to another directory, or raise memory_limit",
+                tempfile.gettempdir(),
+            ) from error
 
     def __len__(self) -> int:
         return self.shape[0]
