@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullLocator
 
 from boxest.analysis import diverged, fit_scaling, require, scaling_curve
 from boxest.figures.style import (
@@ -158,8 +159,9 @@ def residuals(table: pd.DataFrame) -> Figure:
         notes += [f"all diverged at {', '.join(gone)}"] if gone else []
         axes.set_title("\n".join([f"learning rate {rate:g}", *notes]), fontsize=8)
         axes.set_xscale("log")
-    panels[0].set_xlim(table["product"].min() / 2, table["product"].max() * 2)
-    log_ticks(panels[0].xaxis, table["product"])
+    # A power of ten is in it, whatever the products are.
+    panels[0].set_xlim(table["product"].min() / 4, table["product"].max() * 4)
+    panels[0].xaxis.set_minor_locator(NullLocator())
     log_ticks(panels[0].yaxis, np.exp(table["residual"]))
     loss = label(table["loss"].iloc[0])
     panels[0].set_ylabel(f"{loss}\n/ fitted curve")
