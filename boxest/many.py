@@ -1,6 +1,5 @@
 """`fit_many`: many networks in one call, for ensembles, seeds and grids of learning rates."""
 
-import inspect
 import math
 from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral
@@ -63,6 +62,7 @@ def fit_many(
     estimators : iterable of BoxRegressor or ImageRegressor
         They are fitted in place. They may differ in ``learning_rate``, ``random_state``,
         ``epochs``, ``stop_patience`` and the parameters of the plateau, and in nothing else.
+        Losses and optimizers may be objects that are alike; functions must be the same one.
         ``callbacks``, ``checkpoint``, ``engine`` and ``warm_start`` have to be the default;
         ``verbose`` has no effect.
     X, y, sample_weight, validation_data
@@ -90,9 +90,9 @@ def fit_many(
 
     Notes
     -----
-    Any Keras optimizer and loss works: an update of one run, whatever it computes, is mapped over
-    the runs, and so even what looks at all weights at once, as a clipping of the gradient by its
-    norm does, looks at those of one run.
+    Every optimizer and loss that `fit` takes works: an update of one run, whatever it computes, is
+    mapped over the runs, and so even what looks at all weights at once, as a clipping of the
+    gradient by its norm does, looks at those of one run.
 
     The prepared images are cut into patches beforehand where the network begins with a convolution
     and a pooling, and where the patches, four times as large, stay below ``memory_limit``.
@@ -166,6 +166,8 @@ def _share_form(estimators: Sequence[ImageRegressor]) -> None:
     """Let all know what the first one has learned about the form of the data."""
     form = {name: value for name, value in vars(estimators[0]).items() if name in _FORM}
     for estimator in estimators[1:]:
+        for name in _FORM:
+            vars(estimator).pop(name, None)
         vars(estimator).update(form)
 
 
@@ -248,28 +250,12 @@ def _check(estimators: Sequence[ImageRegressor]) -> None:
                     f"fit_many needs {name}={_DEFAULT[name]!r}, got {value!r}. Call fit on this "
                     "estimator alone."
                 )
-            if name not in _OWN and not _same(value, getattr(first, name)):
+            if name not in _OWN and not fingerprint.same(value, getattr(first, name)):
                 raise ValueError(
                     f"fit_many trains one network with one batch size: {name} must be the same in "
                     f"all estimators, got {getattr(first, name)!r} and {value!r}. Call it once for "
                     "each."
                 )
-
-
-def _same(a: Any, b: Any) -> bool:
-    """Whether two parameters are the same: functions if they are one, Keras' objects if alike."""
-    if a is b or inspect.isroutine(a) or inspect.isroutine(b):
-        return a is b
-    return _content(a) == _content(b)
-
-
-def _content(value: Any) -> Any:
-    """Return what can be compared. Configurations do not: that of Huber's loss lacks its delta."""
-    if not hasattr(value, "get_config"):
-        return fingerprint.describe(value)
-    # Names are counted up; the learning rate, a variable, gives way to that of the estimator.
-    held = {name: item for name, item in vars(value).items() if name != "name"}
-    return type(value), fingerprint.describe(held)
 
 
 def _need_jax() -> None:

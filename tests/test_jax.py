@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(
 @pytest.mark.jax
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("names", "least"), [(["training", "stream", "persistence"], 120), (["many"], 60)]
+    ("names", "least"), [(["training", "stream", "persistence"], 120), (["many"], 70)]
 )
 def test_training_passes_its_tests_on_jax(names, least):
     done = subprocess.run(
@@ -44,6 +44,25 @@ def test_first_fit_on_jax_prints_nothing_and_names_its_backend(python):
         "print(first.runtime_['backend'], (first.predict(X) == second.predict(X)).all())"
     )
     assert python(code, KERAS_BACKEND="jax") == "jax True\n"
+
+
+@pytest.mark.jax
+@pytest.mark.slow
+def test_a_checkpoint_on_jax_imports_no_tensorflow(python, tmp_path):
+    code = (
+        "import sys, keras\n"
+        "from boxest import BoxRegressor, synthetic\n"
+        "def network(image_shape, **_):\n"
+        "    layers = keras.layers\n"
+        "    penalty = keras.regularizers.L2(0.01)\n"
+        "    return keras.Sequential([keras.Input(image_shape), layers.Flatten(),\n"
+        "        layers.Dropout(0.1), layers.Dense(4, kernel_regularizer=penalty)])\n"
+        "X, y = synthetic.make(0, 40, seed=0, image_size=16)\n"
+        f"settings = dict(checkpoint={str(tmp_path / 'state.npz')!r}, random_state=0, epochs=1)\n"
+        "BoxRegressor(network=network, loss=keras.losses.Huber(), **settings).fit(X, y)\n"
+        "print('tensorflow' in sys.modules)"
+    )
+    assert python(code, KERAS_BACKEND="jax") == "False\n"
 
 
 def test_many_runs_on_tensorflow_are_told_what_they_need():

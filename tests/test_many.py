@@ -1,7 +1,10 @@
 """Many runs in one program: each is what it would be alone. Run by test_jax.py, on JAX."""
 
+import functools
 import itertools
 import math
+import time
+import types
 
 import jax
 import keras
@@ -19,6 +22,7 @@ if keras.backend.backend() != "jax":
 
 OPTIMIZERS = [
     "sgd",
+    "momentum",
     "adam",
     "adamw",
     "adamax",
@@ -123,6 +127,18 @@ def test_same_histories_as_alone_with_every_loss(data, loss):
     assert_same(fit_many(runs(**settings), *data), fit_alone(runs(**settings), data))
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [{"loss": loss} for loss in LOSSES[1:]]
+    + [{"optimizer": "momentum"}, {"optimizer": "adam", "batch_size": 20}],
+    ids=str,
+)
+@pytest.mark.usefixtures("as_on_a_gpu")
+def test_the_paper_s_network_with_every_loss_where_all_runs_go_at_once(data, settings):
+    settings = {"rates": (0.01,), "epochs": 2} | settings
+    assert_same(fit_many(runs(**settings), *data), fit_alone(runs(**settings), data))
+
+
 @pytest.mark.parametrize("batch_size", [4, 20, 4096])
 @pytest.mark.usefixtures("as_on_a_gpu")
 def test_same_histories_as_alone_where_all_runs_go_at_once(data, batch_size):
@@ -160,6 +176,15 @@ def test_other_networks_their_state_and_their_penalties(data):
     for one, other in zip(many, alone, strict=True):
         for a, b in zip(one.model_.variables, other.model_.variables, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("batch_size", [4, 12])
+def test_a_normalisation_sees_a_smaller_last_batch_as_it_is(data, batch_size):
+    """Of 81 examples, the last batch has 1, or 9."""
+    settings = {"network": other_network, "rates": (0.01,), "batch_size": batch_size}
+    many = fit_many(runs(**settings), *data)
+    assert_same(many, fit_alone(runs(**settings), data))
+    assert_same(many, fit_alone(runs(engine="keras", **settings), data))
 
 
 def test_weights_validation_data_and_any_targets(data):
@@ -212,8 +237,7 @@ def test_a_run_that_diverges_ends_and_leaves_the_others(data, network, gpu, requ
     assert not math.isfinite(many[1].history_[-1]["validation_loss"])
     assert many[1].n_iter_ < 3
     alone = fit_alone(runs(**settings), data)
-    assert_same(many[::2], alone[::2])
-    assert without_times(many[1].history_)[0]["epoch"] == alone[1].history_[0]["epoch"]
+    assert_same(many, alone)
     assert np.isfinite(many[0].predict(data[0])).all()
 
 
@@ -249,6 +273,20 @@ def test_time_is_shared_and_said_to_be(data):
         assert list(one.seconds_) == ["import", "data", "compile", "train", "evaluation"]
 
 
+def test_compiling_anew_is_time_of_compiling(data, monkeypatch):
+    compile, seconds = stacks.Stack.compile, []
+
+    def timed(*args):
+        before = time.perf_counter()
+        compile(*args)
+        seconds.append(time.perf_counter() - before)
+
+    monkeypatch.setattr(stacks.Stack, "compile", timed)
+    monkeypatch.setattr(stacks.Stack, "narrow", lambda *_: time.sleep(0.1))
+    many = fit_many(runs(network=dense), *data)
+    assert sum(one.seconds_["compile"] for one in many) >= seconds[0] + 3 * 0.1
+
+
 def test_a_line_per_epoch(data, capsys):
     fit_many(runs(), *data, verbose=1)
     lines = capsys.readouterr().out.splitlines()
@@ -277,17 +315,49 @@ def widths(monkeypatch):
     return seen
 
 
+@pytest.mark.parametrize(
+    ("batch_size", "n_validation", "larger"), [(40, 9, "training"), (1, 90, "evaluation")]
+)
 @pytest.mark.usefixtures("as_on_a_gpu")
-def test_a_stack_is_split_where_it_exceeds_the_memory(data, widths, monkeypatch):
-    fit_many(runs(seeds=range(5)), *data)
-    assert widths == [10]
-    needed = []
-    memory = stacks._memory
+def test_a_stack_is_split_where_it_exceeds_the_memory(
+    data, widths, monkeypatch, batch_size, n_validation, larger
+):
+    """Ten runs need more than there is, four less: their greatest equal parts are 4, 4 and 2."""
+    settings = {"seeds": range(5), "batch_size": batch_size, "epochs": 2}
+    validation = {"validation_data": [part[:n_validation] for part in data]}
+    needed, memory = [], stacks._memory
     monkeypatch.setattr(stacks, "_memory", lambda c: needed.append(memory(c)) or needed[-1])
-    monkeypatch.setattr(stacks, "_free_memory", lambda: 0.45 * needed[0] if needed else 1e12)
-    many = fit_many(runs(seeds=range(5)), *data)
-    monkeypatch.undo()
-    assert_same(many, fit_alone(runs(seeds=range(5)), data))
+    monkeypatch.setattr(stacks, "_free_memory", lambda: 1e12)
+    fit_many(runs(**settings), *data, **validation)
+    assert widths == [10]
+    training, evaluation = needed
+    assert (evaluation > training) == (larger == "evaluation")
+    free = 0.45 * max(needed)
+    monkeypatch.setattr(stacks, "_free_memory", lambda: free)
+    many = fit_many(runs(**settings), *data, **validation)
+    assert widths == [10, 10, 4]
+    assert max(needed[-2:]) <= free
+    assert_same(many, fit_alone(runs(**settings), data, **validation))
+
+
+def test_each_group_is_put_back_before_the_next_begins(data, monkeypatch):
+    calls, compile = [], stacks.Stack._compile
+
+    def logged(name, function):
+        return lambda *args: calls.append(name) or function(*args)
+
+    def watched(self, width):
+        compile(self, width)
+        for name in ("_train", "_put_back"):
+            setattr(self, name, logged(name, getattr(self, name)))
+
+    monkeypatch.setattr(stacks.Stack, "_compile", watched)
+    fit_many(runs(batch_size=16, epochs=1, network=dense), *data)
+    assert calls == ["_train", "_put_back"] * 4
+
+
+def test_a_compiler_without_an_account_is_taken_to_need_nothing():
+    assert stacks._memory(types.SimpleNamespace(memory_analysis=lambda: None)) == 0
 
 
 def test_free_memory_is_what_the_device_says(monkeypatch):
@@ -448,6 +518,35 @@ def test_objects_of_keras_are_the_same_if_they_are_alike(data):
         fit_many([estimator(), estimator(delta=0.6)], *data)
     with pytest.raises(ValueError, match="optimizer must be the same"):
         fit_many([estimator(), estimator(momentum=0.8)], *data)
+
+
+def test_functions_are_the_same_as_themselves_alone(data):
+    def network(units):
+        return functools.partial(other_dense, units=units)
+
+    fit_many([run for _ in range(2) for run in runs(network=network(5), epochs=1)], *data)
+    for one, other in ((network(5), network(6)), (dense, lambda *args, **kw: dense(*args, **kw))):
+        first, second = runs(rates=(0.1,), network=one)
+        with pytest.raises(ValueError, match="network must be the same"):
+            fit_many([first, second.set_params(network=other)], *data)
+
+
+def other_dense(image_shape, units, output_activation="linear", seed=0):
+    layers = keras.layers.Flatten(), keras.layers.Dense(units), keras.layers.Dense(4)
+    return keras.Sequential([keras.Input(image_shape), *layers])
+
+
+def test_what_an_estimator_knew_of_other_data_is_forgotten(data):
+    first, second = runs(rates=(0.1,), network=dense, epochs=1)
+    second.feature_names_in_ = np.array(["a", "b"], dtype=object)
+    fit_many([first, second], *data)
+    assert not hasattr(second, "feature_names_in_")
+    assert second.n_features_in_ == first.n_features_in_ == 256
+
+
+def test_xla_is_always_used(data):
+    (one,) = fit_many(runs(rates=(0.1,), seeds=(0,), epochs=1, network=dense, xla=False), *data)
+    assert one.runtime_["xla"] is True
 
 
 def test_seeds_are_drawn_as_by_one_fit_after_the_other(data):

@@ -8,7 +8,7 @@ import numpy as np
 
 from boxest.training.checkpoint import Checkpoint, State
 from boxest.training.clock import Clock
-from boxest.training.loop import Training, judge, prefixed, written_if_interrupted
+from boxest.training.loop import Training, judge, prefixed, told, written_if_interrupted
 from boxest.training.order import epoch_order
 from boxest.training.schedule import Schedule
 
@@ -93,7 +93,9 @@ def train_many(
                 checkpoint.offer(_state(stack, runs, clock))
             epochs_left = max(run.epochs - len(run.training.history) for run in active)
             n_left = sum(run.goes_on for run in active)
-            stack.narrow(n_left, epochs_left * clock.last["train"])
+            seconds_left = epochs_left * clock.last["train"]
+            with clock("compile"):
+                stack.narrow(n_left, seconds_left)
     for run in runs:
         run.training.seconds = _seconds(run, len(runs), clock)
 
@@ -135,7 +137,7 @@ def _seconds(run: Run, n_runs: int, clock: Clock) -> dict[str, float]:
 
 def _state(stack: "Stack", runs: Sequence[Run], clock: Clock) -> State:
     """Return all that the next epochs depend on, and what is to be told of those before."""
-    about = [asdict(run.training) | {"schedule": asdict(run.schedule)} for run in runs]
+    about = [told(run.training) | {"schedule": asdict(run.schedule)} for run in runs]
     return State({"runs": about, "seconds": dict(clock.seconds)}, stack.arrays())
 
 

@@ -7,7 +7,7 @@ Keras optimizer, and is stacked like the others.
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -37,8 +37,8 @@ class Stack:
 
     - on a CPU, as many runs as together have `program.PART` examples per update, which stay in the
       cache: 4 runs of batch size 4; from 16 on, each run by itself;
-    - on a GPU, all runs, or where the compiler's account of the program exceeds 80 % of the memory
-      that is free, the share of them that fits.
+    - on a GPU, all runs, or where the compiler's account of the program that trains, or of the one
+      that evaluates, exceeds 80 % of the memory that is free, the share of them that fits.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ class Stack:
         limit = max(1, PART // order.shape[1]) if self._on_cpu else self.n_runs
         self._compile(_equal_parts(self.n_runs, limit))
         free = _free_memory()
-        while self.width > 1 and (needed := _memory(self._train)) > free:
+        while self.width > 1 and (needed := max(map(_memory, self._programs))) > free:
             limit = min(self.width - 1, max(1, int(self.width * free / needed)))
             self._compile(_equal_parts(self.n_runs, limit))
 
@@ -143,13 +143,15 @@ class Stack:
         ndarray of float64, shape (k, 2 + measures)
             As from `EpochProgram.sums`.
         """
-        results = self._in_groups(
+        all_sums = []
+        groups = self._in_groups(
             self._train, self.examples, runs, rates.astype(np.float32), *self._pieces(orders)
         )
-        for places, (states, _) in results:
+        for places, (states, sums) in groups:
             self.states = self._put_back(self.states, places, states)
-        sums = [backend.get(sums) for _, (_, sums) in results]
-        return np.concatenate(sums)[: len(runs)].astype(np.float64)
+            all_sums.append(sums)
+        sums = np.concatenate([backend.get(sums) for sums in all_sums])
+        return sums[: len(runs)].astype(np.float64)
 
     def evaluate(self, runs: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Return loss and measures of validation examples.
@@ -165,8 +167,8 @@ class Stack:
         ndarray of float32, shape (k, 1 + measures, n)
         """
         n, rows = rows.shape[1], in_parts(rows, self._evaluated_at_once)
-        results = self._in_groups(self._evaluate, self.validation, runs, rows)
-        values = np.concatenate([backend.get(values) for _, values in results])[: len(runs)]
+        groups = self._in_groups(self._evaluate, self.validation, runs, rows)
+        values = np.concatenate([backend.get(values) for _, values in groups])[: len(runs)]
         values = np.moveaxis(values, 1, 2)  # Now (k, 1 + measures, parts, examples of a part).
         return values.reshape(*values.shape[:2], -1)[..., :n]
 
@@ -200,17 +202,17 @@ class Stack:
             pieces.append(parts.reshape(*rows.shape[:2], *parts.shape[1:]))
         return pieces
 
-    def _in_groups(self, program: Callable, examples: tuple, runs: np.ndarray, *per_run) -> list:
+    def _in_groups(
+        self, program: Callable, examples: tuple, runs: np.ndarray, *per_run
+    ) -> Iterator[tuple]:
         """Send runs through a compiled program, group by group: their places, and what it gave."""
-        results = []
         for start in range(0, len(runs), self.width):
             lanes = np.arange(start, start + self.width)
             # The last group is filled up with its last run, which is then put back nowhere.
             filled = np.minimum(lanes, len(runs) - 1)
             places = np.where(lanes < len(runs), runs[filled], self.n_runs).astype(np.int32)
             values = (values[filled] for values in per_run)
-            results.append((places, program(self.states, examples, places, *values)))
-        return results
+            yield places, program(self.states, examples, places, *values)
 
     def _compile(self, width: int) -> None:
         """Compile for groups of so many runs."""
@@ -226,9 +228,11 @@ class Stack:
             return jax.jit(function).lower(self.states, examples, places, *arguments).compile()
 
         self._train = compiled(self._train_group, self.examples, rates, *pieces)
+        self._programs = [self._train]
         if self._n_validation:
             rows = in_parts(rows, self._evaluated_at_once)
             self._evaluate = compiled(self._evaluate_group, self.validation, rows)
+            self._programs.append(self._evaluate)
         self._compile_seconds = time.perf_counter() - before
 
     # What follows is compiled.
@@ -288,9 +292,9 @@ def _put_back(stacked, places, group):
 
 
 def _memory(compiled: jax.stages.Compiled) -> int:
-    """Return the bytes that a program needs beside its arguments, by the compiler's account."""
+    """Return the bytes that a program needs beside its arguments, 0 where no compiler accounts."""
     account = compiled.memory_analysis()
-    return account.temp_size_in_bytes + account.output_size_in_bytes
+    return account.temp_size_in_bytes + account.output_size_in_bytes if account else 0
 
 
 def _free_memory() -> float:
