@@ -13,9 +13,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from peers_training import CONTENDERS, machine, processes, tables
-
-PLAUSIBLE = 0.05  # relative distance of a first epoch's loss from the median of all contenders
+from peers_training import CONTENDERS, judging, machine, processes, tables
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -50,14 +48,20 @@ def main(arguments: list[str] | None = None) -> int:
                 print(_line(rows[-1]), file=sys.stderr, flush=True)
     _judge(rows)
     settings = {k: v for k, v in vars(options).items() if k not in ("json", "markdown")}
-    result = {"machine": machine.describe(), "options": settings, "rows": rows}
+    devices = sorted({row["device"] for row in rows if row["status"] == "ok"})
+    result = {
+        "machine": machine.describe() | {"devices": devices},
+        "options": settings,
+        "rows": rows,
+        "wrong": _wrong(rows, devices),
+    }
     text = tables.markdown(result)
     print(text)
     if options.markdown:
         options.markdown.write_text(text + "\n", "utf-8")
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
-    return int(any(row["status"] == "failed" for row in rows))
+    return int(bool(result["wrong"]) or any(row["status"] == "failed" for row in rows))
 
 
 def measure(name: str, mode: str, batch: int, options: argparse.Namespace) -> dict:
@@ -94,7 +98,8 @@ def summary(measured: list[dict], batch: int, n_images: int) -> dict:
         "images_per_second": _median_and_range(rates),
         "microseconds_per_step": _median_and_range(step_times),
         "seconds_per_epoch": [process["seconds"] for process in measured],
-        "first_epoch_loss": measured[0]["first_epoch_loss"],
+        "losses": measured[0]["losses"],
+        "device": measured[0]["device"],
         "settings": measured[0]["settings"],
         "tried": measured[0].get("tried", {}),
     }
@@ -105,13 +110,23 @@ def _median_and_range(values: list[float]) -> list[float]:
 
 
 def _judge(rows: list[dict]) -> None:
-    """Say whether the first epoch's loss is that of the others: the same start, another order."""
+    """Say of each row whether it is `judging.plausible` beside those of its batch size."""
     for batch in {row["batch"] for row in rows}:
         done = [row for row in rows if row["batch"] == batch and row["status"] == "ok"]
-        for row in done:
-            middle = statistics.median(other["first_epoch_loss"] for other in done)
-            distance = abs(row["first_epoch_loss"] - middle) / middle
-            row["plausible"] = distance < PLAUSIBLE  # False for NaN
+        verdicts = judging.plausible([row["losses"] for row in done])
+        for row, verdict in zip(done, verdicts, strict=True):
+            row["plausible"] = verdict
+
+
+def _wrong(rows: list[dict], devices: list[str]) -> list[str]:
+    """Return what keeps the numbers from being compared."""
+    found = [
+        f"{row['contender']} ({row['mode']}, batch {row['batch']}) has not trained like the "
+        f"others: losses {row['losses']}."
+        for row in rows
+        if not row.get("plausible", True)
+    ]
+    return list(filter(None, [judging.mixed(devices), *found]))
 
 
 def _line(row: dict) -> str:

@@ -50,7 +50,7 @@ def _fit(job: Job, images, boxes, settings: dict, epochs: int) -> dict:
     model.fit(images, boxes, batch_size=job.batch, epochs=epochs, verbose=0, callbacks=[timer])
     return {
         "seconds": timer.seconds[1 : 1 + job.repetitions],
-        "first_epoch_loss": timer.losses[0],
+        "losses": timer.losses[: 1 + job.repetitions],
     }
 
 

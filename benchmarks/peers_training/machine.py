@@ -28,7 +28,10 @@ def text(described: dict) -> str:
     """Return it as a sentence."""
     versions = ", ".join(f"{name} {version}" for name, version in described["versions"].items())
     gpu = f"; {described['gpu']}" if described["gpu"] else ""
-    return f"{described['cpu']}, {described['cores']} cores{gpu}. {versions}."
+    sentence = f"{described['cpu']}, {described['cores']} cores{gpu}. {versions}."
+    if "devices" in described:
+        sentence += f" Trained on: {', '.join(described['devices'])}."
+    return sentence
 
 
 def _cpu() -> str:

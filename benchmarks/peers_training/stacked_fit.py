@@ -12,7 +12,7 @@ def run(job: Job) -> dict:
         boxest.set_threads(job.threads)
     images, boxes = problem.data(job.images, job.image_size)
     job.barrier()
-    seconds, compile_seconds, losses = {}, {}, []
+    seconds, compile_seconds, losses = {}, {}, {}
     for n_runs in job.runs:
         regressors = [
             boxest.BoxRegressor(
@@ -31,10 +31,11 @@ def run(job: Job) -> dict:
         totals = [sum(row["train_seconds"] for row in epoch) for epoch in epochs]
         seconds[n_runs] = totals[1 : 1 + job.repetitions]
         compile_seconds[n_runs] = n_runs * regressors[0].seconds_["compile"]
-        losses.append(regressors[0].history_[0]["train_loss"])
+        rows = regressors[0].history_[: 1 + job.repetitions]
+        losses[n_runs] = [row["train_loss"] for row in rows]
     return {
         "seconds": seconds,
         "compile_seconds": compile_seconds,
-        "first_epoch_loss": max(losses),
+        "losses": losses,
         "settings": "default",
     }

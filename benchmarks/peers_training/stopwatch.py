@@ -35,27 +35,35 @@ def measure(job: Job, variants: dict[str, Callable[[], Epoch]]) -> dict:
 
     The first epoch of each is thrown away but for its loss; the second one decides.
     """
-    tried = {}
-    for name, make in variants.items():
-        epoch = make()
-        first_loss = epoch(1)
-        tried[name] = (_seconds(epoch, 2) if len(variants) > 1 else 0.0), first_loss, epoch
-    name = min(tried, key=lambda name: tried[name][0])
-    _, first_loss, epoch = tried[name]
+    tried = {name: Timed(make()) for name, make in variants.items()}
+    for timed in tried.values():
+        for _ in range(min(2, len(variants))):
+            timed.run()
+    name = min(tried, key=lambda name: tried[name].seconds[-1])
+    warm_up = {name: timed.seconds[-1] for name, timed in tried.items()}
+    timed = tried[name]
     job.barrier()
-    seconds = [_seconds(epoch, 3 + i) for i in range(job.epochs - 1)]
+    for _ in range(job.epochs - 1):
+        timed.run()
     return {
-        "seconds": seconds[: job.repetitions],
-        "first_epoch_loss": first_loss,
+        "seconds": timed.seconds[-(job.epochs - 1) :][: job.repetitions],
+        "losses": timed.losses[: 1 + job.repetitions],
         "settings": name,
-        "tried": {name: seconds for name, (seconds, *_) in tried.items()},
+        "tried": warm_up,
     }
 
 
-def _seconds(epoch: Epoch, number: int) -> float:
-    before = time.perf_counter()
-    epoch(number)
-    return time.perf_counter() - before
+class Timed:
+    """Epochs one after the other, with their seconds and losses."""
+
+    def __init__(self, epoch: Epoch):
+        self.epoch, self.seconds, self.losses = epoch, [], []
+
+    def run(self) -> None:
+        """Train for the next epoch."""
+        before = time.perf_counter()
+        self.losses.append(self.epoch(1 + len(self.losses)))
+        self.seconds.append(time.perf_counter() - before)
 
 
 def batches(job: Job, epoch: int):

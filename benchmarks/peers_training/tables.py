@@ -13,6 +13,7 @@ BASE = "keras-default"
 def markdown(result: dict) -> str:
     """Return header and tables."""
     lines = ["# Training speed", "", header(result["machine"], result["options"]), ""]
+    lines += [part for sentence in result["wrong"] for part in (f"**{sentence}**", "")]
     for mode in result["options"]["modes"]:
         lines += _section(result, mode, "Images per second", "images_per_second", "{:,.0f}")
     for mode in result["options"]["modes"]:
@@ -36,7 +37,7 @@ def header(described: dict, options: dict) -> str:
 def _section(result: dict, mode: str, what: str, key: str, form: str) -> list[str]:
     def cell(row):
         median, low, high = (form.format(value) for value in row[key])
-        return f"{median} ({low}–{high})"
+        return f"{median} ({low}–{high})" + ("" if row["plausible"] else " **not plausible**")
 
     return [f"## {what}: {MODES[mode]}", ""] + _table(result, mode, cell)
 

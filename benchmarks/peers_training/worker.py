@@ -1,7 +1,7 @@
 """Measures one contender in this process: `-m peers_training.worker NAME JOB`.
 
 Threads and backend are set in its environment. Prints "ready" when warm and waits for a line of
-input; then trains, timed, and prints a JSON.
+input; then trains, timed, and prints a JSON, to which the device is added.
 """
 
 import json
@@ -17,8 +17,17 @@ def barrier():
     sys.stdin.readline()
 
 
+def device(library: str) -> str:
+    """Return "cpu", or the name of the GPU that a library computes on in this process."""
+    if library == "torch":
+        import torch
+
+        return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    return import_module(f"boxest.training.backend.{library}").device()
+
+
 if __name__ == "__main__":
     contender, job = EVERY[sys.argv[1]], Job(**json.loads(sys.argv[2]), barrier=barrier)
     module = import_module(f"peers_training.{contender.module}")
     result = getattr(module, contender.function)(job)
-    print(json.dumps(result), flush=True)
+    print(json.dumps(result | {"device": device(contender.library())}), flush=True)
