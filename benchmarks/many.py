@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from peers_training import EVERY, machine, processes
+from peers_training import EVERY, judging, machine, processes
 
 WAYS = {
     "boxest-stacked": "all runs at once (`fit_many`)",
@@ -50,22 +50,36 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     if EVERY[STACKED].library() is None:
         sys.exit("This benchmark needs JAX: pip install 'boxest[jax]'.")
-    if options.study:
-        print(study(options))
-        return 0
-    rows = []
-    for batch in options.batch:
-        rows.append(measure(batch, options))
-        print(rows[-1], file=sys.stderr, flush=True)
-    settings = {k: v for k, v in vars(options).items() if k not in ("json", "markdown")}
-    result = {"machine": machine.describe(), "options": settings, "rows": rows}
-    text = markdown(result)
+    result, to_markdown = (study, study_markdown) if options.study else (compare, markdown)
+    result = result(options)
+    text = to_markdown(result)
     print(text)
     if options.markdown:
         options.markdown.write_text(text + "\n", "utf-8")
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
-    return 0
+    return int(bool(result["wrong"]))
+
+
+def compare(options: argparse.Namespace) -> dict:
+    """Measure all ways, batch size by batch size."""
+    rows = []
+    for batch in options.batch:
+        rows.append(measure(batch, options))
+        print(rows[-1], file=sys.stderr, flush=True)
+    devices = [device for row in rows for device in row["devices"]]
+    wrong = [
+        f"Batch size {row['batch']}: not all have trained alike, losses {row['losses']}."
+        for row in rows
+        if not row["plausible"]
+    ]
+    wrong = list(filter(None, [judging.mixed(devices), *wrong]))
+    return _about(options, devices) | {"rows": rows, "wrong": wrong}
+
+
+def _about(options: argparse.Namespace, devices: list[str]) -> dict:
+    settings = {k: v for k, v in vars(options).items() if k not in ("json", "markdown")}
+    return {"machine": machine.describe() | {"devices": sorted(set(devices))}, "options": settings}
 
 
 def measure(batch: int, options: argparse.Namespace) -> dict:
@@ -79,16 +93,18 @@ def measure(batch: int, options: argparse.Namespace) -> dict:
     }
     done = {name: processes.run(name, job | {"runs": _runs(name, options)}, 1)[0] for name in WAYS}
     stacked = done[STACKED]["seconds"]
-    losses = [found["first_epoch_loss"] for found in done.values()]
+    losses = {name: done[name]["losses"] for name in (IN_TURN, KERAS)}
+    losses |= {f"{n} at once": epochs for n, epochs in done[STACKED]["losses"].items()}
     return {
         "batch": batch,
         "images": job["images"],
-        STACKED: {int(n): int(n) * _rate(job, seconds) for n, seconds in stacked.items()},
-        IN_TURN: _rate(job, done[IN_TURN]["seconds"]),
-        KERAS: _rate(job, done[KERAS]["seconds"]),
+        STACKED: {int(n): _rates(int(n) * job["images"], s) for n, s in stacked.items()},
+        IN_TURN: _rates(job["images"], done[IN_TURN]["seconds"]),
+        KERAS: _rates(job["images"], done[KERAS]["seconds"]),
         "compile_seconds": done[STACKED]["compile_seconds"],
-        # The same start, but another order in Keras: as in training.py.
-        "plausible": max(losses) - min(losses) < 0.05 * max(losses),
+        "devices": [found["device"] for found in done.values()],
+        "losses": losses,
+        "plausible": all(judging.plausible(list(losses.values()))),
     }
 
 
@@ -97,8 +113,10 @@ def _runs(name: str, options: argparse.Namespace) -> list[int]:
     return options.runs if name == STACKED else []
 
 
-def _rate(job: dict, seconds: list[float]) -> float:
-    return job["images"] / statistics.median(seconds)
+def _rates(images: int, seconds: list[float]) -> list[float]:
+    """Return images/s: median, least and greatest."""
+    rates = [images / one for one in seconds]
+    return [statistics.median(rates), min(rates), max(rates)]
 
 
 def markdown(result: dict) -> str:
@@ -110,9 +128,9 @@ def markdown(result: dict) -> str:
         machine.text(result["machine"]),
         "",
         f"{options['image_size']} px, the paper's network, inclusive IoU, SGD, "
-        f"{options['threads'] or 'all'} thread(s). Images per second of all runs together; in "
-        "brackets, as a multiple of run after run on JAX, and of Keras. Median of "
-        f"{options['repetitions']} epochs behind one of warm-up; compilation is not in it.",
+        f"{options['threads'] or 'all'} thread(s). Images per second of all runs together: median "
+        f"of {options['repetitions']} epochs behind one of warm-up, least and greatest; then the "
+        "median as a multiple of run after run on JAX, and of Keras. Compilation is not in it.",
         "",
         "| batch size | "
         + " | ".join(f"{n} runs at once" for n in options["runs"])
@@ -120,54 +138,71 @@ def markdown(result: dict) -> str:
         "| ---: |" + " ---: |" * (len(options["runs"]) + 2),
     ]
     for row in result["rows"]:
+        in_turn, keras = row[IN_TURN], row[KERAS]
         cells = [
-            f"{rate:,.0f} ({rate / row[IN_TURN]:.2f}, {rate / row[KERAS]:.1f})"
-            for rate in row[STACKED].values()
+            f"{_cell(rates)}: {rates[0] / in_turn[0]:.2f}, {rates[0] / keras[0]:.1f}"
+            for rates in row[STACKED].values()
         ]
-        cells += [f"{row[IN_TURN]:,.0f}", f"{row[KERAS]:,.0f}"]
+        cells += [_cell(in_turn), _cell(keras)]
         lines.append(f"| {row['batch']} | " + " | ".join(cells) + " |")
-    wrong = [row["batch"] for row in result["rows"] if not row["plausible"]]
-    if wrong:
-        lines += ["", f"First losses differ by more than 5 %: batch size {wrong}."]
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f"\n**{sentence}**" for sentence in result["wrong"])])
 
 
-def study(options: argparse.Namespace) -> str:
-    """Train the paper's runs (§3) to their last epoch, a batch size at once: a table of seconds."""
+def _cell(rates: list[float]) -> str:
+    median, least, greatest = (f"{rate:,.0f}" for rate in rates)
+    return f"{median} ({least}–{greatest})"
+
+
+def study(options: argparse.Namespace) -> dict:
+    """Train the paper's runs (§3) to their last epoch, a batch size at once."""
     os.environ["KERAS_BACKEND"] = "jax"
     import boxest
 
     if options.threads:
         boxest.set_threads(options.threads)
-    quick = options.quick
     sizes, rates, seeds, epochs = (4, 16, 64, 256, 1024, 4096), (1e-4, 1e-3, 1e-2, 1e-1), 10, 30
     n_train, n_validation = 8000, 1000
-    if quick:
+    if options.quick:
         sizes, rates, seeds, epochs, n_train, n_validation = (16, 64), (1e-2,), 2, 2, 100, 20
     data = boxest.synthetic.make(0, n_train + n_validation, seed=0, image_size=options.image_size)
     train, validation = [part[:n_train] for part in data], [part[n_train:] for part in data]
-    lines = ["| batch size | seconds | of them compiling |", "| ---: | ---: | ---: |"]
-    total = compiling = 0.0
+    rows = []
     for size in sizes:
+        settings = {"batch_size": size, "epochs": epochs, "plateau_patience": None}
         regressors = [
-            boxest.BoxRegressor(
-                batch_size=size, learning_rate=rate, random_state=seed, epochs=epochs,
-                plateau_patience=None,
-            )
+            boxest.BoxRegressor(learning_rate=rate, random_state=seed, **settings)
             for rate in rates
             for seed in range(seeds)
-        ]  # fmt: skip
+        ]
         before = time.perf_counter()
         boxest.fit_many(regressors, *train, validation_data=validation)
         seconds = time.perf_counter() - before
-        compile_seconds = len(regressors) * regressors[0].seconds_["compile"]
-        lines.append(f"| {size} | {seconds:.1f} | {compile_seconds:.1f} |")
-        total, compiling = total + seconds, compiling + compile_seconds
-    lines.append(f"| all | {total:.1f} | {compiling:.1f} |")
-    n_runs = len(sizes) * len(rates) * seeds
-    runtime = regressors[0].runtime_
-    lines += ["", f"{n_runs} runs of {epochs} epochs on {runtime['device']}: "]
-    lines[-1] += f"{total - compiling:.1f} s without compilation."
+        compiling = sum(one.seconds_["compile"] for one in regressors)
+        rows.append({"batch": size, "seconds": seconds, "compile_seconds": compiling})
+        print(rows[-1], file=sys.stderr, flush=True)
+    about = _about(options, [regressors[0].runtime_["device"]])
+    about |= {"runs": len(sizes) * len(rates) * seeds, "epochs": epochs}
+    return about | {"rows": rows, "wrong": []}
+
+
+def study_markdown(result: dict) -> str:
+    """Return a table of seconds."""
+    total, compiling = (
+        sum(row[name] for row in result["rows"]) for name in ("seconds", "compile_seconds")
+    )
+    rows = [*result["rows"], {"batch": "all", "seconds": total, "compile_seconds": compiling}]
+    lines = [
+        "# The paper's study in one program per batch size",
+        "",
+        machine.text(result["machine"]),
+        "",
+        "| batch size | seconds | of them compiling |",
+        "| ---: | ---: | ---: |",
+        *(f"| {r['batch']} | {r['seconds']:.1f} | {r['compile_seconds']:.1f} |" for r in rows),
+        "",
+        f"{result['runs']} runs of {result['epochs']} epochs: {total - compiling:.1f} s without "
+        "compilation.",
+    ]
     return "\n".join(lines)
 
 
