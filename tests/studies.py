@@ -41,12 +41,15 @@ def made(directory: Path) -> set[str]:
 
 
 def untimed(table: Path) -> str:
-    """Return a table as text, less the columns that a clock has measured."""
+    """Return a table as text, less what a clock has measured or decided."""
     content = pd.read_csv(table, dtype=str)
-    return content.loc[:, ~content.columns.str.contains("seconds")].to_csv(index=False)
+    if table.stem == "claims":
+        content = content[~content["claim"].isin(["6", "7"])]
+    return content.loc[:, ~content.columns.str.contains("seconds|pareto")].to_csv(index=False)
 
 
 def untimed_tables(results: Path) -> dict[str, str]:
-    """Return the tables of a study, less everything that a clock has measured."""
+    """Return the tables of a study, less everything that a clock has measured or decided."""
     tables = (results / "tables").glob("*.csv")
-    return {path.stem: untimed(path) for path in tables if not path.stem.startswith("time")}
+    clocked = ("time", "time_fit", "recommendation")
+    return {path.stem: untimed(path) for path in tables if path.stem not in clocked}
