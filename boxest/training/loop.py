@@ -189,21 +189,17 @@ class Trainer:
 
     def _state(self, training: Training, schedule: Schedule) -> State:
         """Return all that the next epochs depend on, and what is to be told of those before."""
-        from keras import ops
-
-        about = told(training) | {"schedule": asdict(schedule)}
-        return State(about, [np.array(ops.convert_to_numpy(v)) for v in self._variables()])
+        return State(told(training) | {"schedule": asdict(schedule)}, self._arrays())
 
     @contextmanager
     def undone_if_interrupted(self, schedule: Schedule) -> Iterator[None]:
         """Put weights, optimizer and schedule back to what they were if the block fails."""
-        before = asdict(schedule), [np.array(variable) for variable in self._variables()]
+        before = asdict(schedule), self._arrays()
         try:
             yield
         except BaseException:
             vars(schedule).update(before[0])
-            for variable, array in zip(self._variables(), before[1], strict=True):
-                variable.assign(array)
+            self._assign(before[1])
             raise
 
     def _restore(self, state: State, training: Training, schedule: Schedule) -> None:
@@ -215,12 +211,22 @@ class Trainer:
             training.seconds[name] += seconds
         for name, value in about["schedule"].items():
             setattr(schedule, name, value)
-        for variable, array in zip(self._variables(), state.arrays, strict=True):
-            variable.assign(array)
+        self._assign(state.arrays)
 
     def _variables(self) -> "list[keras.Variable]":
         """Return all that training changes, seeds of random layers included."""
         return [*self.model.variables, *self.optimizer.variables]
+
+    def _arrays(self) -> list[np.ndarray]:
+        """Return copies of the values of all variables."""
+        from keras import ops
+
+        return [np.array(ops.convert_to_numpy(variable)) for variable in self._variables()]
+
+    def _assign(self, arrays: list[np.ndarray]) -> None:
+        """Go back to what `_arrays` gave."""
+        for variable, array in zip(self._variables(), arrays, strict=True):
+            variable.assign(array)
 
     def _load(
         self,
