@@ -31,6 +31,9 @@ from boxest.meta import PhotoMeta, ShardError
 
 TABLE = "images.csv"
 SCALES, OFFSETS = ["scale_x", "scale_y"], ["offset_x", "offset_y"]
+_KINDS = dict.fromkeys(["row", "width", "height"], int) | dict.fromkeys(
+    [*CORNERS, *SCALES, *OFFSETS], float
+)
 
 
 class Conversion(NamedTuple):
@@ -152,9 +155,8 @@ def originals(paths: Iterable[str | os.PathLike]) -> pd.DataFrame:
     table = Path(path).parent / TABLE
     if hashlib.sha256(table.read_bytes()).hexdigest() != first.originals:
         raise ShardError(f"{table} is not the table that {path} was written with, or was changed.")
-    rows = pd.read_csv(
-        table, dtype={"image": str}, keep_default_na=False, float_precision="round_trip"
-    )
+    # As text first: in some versions pandas reads numbers to the last digit but one.
+    rows = pd.read_csv(table, dtype=str, keep_default_na=False).astype(_KINDS)
     return rows.iloc[first.start : last.stop].reset_index(drop=True)
 
 
