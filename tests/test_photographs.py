@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from PIL import Image
 
 from boxest import BoxRegressor, annotations, photographs, pictures, shards
 from boxest.annotations import CORNERS, AnnotationError
+from boxest.convert import main as convert_command
 from boxest.meta import PhotoMeta
 from boxest.shards import ShardError
 
@@ -447,3 +449,20 @@ def test_rendered_photographs_are_the_same_in_each_format(tmp_path, monkeypatch)
     ]
     assert len({done.train[0].read_bytes() for done in converted}) == 1
     assert json.loads((tmp_path / "a" / "coco.json").read_text())["images"][9]["id"] == 9
+
+
+@pytest.mark.slow
+def test_snippets_of_the_documentation(folder, monkeypatch, tmp_path, capsys):
+    text = (ROOT / "docs" / "photographs.md").read_text(encoding="utf-8")
+    command = re.search(r"```sh\n(python -m boxest\.convert .*)\n```", text).group(1)
+    (snippet,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    shutil.copytree(folder, tmp_path / "work")
+    monkeypatch.chdir(tmp_path / "work")
+    assert convert_command(command.split()[3:]) == 0
+    exec(snippet.replace("epochs=40", "epochs=1"), {})
+    assert 0 <= float(capsys.readouterr().out.split()[-1]) <= 1
+    predicted = pd.read_csv("predicted.csv")
+    assert (
+        predicted.columns.tolist() == photographs.originals(["shards/test-000.h5"]).columns.tolist()
+    )
+    assert predicted[CORNERS].notna().all(axis=None)
