@@ -1,6 +1,6 @@
 """A network on rendered photographs: from image files and a CSV of boxes to boxes in their pixels.
 
-python benchmarks/photographs.py OUT [--images 1500] [--network paper] [--epochs 40] [--grey]
+python benchmarks/photographs.py OUT [--images 1500] [--network paper] [--epochs 60] [--grey]
 
 Renders photographs (rendered.py), converts them into shards of 128×128 px, trains, prints the IoU
 on the test part, and draws predictions over photographs: OUT/predictions.png.
@@ -24,7 +24,7 @@ from boxest.figures.style import new_figure, save, styled
 def figure(folder, table, predicted, columns=5, rows=3):
     """Draw the first photographs of a table, with true and predicted boxes, in pixels."""
     true = table[["x1", "y1", "x2", "y2"]].to_numpy()
-    drawn = new_figure(1.5 * columns, 1.75 * rows + 0.3, "compressed")
+    drawn = new_figure(1.5 * columns, 1.7 * rows + 0.35, "compressed")
     grid = drawn.subplots(rows, columns, squeeze=False).ravel()
     for axes, name, outer, inner in zip(grid, table["image"], true, predicted, strict=False):
         with Image.open(folder / name) as file:
@@ -33,8 +33,12 @@ def figure(folder, table, predicted, columns=5, rows=3):
         axes.imshow(photograph, extent=(0, width, height, 0), rasterized=True)
         for (x1, y1, x2, y2), style in ((outer, TRUE), (inner, PREDICTED)):
             axes.plot([x1, x2, x2, x1, x1], [y1, y1, y2, y2, y1], **style)
-        axes.set(xlim=(0, width), ylim=(height, 0))
-        axes.set_title(f"IoU {boxes.iou(outer, inner):.2f}", fontsize=8)
+        side = max(width, height) / 2  # All in equal squares, whatever their aspect.
+        axes.set(xlim=(width / 2 - side, width / 2 + side))
+        axes.set(ylim=(height / 2 + side, height / 2 - side))
+        axes.text(
+            width / 2, -0.03 * side, f"IoU {boxes.iou(outer, inner):.2f}", fontsize=8, ha="center"
+        )
     for axes in grid:
         axes.set_axis_off()
     handles = [Line2D([], [], label="true box", **TRUE)]
@@ -48,8 +52,8 @@ def main():
     parser.add_argument("out", type=Path, help="where to write; must not be there")
     parser.add_argument("--images", type=int, default=1500)
     parser.add_argument("--network", default="paper")
-    parser.add_argument("--epochs", type=int, default=40)
-    parser.add_argument("--learning-rate", type=float, default=0.003)
+    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--learning-rate", type=float, default=0.006)
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--grey", action="store_true", help="grey levels instead of colours")
     parser.add_argument("--seed", type=int, default=0)
@@ -70,7 +74,8 @@ def main():
         loss="giou",
         optimizer="adam",
         learning_rate=options.learning_rate,
-        batch_size=16,
+        batch_size=32,
+        plateau_patience=8,
         epochs=options.epochs,
         random_state=options.seed,
         verbose=1,
