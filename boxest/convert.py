@@ -13,6 +13,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m boxest.convert",
         description="Convert photographs with one box each into shards for BoxRegressor.",
+        epilog="CSV: columns image, x1, y1, x2, y2, in pixels from 0, right and lower edge "
+        "exclusive; or filename, xmin, ymin, xmax, ymax as in Pascal VOC. More: "
+        "docs/photographs.md.",
     )
     add = parser.add_argument
     add("images", help="folder of the photographs")
@@ -25,7 +28,9 @@ def _parser() -> argparse.ArgumentParser:
         help="change the aspect, or keep it and fill up with black (default: stretch)")  # fmt: skip
     add("--split", type=float, nargs=3, default=[0.8, 0.1, 0.1], metavar="SHARE",
         help="shares of training, validation and test set (default: 0.8 0.1 0.1)")  # fmt: skip
-    add("--shard-size", type=int, default=1000, metavar="N", help="images per shard (1000)")
+    add(
+        "--shard-size", type=int, default=1000, metavar="N", help="images per shard (default: 1000)"
+    )
     add("--seed", type=int, default=0, help="of the order of the photographs (default: 0)")
     add("--label", help="take the boxes of objects of this name alone")
     add("--several", choices=("error", "largest"), default="error",

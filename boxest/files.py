@@ -94,10 +94,7 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
         As `atomic_path`.
     """
     path = Path(path)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise FileExistsError(
-            errno.EEXIST, "It is there, and no empty folder: remove it or choose another", str(path)
-        )
+    check_folder(path)
     temporary = path.with_name(f".{os.getpid()}-{secrets.token_hex(4)}-{path.name}")
     try:
         with _advice(path):
@@ -107,6 +104,21 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     _flush_folder(path.parent)
+
+
+def check_folder(path: str | os.PathLike) -> None:
+    """Check that `atomic_folder` could make this folder: for those who work long before.
+
+    Raises
+    ------
+    FileExistsError
+        If it is there, and no empty folder.
+    """
+    path = Path(path)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise FileExistsError(
+            errno.EEXIST, "It is there, and no empty folder: remove it or choose another", str(path)
+        )
 
 
 @contextlib.contextmanager

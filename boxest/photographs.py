@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from boxest import annotations, pictures, plan, shards
 from boxest.annotations import CORNERS, AnnotationError
-from boxest.files import atomic_folder, write_text
+from boxest.files import atomic_folder, check_folder, write_text
 from boxest.meta import PhotoMeta, ShardError
 
 TABLE = "images.csv"
@@ -106,6 +106,9 @@ def convert(
     if operator.index(shard_size) < 1:
         raise ValueError(f"shard_size must be 1 or more photographs; got {shard_size}.")
     folder = Path(images)
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is no folder: it should hold the photographs.")
+    check_folder(out)
     table = _measure(_table(boxes), folder, verbose)
     table = table.iloc[np.random.default_rng(seed).permutation(len(table))]
     settings = {"images": len(table), "split": split, "shard_size": shard_size}

@@ -227,6 +227,10 @@ def test_tables_that_do_not_fit_the_photographs(folder, tmp_path):
     refused(r"wide\.png is in the table of boxes twice", image="wide.png")
     with pytest.raises(AnnotationError, match="1 rows, lacking: x1, y1, x2, y2, width, height"):
         photographs.convert(folder / "images", pd.DataFrame({"image": ["a"]}), tmp_path / "out")
+    with pytest.raises(
+        ValueError, match=r"boxes\.csv is no folder: it should hold the photographs"
+    ):
+        photographs.convert(folder / "boxes.csv", folder / "boxes.csv", tmp_path / "out")
     (tmp_path / "there").mkdir()
     (tmp_path / "there" / "mine").touch()
     with pytest.raises(FileExistsError, match="no empty folder: remove it or choose another"):
