@@ -463,7 +463,7 @@ def test_snippets_of_the_documentation(folder, monkeypatch, tmp_path, capsys):
     shutil.copytree(folder, tmp_path / "work")
     monkeypatch.chdir(tmp_path / "work")
     assert convert_command(command.split()[3:]) == 0
-    exec(snippet.replace("epochs=40", "epochs=1"), {})
+    exec(snippet.replace("epochs=60", "epochs=1"), {})
     assert 0 <= float(capsys.readouterr().out.split()[-1]) <= 1
     predicted = pd.read_csv("predicted.csv")
     assert (
