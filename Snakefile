@@ -30,6 +30,8 @@ include: "workflow/rules/best.smk"
 include: "workflow/rules/findings.smk"
 include: "workflow/rules/reference.smk"
 include: "workflow/rules/forensics.smk"
+include: "workflow/rules/combinations.smk"
+include: "workflow/rules/architectures.smk"
 
 
 report: "workflow/report/workflow.rst"

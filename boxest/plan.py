@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from boxest import conditions
+
 # The settings that tell one variant from another.
 VARIANT = ("output_activation", "loss", "optimizer", "plateau_patience")
 # Images of one shard when unpacked.
@@ -188,58 +190,82 @@ def check(config: Mapping[str, Any]) -> None:
     for size, rate in config["variants"]["cells"]:
         _check_numbers({"batch_size": size, "learning_rate": rate}, "variants.cells: ")
     _check_fan_out(config["training"])
-    data = config["data"]
+    _check_data(config["data"], "data")
+    for name in config["architectures"]["conditions"]:
+        _check_data(conditions.data(config, name), f"architectures.conditions.{name}")
+    _check_rates(config["architectures"])
+    _check_runs(config)
+
+
+def _check_data(data: Mapping[str, Any], name: str) -> None:
+    """Refuse a data set that cannot be made."""
     law, size = data["box_law"], data["image_size"]
     if not law["min_side"] <= law["max_side"] <= size:
         raise ValueError(
-            "config: data.box_law needs min_side <= max_side <= data.image_size; got "
+            f"config: {name}.box_law needs min_side <= max_side <= data.image_size; got "
             f"{law['min_side']}, {law['max_side']} and {size}. A smaller image needs smaller boxes."
         )
     if data["shard_size"] * size**2 > MAX_SHARD_BYTES:
         raise ValueError(
-            f"config: data.shard_size={data['shard_size']} images of {size}×{size} px are more "
+            f"config: {name}.shard_size={data['shard_size']} images of {size}×{size} px are more "
             f"than {MAX_SHARD_BYTES} bytes in one file. Make shard_size smaller."
         )
     try:
         splits(data["images"], data["split"])
     except ValueError as error:
-        raise ValueError(f"config: data.images and data.split: {error}") from None
-    _check_sizes(config)
-
-
-def _check_sizes(config: Mapping[str, Any]) -> None:
-    """Refuse studies that could not even be planned."""
-    data, grid = config["data"], config["grid"]
+        raise ValueError(f"config: {name}.images and {name}.split: {error}") from None
     n_shards = data["images"] // data["shard_size"]
     if n_shards > MAX_SHARDS:
         raise ValueError(
-            f"config: data.images={data['images']} at data.shard_size={data['shard_size']} are "
+            f"config: {name}.images={data['images']} at data.shard_size={data['shard_size']} are "
             f"{n_shards} files, and more than {MAX_SHARDS} are not planned. Make shard_size larger."
         )
+
+
+def _check_rates(section: Mapping[str, Any]) -> None:
+    """Refuse an optimizer without a learning rate."""
+    for one in conditions.combinations(section):
+        network, optimizer = one["network"], one["optimizer"]
+        if conditions.learning_rate(section, network, optimizer) is None:
+            raise ValueError(
+                f"config: architectures.optimizer has {optimizer!r}, and there is no rate for it: "
+                f"write architectures.learning_rate: {{{optimizer}: 0.01}}, or one for the network "
+                f"alone, architectures.learning_rate_of: {{{network}: {{{optimizer}: 0.01}}}}."
+            )
+
+
+def _check_runs(config: Mapping[str, Any]) -> None:
+    """Refuse studies that could not even be planned."""
+    grid, section = config["grid"], config["architectures"]
     n_runs = len(grid["batch_size"]) * len(grid["learning_rate"]) * grid["seeds"]
-    n_runs += config["best"]["seeds"]
-    if n_runs > MAX_RUNS:
-        raise ValueError(
-            f"config: grid and best are {n_runs} runs, and more than {MAX_RUNS} are not planned. "
-            "Make seeds smaller."
-        )
+    n_combined = len(conditions.combinations(section)) * section["seeds"]
+    counts = {"grid and best": n_runs + config["best"]["seeds"], "architectures": n_combined}
+    for name, count in counts.items():
+        if count > MAX_RUNS:
+            raise ValueError(
+                f"config: {name} are {count} runs, and more than {MAX_RUNS} are not planned. "
+                "Make seeds smaller."
+            )
 
 
 # Everything else that is a number is a whole one.
-_REALS = ("split", "learning_rate", "plateau_factor")
+_REALS = ("split", "learning_rate", "learning_rate_of", "plateau_factor")
 
 
-def _check_numbers(config: Mapping[str, Any], name: str = "") -> None:
-    """Refuse numbers that a schema takes for others: 16.0 is no batch size, .nan no rate."""
+def _check_numbers(config: Mapping[str, Any], name: str = "", real: bool = False) -> None:
+    """Refuse numbers that a schema takes for others: 16.0 is no batch size, .nan no rate.
+
+    Below a key that takes numbers which need not be whole, all are `real`.
+    """
     for key, value in config.items():
         if isinstance(value, Mapping):
-            _check_numbers(value, f"{name}{key}.")
+            _check_numbers(value, f"{name}{key}.", real or key in _REALS)
         for number in value if isinstance(value, (list, tuple)) else [value]:
             if not isinstance(number, float):
                 continue
             if not math.isfinite(number):
                 raise ValueError(f"config: {name}{key} takes finite numbers, got {number!r}.")
-            if key not in _REALS:
+            if not real and key not in _REALS:
                 raise ValueError(
                     f"config: {name}{key} takes whole numbers, got {number!r}; write {number:.0f}."
                 )

@@ -1,6 +1,6 @@
 import pytest
 
-from boxest import plan, shards, synthetic
+from boxest import conditions, plan, shards, synthetic
 
 CONFIG = {
     "data": {
@@ -15,6 +15,15 @@ CONFIG = {
     "grid": {"batch_size": [4, 16], "learning_rate": [0.1], "seeds": 10},
     "best": {"batch_size": 16, "learning_rate": 0.1, "plateau_factor": 0.5, "seeds": 10},
     "variants": {"cells": [[16, 0.1]]},
+    "architectures": {
+        "network": ["paper"],
+        "loss": ["giou", "iou"],
+        "optimizer": ["sgd"],
+        "learning_rate": {"sgd": 0.1},
+        "learning_rate_of": {},
+        "conditions": {"small": {"image_size": 64, "box_law": {"max_side": 64}}, "clean": {}},
+        "seeds": 2,
+    },
 }
 
 
@@ -100,12 +109,63 @@ def test_good_config_passes():
             {"section": "training", "fan_out": "batch_size", "engine": "keras"},
             "needs training.engine: compiled, got 'keras'",
         ),
+        (
+            {"section": "architectures", "optimizer": ["sgd", "adam"]},
+            "architectures.optimizer has 'adam', and there is no rate for it: write "
+            "architectures.learning_rate: {adam: 0.01}",
+        ),
+        (
+            {"section": "architectures", "learning_rate_of": {"paper": {"sgd": float("nan")}}},
+            "architectures.learning_rate_of.paper.sgd takes finite numbers, got nan",
+        ),
+        (
+            {"section": "architectures", "conditions": {"small": {"image_size": 64}}},
+            r"config: architectures.conditions.small.box_law needs .* got 5, 128 and 64",
+        ),
+        (
+            {"section": "architectures", "conditions": {"few": {"images": 4}}},
+            "config: architectures.conditions.few.images and .* leave none for test ",
+        ),
+        (
+            {"section": "architectures", "conditions": {"few": {"images": 100.0}}},
+            "architectures.conditions.few.images takes whole numbers, got 100.0; write 100",
+        ),
+        (
+            {"section": "architectures", "seeds": 10**9},
+            "architectures are 4000000000 runs, and more than 100000 are not planned",
+        ),
         ({"split": [0.5, 0.5, 0.5]}, r"data.split: .* sum to 1; got \[0.5, 0.5, 0.5\]"),
     ],
 )
 def test_values_that_do_not_fit_each_other_are_refused(data, message):
     with pytest.raises(ValueError, match=message):
         plan.check(changed(**data))
+
+
+def test_condition_changes_what_it_names_and_nothing_else():
+    data = conditions.data(CONFIG, "small")
+    assert data["box_law"] == {"name": "sides_uniform", "min_side": 5, "max_side": 64}
+    assert data == CONFIG["data"] | {"image_size": 64, "box_law": data["box_law"]}
+    assert conditions.data(CONFIG, "clean") == conditions.data(CONFIG) == CONFIG["data"]
+    assert CONFIG["data"]["box_law"]["max_side"] == 128
+
+
+def test_combinations_are_all_of_them_the_unchanged_data_first():
+    combinations = conditions.combinations(CONFIG["architectures"])
+    assert [(one["condition"], one["loss"]) for one in combinations] == [
+        ("clean", "giou"),
+        ("clean", "iou"),
+        ("small", "giou"),
+        ("small", "iou"),
+    ]
+
+
+def test_an_optimizer_may_have_a_rate_for_one_network_alone():
+    rates = {"optimizer": ["adam"], "learning_rate_of": {"paper": {"adam": 0.003}}}
+    config = changed("architectures", **rates)
+    plan.check(config)
+    assert conditions.learning_rate(config["architectures"], "paper", "adam") == 0.003
+    assert conditions.learning_rate(config["architectures"], "paper", "sgd") == 0.1
 
 
 def test_runs_have_jobs_of_their_own_unless_jobs_have_several():

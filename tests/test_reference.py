@@ -44,10 +44,10 @@ def test_the_study_is_the_papers_run_whole(study):
     config = study.summary["config"]
     assert plan.differences(config) is None
     defaults = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
-    changed = {name for name in defaults if config[name] != defaults[name]}
+    changed = {name for name in defaults if config.get(name) != defaults[name]}
     # How many runs share a job does not change them, and what is told of is no part of the study.
     defaults["training"]["runs_per_job"] = config["training"]["runs_per_job"]
-    assert changed <= {"training", "findings"}
+    assert changed <= {"training", "architectures", "findings"}
     assert config["training"] == defaults["training"]
 
 
@@ -88,6 +88,20 @@ def test_variants_come_from_this_code(study):
     every = study.forensics[0]["variants"]
     assert len(every) == 3 * 3 * 3 * 2
     assert every["cells"].eq(3).all()
+
+
+@pytest.mark.skipif(
+    not (REFERENCE / "architectures").exists(), reason="no architectures are committed yet"
+)
+def test_architectures_come_from_this_code(study):
+    for one in (*study.architectures, *study.harder):
+        ranking = analysis.rank_architectures(one["architecture_runs"])
+        pd.testing.assert_frame_equal(ranking, one["architectures"], rtol=1e-6, check_dtype=False)
+        if "conditions" in one.tables:
+            told = one["conditions"].set_index("condition")["data"].dropna()
+            table = analysis.condition_table(ranking, told.to_dict())
+            expected = one["conditions"].fillna({"data": ""})
+            pd.testing.assert_frame_equal(table, expected, rtol=1e-6, check_dtype=False)
 
 
 @pytest.mark.skipif(not FINDINGS.exists(), reason="no page of findings is committed yet")

@@ -5,6 +5,14 @@ learning rate. A run diverged when it says so or when one of its final losses is
 runs are counted in every table and averaged in none.
 """
 
+from boxest.analysis.architectures import (
+    architecture_runs,
+    best_of_networks,
+    condition_table,
+    rank_architectures,
+    shown_runs,
+    tested_losses,
+)
 from boxest.analysis.cells import cells, comparison, distance, distances, paper_cells, paper_loss
 from boxest.analysis.checks import diverged, require
 from boxest.analysis.claims import CLAIMS, claims
@@ -26,11 +34,14 @@ __all__ = [
     "CLAIMS",
     "ENGINES",
     "ERROR_LEVELS",
+    "architecture_runs",
+    "best_of_networks",
     "best_table",
     "cells",
     "claim_tables",
     "claims",
     "comparison",
+    "condition_table",
     "cost_table",
     "distance",
     "distances",
@@ -46,12 +57,15 @@ __all__ = [
     "paper_loss",
     "patience_table",
     "predictions",
+    "rank_architectures",
     "rank_variants",
     "recommend",
     "require",
     "scaling_curve",
     "scaling_residuals",
+    "shown_runs",
     "students_t",
+    "tested_losses",
     "time_table",
     "variant_cells",
 ]

@@ -3,6 +3,7 @@
 Nothing here computes what `boxest.analysis` could, needs a display or changes global state.
 """
 
+from boxest.figures.architectures import architectures, combination, conditions
 from boxest.figures.comparison import comparison
 from boxest.figures.cost import seconds_against_loss
 from boxest.figures.curves import validation_curves
@@ -15,7 +16,10 @@ from boxest.figures.timing import time_fit, training_time
 from boxest.figures.variants import variants
 
 __all__ = [
+    "architectures",
+    "combination",
     "comparison",
+    "conditions",
     "dataset_preview",
     "error_histogram",
     "error_scatter",
