@@ -9,12 +9,14 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import ROOT
-from test_architectures import CAPTIONS
+from test_architectures import CAPTIONS, several
+from test_architectures import write as write_architectures
 
 from boxest import analysis, findings, pages
 from boxest.findings import text
 
 CONFIG = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+NETWORKS = ("architectures", "harder")
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -365,15 +367,19 @@ def test_the_run_that_is_shown_did_not_diverge(study):
 def test_published_results_are_whole_and_give_the_same_page(study, tmp_path):
     times = write(tmp_path / "timing", seeds=2, epochs=2)
     variants = write_variants(tmp_path / "forensics", {"linear": 1})
-    whole = findings.read(study, times=[times], forensics=[variants])
+    networks = [write_architectures(tmp_path / name, several()).root for name in NETWORKS]
+    whole = findings.read(study, [times], [variants], networks[:1], networks[1:])
     (tmp_path / "reference" / "stale").mkdir(parents=True)
     target, page = tmp_path / "reference", tmp_path / "docs" / "findings.md"
     findings.publish(whole, target, page, ["snakemake --cores all"])
     names = {path.name for path in target.iterdir()}
-    assert names == {"README.md", "provenance.json", "paper", "timing", "forensics"}
+    assert names == {"README.md", "provenance.json", "paper", "timing", "forensics", *NETWORKS}
     for path in study.glob("tables/*.csv"):
         assert (target / "paper" / "tables" / path.name).read_bytes() == path.read_bytes()
-    copy = findings.read(target / "paper", [target / "timing"], [target / "forensics"])
+    others = [[target / name] for name in ("timing", "forensics", *NETWORKS)]
+    copy = findings.read(target / "paper", *others)
+    for heading in ("## What the paper leaves open", "## Other architectures", "## Harder data"):
+        assert page.read_text().count(heading) == 1
     assert findings.page(copy, page.parent) == page.read_text()
     assert "(../reference/paper/figures/" in page.read_text()
     made = json.loads((target / "provenance.json").read_text())
