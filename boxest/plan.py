@@ -188,6 +188,7 @@ def check(config: Mapping[str, Any]) -> None:
     for size, rate in config["variants"]["cells"]:
         _check_numbers({"batch_size": size, "learning_rate": rate}, "variants.cells: ")
     _check_fan_out(config["training"])
+    _check_network(config["network"])
     data = config["data"]
     law, size = data["box_law"], data["image_size"]
     if not law["min_side"] <= law["max_side"] <= size:
@@ -254,3 +255,17 @@ def _check_fan_out(training: Mapping[str, Any]) -> None:
                 f"config: training.fan_out: batch_size trains all runs of a batch size at once; it "
                 f"needs training.{name}: {value}, got {training[name]!r}."
             )
+
+
+# The others read their outputs off places in the image.
+_WITH_ACTIVATION = ("auto", "paper")
+
+
+def _check_network(network: Mapping[str, Any]) -> None:
+    """Refuse an activation that the outputs of a network do not have."""
+    name, activation = network["name"], network["output_activation"]
+    if name not in _WITH_ACTIVATION and activation != "linear":
+        raise ValueError(
+            f"config: network.output_activation must be linear for the network {name}; got "
+            f"{activation!r}."
+        )
