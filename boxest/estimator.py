@@ -29,8 +29,9 @@ class BoxRegressor(ImageRegressor):
     ----------
     network : str or callable, default="paper"
         The architecture: a key of `boxest.networks.NETWORKS`; "auto", which is "paper" but has the
-        dense layers alone for images below 8 px; or a function with the arguments of
-        `boxest.networks.paper` that returns a Keras model with four outputs.
+        dense layers alone for images below 8 px; "profile", which reads the edges off what rows
+        and columns hold; "roi", which looks again at the region of a coarse box; or a function
+        with the arguments of `boxest.networks.paper` that returns a Keras model with four outputs.
     output_activation : str, default="linear"
         Activation of the four outputs, by its Keras name. The paper does not give it.
     loss : str or keras.Loss, default="inclusive_iou"

@@ -190,6 +190,9 @@ def check(config: Mapping[str, Any]) -> None:
     for size, rate in config["variants"]["cells"]:
         _check_numbers({"batch_size": size, "learning_rate": rate}, "variants.cells: ")
     _check_fan_out(config["training"])
+    activation = config["network"]["output_activation"]
+    for name in (config["network"]["name"], *config["architectures"]["network"]):
+        _check_network(name, activation)
     _check_data(config["data"], "data")
     for name in config["architectures"]["conditions"]:
         _check_data(conditions.data(config, name), f"architectures.conditions.{name}")
@@ -280,3 +283,16 @@ def _check_fan_out(training: Mapping[str, Any]) -> None:
                 f"config: training.fan_out: batch_size trains all runs of a batch size at once; it "
                 f"needs training.{name}: {value}, got {training[name]!r}."
             )
+
+
+# The others read their outputs off places in the image.
+_WITH_ACTIVATION = ("auto", "paper")
+
+
+def _check_network(name: str, activation: str) -> None:
+    """Refuse an activation that the outputs of a network do not have."""
+    if name not in _WITH_ACTIVATION and activation != "linear":
+        raise ValueError(
+            f"config: network.output_activation must be linear for the network {name}; got "
+            f"{activation!r}."
+        )

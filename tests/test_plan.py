@@ -11,6 +11,7 @@ CONFIG = {
         "shard_size": 2000,
         "box_law": {"name": "sides_uniform", "min_side": 5, "max_side": 128},
     },
+    "network": {"name": "paper", "output_activation": "tanh"},
     "training": {"fan_out": "run", "runs_per_job": 1, "engine": "compiled", "epochs": 30},
     "grid": {"batch_size": [4, 16], "learning_rate": [0.1], "seeds": 10},
     "best": {"batch_size": 16, "learning_rate": 0.1, "plateau_factor": 0.5, "seeds": 10},
@@ -133,6 +134,14 @@ def test_good_config_passes():
         (
             {"section": "architectures", "seeds": 10**9},
             "architectures are 4000000000 runs, and more than 100000 are not planned",
+        ),
+        (
+            {"section": "network", "name": "roi", "output_activation": "sigmoid"},
+            "network.output_activation must be linear for the network roi; got 'sigmoid'",
+        ),
+        (
+            {"section": "architectures", "network": ["paper", "profile"]},
+            "output_activation must be linear for the network profile; got 'tanh'",
         ),
         ({"split": [0.5, 0.5, 0.5]}, r"data.split: .* sum to 1; got \[0.5, 0.5, 0.5\]"),
     ],

@@ -445,7 +445,11 @@ def test_changed_setting_retrains_and_changed_docstring_does_not(study):
         ("images: 10", ["'images' was unexpected"]),
         ("training: {loss: dice}", ["'dice' is not one of ['inclusive_iou'"]),
         ("training: {epochs: 1.5}", ["1.5 is not of type 'integer'"]),
-        ("network: {name: vgg}", ["'vgg' is not one of ['paper']"]),
+        ("network: {name: vgg}", ["'vgg' is not one of ['paper', 'profile', 'roi']"]),
+        (
+            "network: {name: profile, output_activation: tanh}",
+            ["network.output_activation must be linear for the network profile; got 'tanh'"],
+        ),
         ("data: {image_size: 64}", ["max_side <= data.image_size; got 5, 128 and 64"]),
         ("data: {split: [0.5, 0.5, 0.5]}", ["sum to 1; got [0.5, 0.5, 0.5]"]),
         ("data: {image_size: 7}", ["7 is less than the minimum of 8"]),
