@@ -15,6 +15,7 @@ rule shard:
         mem_mb=per_attempt(1000),
         runtime=per_attempt(10),
     params:
+        **SCENE,
         range=lambda wildcards: SHARDS[wildcards.shard],
         seed=config["data"]["seed"],
         image_size=config["data"]["image_size"],
