@@ -190,7 +190,7 @@ def test_lines_are_thin_straight_and_anywhere():
             ]
             assert deviations[-1] / np.sqrt(len(x)) < 0.6
             length = np.hypot(np.ptp(x), np.ptp(y))
-            assert len(x) < 1.6 * length + 4
+            assert len(x) < 2.2 * length + 4
 
 
 def test_the_box_is_the_bounding_box_of_the_turned_rectangle():

@@ -1,6 +1,7 @@
 """The figures, seen from outside: panels, curves, plotted numbers, labels, bytes."""
 
 import itertools
+import runpy
 from unittest import mock
 
 import fake_study
@@ -8,9 +9,11 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import ROOT
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from PIL import Image
 
 from boxest import analysis, figures, synthetic
 
@@ -360,6 +363,15 @@ def test_scenes_have_a_row_each():
         figures.scenes(rows | {"less": (rows["clean"][0][:2], rows["clean"][1][:2])})
     with pytest.raises(ValueError, match=r"boxes must have shape \(3, 4\)"):
         figures.scenes({"other": (rows["clean"][0], rows["clean"][1][:2])})
+
+
+def test_scenes_of_the_guide_are_what_is_drawn_now(tmp_path):
+    draw = runpy.run_path(str(ROOT / "docs" / "figures" / "scenes.py"))["draw"]
+    png, _ = figures.save(draw(), tmp_path / "scenes.png")
+    with Image.open(png) as again, Image.open(ROOT / "docs" / "figures" / "scenes.png") as there:
+        assert again.size == there.size
+        # The same picture, but for what another version of matplotlib or of a font does.
+        assert np.abs(np.asarray(again.convert("L"), float) - there.convert("L")).mean() < 3
 
 
 def test_predictions_show_both_boxes_and_both_ious():

@@ -31,8 +31,15 @@ SCENES = {
     ),
 }
 
+
+def draw():
+    """Return the figure: six images of each scene, of the same boxes."""
+    return figures.scenes(
+        {name: make(9, 15, seed=0, scene=scene) for name, scene in SCENES.items()}
+    )
+
+
 if __name__ == "__main__":
-    rows = {name: make(9, 15, seed=0, scene=scene) for name, scene in SCENES.items()}
-    png, pdf = figures.save(figures.scenes(rows), Path(__file__).with_suffix(".png"))
+    png, pdf = figures.save(draw(), Path(__file__).with_suffix(".png"))
     pdf.unlink()
     print(png)
