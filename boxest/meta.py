@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 from boxest.plan import MAX_SHARD_BYTES
+from boxest.scene import CLEAN, Scene
 from boxest.synthetic import BoxLaw
 
 Path = str | os.PathLike
@@ -34,6 +35,8 @@ class Meta:
         Side of the images in pixels.
     law : BoxLaw
         Distribution of the boxes.
+    scene : Scene
+        What the images show beside the box.
 
     Raises
     ------
@@ -47,6 +50,7 @@ class Meta:
     seed: int
     image_size: int
     law: BoxLaw
+    scene: Scene = CLEAN
 
     def __post_init__(self):
         for name in ("start", "stop", "seed", "image_size"):
@@ -54,6 +58,7 @@ class Meta:
         if not isinstance(self.split, str) or not self.split.isprintable():
             raise TypeError(f"split must be a str such as 'train'; got {self.split!r}.")
         object.__setattr__(self, "law", self.law.for_size(self.image_size))
+        self.scene.for_size(self.image_size)
         if not 0 <= self.start < self.stop:
             raise ValueError(f"A shard needs 0 <= start < stop; got {self.start} and {self.stop}.")
         if not 0 <= self.seed < 2**64:
@@ -70,10 +75,11 @@ class Meta:
         return self.stop - self.start
 
     def attributes(self) -> dict[str, str | int]:
-        """Return the fields as they stand in the file."""
+        """Return the fields as they stand in the file, which leaves out the scene of the paper."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        law = fields.pop("law")
-        return fields | {"law": law.name, "min_side": law.min_side, "max_side": law.max_side}
+        law = fields["law"]
+        fields |= {"law": law.name, "min_side": law.min_side, "max_side": law.max_side}
+        return fields | {"scene": self.scene.text()}
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shapes of the datasets."""
@@ -114,6 +120,8 @@ def check_expected(shards: Sequence[tuple[Path, Meta]], expected: Mapping[str, s
         Naming the file, what it says, and what is expected.
     """
     (first_path, first), (last_path, last) = shards[0], shards[-1]
+    if expected:
+        expected = {"scene": CLEAN.text()} | dict(expected)
     for name, value in expected.items():
         path, meta = (last_path, last) if name == "stop" else (first_path, first)
         if meta.attributes()[name] != value:

@@ -3,11 +3,13 @@
 Plain Python, for the Snakefile: the environment that runs Snakemake need not hold numpy.
 """
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from boxest import conditions
+from boxest.scene import CLEAN, Scene
 
 # The settings that tell one variant from another.
 VARIANT = ("output_activation", "loss", "optimizer", "plateau_patience")
@@ -134,15 +136,21 @@ def differences(config: Mapping[str, Any]) -> str | None:
         "trained on": training["loss"],
         "cells": len(grid["batch_size"]) * len(grid["learning_rate"]),
         "seeds": grid["seeds"],
+        "scene": str(scene(data)),
     }
     theirs = {"epochs": 30, "images": 10_000, "px": 128, "trained on": "inclusive_iou"}
-    theirs |= {"cells": 24, "seeds": 10}
+    theirs |= {"cells": 24, "seeds": 10, "scene": str(CLEAN)}
     differing = [name for name in ours if ours[name] != theirs[name]]
 
     def text(study: Mapping[str, Any]) -> str:
         return ", ".join(f"{name} {study[name]}" for name in differing)
 
     return f"ours: {text(ours)}; paper: {text(theirs)}" if differing else None
+
+
+def scene(data: Mapping[str, Any]) -> Scene:
+    """Return what the images of the section ``data`` of a configuration show beside the box."""
+    return Scene.of(data.get("scene", {}))
 
 
 def has_a_job_per_run(training: Mapping[str, Any]) -> bool:
@@ -163,7 +171,8 @@ def expected(data: Mapping[str, Any], split: str) -> dict[str, str | int]:
     Returns
     -------
     dict
-        By the names of `boxest.meta.Meta.attributes`; for `boxest.shards.load`.
+        By the names of `boxest.meta.Meta.attributes`; for `boxest.shards.load`. The scene of the
+        paper is left out: settings of finished jobs stay what they were before there were others.
     """
     part, law = splits(data["images"], data["split"])[split], data["box_law"]
     return {
@@ -175,6 +184,7 @@ def expected(data: Mapping[str, Any], split: str) -> dict[str, str | int]:
         "law": law["name"],
         "min_side": law["min_side"],
         "max_side": law["max_side"],
+        **({"scene": scene(data).text()} if scene(data) != CLEAN else {}),
     }
 
 
@@ -213,6 +223,10 @@ def _check_data(data: Mapping[str, Any], name: str) -> None:
             f"config: {name}.shard_size={data['shard_size']} images of {size}×{size} px are more "
             f"than {MAX_SHARD_BYTES} bytes in one file. Make shard_size smaller."
         )
+    try:
+        scene(data).for_size(size)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"config: {name}.scene: {error}") from None
     try:
         splits(data["images"], data["split"])
     except ValueError as error:
@@ -253,6 +267,7 @@ def _check_runs(config: Mapping[str, Any]) -> None:
 
 # Everything else that is a number is a whole one.
 _REALS = ("split", "learning_rate", "learning_rate_of", "plateau_factor")
+_REALS += tuple(field.name for field in dataclasses.fields(Scene) if field.type is not int)
 
 
 def _check_numbers(config: Mapping[str, Any], name: str = "", real: bool = False) -> None:

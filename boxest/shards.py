@@ -2,10 +2,11 @@
 
 A shard holds the images and boxes of consecutive indices of one split. Its layout, version 1:
 
-- dataset ``images``: uint8 (n, image_size, image_size), 0 or 255, gzip;
+- dataset ``images``: uint8 (n, image_size, image_size), gzip; 0 or 255, but for other scenes;
 - dataset ``boxes``: float64 (n, 4), gzip, columns x1, y1, x2, y2 in units of the image size;
 - attributes of the file: ``format``, ``format_version``, the fields of `Meta` (the box law as
-  ``law``, ``min_side``, ``max_side``), and ``sha256`` over all of these and the content.
+  ``law``, ``min_side``, ``max_side``; ``scene`` as JSON that says what differs from the paper's
+  white box on black, absent where nothing does), and ``sha256`` over all of these and the content.
 
 The same content gives the same bytes: nothing in a shard tells when, or by which version of boxest,
 it was made. A shard may come from a stranger: see `boxest.hdf5`, which reads it.
@@ -26,6 +27,7 @@ from boxest import hdf5
 from boxest.boxes import check_boxes
 from boxest.files import atomic_path, regular
 from boxest.meta import Meta, ShardError, check_expected, check_neighbours
+from boxest.scene import CLEAN, Scene
 from boxest.synthetic import BoxLaw
 
 FORMAT = "boxest shard"
@@ -104,7 +106,8 @@ def load(
         The files, in any order.
     expected : mapping, optional
         What they must say about themselves, by the names of `Meta.attributes`, such as ``split``
-        and ``seed``; ``start`` and ``stop`` are those of all shards together.
+        and ``seed``; ``start`` and ``stop`` are those of all shards together, and a ``scene`` that
+        is not named is the paper's. Without it, shards need only fit each other.
 
     Returns
     -------
@@ -115,7 +118,7 @@ def load(
     ------
     ShardError
         If a shard is damaged, or not as expected, or two of them are of different splits, seeds,
-        image sizes or box laws, overlap, or leave a gap.
+        image sizes, box laws or scenes, overlap, or leave a gap.
     OSError
         If a file cannot be opened.
     """
@@ -201,7 +204,8 @@ def _meta(attributes: dict[str, Any]) -> Meta:
     try:
         law = BoxLaw(*(attributes[name] for name in ("law", "min_side", "max_side")))
         names = ("split", "start", "stop", "seed", "image_size")
-        meta = Meta(*(attributes[name] for name in names), law=law)
+        scene = Scene.parse(attributes.get("scene", CLEAN.text()))
+        meta = Meta(*(attributes[name] for name in names), law=law, scene=scene)
     except (KeyError, TypeError, ValueError) as error:
         raise ShardError(f"its attributes make no sense: {error}") from error
     if attributes != _header(meta) | {"sha256": attributes.get("sha256")}:
@@ -211,7 +215,11 @@ def _meta(attributes: dict[str, Any]) -> Meta:
 
 def _header(meta: Meta) -> dict[str, str | int]:
     """Attributes of the file that the checksum covers."""
-    return {"format": FORMAT, "format_version": FORMAT_VERSION, **meta.attributes()}
+    header = {"format": FORMAT, "format_version": FORMAT_VERSION, **meta.attributes()}
+    if meta.scene == CLEAN:
+        # As it was before there were scenes: those shards stay what they are.
+        del header["scene"]
+    return header
 
 
 def _allocate(n_images: int, image_size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from boxest import conditions, plan, shards, synthetic
@@ -177,6 +179,39 @@ def test_an_optimizer_may_have_a_rate_for_one_network_alone():
     assert conditions.learning_rate(config["architectures"], "paper", "sgd") == 0.1
 
 
+@pytest.mark.parametrize(
+    ("scene", "message"),
+    [
+        ({"noise": 2.0}, r"config: data.scene: noise must be a number in 0\.\.1; got 2"),
+        ({"discs": 1.0}, "data.scene.discs takes whole numbers, got 1.0; write 1"),
+        ({"noise": math.nan}, "data.scene.noise takes finite numbers, got nan"),
+        (
+            {"object_level": [0.0, 0.1]},
+            "data.scene: A background level of 0 leaves no object_level",
+        ),
+        ({"texture": 0.1, "texture_scale": 17}, r"data.scene: texture_scale \(17 px\) is greater"),
+        ({"nois": 1}, "data.scene: A scene has no 'nois'"),
+    ],
+)
+def test_scenes_that_make_no_sense_are_refused(scene, message):
+    with pytest.raises(ValueError, match=message):
+        plan.check(changed(scene=scene))
+
+
+def test_a_scene_is_expected_of_shards_and_told_of():
+    noisy = CONFIG["data"] | {"scene": {"noise": 0.2, "discs": 0}}
+    assert plan.scene(noisy).options() == {"noise": 0.2}
+    assert plan.expected(noisy, "test")["scene"] == '{"noise": 0.2}'
+    assert "scene" not in plan.expected(CONFIG["data"], "test")
+    assert "scene" not in plan.expected(CONFIG["data"] | {"scene": {"noise": 0}}, "test")
+    plan.check(changed(scene={"noise": 1, "object_level": [1, 1]}))
+
+    training = CONFIG["training"] | {"loss": "inclusive_iou"}
+    config = CONFIG | {"data": noisy, "training": training}
+    assert "scene noise 0.2" in plan.differences(config)
+    assert plan.differences(config).endswith("scene clean")
+
+
 def test_runs_have_jobs_of_their_own_unless_jobs_have_several():
     training = CONFIG["training"]
     assert plan.has_a_job_per_run(training)
@@ -194,9 +229,9 @@ def test_expected_is_what_the_shards_of_a_study_say(tmp_path):
         shards.write(paths[-1], *content, shards.Meta(split, start, stop, 0, 16, law))
     images, _ = shards.load(paths[:4], plan.expected(data, "train"))
     assert len(images) == 24
-    for other in ("seed", "images"):
+    for other in ({"seed": 31}, {"images": 31}, {"scene": {"noise": 0.1}}):
         with pytest.raises(shards.ShardError, match="is a shard of another study"):
-            shards.load(paths[:4], plan.expected(data | {other: 31}, "train"))
+            shards.load(paths[:4], plan.expected(data | other, "train"))
 
 
 @pytest.mark.parametrize(("n_seeds", "per_job", "sizes"), [(10, 1, [1] * 10), (10, 4, [4, 4, 2])])

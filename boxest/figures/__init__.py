@@ -8,7 +8,7 @@ from boxest.figures.comparison import comparison
 from boxest.figures.cost import seconds_against_loss
 from boxest.figures.curves import validation_curves
 from boxest.figures.errors import error_histogram, error_scatter
-from boxest.figures.images import dataset_preview, predictions
+from boxest.figures.images import dataset_preview, predictions, scenes
 from boxest.figures.scaling import loss_against_updates, residuals
 from boxest.figures.style import save
 from boxest.figures.tables import final_losses, layer_table
@@ -29,6 +29,7 @@ __all__ = [
     "predictions",
     "residuals",
     "save",
+    "scenes",
     "seconds_against_loss",
     "time_fit",
     "training_time",

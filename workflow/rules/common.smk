@@ -19,6 +19,9 @@ except ValueError as error:
 
 RESULTS = config["results"].rstrip("/")
 SHARDS = plan.shard_ranges(config["data"])
+# What the images show beside the box, a setting of jobs only where it is not the paper's.
+SCENE = plan.scene(config["data"]).options()
+SCENE = {"scene": SCENE} if SCENE else {}
 RUN_NAMES = ("batch_size", "learning_rate", "seed")
 RUN = "batch_size~{batch_size}/learning_rate~{learning_rate}/seed~{seed}"
 STATE = "batch_size~{batch_size},learning_rate~{learning_rate},seed~{seed}"

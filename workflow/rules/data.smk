@@ -15,6 +15,7 @@ rule shard:
         mem_mb=per_attempt(1000),
         runtime=per_attempt(10),
     params:
+        **SCENE,
         **SHARD_PARAMETERS,
     script:
         "../scripts/shard.py"
@@ -29,7 +30,7 @@ use rule shard as shard_of_condition with:
         f"{RESULTS}/benchmarks/shard_of_condition/{{condition}}/{{shard}}.tsv"
     params:
         **SHARD_PARAMETERS,
-        scene=lambda wildcards: data_of(wildcards).get("scene", {}),
+        scene=lambda wildcards: plan.scene(data_of(wildcards)).options(),
 
 
 rule dataset_preview:
