@@ -83,7 +83,7 @@ def write(directory: str | os.PathLike, regressor: "BoxRegressor", **extra: Any)
         Path(directory) / "run.json",
         {
             "batch_size": regressor.batch_size,
-            "learning_rate": regressor.learning_rate,
+            "learning_rate": regressor.learning_rate_,
             "seed": regressor.random_state,
             "epochs": regressor.n_iter_,
             "planned_epochs": regressor.epochs,
