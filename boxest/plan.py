@@ -226,7 +226,7 @@ def _check_sizes(config: Mapping[str, Any]) -> None:
 
 
 # Everything else that is a number is a whole one.
-_REALS = ("split", "learning_rate", "plateau_factor")
+_REALS = ("split", "learning_rate", "plateau_factor", "start")
 
 
 def _check_numbers(config: Mapping[str, Any], name: str = "") -> None:

@@ -53,6 +53,7 @@ rule findings:
         figures=[f"{RESULTS}/figures/{name}.png" for name in FIGURES],
         times=expand("{directory}/tables/time_fit.csv", directory=TIMES),
         forensics=expand("{directory}/tables/variants.csv", directory=FORENSICS),
+        rates=rules.rates.output if config["findings"]["rates"] else [],
         captions=[
             workflow.source_path(f"../report/{name}.rst") for name in sorted(CAPTIONS)
         ],
