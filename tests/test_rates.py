@@ -133,9 +133,17 @@ def test_a_sweep_at_one_rate_is_plain_training():
 
 def test_an_epoch_of_few_updates_is_made_several_times():
     X, y = boxes_data(64)
-    search = find_learning_rate(tiny(batch_size=24, validation_fraction=0), X, y, n_rates=10)
+    steps = []
+
+    def look(trials):
+        steps.extend(trials.sweep(0.01, 0.1, 10))
+        return 0.05
+
+    tiny(batch_size=24, validation_fraction=0)._rehearse((X, y, None), None, look)
     # 3 updates per epoch, the last one of fewer examples; 4 epochs have the 10 that are asked for.
-    assert (search.updates, search.epochs, len(search.table)) == (12, 4, 12)
+    assert [step.updates for step in steps] == [1] * 12
+    rates_ = [step.learning_rate for step in steps]
+    assert rates_ == pytest.approx(np.geomspace(0.01, 0.1, 12))
 
 
 # --- by orders of magnitude ------------------------------------------------------------------
@@ -350,23 +358,25 @@ def test_found_rates_are_compared_with_the_best_of_the_grid():
     searches = pd.DataFrame(
         {
             "batch_size": 8,
-            "method": ["range_test", "range_test", "magnitudes"],
-            "seed": [0, 1, 0],
-            "found_rate": [0.05, 0.02, 0.01],
-            "epochs": [1.0, 1.0, 9.0],
-            "seconds": [2.0, 4.0, 6.0],
+            "method": ["range_test", "range_test", "magnitudes", "magnitudes"],
+            "seed": [0, 1, 0, 1],
+            "found_rate": [0.02, 0.05, 0.01, 5.0],
+            "epochs": [1.0, 1.0, 9.0, 9.0],
+            "seconds": [2.0, 4.0, 6.0, 6.0],
         }
     )
     found = analysis.found_rates(searches, grid()).set_index(["method", "seed"])
     assert found["best_rate"].eq(0.1).all()
     assert found["best_rate_iou"].eq(0.01).all()
-    assert found["nearest_rate"].tolist() == [0.01, 0.1, 0.01]
-    assert found["hit"].tolist() == [False, True, False]
-    assert found["hit_iou"].tolist() == [True, False, True]
-    assert found["loss_ratio"].tolist() == pytest.approx([2, 1, 2])
-    assert found["loss_ratio_iou"].tolist() == pytest.approx([1, 1.25, 1])
+    assert found["nearest_rate"].tolist() == pytest.approx([0.01, np.nan, 0.01, 0.1], nan_ok=True)
+    assert found["hit"].tolist() == [False, False, False, True]
+    assert found["hit_iou"].tolist() == [True, False, True, False]
+    assert found["loss_ratio"].tolist() == pytest.approx([2, np.nan, 2, 1], nan_ok=True)
+    assert found["loss_ratio_iou"].tolist() == pytest.approx([1, np.nan, 1, 1.25], nan_ok=True)
     summary = analysis.rates_by_method(found.reset_index()).set_index("method")
+    assert summary["outside"].to_dict() == {"range_test": 0, "magnitudes": 1}
     test = summary.loc["range_test"]
     assert (test["searches"], test["hits"], test["hits_iou"]) == (2, 1, 1)
     assert test["loss_ratio"] == pytest.approx(np.sqrt(2))
     assert (test["largest_loss_ratio"], test["epochs"], test["seconds"]) == (2, 1, 3)
+    assert summary.loc["magnitudes", "loss_ratio"] == pytest.approx(2)

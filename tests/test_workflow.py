@@ -228,8 +228,8 @@ def test_findings_say_what_kind_of_study_it_is(study):
 
 
 @pytest.mark.slow
-def test_variants_times_and_reference(study, tmp_path):
-    """A study of variants, times from another study, and both told of in committed results."""
+def test_variants_times_rates_and_reference(study, tmp_path):
+    """Variants, times from another study, rates that are found, told of in committed results."""
     repository = tmp_path / "boxest"
     shutil.copytree(study[0].parent.parent, repository, ignore=shutil.ignore_patterns(".snakemake"))
     overlay = {
@@ -253,11 +253,20 @@ def test_variants_times_and_reference(study, tmp_path):
 
     shutil.copytree(repository / "results" / "tiny", repository / "results" / "timing")
     others = {"times": ["results/timing"], "forensics": ["results/variants"]}
-    (repository / "others.yaml").write_text(yaml.safe_dump({"findings": others}))
+    rates = {"seeds": 1, "epochs": 1, "start": 0.1}
+    others = {"findings": others | {"rates": True}, "rates": rates}
+    (repository / "others.yaml").write_text(yaml.safe_dump(others))
     done = snakemake(repository, "--cores", "2", *tiny, "others.yaml", "--", "all", "reference")
     assert done.returncode == 0, done.stderr
     page = (repository / "docs" / "findings.md").read_text()
     assert "## What the paper leaves open\n" in page
+    assert "## A learning rate from short trials\n" in page
+    found = pd.read_csv(repository / "results" / "tiny" / "tables" / "found_rates.csv")
+    assert found[["batch_size", "method", "seed"]].to_numpy().tolist() == [
+        [size, method, 0] for size in (16, 64) for method in ("magnitudes", "range_test")
+    ]
+    assert set(found["best_rate"]) <= {0.01, 0.1}
+    assert found["found_rate"].between(1e-6, 1).all()
     links = re.findall(r"\]\((\.\./results/reference/[^)]+)\)", page)
     # The times of the study are those of timing, and so is its figure.
     assert {link.split("/")[3] for link in links} == {"tiny", "variants"}

@@ -1,12 +1,14 @@
 """Learning rates found by short trials, beside the best ones of the grid."""
 
+import math
+
 import numpy as np
 import pandas as pd
 
 from boxest.analysis.checks import CELL, require
 
 # Half an order of magnitude: of the decades of the grid, the best one is the nearest.
-NEAR = np.sqrt(10)
+NEAR = math.sqrt(10)
 # What the rates of the grid are judged by, and the ends of the names of columns that say so.
 _LOSSES = {"validation_loss": "", "validation_iou_loss": "_iou"}
 
@@ -26,9 +28,10 @@ def found_rates(searches: pd.DataFrame, histories: pd.DataFrame) -> pd.DataFrame
     pandas.DataFrame
         The same rows with `best_rate`, the rate of the grid with the smallest mean validation loss
         at the last epoch of the runs, the one that was trained; `best_loss`; `nearest_rate`, the
-        rate of the grid that is nearest to the one found; `loss_ratio`, its loss by the best one;
-        `hit`, whether the rate found is within half an order of magnitude of the best one. The same
-        by the geometric IoU with the ending `_iou`.
+        rate of the grid that is nearest to the one found, NaN where none is within half an order of
+        magnitude; `loss_ratio`, its loss by the best one; `hit`, whether the rate found is within
+        half an order of magnitude of the best one. The same by the geometric IoU with the ending
+        `_iou`.
     """
     require(searches, ["batch_size", "method", "seed", "found_rate", "epochs"], "searches")
     require(histories, [*CELL, "seed", "epoch", *_LOSSES], "histories")
@@ -47,10 +50,12 @@ def rates_by_method(found: pd.DataFrame) -> pd.DataFrame:
     pandas.DataFrame
         One row per method: `searches`, `hits`, `hits_iou` (counts), `loss_ratio` (geometric mean),
         `largest_loss_ratio`, `loss_ratio_iou`, `largest_loss_ratio_iou`, mean `epochs` and
-        `seconds` of a search.
+        `seconds` of a search, and `outside`, how many rates the grid knows nothing of: they have
+        no loss ratio, and no part in the mean.
     """
     grouped = found.groupby("method")
     table = pd.DataFrame({"searches": grouped.size()})
+    table["outside"] = grouped["nearest_rate"].agg(lambda rates: rates.isna().sum()).astype(int)
     for end in _LOSSES.values():
         table[f"hits{end}"] = grouped[f"hit{end}"].sum()
     for end in _LOSSES.values():
@@ -62,18 +67,16 @@ def rates_by_method(found: pd.DataFrame) -> pd.DataFrame:
 
 def _beside(search: dict, means: pd.DataFrame) -> dict:
     """Compare one search with the cells of its batch size, by learning rate."""
-    decades = np.abs(np.log10(means.index.to_numpy() / search["found_rate"]))
-    nearest = means.index[decades.argmin()]
+    apart = pd.Series(np.abs(np.log(means.index / search["found_rate"])), means.index)
+    nearest = apart.idxmin() if apart.min() <= np.log(NEAR) else np.nan
     row = {"nearest_rate": nearest}
     for loss, end in _LOSSES.items():
         known = means[loss].dropna()
         best = known.idxmin() if len(known) else np.nan
-        least = known.min()
-        apart = np.abs(np.log(search["found_rate"] / best))
         row |= {
             f"best_rate{end}": best,
-            f"best_loss{end}": least,
-            f"loss_ratio{end}": means.loc[nearest, loss] / least,
-            f"hit{end}": bool(apart <= np.log(NEAR)),
+            f"best_loss{end}": known.min(),
+            f"loss_ratio{end}": means[loss].get(nearest, np.nan) / known.min(),
+            f"hit{end}": bool(apart.get(best, np.inf) <= np.log(NEAR)),
         }
     return row

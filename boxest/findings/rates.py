@@ -6,7 +6,7 @@ import pandas as pd
 from boxest.figures.rates import METHODS
 from boxest.findings.images import Figures
 from boxest.findings.study import Study
-from boxest.findings.text import number, plural, table
+from boxest.findings.text import number, plural, spread, table
 
 _CAPTION = (
     "Rates found against the batch size, a point per seed; the bar is the best rate of the grid by "
@@ -45,19 +45,24 @@ def _methods(summary: pd.DataFrame, methods: list[str]) -> list[str]:
     keyed = summary.set_index("method")
     heads = ["method", "hits", "loss ratio, mean", "largest", "hits by 1 − IoU"]
     heads += ["loss ratio, mean", "largest", "epochs of a search"]
-    rows = []
+    rows, outside = [], []
     for method in methods:
         one = keyed.loc[method]
-        ratios = [
-            [number(one[f"{which}loss_ratio{end}"]) for which in ("", "largest_")]
-            for end in ("", "_iou")
+        row = [METHODS[method]]
+        for end in ("", "_iou"):
+            row.append(f"{one[f'hits{end}']:.0f} of {one['searches']:.0f}")
+            row += [_ratio(one[f"{which}loss_ratio{end}"]) for which in ("", "largest_")]
+        rows.append([*row, number(one["epochs"])])
+        if one["outside"]:
+            outside.append(f"{one['outside']:.0f} of the rates found ({METHODS[method]})")
+    lines = table(heads, rows)
+    if outside:
+        lines += [
+            f"{' and '.join(outside)} lie farther than half an order of magnitude from every rate "
+            "of the grid, which says nothing of their loss.",
+            "",
         ]
-        of = f"of {one['searches']:.0f}"
-        hits = [f"{one[name]:.0f} {of}" for name in ("hits", "hits_iou")]
-        rows.append(
-            (METHODS[method], hits[0], *ratios[0], hits[1], *ratios[1], number(one["epochs"]))
-        )
-    return table(heads, rows)
+    return lines
 
 
 def _sizes(found: pd.DataFrame, methods: list[str]) -> list[str]:
@@ -73,14 +78,18 @@ def _sizes(found: pd.DataFrame, methods: list[str]) -> list[str]:
             row += [
                 _range(one["found_rate"]),
                 f"{one['hit'].sum()} of {len(one)}",
-                number(one["loss_ratio"].mean()),
+                _ratio(one["loss_ratio"].mean()),
                 number(one["epochs"].mean()),
             ]
         rows.append(row)
     return table(heads, rows)
 
 
+def _ratio(value: float) -> str:
+    return spread(value, np.nan, 2)
+
+
 def _range(rates: pd.Series) -> str:
     """Write rates: their ends, or the one that all are."""
     low, high = number(rates.min(), 2), number(rates.max(), 2)
-    return low if np.isclose(rates.min(), rates.max()) else f"{low} to {high}"
+    return low if low == high else f"{low} to {high}"
