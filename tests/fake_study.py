@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from boxest import analysis, rates
+from boxest import analysis
+from boxest.training import search
 
 FULL = {
     "batch_sizes": [4, 16, 64, 256, 1024, 4096],
@@ -180,5 +181,5 @@ def rate_search(method):
     losses = 0.2 + 0.1 * np.log10(rates_) ** 2 / 25 + 0.01 * np.sin(40 * np.log10(rates_))
     losses[rates_ > 9] = np.nan
     table = pd.DataFrame({"learning_rate": rates_, "loss": losses})
-    table = table.assign(smoothed_loss=rates.smooth(rates_, np.nan_to_num(losses, nan=1.0)))
-    return rates.RateSearch(0.1, method, table.assign(diverged=table["loss"].isna()), 500, 1.0)
+    table = table.assign(smoothed_loss=search.smooth(rates_, np.nan_to_num(losses, nan=1.0)))
+    return search.RateSearch(0.1, method, table.assign(diverged=table["loss"].isna()), 500, 1.0)

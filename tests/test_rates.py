@@ -9,6 +9,7 @@ from sklearn.preprocessing import StandardScaler
 
 from boxest import BoxRegressor, analysis, find_learning_rate, fit_many, rates, shards, synthetic
 from boxest.base import ImageRegressor
+from boxest.training import search
 
 # Curvatures of the quadratic: half of the second derivatives of the mean squared error.
 CURVATURES = 4.0, 0.04
@@ -56,20 +57,20 @@ def tiny(**parameters):
 
 
 def test_range_test_finds_where_gradient_descent_diverges():
-    search = find_learning_rate(descent(), *quadratic(), lowest=1e-4)
-    table = search.table
-    assert search.method == "range_test"
+    found = find_learning_rate(descent(), *quadratic(), lowest=1e-4)
+    table = found.table
+    assert found.method == "range_test"
     # A step above the threshold makes the error grow; a few of them, and it is gone.
     gone = table.loc[table["diverged"], "learning_rate"]
     assert THRESHOLD < gone.min() < 8 * THRESHOLD
     assert table["diverged"].iloc[-1]
     assert len(table) < 60
     # The suggestion is stable, and by no more than an order of magnitude and a half too careful.
-    assert THRESHOLD / 30 < search.learning_rate < THRESHOLD / 2
+    assert THRESHOLD / 30 < found.learning_rate < THRESHOLD / 2
     least = table["learning_rate"][table["smoothed_loss"].idxmin()]
-    assert search.learning_rate == pytest.approx(least / 10)
-    assert search.updates == search.epochs == len(table)
-    assert search.seconds > 0
+    assert found.learning_rate == pytest.approx(least / 10)
+    assert found.updates == found.epochs == len(table)
+    assert found.seconds > 0
 
 
 def test_range_test_scales_with_the_curvature():
@@ -94,18 +95,18 @@ def test_first_losses_of_the_range_test_are_those_of_the_mathematics():
 
 def test_a_range_that_holds_no_answer_is_told_of():
     with pytest.warns(UserWarning, match=r"smallest loss .* at 0\.001, at an end of what was trie"):
-        search = find_learning_rate(descent(), *quadratic(), lowest=1e-4, highest=1e-3)
-    assert search.learning_rate == pytest.approx(1e-4)
+        found = find_learning_rate(descent(), *quadratic(), lowest=1e-4, highest=1e-3)
+    assert found.learning_rate == pytest.approx(1e-4)
     with pytest.raises(ValueError, match=r"The loss is (inf|nan) from the first update on"):
         find_learning_rate(descent(), *quadratic((4e38,)))
 
 
 def test_smoothing_keeps_a_constant_and_takes_noise_away():
     at = np.geomspace(1e-5, 10, 100)
-    assert rates.smooth(at, np.full(100, 0.3)) == pytest.approx(0.3)
+    assert search.smooth(at, np.full(100, 0.3)) == pytest.approx(0.3)
     noise = np.random.default_rng(0).normal(size=100)
-    assert rates.smooth(at, noise).std() < 0.5
-    assert rates.smooth(at, noise, width=1e-9) == pytest.approx(noise)
+    assert search.smooth(at, noise).std() < 0.5
+    assert search.smooth(at, noise, width=1e-9) == pytest.approx(noise)
 
 
 def test_a_sweep_at_one_rate_is_plain_training():
@@ -156,28 +157,28 @@ def test_an_epoch_of_few_updates_is_made_several_times():
 def test_magnitudes_find_the_best_of_a_ladder(start, tried):
     """The error shrinks by |1 - 8 rate| per update: of the powers of ten, most at 0.1."""
     data = quadratic((4.0,))
-    search = find_learning_rate(descent(), *data, method="magnitudes", start=start)
-    assert search.learning_rate == pytest.approx(0.1)
-    assert search.table["learning_rate"].tolist() == pytest.approx(tried)
+    found = find_learning_rate(descent(), *data, method="magnitudes", start=start)
+    assert found.learning_rate == pytest.approx(0.1)
+    assert found.table["learning_rate"].tolist() == pytest.approx(tried)
     # The loss of the third epoch is that before its update.
     expected = [4 * (1 - 8 * rate) ** 4 for rate in tried]
-    assert search.table["loss"].tolist() == pytest.approx(expected, rel=1e-3)
-    assert search.epochs == search.updates == 3 * len(tried)
+    assert found.table["loss"].tolist() == pytest.approx(expected, rel=1e-3)
+    assert found.epochs == found.updates == 3 * len(tried)
 
 
 def test_magnitudes_look_at_the_validation_loss():
     data = quadratic((4.0,))
     options = {"method": "magnitudes", "start": 0.1, "factor": 2, "epochs": 1}
-    search = find_learning_rate(descent(), *data, validation_data=data, **options)
-    assert search.table["learning_rate"].tolist() == pytest.approx([0.1, 0.2, 0.05])
-    assert search.table["loss"].tolist() == pytest.approx([4 * 0.2**2, 4 * 0.6**2, 4 * 0.6**2])
+    found = find_learning_rate(descent(), *data, validation_data=data, **options)
+    assert found.table["learning_rate"].tolist() == pytest.approx([0.1, 0.2, 0.05])
+    assert found.table["loss"].tolist() == pytest.approx([4 * 0.2**2, 4 * 0.6**2, 4 * 0.6**2])
 
 
 def test_a_trial_that_diverges_is_a_result():
     data, options = quadratic((4.0,)), {"method": "magnitudes", "factor": 1e4}
-    search = find_learning_rate(descent(), *data, start=1e9, **options)
-    assert search.learning_rate == pytest.approx(1e-3)
-    assert search.table["diverged"].tolist() == [True, False, False, False, False]
+    found = find_learning_rate(descent(), *data, start=1e9, **options)
+    assert found.learning_rate == pytest.approx(1e-3)
+    assert found.table["diverged"].tolist() == [True, False, False, False, False]
     with pytest.raises(ValueError, match="none leaves a loss that is a finite number"):
         find_learning_rate(descent(), *quadratic((4e30,)), start=1e9, method="magnitudes")
 
@@ -214,11 +215,11 @@ def test_a_search_is_repeatable_and_leaves_the_estimator_alone(method):
 )
 def test_every_engine_and_optimizer_is_searched(parameters):
     X, y = boxes_data(64)
-    search = find_learning_rate(tiny(batch_size=8, **parameters), X, y, n_rates=20)
-    assert 1e-6 <= search.learning_rate <= 1
+    found = find_learning_rate(tiny(batch_size=8, **parameters), X, y, n_rates=20)
+    assert 1e-6 <= found.learning_rate <= 1
     if "engine" in parameters:
         plain = find_learning_rate(tiny(batch_size=8), X, y, n_rates=20).table["loss"]
-        np.testing.assert_allclose(search.table["loss"][:12], plain[:12], rtol=1e-3)
+        np.testing.assert_allclose(found.table["loss"][:12], plain[:12], rtol=1e-3)
 
 
 def test_shards_and_weights_are_taken(tmp_path):
@@ -237,12 +238,13 @@ def test_shards_and_weights_are_taken(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"method": "grid"}, "method must be one of range_test, magnitudes; got 'grid'"),
-        ({"lowest": 1, "highest": 0.1}, "0 < lowest < highest, got 1, 0.1"),
-        ({"n_rates": 1}, "n_rates must be 2 or more, got 1"),
-        ({"factor": 1}, "factor must be a number above 1, got 1"),
-        ({"epochs": 0}, "epochs must be 1 or more, got 0"),
-        ({"method": "magnitudes", "start": 0}, "start must be a number above 0, got 0"),
+        ({"method": "grid"}, r"'method' parameter .* a str among .*Got 'grid'"),
+        ({"lowest": 0}, r"'lowest' parameter .* in the range \(0\.0, inf\)\. Got 0"),
+        ({"lowest": 1, "highest": 0.1}, r"lowest must be smaller than highest, got 1 and 0\.1\."),
+        ({"n_rates": 1}, r"'n_rates' parameter .* Got 1"),
+        ({"factor": 1}, r"'factor' parameter .* Got 1"),
+        ({"epochs": 0}, r"'epochs' parameter .* Got 0"),
+        ({"start": 0}, r"'start' parameter .* Got 0"),
     ],
 )
 def test_parameters_without_meaning_are_refused(options, message):

@@ -15,7 +15,7 @@ from boxest.analysis.rates import NEAR
 from boxest.figures.style import COLOURS, MARKERS, log_ticks, new_figure, styled
 
 if TYPE_CHECKING:
-    from boxest.rates import RateSearch
+    from boxest.training.search import RateSearch
 
 METHODS = {"range_test": "range test", "magnitudes": "by orders of magnitude"}
 
