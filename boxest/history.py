@@ -91,7 +91,7 @@ def write(
         Path(directory) / "run.json",
         {
             "batch_size": regressor.batch_size,
-            "learning_rate": regressor.learning_rate,
+            "learning_rate": regressor.learning_rate_,
             "seed": regressor.random_state,
             "epochs": regressor.n_iter_,
             "planned_epochs": regressor.epochs,

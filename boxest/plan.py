@@ -266,7 +266,7 @@ def _check_runs(config: Mapping[str, Any]) -> None:
 
 
 # Everything else that is a number is a whole one.
-_REALS = ("split", "learning_rate", "learning_rate_of", "plateau_factor")
+_REALS = ("split", "learning_rate", "learning_rate_of", "plateau_factor", "start")
 _REALS += tuple(field.name for field in dataclasses.fields(Scene) if field.type is not int)
 
 

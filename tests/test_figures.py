@@ -100,6 +100,9 @@ def draw_all(histories, runs, predictions):
     )
     table = analysis.variant_cells(variants(runs))
     yield "variants", figures.variants(table, analysis.rank_variants(table))
+    yield "found rates", figures.found_rates(fake_study.found_rates(histories))
+    for method in ("range_test", "magnitudes"):
+        yield method, figures.rate_search(fake_study.rate_search(method))
 
 
 def variants(runs):
@@ -123,6 +126,7 @@ def test_every_figure_can_be_drawn_when_all_runs_diverged(predictions):
     assert "all diverged at 16, 256" in texts(drawn["residuals"])
     assert texts(drawn["cost"]).count("all runs diverged") == 2
     assert "diverged" in texts(drawn["variants"])
+    assert curves(drawn["found rates"].axes[0], "best") == []
 
 
 def drawn_texts(figure):
@@ -638,3 +642,25 @@ def test_variants_beside_fig_8(full):
     assert names[-1] == "sigmoid, GIoU, SGD, momentum, fixed rate"
     assert len(left.get_xticks()) == 21
     assert right.lines[0].get_xdata()[-1] > right.lines[0].get_xdata()[0]
+
+
+def test_found_rates_lie_beside_the_best_ones(full):
+    found = fake_study.found_rates(full[0])
+    axes = figures.found_rates(found).axes[0]
+    bars = [line.get_ydata()[0] for line in curves(axes, "best")]
+    assert bars == found.groupby("batch_size")["best_rate"].first().tolist()
+    points = np.concatenate(
+        [line.get_ydata() for line in axes.lines if line.get_marker() != "None"]
+    )
+    assert sorted(points) == sorted(found["found_rate"])
+
+
+def test_search_marks_its_suggestion():
+    search = fake_study.rate_search("range_test")
+    figure = figures.rate_search(search)
+    assert "suggested: 0.1" in texts(figure)
+    losses, smoothed, suggestion = figure.axes[0].lines
+    kept = search.table[~search.table["diverged"]]
+    assert losses.get_ydata().tolist() == kept["loss"].tolist()
+    assert smoothed.get_ydata().tolist() == kept["smoothed_loss"].tolist()
+    assert suggestion.get_xdata() == [0.1, 0.1]

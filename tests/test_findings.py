@@ -240,6 +240,25 @@ def write_variants(root, distances, loss="iou"):
     return root
 
 
+def test_found_rates_are_told_of_where_they_were_searched(study, page):
+    assert "short trials" not in page
+    copy = findings.read(study)
+    found = fake_study.found_rates(copy["histories"])
+    copy.tables["found_rates"] = found
+    copy.tables["found_rates_by_method"] = analysis.rates_by_method(found)
+    told = findings.page(copy, study)
+    told = told[told.index("## A learning rate from short trials") :]
+    best = found.groupby("batch_size")["best_rate"].first()
+    by_size = row(told, "| 256 |")
+    assert by_size[1] == f"{best[256]:g}"
+    assert (by_size[3], by_size[7]) == ("0.02 to 0.04", "0.1")
+    hits = found[found["method"] == "range_test"]["hit"].sum()
+    assert row(told, "| range test |")[1] == f"{hits} of 12"
+    assert "which says nothing of their loss" not in told
+    copy.tables["found_rates_by_method"]["outside"] = [0, 3]
+    assert "3 of the rates found (range test) lie farther than" in findings.page(copy, study)
+
+
 @pytest.mark.parametrize(
     ("distances", "conclusion"),
     [

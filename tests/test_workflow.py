@@ -275,8 +275,8 @@ def check_architectures(repository):
 
 
 @pytest.mark.slow
-def test_variants_times_architectures_and_reference(study, tmp_path):
-    """Studies of variants and networks, times of another, all told of in committed results."""
+def test_variants_times_rates_architectures_and_reference(study, tmp_path):
+    """Variants, networks, times of another study, rates found, told of in committed results."""
     repository = tmp_path / "boxest"
     shutil.copytree(study[0].parent.parent, repository, ignore=shutil.ignore_patterns(".snakemake"))
     overlay = {
@@ -310,12 +310,21 @@ def test_variants_times_architectures_and_reference(study, tmp_path):
     shutil.copytree(repository / "results" / "tiny", repository / "results" / "timing")
     others = {"times": ["results/timing"], "forensics": ["results/variants"]}
     others |= {name: ["results/architectures"] for name in ("architectures", "harder")}
-    (repository / "others.yaml").write_text(yaml.safe_dump({"findings": others}))
+    rates = {"seeds": 1, "epochs": 1, "start": 0.1}
+    others = {"findings": others | {"rates": True}, "rates": rates}
+    (repository / "others.yaml").write_text(yaml.safe_dump(others))
     done = snakemake(repository, "--cores", "2", *tiny, "others.yaml", "--", "all", "reference")
     assert done.returncode == 0, done.stderr
     page = (repository / "docs" / "findings.md").read_text()
-    for heading in ("What the paper leaves open", "Other architectures", "Harder data"):
+    headings = ("What the paper leaves open", "A learning rate from short trials")
+    for heading in (*headings, "Other architectures", "Harder data"):
         assert f"## {heading}\n" in page
+    found = pd.read_csv(repository / "results" / "tiny" / "tables" / "found_rates.csv")
+    assert found[["batch_size", "method", "seed"]].to_numpy().tolist() == [
+        [size, method, 0] for size in (16, 64) for method in ("magnitudes", "range_test")
+    ]
+    assert set(found["best_rate"]) <= {0.01, 0.1}
+    assert found["found_rate"].between(1e-6, 1).all()
     links = re.findall(r"\]\((\.\./results/reference/[^)]+)\)", page)
     # The times of the study are those of timing, and so is its figure.
     assert {link.split("/")[3] for link in links} == {"tiny", "variants", "architectures"}

@@ -25,6 +25,7 @@ from boxest.analysis.errors import (
     predictions,
 )
 from boxest.analysis.patience import patience_table
+from boxest.analysis.rates import found_rates, rates_by_method
 from boxest.analysis.scaling import fit_scaling, scaling_curve, scaling_residuals
 from boxest.analysis.study import claim_tables, grid_tables
 from boxest.analysis.timing import ENGINES, fit_time, students_t, time_table
@@ -50,6 +51,7 @@ __all__ = [
     "errors_by_side",
     "fit_scaling",
     "fit_time",
+    "found_rates",
     "grid_tables",
     "knee",
     "knee_interval",
@@ -59,6 +61,7 @@ __all__ = [
     "predictions",
     "rank_architectures",
     "rank_variants",
+    "rates_by_method",
     "recommend",
     "require",
     "scaling_curve",

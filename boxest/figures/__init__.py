@@ -9,6 +9,7 @@ from boxest.figures.cost import seconds_against_loss
 from boxest.figures.curves import validation_curves
 from boxest.figures.errors import error_histogram, error_scatter
 from boxest.figures.images import dataset_preview, predictions, scenes
+from boxest.figures.rates import found_rates, rate_search
 from boxest.figures.scaling import loss_against_updates, residuals
 from boxest.figures.style import save
 from boxest.figures.tables import final_losses, layer_table
@@ -24,9 +25,11 @@ __all__ = [
     "error_histogram",
     "error_scatter",
     "final_losses",
+    "found_rates",
     "layer_table",
     "loss_against_updates",
     "predictions",
+    "rate_search",
     "residuals",
     "save",
     "scenes",

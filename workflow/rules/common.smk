@@ -130,6 +130,15 @@ def grid_estimators(seeds=None):
     return estimators
 
 
+def rate_estimators(wildcards):
+    """Return the runs of the grid that a rate is searched for, one per seed."""
+    start, seeds = config["rates"]["start"], range(config["rates"]["seeds"])
+    return [
+        grid_estimator(wildcards.batch_size, start, seed) | {"checkpoint": None}
+        for seed in seeds
+    ]
+
+
 def best_estimators(wildcards):
     """Return a run of the best parametrization: all epochs, the rate reduced on a plateau (§5.1)."""
     best = config["best"]

@@ -55,6 +55,7 @@ rule findings:
         forensics=told_of("forensics", "variants"),
         architectures=told_of("architectures", "architectures"),
         harder=told_of("harder", "conditions"),
+        rates=rules.rates.output if config["findings"]["rates"] else [],
         captions=[
             workflow.source_path(f"../report/{name}.rst") for name in sorted(CAPTIONS)
         ],
