@@ -309,7 +309,7 @@ def test_conditions_are_told_by_network(tmp_path):
     assert "| dark | scene.noise 0.2 | 0.0735 ± 0.0035 | 0.0073 ± 0.0004 |" in page
     assert "| dark | scene.noise 0.2 | 0.0184 ± 0.0009 | 0.0018 ± 0.0001 |" in page
     assert (
-        "- `paper` stands 1 of 2 conditions: clean. The most comes from dark: 1.9 times its "
+        "- `paper` stands 1 of 2 conditions: clean. The hardest is dark, with 1.9 times its "
         "1 − IoU under clean." in page
     )
     assert "- `roi` stands 2 of 2 conditions: clean, dark." in page

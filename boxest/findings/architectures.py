@@ -256,6 +256,6 @@ def _stands(mine: pd.DataFrame, conditions: pd.DataFrame) -> str:
         return f"{text}."
     worst = factors.idxmax()
     return (
-        f"{text}. The most comes from {worst.replace('_', ' ')}: "
+        f"{text}. The hardest is {worst.replace('_', ' ')}, with "
         f"{number(factors[worst], 2)} times its 1 − IoU under {first.replace('_', ' ')}."
     )
