@@ -227,8 +227,7 @@ def test_findings_say_what_kind_of_study_it_is(study):
     assert summary["config"]["data"]["images"] == 120
 
 
-NETWORKS = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
-NETWORKS = NETWORKS["properties"]["network"]["properties"]["name"]["enum"][:2]
+NETWORKS = ["paper", "profile"]
 COMBINATIONS = {
     "results": "results/architectures",
     "data": {"shard_size": 200},
@@ -237,7 +236,13 @@ COMBINATIONS = {
         "optimizer": ["adam"],
         "batch_size": 16,
         "epochs": 2,
-        "conditions": {"small_images": {"image_size": 16, "box_law": {"max_side": 16}}},
+        "conditions": {
+            "small_images": {
+                "image_size": 16,
+                "box_law": {"max_side": 16},
+                "scene": {"noise": 0.1},
+            }
+        },
     },
 }
 
@@ -249,7 +254,9 @@ def check_architectures(repository):
     tables = {name: pd.read_csv(results / "tables" / f"{name}.csv") for name in names}
     assert len(tables["architecture_runs"]) == len(tables["architectures"]) == 2 * len(NETWORKS)
     assert tables["conditions"]["condition"].tolist() == ["clean", "small_images"]
-    assert tables["conditions"]["data"].tolist()[1] == "image_size 16, box_law.max_side 16"
+    assert tables["conditions"]["data"].tolist()[1] == (
+        "image_size 16, box_law.max_side 16, scene.noise 0.1"
+    )
     for name in ("architectures", "architectures_by_side", "architectures_by_size", "conditions"):
         assert (results / "figures" / f"{name}.png").exists()
         assert "{" not in (results / "captions" / f"{name}.rst").read_text()
@@ -269,6 +276,7 @@ def check_architectures(repository):
     for condition, size in (("clean", 32), ("small_images", 16)):
         shard = shards.read(results / "data" / condition / "test-000.h5")
         assert shard.images.shape == (12, size, size)
+        assert (len(np.unique(shard.images)) > 2) == (condition == "small_images")
     report = (results / "report.html").read_text()
     assert "architectures.png" in report
     assert "conditions.html" in report
@@ -422,6 +430,14 @@ def test_full_study_can_have_one_job_per_batch_size(repository):
     counts = dict(re.findall(r"^(\w+) +(\d+)$", done.stdout, re.MULTILINE))
     assert (counts["train_stacked"], counts["train_best"]) == ("6", "10"), done.stdout
     assert "train" not in counts
+
+
+@pytest.mark.parametrize(("name", "combinations"), [("architectures", 36), ("harder", 33)])
+def test_studies_of_architectures_have_one_job_per_combination(repository, name, combinations):
+    config = f"config/{name}.yaml"
+    done = snakemake(repository, "-n", "--configfile", config, "--", "architectures")
+    counts = dict(re.findall(r"^(\w+) +(\d+)$", done.stdout, re.MULTILINE))
+    assert counts["train_combination"] == str(combinations), done.stdout
 
 
 def test_snakemake_lint_is_clean(repository):
