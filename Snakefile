@@ -27,9 +27,12 @@ if config["training"]["fan_out"] == "batch_size":
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/best.smk"
+include: "workflow/rules/rates.smk"
 include: "workflow/rules/findings.smk"
 include: "workflow/rules/reference.smk"
 include: "workflow/rules/forensics.smk"
+include: "workflow/rules/combinations.smk"
+include: "workflow/rules/architectures.smk"
 
 
 report: "workflow/report/workflow.rst"

@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 _HOME = {
     "BoxRegressor": "boxest.estimator",
     "ImageRegressor": "boxest.base",
+    "find_learning_rate": "boxest.rates",
     "fit_many": "boxest.many",
     "set_threads": "boxest.runtime",
     "analysis": "boxest.analysis",

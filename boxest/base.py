@@ -36,7 +36,7 @@ class ImageRegressor(Trainable, CallbackSupportMixin, RegressorMixin, BaseEstima
     loss : str or keras.Loss, default="mean_squared_error"
         A Keras loss. Targets are not scaled; see `sklearn.compose.TransformedTargetRegressor`.
     optimizer : str or keras.Optimizer, default="adam"
-    learning_rate : float, default=0.01
+    learning_rate : float or "auto", default=0.01
     image_shape, batch_size, epochs, stop_patience, plateau_patience, plateau_factor, \
 plateau_min_delta, validation_fraction, callbacks, checkpoint, warm_start, \
 memory_limit, engine, xla, random_state, verbose
@@ -65,7 +65,7 @@ memory_limit, engine, xla, random_state, verbose
         "output_activation": [str],
         "loss": [str, object],
         "optimizer": [str, object],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "image_shape": [tuple, list, None],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "epochs": [Interval(Integral, 1, None, closed="left")],
@@ -91,7 +91,7 @@ memory_limit, engine, xla, random_state, verbose
         output_activation: str = "linear",
         loss: "str | keras.Loss" = "mean_squared_error",
         optimizer: "str | keras.Optimizer" = "adam",
-        learning_rate: float = 0.01,
+        learning_rate: float | str = 0.01,
         image_shape: tuple[int, ...] | None = None,
         batch_size: int = 16,
         epochs: int = 30,

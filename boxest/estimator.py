@@ -29,8 +29,9 @@ class BoxRegressor(ImageRegressor):
     ----------
     network : str or callable, default="paper"
         The architecture: a key of `boxest.networks.NETWORKS`; "auto", which is "paper" but has the
-        dense layers alone for images below 8 px; or a function with the arguments of
-        `boxest.networks.paper` that returns a Keras model with four outputs.
+        dense layers alone for images below 8 px; "profile", which reads the edges off what rows
+        and columns hold; "roi", which looks again at the region of a coarse box; or a function
+        with the arguments of `boxest.networks.paper` that returns a Keras model with four outputs.
     output_activation : str, default="linear"
         Activation of the four outputs, by its Keras name. The paper does not give it.
     loss : str or keras.Loss, default="inclusive_iou"
@@ -39,8 +40,11 @@ class BoxRegressor(ImageRegressor):
     optimizer : str or keras.Optimizer, default="sgd"
         A Keras optimizer, by name or as an object, of which a copy is used; "momentum" stands for
         SGD with a momentum of 0.9.
-    learning_rate : float, default=0.1
+    learning_rate : float or "auto", default=0.1
         Learning rate of the first epoch. It replaces that of an optimizer given as an object.
+        "auto": `fit` finds one before the first epoch, by the range test of
+        `boxest.find_learning_rate`, which takes an epoch or more; an interrupted training, warm
+        starts and `partial_fit` go on with the rate that was found.
     image_shape : tuple of int or None, default=None
         (height, width) or (height, width, channels) of the images, in pixels: what flat rows are
         made into. None: a number of pixels that is a square makes square images, another one
@@ -106,6 +110,8 @@ class BoxRegressor(ImageRegressor):
         Number of epochs that were run.
     diverged_ : bool
         Whether training ended because the loss was NaN or infinite.
+    learning_rate_ : float
+        The rate of the first epoch, also where it was found.
     stopped_early_ : bool
         Whether early stopping, or a callback, ended the training.
     seconds_ : dict of float
@@ -155,7 +161,7 @@ class BoxRegressor(ImageRegressor):
         output_activation: str = "linear",
         loss: "str | keras.Loss" = "inclusive_iou",
         optimizer: "str | keras.Optimizer" = "sgd",
-        learning_rate: float = 0.1,
+        learning_rate: float | str = 0.1,
         image_shape: tuple[int, ...] | None = None,
         batch_size: int = 16,
         epochs: int = 30,

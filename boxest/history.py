@@ -63,7 +63,13 @@ class RunError(ValueError):
     """Files of a run that are missing, damaged or do not fit each other."""
 
 
-def write(directory: str | os.PathLike, regressor: "BoxRegressor", **extra: Any) -> None:
+def write(
+    directory: str | os.PathLike,
+    regressor: "BoxRegressor",
+    *,
+    tested: tuple[np.ndarray, np.ndarray] | None = None,
+    **extra: Any,
+) -> None:
     """Write the files of a run.
 
     Parameters
@@ -72,6 +78,8 @@ def write(directory: str | os.PathLike, regressor: "BoxRegressor", **extra: Any)
         Made where it is missing. Each file is written whole or not at all.
     regressor : BoxRegressor
         Fitted, with an int as its ``random_state``.
+    tested : tuple of ndarray, optional
+        Images and boxes of a test set, whose predictions become ``predictions.csv``.
     **extra
         More about the run, for ``run.json``.
     """
@@ -83,13 +91,14 @@ def write(directory: str | os.PathLike, regressor: "BoxRegressor", **extra: Any)
         Path(directory) / "run.json",
         {
             "batch_size": regressor.batch_size,
-            "learning_rate": regressor.learning_rate,
+            "learning_rate": regressor.learning_rate_,
             "seed": regressor.random_state,
             "epochs": regressor.n_iter_,
             "planned_epochs": regressor.epochs,
             "stopped_early": regressor.stopped_early_,
             "diverged": regressor.diverged_,
             "updates": rows[-1]["updates"],
+            "n_parameters": regressor.model_.count_params(),
             "seconds": regressor.seconds_,
             "runtime": regressor.runtime_
             | {"boxest_version": boxest.__version__, "boxest_commit": versions.commit()},
@@ -100,6 +109,31 @@ def write(directory: str | os.PathLike, regressor: "BoxRegressor", **extra: Any)
             **extra,
         },
     )
+    if tested is not None:
+        write_predictions(Path(directory) / "predictions.csv", regressor, *tested)
+
+
+def write_predictions(
+    path: str | os.PathLike, regressor: "BoxRegressor", images: np.ndarray, boxes: np.ndarray
+) -> "pd.DataFrame":
+    """Write what a run predicts, with its errors, and return the table.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    regressor : BoxRegressor
+        Fitted.
+    images : ndarray of shape (n, image_size, image_size)
+        The images.
+    boxes : ndarray of shape (n, 4)
+        Their true boxes.
+    """
+    from boxest.analysis import predictions
+
+    table = predictions(boxes, regressor.predict(images), image_size=images.shape[1])
+    write_text(path, table.to_csv(index=False))
+    return table
 
 
 def read(directory: str | os.PathLike) -> "tuple[dict[str, Any], pd.DataFrame]":
@@ -167,7 +201,8 @@ def collect(
     directories : iterable of path-like
         A run each.
     parameters : sequence of str
-        Parameters of the estimator that become columns of `runs`, too.
+        Parameters of the estimator, or other entries of ``run.json`` such as ``n_parameters``, that
+        become columns of `runs`, too.
 
     Returns
     -------
@@ -183,14 +218,15 @@ def collect(
     histories, runs = [], []
     for directory in directories:
         run, history = read(directory)
-        if missing := sorted(set(parameters) - run["parameters"].keys()):
+        about = run | run["parameters"]
+        if missing := sorted(set(parameters) - about.keys()):
             raise RunError(
                 f"{directory} does not hold a run of this version: no {', '.join(missing)} among "
                 "its parameters. Delete the directory and run Snakemake again."
             )
         identity = {name: run[name] for name in RUN}
         histories.append(history.assign(**identity)[[*RUN, *EPOCH_COLUMNS]])
-        chosen = {name: run["parameters"][name] for name in parameters}
+        chosen = {name: about[name] for name in parameters}
         runs.append(identity | chosen | _summary(run, history))
     by_run = {"by": list(RUN), "ignore_index": True}
     return (

@@ -244,6 +244,11 @@ def _check(estimators: Sequence[ImageRegressor]) -> None:
                 f"{type(first).__name__} and {type(estimator).__name__}."
             )
         estimator._validate_params()
+        if estimator.learning_rate == "auto":
+            raise ValueError(
+                "fit_many needs a number as learning_rate, got 'auto'. Find one with "
+                "boxest.find_learning_rate first, or call fit on this estimator alone."
+            )
         for name, value in estimator.get_params(deep=False).items():
             if name in _DEFAULT and value != _DEFAULT[name]:
                 raise ValueError(

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Self
 
 from boxest.plan import MAX_SHARD_BYTES
+from boxest.scene import CLEAN, Scene
 from boxest.synthetic import BoxLaw
 
 Path = str | os.PathLike
@@ -88,6 +89,8 @@ class Meta(Part):
         Side of the images in pixels.
     law : BoxLaw
         Distribution of the boxes.
+    scene : Scene
+        What the images show beside the box.
 
     Raises
     ------
@@ -97,23 +100,27 @@ class Meta(Part):
 
     image_size: int
     law: BoxLaw
+    scene: Scene = CLEAN
 
     def __post_init__(self):
         object.__setattr__(self, "law", self.law.for_size(operator.index(self.image_size)))
+        self.scene.for_size(operator.index(self.image_size))
         super().__post_init__()
 
     def attributes(self) -> dict[str, str | int]:
-        """Return the fields as they stand in the file."""
+        """Return the fields as they stand in the file, which leaves out the scene of the paper."""
         fields = super().attributes()
         law = fields.pop("law")
-        return fields | {"law": law.name, "min_side": law.min_side, "max_side": law.max_side}
+        fields |= {"law": law.name, "min_side": law.min_side, "max_side": law.max_side}
+        return fields | {"scene": self.scene.text()}
 
     @classmethod
     def of(cls, attributes: Mapping[str, str | int]) -> Self:
         """Return what these attributes tell; others are passed over."""
         law = BoxLaw(*(attributes[name] for name in ("law", "min_side", "max_side")))
         names = ("split", "start", "stop", "seed", "image_size")
-        return cls(*(attributes[name] for name in names), law=law)
+        scene = Scene.parse(attributes.get("scene", CLEAN.text()))
+        return cls(*(attributes[name] for name in names), law=law, scene=scene)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shapes of the datasets."""
@@ -209,6 +216,8 @@ def check_expected(shards: Sequence[tuple[Path, Part]], expected: Mapping[str, s
         Naming the file, what it says, and what is expected.
     """
     (first_path, first), (last_path, last) = shards[0], shards[-1]
+    if expected:
+        expected = {"scene": CLEAN.text()} | dict(expected)
     for name, value in expected.items():
         path, meta = (last_path, last) if name == "stop" else (first_path, first)
         found = meta.attributes().get(name, "not told (a shard of photographs does not)")

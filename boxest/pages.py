@@ -14,6 +14,7 @@ import jinja2
 import pandas as pd
 from markdown_it import MarkdownIt
 
+from boxest import plan
 from boxest.findings.text import number
 
 
@@ -75,8 +76,9 @@ def caption(template: str, summary: Mapping[str, Any]) -> str:
     Parameters
     ----------
     template : str
-        Jinja; ``numbers`` are those of the summary, ``snakemake.config`` is the configuration, and
-        the filter ``g`` writes a number with three digits.
+        Jinja; ``numbers`` are those of the summary, ``snakemake.config`` is the configuration,
+        ``scene`` what makes its images harder, in words, or "clean", and the filter ``g`` writes a
+        number with three digits.
     summary : mapping
         ``config`` and ``numbers`` (from `boxest.findings.numbers`).
 
@@ -91,7 +93,9 @@ def caption(template: str, summary: Mapping[str, Any]) -> str:
     """
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)
     environment.filters["g"] = number
-    values = {"numbers": summary["numbers"], "snakemake": {"config": summary["config"]}}
+    config = summary["config"]
+    values = {"numbers": summary["numbers"], "snakemake": {"config": config}}
+    values["scene"] = str(plan.scene(config.get("data", {})))
     try:
         return environment.from_string(template).render(values)
     except jinja2.UndefinedError as error:

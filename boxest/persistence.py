@@ -29,6 +29,8 @@ FORMAT_VERSION = 2
 PARTS = ("arrays", "estimator.json")
 # As objects of Python a text takes up to 20 times its bytes of memory.
 MAX_TEXT_BYTES = 2**26
+# Of an image, in pixels: a network of few weights must not be built for any size.
+MAX_SIDE = 2**24
 _DTYPES = ("float16", "float32", "float64", "int32", "int64", "uint32", "uint64", "bool")
 _PLAIN = (int, float, str, type(None))
 # What a text must hold.
@@ -222,8 +224,8 @@ def _restore(cls: type, about: dict[str, Any], numbers: bytes) -> "ImageRegresso
     estimator._validate_params()
     for name in _FITTED:
         setattr(estimator, name, about["fitted"][name])
-    shape = estimator.image_shape_ = tuple(about["image_shape"])
-    _check_shapes(shape, estimator.n_features_in_, estimator.n_outputs_, len(numbers))
+    estimator.image_shape_ = tuple(about["image_shape"])
+    _check_shapes(estimator, len(numbers))
     if about["feature_names"] is not None:
         estimator.feature_names_in_ = np.array(about["feature_names"], dtype=object)
     estimator._schedule = Schedule(**about["schedule"])
@@ -235,13 +237,14 @@ def _restore(cls: type, about: dict[str, Any], numbers: bytes) -> "ImageRegresso
     return estimator
 
 
-def _check_shapes(shape: tuple, n_features: int, n_outputs: int, n_bytes: int) -> None:
+def _check_shapes(estimator: "ImageRegressor", n_bytes: int) -> None:
     """Check, before anything is built, that no network needs more numbers than the file has."""
-    whole = len(shape) == 3 and all(type(side) is int and side > 0 for side in shape)
-    if not whole or networks.least_parameters(shape) * 4 > n_bytes:
+    shape, n_outputs = estimator.image_shape_, estimator.n_outputs_
+    whole = len(shape) == 3 and all(type(side) is int and 0 < side <= MAX_SIDE for side in shape)
+    if not whole or networks.least_parameters(shape, estimator.network) * 4 > n_bytes:
         raise FileError(f"its image shape is {shape!r:.80}, and it holds {n_bytes} bytes of arrays")
-    if n_features != math.prod(shape):
-        raise FileError(f"its images of shape {shape} have {n_features} features")
+    if estimator.n_features_in_ != math.prod(shape):
+        raise FileError(f"its images of shape {shape} have {estimator.n_features_in_} features")
     # A weight per unit of the layer before, and a bias.
     if not 0 < n_outputs * (networks.HIDDEN + 1) * 4 <= n_bytes:
         raise FileError(f"it has {n_outputs} outputs")

@@ -3,9 +3,13 @@
 Plain Python, for the Snakefile: the environment that runs Snakemake need not hold numpy.
 """
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
+
+from boxest import conditions
+from boxest.scene import CLEAN, Scene
 
 # The settings that tell one variant from another.
 VARIANT = ("output_activation", "loss", "optimizer", "plateau_patience")
@@ -132,15 +136,21 @@ def differences(config: Mapping[str, Any]) -> str | None:
         "trained on": training["loss"],
         "cells": len(grid["batch_size"]) * len(grid["learning_rate"]),
         "seeds": grid["seeds"],
+        "scene": str(scene(data)),
     }
     theirs = {"epochs": 30, "images": 10_000, "px": 128, "trained on": "inclusive_iou"}
-    theirs |= {"cells": 24, "seeds": 10}
+    theirs |= {"cells": 24, "seeds": 10, "scene": str(CLEAN)}
     differing = [name for name in ours if ours[name] != theirs[name]]
 
     def text(study: Mapping[str, Any]) -> str:
         return ", ".join(f"{name} {study[name]}" for name in differing)
 
     return f"ours: {text(ours)}; paper: {text(theirs)}" if differing else None
+
+
+def scene(data: Mapping[str, Any]) -> Scene:
+    """Return what the images of the section ``data`` of a configuration show beside the box."""
+    return Scene.of(data.get("scene", {}))
 
 
 def has_a_job_per_run(training: Mapping[str, Any]) -> bool:
@@ -161,7 +171,8 @@ def expected(data: Mapping[str, Any], split: str) -> dict[str, str | int]:
     Returns
     -------
     dict
-        By the names of `boxest.meta.Meta.attributes`; for `boxest.shards.load`.
+        By the names of `boxest.meta.Meta.attributes`; for `boxest.shards.load`. The scene of the
+        paper is left out: settings of finished jobs stay what they were before there were others.
     """
     part, law = splits(data["images"], data["split"])[split], data["box_law"]
     return {
@@ -173,6 +184,7 @@ def expected(data: Mapping[str, Any], split: str) -> dict[str, str | int]:
         "law": law["name"],
         "min_side": law["min_side"],
         "max_side": law["max_side"],
+        **({"scene": scene(data).text()} if scene(data) != CLEAN else {}),
     }
 
 
@@ -188,58 +200,90 @@ def check(config: Mapping[str, Any]) -> None:
     for size, rate in config["variants"]["cells"]:
         _check_numbers({"batch_size": size, "learning_rate": rate}, "variants.cells: ")
     _check_fan_out(config["training"])
-    data = config["data"]
+    activation = config["network"]["output_activation"]
+    for name in (config["network"]["name"], *config["architectures"]["network"]):
+        _check_network(name, activation)
+    _check_data(config["data"], "data")
+    for name in config["architectures"]["conditions"]:
+        _check_data(conditions.data(config, name), f"architectures.conditions.{name}")
+    _check_rates(config["architectures"])
+    _check_runs(config)
+
+
+def _check_data(data: Mapping[str, Any], name: str) -> None:
+    """Refuse a data set that cannot be made."""
     law, size = data["box_law"], data["image_size"]
     if not law["min_side"] <= law["max_side"] <= size:
         raise ValueError(
-            "config: data.box_law needs min_side <= max_side <= data.image_size; got "
+            f"config: {name}.box_law needs min_side <= max_side <= data.image_size; got "
             f"{law['min_side']}, {law['max_side']} and {size}. A smaller image needs smaller boxes."
         )
     if data["shard_size"] * size**2 > MAX_SHARD_BYTES:
         raise ValueError(
-            f"config: data.shard_size={data['shard_size']} images of {size}×{size} px are more "
+            f"config: {name}.shard_size={data['shard_size']} images of {size}×{size} px are more "
             f"than {MAX_SHARD_BYTES} bytes in one file. Make shard_size smaller."
         )
     try:
+        scene(data).for_size(size)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"config: {name}.scene: {error}") from None
+    try:
         splits(data["images"], data["split"])
     except ValueError as error:
-        raise ValueError(f"config: data.images and data.split: {error}") from None
-    _check_sizes(config)
-
-
-def _check_sizes(config: Mapping[str, Any]) -> None:
-    """Refuse studies that could not even be planned."""
-    data, grid = config["data"], config["grid"]
+        raise ValueError(f"config: {name}.images and {name}.split: {error}") from None
     n_shards = data["images"] // data["shard_size"]
     if n_shards > MAX_SHARDS:
         raise ValueError(
-            f"config: data.images={data['images']} at data.shard_size={data['shard_size']} are "
+            f"config: {name}.images={data['images']} at data.shard_size={data['shard_size']} are "
             f"{n_shards} files, and more than {MAX_SHARDS} are not planned. Make shard_size larger."
         )
+
+
+def _check_rates(section: Mapping[str, Any]) -> None:
+    """Refuse an optimizer without a learning rate."""
+    for one in conditions.combinations(section):
+        network, optimizer = one["network"], one["optimizer"]
+        if conditions.learning_rate(section, network, optimizer) is None:
+            raise ValueError(
+                f"config: architectures.optimizer has {optimizer!r}, and there is no rate for it: "
+                f"write architectures.learning_rate: {{{optimizer}: 0.01}}, or one for the network "
+                f"alone, architectures.learning_rate_of: {{{network}: {{{optimizer}: 0.01}}}}."
+            )
+
+
+def _check_runs(config: Mapping[str, Any]) -> None:
+    """Refuse studies that could not even be planned."""
+    grid, section = config["grid"], config["architectures"]
     n_runs = len(grid["batch_size"]) * len(grid["learning_rate"]) * grid["seeds"]
-    n_runs += config["best"]["seeds"]
-    if n_runs > MAX_RUNS:
-        raise ValueError(
-            f"config: grid and best are {n_runs} runs, and more than {MAX_RUNS} are not planned. "
-            "Make seeds smaller."
-        )
+    n_combined = len(conditions.combinations(section)) * section["seeds"]
+    counts = {"grid and best": n_runs + config["best"]["seeds"], "architectures": n_combined}
+    for name, count in counts.items():
+        if count > MAX_RUNS:
+            raise ValueError(
+                f"config: {name} are {count} runs, and more than {MAX_RUNS} are not planned. "
+                "Make seeds smaller."
+            )
 
 
 # Everything else that is a number is a whole one.
-_REALS = ("split", "learning_rate", "plateau_factor")
+_REALS = ("split", "learning_rate", "learning_rate_of", "plateau_factor", "start")
+_REALS += tuple(field.name for field in dataclasses.fields(Scene) if field.type is not int)
 
 
-def _check_numbers(config: Mapping[str, Any], name: str = "") -> None:
-    """Refuse numbers that a schema takes for others: 16.0 is no batch size, .nan no rate."""
+def _check_numbers(config: Mapping[str, Any], name: str = "", real: bool = False) -> None:
+    """Refuse numbers that a schema takes for others: 16.0 is no batch size, .nan no rate.
+
+    Below a key that takes numbers which need not be whole, all are `real`.
+    """
     for key, value in config.items():
         if isinstance(value, Mapping):
-            _check_numbers(value, f"{name}{key}.")
+            _check_numbers(value, f"{name}{key}.", real or key in _REALS)
         for number in value if isinstance(value, (list, tuple)) else [value]:
             if not isinstance(number, float):
                 continue
             if not math.isfinite(number):
                 raise ValueError(f"config: {name}{key} takes finite numbers, got {number!r}.")
-            if key not in _REALS:
+            if not real and key not in _REALS:
                 raise ValueError(
                     f"config: {name}{key} takes whole numbers, got {number!r}; write {number:.0f}."
                 )
@@ -254,3 +298,16 @@ def _check_fan_out(training: Mapping[str, Any]) -> None:
                 f"config: training.fan_out: batch_size trains all runs of a batch size at once; it "
                 f"needs training.{name}: {value}, got {training[name]!r}."
             )
+
+
+# The others read their outputs off places in the image.
+_WITH_ACTIVATION = ("auto", "paper")
+
+
+def _check_network(name: str, activation: str) -> None:
+    """Refuse an activation that the outputs of a network do not have."""
+    if name not in _WITH_ACTIVATION and activation != "linear":
+        raise ValueError(
+            f"config: network.output_activation must be linear for the network {name}; got "
+            f"{activation!r}."
+        )

@@ -2,12 +2,14 @@
 
 A shard holds the images and boxes of consecutive indices of one split. Its layout:
 
-- dataset ``images``: uint8, gzip; in version 1, drawn boxes, (n, image_size, image_size), 0 or 255;
-  in version 2, photographs, (n, height, width) of grey levels or (n, height, width, 3) of colours;
+- dataset ``images``: uint8, gzip; in version 1, drawn boxes, (n, image_size, image_size), 0 or 255,
+  but for other scenes; in version 2, photographs, (n, height, width) of grey levels or
+  (n, height, width, 3) of colours;
 - dataset ``boxes``: float64 (n, 4), gzip, columns x1, y1, x2, y2 in units of the image size;
 - attributes of the file: ``format``, ``format_version``, the fields of `Meta` (the box law as
-  ``law``, ``min_side``, ``max_side``) or of `PhotoMeta`, and ``sha256`` over all of these and the
-  content.
+  ``law``, ``min_side``, ``max_side``; ``scene`` as JSON that says what differs from the paper's
+  white box on black, absent where nothing does) or of `PhotoMeta`, and ``sha256`` over all of these
+  and the content.
 
 The same content gives the same bytes: nothing in a shard tells when, or by which version of boxest,
 it was made. A shard may come from a stranger: see `boxest.hdf5`, which reads it.
@@ -28,6 +30,7 @@ from boxest import hdf5
 from boxest.boxes import check_boxes
 from boxest.files import atomic_path, regular
 from boxest.meta import Meta, Part, PhotoMeta, ShardError, check_expected, check_neighbours
+from boxest.scene import CLEAN
 
 FORMAT = "boxest shard"
 FORMAT_VERSIONS: dict[Any, type[Meta] | type[PhotoMeta]] = {1: Meta, 2: PhotoMeta}
@@ -103,7 +106,8 @@ def load(
         The files, in any order.
     expected : mapping, optional
         What they must say about themselves, by the names of `Meta.attributes`, such as ``split``
-        and ``seed``; ``start`` and ``stop`` are those of all shards together.
+        and ``seed``; ``start`` and ``stop`` are those of all shards together, and a ``scene`` that
+        is not named is the paper's. Without it, shards need only fit each other.
 
     Returns
     -------
@@ -114,7 +118,7 @@ def load(
     ------
     ShardError
         If a shard is damaged, or not as expected, or two of them are of different splits, seeds,
-        image sizes or box laws, overlap, or leave a gap.
+        image sizes, box laws or scenes, overlap, or leave a gap.
     OSError
         If a file cannot be opened.
     """
@@ -217,7 +221,11 @@ def _described(meta: Part) -> dict[str, dict[str, str]]:
 def _header(meta: Part) -> dict[str, str | int]:
     """Attributes of the file that the checksum covers."""
     (version,) = (number for number, kind in FORMAT_VERSIONS.items() if type(meta) is kind)
-    return {"format": FORMAT, "format_version": version, **meta.attributes()}
+    header = {"format": FORMAT, "format_version": version, **meta.attributes()}
+    if header.get("scene") == CLEAN.text():
+        # As it was before there were scenes: those shards stay what they are.
+        del header["scene"]
+    return header
 
 
 def _allocate(n_images: int, meta: Part) -> tuple[np.ndarray, np.ndarray]:

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 from boxest import runtime
 
 # Unpickling imports this module before it reads the model, so that Keras, started quietly, already
-# knows the losses that the model names.
+# knows the losses and the layers that the model names.
 runtime.start_backend()
 from boxest import losses  # noqa: E402, F401
+from boxest.networks import layers  # noqa: E402, F401
 
 if TYPE_CHECKING:
     import keras

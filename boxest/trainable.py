@@ -1,7 +1,7 @@
 """What `fit` and `predict` of the estimators are made of."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from boxest import examples, fingerprint, fitting, images, runtime, versions
+from boxest import examples, fingerprint, fitting, images, rates, runtime, versions
 from boxest.callbacks import KerasCallbacks
 from boxest.progress import reporter
 from boxest.training import Schedule
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     import keras
 
     from boxest.training import Training
+    from boxest.training.trials import Trials
 
+# Stands for a learning rate that is still to be found.
+UNKNOWN = 1.0
 # Parameters that leave the result as it is, or, as callbacks, have effects that cannot be told.
 _WITHOUT_EFFECT = ("callbacks", "checkpoint", "memory_limit", "verbose", "warm_start")
 # Programs are compiled again, contexts belong to a running fit, and callbacks may hold anything.
@@ -112,14 +115,11 @@ class Trainable:
         import_seconds = runtime.start_backend()
         history = self.history_ if goes_on else []
         trainer, schedule, seed = self._begin(goes_on)
-        train = examples.collect(given, trainer, self._check_targets, self.memory_limit)
-        if validation is None:
-            train, held_out = examples.hold_out(train, fraction, seed)
-        else:
-            held_out = examples.collect(validation, trainer, self._check_targets, self.memory_limit)
+        train, held_out = self._examples(given, validation, trainer, fraction, seed)
 
         # From here on the estimator is another one; an error before leaves the network as it was.
         self._adopt(trainer, schedule, seed)
+        finds = self.learning_rate == "auto" and not goes_on
         with ExitStack() as stack:
             if goes_on:
                 stack.enter_context(trainer.undone_if_interrupted(schedule))
@@ -136,26 +136,64 @@ class Trainable:
                 watchers=[stack.enter_context(watcher) for watcher in watchers],
                 checkpoint=checkpoint,
                 fingerprint=checkpoint and self._fingerprint(train, held_out),
+                find_rate=rates.find if finds else None,
             )
+        if finds:
+            self._first_rate = training.learning_rate
         self._keep(training, history, import_seconds)
         # Programs and examples take memory: they stay only where more is to come.
         self._trainer = (trainer, self._compiled_with()) if keep_trainer else None
         return self
 
+    def _examples(
+        self,
+        given: examples.Given,
+        validation: examples.Given | None,
+        trainer: Trainer,
+        fraction: float,
+        seed: int,
+    ) -> tuple[Examples, Examples | None]:
+        """Read the examples to train on and those to validate with, given or held out."""
+        train, held_out = (
+            part and examples.collect(part, trainer, self._check_targets, self.memory_limit)
+            for part in (given, validation)
+        )
+        return (train, held_out) if held_out else examples.hold_out(train, fraction, seed)
+
+    def _rehearse(
+        self, data: tuple, validation_data: Any, find_rate: "Callable[[Trials], float]"
+    ) -> None:
+        """Have a rate found for the training that `fit` would begin, and do not begin it."""
+        given = self._given(*data, reset=True)
+        validation = self._validation(validation_data)
+        trainer, schedule, seed = self._begin(goes_on=False)
+        train, held_out = self._examples(given, validation, trainer, self.validation_fraction, seed)
+        trainer.run(
+            train,
+            held_out,
+            schedule=schedule,
+            batch_size=self.batch_size,
+            epochs=0,
+            seed=seed,
+            find_rate=find_rate,
+        )
+
     def _begin(self, goes_on: bool) -> tuple[Trainer, Schedule, int]:
         """Return network with programs, schedule and seed: new ones, or those that go on."""
         if goes_on:
-            schedule = fitting.go_on(self._schedule, self._new_schedule(), self._first_rate)
+            parameters = self._new_schedule(self._rate(self._first_rate))
+            schedule = fitting.go_on(self._schedule, parameters, self._first_rate)
             return self._trainer_to_go_on(), schedule, self.seed_
         seed = self._new_seed()
-        return self._new_trainer(self._new_model(seed)), self._new_schedule(), seed
+        return self._new_trainer(self._new_model(seed)), self._new_schedule(self._rate()), seed
 
     def _adopt(self, trainer: Trainer, schedule: Schedule, seed: int) -> None:
         """Make a network, and what its training goes on from, the estimator's own."""
         if getattr(self, "model_", None) is not trainer.model:
             vars(self).pop("history_", None)  # It is of another one.
         self.model_, self._predictor = trainer.model, trainer.predictor
-        self.seed_, self._schedule, self._first_rate = seed, schedule, self.learning_rate
+        first_rate = self._rate(getattr(self, "_first_rate", UNKNOWN))
+        self.seed_, self._schedule, self._first_rate = seed, schedule, first_rate
 
     def _checkpoint(self) -> AbstractContextManager[Checkpoint | None]:
         """Return the checkpoint of a fit, for a ``with`` block."""
@@ -223,9 +261,20 @@ class Trainable:
             return int(self.random_state)
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
-    def _new_schedule(self) -> Schedule:
+    def _rate(self, found: float = UNKNOWN) -> float:
+        """Return the rate to begin with: the one given, or the one that was found before."""
+        return found if self.learning_rate == "auto" else self.learning_rate
+
+    @property
+    def learning_rate_(self) -> float:
+        """The learning rate that training began with, given or found."""
+        if not self._has_been_trained():
+            raise AttributeError(f"This {type(self).__name__} has not been fitted: it has no rate.")
+        return float(self._first_rate)
+
+    def _new_schedule(self, learning_rate: float) -> Schedule:
         return Schedule(
-            float(self.learning_rate),
+            float(learning_rate),
             self.stop_patience,
             self.plateau_patience,
             self.plateau_factor,
@@ -241,7 +290,7 @@ class Trainable:
             output_activation=self.output_activation,
             seed=seed,
         )
-        model.optimizer = fitting.optimizer(self.optimizer, model, self.learning_rate)
+        model.optimizer = fitting.optimizer(self.optimizer, model, self._rate())
         return model
 
     def _new_trainer(self, model: "keras.Model") -> Trainer:

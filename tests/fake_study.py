@@ -3,6 +3,9 @@
 import numpy as np
 import pandas as pd
 
+from boxest import analysis
+from boxest.training import search
+
 FULL = {
     "batch_sizes": [4, 16, 64, 256, 1024, 4096],
     "learning_rates": [0.0001, 0.001, 0.01, 0.1],
@@ -148,3 +151,35 @@ def predictions(n, size=128, seed=0):
     table["height"] = size * (true[:, 3] - true[:, 1])
     table["smallest_side"] = table[["width", "height"]].min(axis=1)
     return table
+
+
+def searches(batch_sizes, seeds=2):
+    """Return searches for a rate: 0.02 and 0.04 by the range test, 0.1 by orders of magnitude."""
+    return pd.DataFrame(
+        {
+            "batch_size": size,
+            "method": method,
+            "seed": seed,
+            "found_rate": 0.1 if method == "magnitudes" else 0.02 * (1 + seed),
+            "epochs": 9.0 if method == "magnitudes" else 1.0,
+            "seconds": 3.0,
+        }
+        for size in batch_sizes
+        for method in ("range_test", "magnitudes")
+        for seed in range(seeds)
+    )
+
+
+def found_rates(histories):
+    """Return found_rates.csv of a study."""
+    return analysis.found_rates(searches(sorted(histories["batch_size"].unique())), histories)
+
+
+def rate_search(method):
+    """Return a search that suggests 0.1, and diverges at 10."""
+    rates_ = np.geomspace(1e-5, 10, 61) if method == "range_test" else np.array([0.1, 1, 10, 0.01])
+    losses = 0.2 + 0.1 * np.log10(rates_) ** 2 / 25 + 0.01 * np.sin(40 * np.log10(rates_))
+    losses[rates_ > 9] = np.nan
+    table = pd.DataFrame({"learning_rate": rates_, "loss": losses})
+    table = table.assign(smoothed_loss=search.smooth(rates_, np.nan_to_num(losses, nan=1.0)))
+    return search.RateSearch(0.1, method, table.assign(diverged=table["loss"].isna()), 500, 1.0)

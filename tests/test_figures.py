@@ -1,6 +1,7 @@
 """The figures, seen from outside: panels, curves, plotted numbers, labels, bytes."""
 
 import itertools
+import runpy
 from unittest import mock
 
 import fake_study
@@ -8,11 +9,13 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import ROOT
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from PIL import Image
 
-from boxest import analysis, figures
+from boxest import analysis, figures, synthetic
 
 CORNERS = ["x1", "y1", "x2", "y2"]
 ONE_CELL = {"batch_sizes": [16], "learning_rates": [0.1], "seeds": 20, "epochs": 30}
@@ -97,6 +100,9 @@ def draw_all(histories, runs, predictions):
     )
     table = analysis.variant_cells(variants(runs))
     yield "variants", figures.variants(table, analysis.rank_variants(table))
+    yield "found rates", figures.found_rates(fake_study.found_rates(histories))
+    for method in ("range_test", "magnitudes"):
+        yield method, figures.rate_search(fake_study.rate_search(method))
 
 
 def variants(runs):
@@ -120,6 +126,7 @@ def test_every_figure_can_be_drawn_when_all_runs_diverged(predictions):
     assert "all diverged at 16, 256" in texts(drawn["residuals"])
     assert texts(drawn["cost"]).count("all runs diverged") == 2
     assert "diverged" in texts(drawn["variants"])
+    assert curves(drawn["found rates"].axes[0], "best") == []
 
 
 def drawn_texts(figure):
@@ -340,6 +347,35 @@ def test_preview_names_the_sizes():
     outline = figure.axes[0].lines[0]
     assert outline.get_xdata().tolist() == [0, 64, 64, 0, 0]
     assert outline.get_ydata().tolist() == [0, 0, 32, 32, 0]
+
+
+def test_scenes_have_a_row_each():
+    rows = {
+        name: synthetic.make(0, 3, seed=0, image_size=32, scene=synthetic.Scene(noise=noise))
+        for name, noise in (("clean", 0), ("noise\n0.5", 0.5))
+    }
+    figure = figures.scenes(rows)
+    assert len(figure.axes) == 6
+    assert [axes.get_ylabel() for axes in figure.axes[::3]] == list(rows)
+    for axes, box in zip(figure.axes, np.tile(rows["clean"][1], (2, 1)), strict=True):
+        assert axes.lines[0].get_xdata().tolist() == [32 * box[i] for i in (0, 2, 2, 0, 0)]
+    assert figure.axes[3].images[0].get_array().std() > 50
+    drawn = drawn_texts(figure)
+    assert overlaps(drawn) == []
+    assert all(figure.bbox.contains(box.x0 + 1, box.y0 + 1) for _, box in drawn)
+    with pytest.raises(ValueError, match=r"same number of images, got \[2, 3\]"):
+        figures.scenes(rows | {"less": (rows["clean"][0][:2], rows["clean"][1][:2])})
+    with pytest.raises(ValueError, match=r"boxes must have shape \(3, 4\)"):
+        figures.scenes({"other": (rows["clean"][0], rows["clean"][1][:2])})
+
+
+def test_scenes_of_the_guide_are_what_is_drawn_now(tmp_path):
+    draw = runpy.run_path(str(ROOT / "docs" / "figures" / "scenes.py"))["draw"]
+    png, _ = figures.save(draw(), tmp_path / "scenes.png")
+    with Image.open(png) as again, Image.open(ROOT / "docs" / "figures" / "scenes.png") as there:
+        assert again.size == there.size
+        # The same picture, but for what another version of matplotlib or of a font does.
+        assert np.abs(np.asarray(again.convert("L"), float) - there.convert("L")).mean() < 3
 
 
 def test_predictions_show_both_boxes_and_both_ious():
@@ -606,3 +642,25 @@ def test_variants_beside_fig_8(full):
     assert names[-1] == "sigmoid, GIoU, SGD, momentum, fixed rate"
     assert len(left.get_xticks()) == 21
     assert right.lines[0].get_xdata()[-1] > right.lines[0].get_xdata()[0]
+
+
+def test_found_rates_lie_beside_the_best_ones(full):
+    found = fake_study.found_rates(full[0])
+    axes = figures.found_rates(found).axes[0]
+    bars = [line.get_ydata()[0] for line in curves(axes, "best")]
+    assert bars == found.groupby("batch_size")["best_rate"].first().tolist()
+    points = np.concatenate(
+        [line.get_ydata() for line in axes.lines if line.get_marker() != "None"]
+    )
+    assert sorted(points) == sorted(found["found_rate"])
+
+
+def test_search_marks_its_suggestion():
+    search = fake_study.rate_search("range_test")
+    figure = figures.rate_search(search)
+    assert "suggested: 0.1" in texts(figure)
+    losses, smoothed, suggestion = figure.axes[0].lines
+    kept = search.table[~search.table["diverged"]]
+    assert losses.get_ydata().tolist() == kept["loss"].tolist()
+    assert smoothed.get_ydata().tolist() == kept["smoothed_loss"].tolist()
+    assert suggestion.get_xdata() == [0.1, 0.1]

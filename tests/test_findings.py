@@ -9,11 +9,14 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import ROOT
+from test_architectures import CAPTIONS, several
+from test_architectures import write as write_architectures
 
 from boxest import analysis, findings, pages
 from boxest.findings import text
 
 CONFIG = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+NETWORKS = ("architectures", "harder")
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -237,6 +240,25 @@ def write_variants(root, distances, loss="iou"):
     return root
 
 
+def test_found_rates_are_told_of_where_they_were_searched(study, page):
+    assert "short trials" not in page
+    copy = findings.read(study)
+    found = fake_study.found_rates(copy["histories"])
+    copy.tables["found_rates"] = found
+    copy.tables["found_rates_by_method"] = analysis.rates_by_method(found)
+    told = findings.page(copy, study)
+    told = told[told.index("## A learning rate from short trials") :]
+    best = found.groupby("batch_size")["best_rate"].first()
+    by_size = row(told, "| 256 |")
+    assert by_size[1] == f"{best[256]:g}"
+    assert (by_size[3], by_size[7]) == ("0.02 to 0.04", "0.1")
+    hits = found[found["method"] == "range_test"]["hit"].sum()
+    assert row(told, "| range test |")[1] == f"{hits} of 12"
+    assert "which says nothing of their loss" not in told
+    copy.tables["found_rates_by_method"]["outside"] = [0, 3]
+    assert "3 of the rates found (range test) lie farther than" in findings.page(copy, study)
+
+
 @pytest.mark.parametrize(
     ("distances", "conclusion"),
     [
@@ -328,9 +350,9 @@ def test_captions_are_filled_in_and_name_what_is_missing(study):
 
 def test_every_caption_of_the_report_can_be_filled_in(study):
     summary = json.loads((study / "summary.json").read_text())
-    static = {"workflow.rst", "variants.rst"}
+    others = {"workflow.rst", "variants.rst"} | {f"{name}.rst" for name in CAPTIONS}
     for path in sorted((ROOT / "workflow" / "report").glob("*.rst")):
-        if path.name not in static:
+        if path.name not in others:
             caption = pages.caption(path.read_text(), summary)
             assert "{" not in caption
             assert "–" not in caption, path.name
@@ -348,6 +370,9 @@ def test_captions_have_the_numbers_of_the_study(study):
     for name in ("fig5_predictions", "fig6_error_by_side", "fig7_error_by_size"):
         assert "seed 0" in caption(name)
     assert "the runs of the rates below 0.1" in caption("scaling_residuals")
+    assert "(Fig. 1): one white box on black, 128 × 128 px. Sides" in caption("fig1_dataset")
+    summary["config"]["data"]["scene"] = {"noise": 0.1, "discs": 2, "lines": 0}
+    assert "harder images of the same boxes (discs 2, noise 0.1), 128" in caption("fig1_dataset")
     claims = pd.read_csv(study / "tables" / "claims.csv")
     held = (claims.loc[claims["main"], "verdict"] == "holds").sum()
     assert f"{held} hold," in caption("claims")
@@ -364,15 +389,19 @@ def test_the_run_that_is_shown_did_not_diverge(study):
 def test_published_results_are_whole_and_give_the_same_page(study, tmp_path):
     times = write(tmp_path / "timing", seeds=2, epochs=2)
     variants = write_variants(tmp_path / "forensics", {"linear": 1})
-    whole = findings.read(study, times=[times], forensics=[variants])
+    networks = [write_architectures(tmp_path / name, several()).root for name in NETWORKS]
+    whole = findings.read(study, [times], [variants], networks[:1], networks[1:])
     (tmp_path / "reference" / "stale").mkdir(parents=True)
     target, page = tmp_path / "reference", tmp_path / "docs" / "findings.md"
     findings.publish(whole, target, page, ["snakemake --cores all"])
     names = {path.name for path in target.iterdir()}
-    assert names == {"README.md", "provenance.json", "paper", "timing", "forensics"}
+    assert names == {"README.md", "provenance.json", "paper", "timing", "forensics", *NETWORKS}
     for path in study.glob("tables/*.csv"):
         assert (target / "paper" / "tables" / path.name).read_bytes() == path.read_bytes()
-    copy = findings.read(target / "paper", [target / "timing"], [target / "forensics"])
+    others = [[target / name] for name in ("timing", "forensics", *NETWORKS)]
+    copy = findings.read(target / "paper", *others)
+    for heading in ("## What the paper leaves open", "## Other architectures", "## Harder data"):
+        assert page.read_text().count(heading) == 1
     assert findings.page(copy, page.parent) == page.read_text()
     assert "(../reference/paper/figures/" in page.read_text()
     made = json.loads((target / "provenance.json").read_text())

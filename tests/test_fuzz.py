@@ -216,7 +216,7 @@ def check_accepted(config):
     assert sum(part.stop - part.start for part in ranges.values()) == data["images"]
     law = synthetic.BoxLaw(**data["box_law"])
     for part in list(ranges.values())[:3]:
-        shards.Meta(*part, data["seed"], data["image_size"], law)
+        shards.Meta(*part, data["seed"], data["image_size"], law, plan.scene(data))
     for rate in [*grid["learning_rate"], best["learning_rate"]]:
         # The name of a directory, from which the rate is read again.
         assert re.fullmatch(r"[0-9.e+-]+", str(rate))

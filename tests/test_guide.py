@@ -15,11 +15,12 @@ def test_snippets_run_from_top_to_bottom(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     namespace = {}
     snippets = [snippet for snippet in SNIPPETS if snippet not in ALONE]
-    assert len(snippets) == 10
+    assert len(snippets) == 14
     for snippet in snippets:
         exec(compile(snippet, str(GUIDE), "exec"), namespace)
     assert 0 < namespace["regressor"].score(namespace["X_test"], namespace["y_test"]) < 1
     assert namespace["from_shards"].n_iter_ == 3
+    assert namespace["shards"].read("hard.h5").meta.scene == namespace["scene"]
     assert "epoch   4" in capsys.readouterr().out
 
 

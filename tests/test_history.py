@@ -54,12 +54,26 @@ def test_diverged_run_has_a_history_and_no_final_loss(small_data, tmp_path):
     regressor = BoxRegressor(loss="mse", learning_rate=1e30, epochs=5, random_state=0)
     regressor.fit(*small_data)
     assert regressor.diverged_
-    history.write(tmp_path, regressor)
+    history.write(tmp_path, regressor, tested=tuple(part[:5] for part in small_data))
+    assert len(pd.read_csv(tmp_path / "predictions.csv")) == 5
     about, table = history.read(tmp_path)
     assert about["diverged"] is True
     assert len(table) == regressor.n_iter_ < 5
     _, runs = history.collect([tmp_path])
     assert runs[list(history.LOSSES)].isna().all(axis=None)
+
+
+def test_run_that_is_tested_has_predictions(fitted, small_data, tmp_path):
+    X, y = small_data
+    history.write(tmp_path, fitted, tested=(X[:20], y[:20]))
+    table = pd.read_csv(tmp_path / "predictions.csv")
+    corners = [f"predicted_{corner}" for corner in ("x1", "y1", "x2", "y2")]
+    np.testing.assert_allclose(table[corners], fitted.predict(X[:20]), rtol=1e-12)
+    assert 1 - table["iou_loss"].mean() == pytest.approx(fitted.score(X[:20], y[:20]))
+    _, runs = history.collect([tmp_path], parameters=["network", "n_parameters"])
+    assert runs[["network", "n_parameters"]].to_numpy().tolist() == [["paper", 1296]]
+    with pytest.raises(history.RunError, match="no seconds_of_nothing among its parameters"):
+        history.collect([tmp_path], parameters=["network", "seconds_of_nothing"])
 
 
 def test_without_validation_its_columns_are_empty(small_data, tmp_path):

@@ -101,5 +101,150 @@ def test_auto_is_the_paper_network_where_it_fits():
 
 
 @pytest.mark.parametrize("shape", [(1, 10, 1), (7, 300, 1), (8, 8, 1), (8, 8, 3), (33, 50, 2)])
-def test_no_network_has_fewer_parameters_than_the_least(shape):
-    assert networks.least_parameters(shape) <= networks.build("auto", shape).count_params()
+@pytest.mark.parametrize("name", ["auto", "profile", "roi"])
+def test_no_network_has_fewer_parameters_than_the_least(name, shape):
+    if name == "roi":  # It takes none below 8 px.
+        shape = (max(shape[0], 8), max(shape[1], 8), shape[2])
+    least = networks.least_parameters(shape, name)
+    assert 0 < least <= networks.build(name, shape).count_params()
+
+
+# --- profile and roi -------------------------------------------------------------------------
+
+
+def layer_of(layer, *inputs):
+    return np.asarray(layer(*(np.asarray(values, "float32") for values in inputs)))
+
+
+def test_a_profile_holds_the_largest_means_of_runs_and_the_mean():
+    from boxest.networks.layers import Profile
+
+    rng = np.random.default_rng(0)
+    images = rng.random((3, 8, 5, 2))
+    expected = []
+    for window in (1, 4):
+        runs = np.stack([images[:, i : i + window].mean(1) for i in range(9 - window)])
+        expected.append(runs.max(0))
+    # Sixteen pixels are more than a column has: it is one run.
+    expected += [images.mean(1), images.mean(1)]
+    along_x = layer_of(Profile("x"), images)
+    np.testing.assert_allclose(along_x, np.concatenate(expected, -1), rtol=1e-6)
+    along_y = layer_of(Profile("y"), images.swapaxes(1, 2))
+    np.testing.assert_allclose(along_y, along_x, rtol=1e-6)
+
+
+def test_a_profile_of_a_box_is_its_extent():
+    from boxest.networks.layers import Profile
+
+    images = np.zeros((1, 32, 24, 1))
+    images[:, 10:30, 5:12] = 1
+    x, y = (layer_of(Profile(axis), images)[0] for axis in ("x", "y"))
+    for values, length, extent in ((x, 24, slice(5, 12)), (y, 32, slice(10, 30))):
+        inside = np.zeros(length)
+        inside[extent] = 1
+        assert np.array_equal(values[:, 0], inside)
+        assert np.array_equal(values[:, 1], inside)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"axis": "z"}, "got 'z'"), ({"axis": "x", "windows": (1, 3)}, r"powers of 2.*\(1, 3\)")],
+)
+def test_other_profiles_are_refused(options, message):
+    from boxest.networks.layers import Profile
+
+    with pytest.raises(ValueError, match=message):
+        Profile(**options)
+
+
+def test_a_soft_argmax_is_the_place_of_a_clear_peak_and_the_middle_of_none():
+    from boxest.networks.layers import SoftArgmax
+
+    scores = np.zeros((1, 5, 3))
+    scores[0, 0, 0] = scores[0, 3, 1] = 100
+    np.testing.assert_allclose(layer_of(SoftArgmax(), scores), [[0, 0.75, 0.5]], atol=1e-6)
+
+
+def test_a_window_is_the_box_enlarged_around_its_centre():
+    from boxest.networks.layers import Window
+
+    boxes = [[0.2, 0.4, 0.6, 0.5], [0.6, 0.5, 0.2, 0.4]]
+    windows = [[0.05, 0.325, 0.75, 0.575], [0.35, 0.4, 0.45, 0.5]]
+    np.testing.assert_allclose(layer_of(Window(1.5, 0.1), boxes), windows, atol=1e-6)
+
+
+def test_a_crop_is_the_mean_of_the_pixels_under_each_cell():
+    """Whole pixels, halves of them, and what lies outside the image."""
+    from boxest.networks.layers import Crop
+
+    image = np.arange(16.0).reshape(1, 4, 4, 1)
+    whole = layer_of(Crop(2), image, [[0, 0, 1, 1]])[0, ..., 0]
+    np.testing.assert_allclose(whole, [[2.5, 4.5], [10.5, 12.5]])
+    half = layer_of(Crop(2), image, [[0.125, 0.25, 0.625, 0.75]])[0, ..., 0]
+    np.testing.assert_allclose(half, [[4.5, 5.5], [8.5, 9.5]])
+    outside = layer_of(Crop(2), image, [[-1, 0, 1, 1]])[0, ..., 0]
+    np.testing.assert_allclose(outside, [[0, 3.5], [0, 11.5]])
+
+
+def test_a_crop_of_two_channels_crops_each():
+    from boxest.networks.layers import Crop
+
+    image = np.random.default_rng(0).random((2, 6, 9, 2))
+    windows = [[0.1, 0.2, 0.7, 0.9], [0.4, 0, 0.5, 0.3]]
+    both = layer_of(Crop(3), image, windows)
+    for channel in (0, 1):
+        one = layer_of(Crop(3), image[..., channel : channel + 1], windows)
+        np.testing.assert_allclose(both[..., channel : channel + 1], one, atol=1e-6)
+
+
+def test_a_box_is_put_back_where_its_window_is():
+    from boxest.networks.layers import Placed
+
+    box = layer_of(Placed(), [[0, 0.25, 0.5, 1]], [[0.2, 0.4, 0.6, 0.5]])
+    np.testing.assert_allclose(box, [[0.2, 0.425, 0.4, 0.5]], atol=1e-6)
+
+
+def test_layer_tables_of_profile_and_roi_are_those_of_the_documentation():
+    tables = {name: networks.layer_table(networks.build(name, (128, 128, 1))) for name in NEW}
+    assert sum(row.parameters for row in tables["profile"]) == 218
+    assert sum(row.parameters for row in tables["roi"]) == 20_876
+    assert ("places (SoftArgmax)", (None, 2), 0) in tables["profile"]
+    assert ("crop (Crop)", (None, 16, 16, 1), 0) in tables["roi"]
+
+
+NEW = ("profile", "roi")
+
+
+@pytest.mark.parametrize("name", NEW)
+@pytest.mark.parametrize("shape", [(32, 32, 1), (33, 50, 1), (64, 128, 3), (8, 8, 1)])
+def test_profile_and_roi_take_images_of_any_shape(name, shape):
+    model = networks.build(name, shape)
+    images = np.random.default_rng(0).random((2, *shape)).astype("float32")
+    boxes = model.predict(images, verbose=0)
+    assert boxes.shape == (2, 4)
+    assert np.isfinite(boxes).all()
+
+
+@pytest.mark.parametrize("name", NEW)
+def test_outputs_that_are_no_box_are_refused(name):
+    with pytest.raises(ValueError, match=f"'{name}' gives the 4 edges of a box.* not 2 numbers"):
+        networks.build(name, (16, 16, 1), n_outputs=2)
+    with pytest.raises(ValueError, match="must be 'linear', got 'sigmoid'"):
+        networks.build(name, (16, 16, 1), output_activation="sigmoid")
+    with pytest.raises(ValueError, match="Unknown output_activation 'softsine'"):
+        networks.build(name, (16, 16, 1), output_activation="softsine")
+
+
+@pytest.mark.parametrize("name", NEW)
+def test_first_weights_of_profile_and_roi_are_a_function_of_the_seed(name):
+    one, same, other = (networks.build(name, (16, 16, 1), seed=seed) for seed in (3, 3, 4))
+    kernels = [v for v in one.variables if "kernel" in v.path]
+    assert all(np.array_equal(a, b) for a, b in zip(one.variables, same.variables, strict=True))
+    for variable in kernels:
+        (theirs,) = (v for v in other.variables if v.path == variable.path)
+        assert not np.isclose(variable, theirs).all()
+
+
+def test_images_that_roi_cannot_halve_are_refused():
+    with pytest.raises(ValueError, match=r"'roi'.*at least 8×8 px, got 7×128 px"):
+        networks.build("roi", (7, 128, 1))

@@ -16,6 +16,8 @@ REFERENCE = ROOT / "results" / "reference"
 OTHERS = yaml.safe_load((ROOT / "config" / "reference.yaml").read_text())["findings"]
 PAPER = REFERENCE / "paper"
 FINDINGS = ROOT / "docs" / "findings.md"
+# Of the searches for a rate, which are no part of the study.
+RATES = {"found_rates", "found_rates_by_method"}
 # A retrained epoch may differ from the committed one by this share: on another processor, sums are
 # taken in another order, and the training amplifies the last bits.
 TOLERANCE = 0.01
@@ -30,6 +32,7 @@ def study():
     others = {
         kind: [there for path in paths if (there := REFERENCE / path.split("/")[-1]).exists()]
         for kind, paths in OTHERS.items()
+        if kind != "rates"
     }
     return findings.read(PAPER, **others)
 
@@ -44,15 +47,15 @@ def test_the_study_is_the_papers_run_whole(study):
     config = study.summary["config"]
     assert plan.differences(config) is None
     defaults = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
-    changed = {name for name in defaults if config[name] != defaults[name]}
+    changed = {name for name in defaults if config.get(name) != defaults[name]}
     # How many runs share a job does not change them, and what is told of is no part of the study.
     defaults["training"]["runs_per_job"] = config["training"]["runs_per_job"]
-    assert changed <= {"training", "findings"}
+    assert changed <= {"training", "architectures", "findings", "rates"}
     assert config["training"] == defaults["training"]
 
 
 def test_tables_have_every_cell_and_run(study):
-    assert sorted(study.tables) == TABLES
+    assert sorted(study.tables.keys() - RATES) == TABLES
     runs = study["runs"]
     assert len(runs) == 240
     assert runs.groupby(["batch_size", "learning_rate"]).size().eq(10).all()
@@ -90,6 +93,34 @@ def test_variants_come_from_this_code(study):
     assert every["cells"].eq(3).all()
 
 
+@pytest.mark.skipif(
+    not (REFERENCE / "architectures").exists(), reason="no architectures are committed yet"
+)
+def test_architectures_come_from_this_code(study):
+    for one in (*study.architectures, *study.harder):
+        ranking = analysis.rank_architectures(one["architecture_runs"])
+        pd.testing.assert_frame_equal(ranking, one["architectures"], rtol=1e-6, check_dtype=False)
+        if "conditions" in one.tables:
+            told = one["conditions"].set_index("condition")["data"].dropna()
+            table = analysis.condition_table(ranking, told.to_dict())
+            expected = one["conditions"].fillna({"data": ""})
+            pd.testing.assert_frame_equal(table, expected, rtol=1e-6, check_dtype=False)
+
+
+@pytest.mark.skipif(
+    not (PAPER / "tables" / "found_rates.csv").exists(), reason="no rates are committed yet"
+)
+def test_found_rates_come_from_this_code(study):
+    found = study["found_rates"]
+    searches = found[["batch_size", "method", "seed", "found_rate", "epochs", "seconds"]]
+    again = analysis.found_rates(searches, study["histories"])
+    columns = list(searches) + [name for name in again.columns if name not in searches]
+    pd.testing.assert_frame_equal(again[columns], found[columns], rtol=1e-6)
+    by_method = analysis.rates_by_method(found)
+    pd.testing.assert_frame_equal(by_method, study["found_rates_by_method"], rtol=1e-6)
+    assert sorted(found["batch_size"].unique()) == [4, 16, 64, 256, 1024, 4096]
+
+
 @pytest.mark.skipif(not FINDINGS.exists(), reason="no page of findings is committed yet")
 def test_page_and_readme_come_from_the_tables(study):
     docs = ROOT / "docs"
@@ -101,7 +132,7 @@ def test_page_and_readme_come_from_the_tables(study):
 
 
 def test_every_figure_is_there():
-    assert sorted(path.stem for path in PAPER.glob("figures/*.png")) == FIGURES
+    assert sorted({path.stem for path in PAPER.glob("figures/*.png")} - RATES) == FIGURES
 
 
 @pytest.mark.parametrize("name", ["comparison", "fig8_final_losses", "scaling_residuals"])

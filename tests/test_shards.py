@@ -15,16 +15,16 @@ import pytest
 
 from boxest import hdf5, shards, synthetic
 from boxest.shards import Meta, ShardError
-from boxest.synthetic import BoxLaw
+from boxest.synthetic import BoxLaw, Scene
 
 LAW = BoxLaw(min_side=2)
 GOLDEN = "fe818e4b41852b99f33124f74568157a79c7c8775f88cc1ff5481a3e9c8dfcc6"
 
 
-def make(start=0, stop=6, split="train", seed=0, size=8):
+def make(start=0, stop=6, split="train", seed=0, size=8, scene=synthetic.CLEAN):
     """Content of a small shard."""
-    images, boxes = synthetic.make(start, stop, seed=seed, image_size=size, law=LAW)
-    return images, boxes, Meta(split, start, stop, seed, size, LAW)
+    images, boxes = synthetic.make(start, stop, seed=seed, image_size=size, law=LAW, scene=scene)
+    return images, boxes, Meta(split, start, stop, seed, size, LAW, scene)
 
 
 @pytest.fixture
@@ -104,6 +104,42 @@ def test_summary(path):
     assert summary["sha256"] == GOLDEN
 
 
+NOISY = Scene(noise=0.1, object_level=(0.5, 1), discs=1)
+
+
+def test_a_scene_comes_back_and_stands_in_the_file(tmp_path):
+    images, boxes, meta = make(scene=NOISY)
+    shards.write(tmp_path / "noisy.h5", images, boxes, meta)
+    shard = shards.read(tmp_path / "noisy.h5")
+    assert shard.meta == meta
+    assert shard.meta.scene == NOISY
+    np.testing.assert_array_equal(shard.images, images)
+    text = '{"discs": 1, "noise": 0.1, "object_level": [0.5, 1.0]}'
+    with h5py.File(tmp_path / "noisy.h5") as file:
+        assert file.attrs["scene"] == text.encode()
+    assert shards.summary(tmp_path / "noisy.h5")["scene"] == text
+
+
+def test_a_clean_shard_is_what_it_was_before_there_were_scenes(path):
+    """Its checksum is in `test_summary`; readers of then found no other attributes."""
+    with h5py.File(path) as file:
+        assert "scene" not in file.attrs
+    assert shards.read(path).meta.scene == synthetic.CLEAN
+
+
+def test_shards_of_another_scene(path, tmp_path):
+    shards.write(tmp_path / "noisy.h5", *make(6, 9, scene=NOISY))
+    with pytest.raises(ShardError, match=r"scene is \{\} in the one and \{.discs.: 1"):
+        shards.load([path, tmp_path / "noisy.h5"])
+    assert len(shards.load([path], {"seed": 0})[0]) == 6
+    assert len(shards.load([tmp_path / "noisy.h5"], {"scene": NOISY.text()})[0]) == 3
+    for expected in ({"seed": 0}, {"scene": Scene(noise=0.2).text()}):
+        with pytest.raises(ShardError, match=r"noisy.h5: .* its scene is .*expected \{"):
+            shards.load([tmp_path / "noisy.h5"], expected)
+    with pytest.raises(ShardError, match=r"its scene is \{\}, expected \{.noise.: 0.2"):
+        shards.load([path], {"scene": Scene(noise=0.2).text()})
+
+
 def test_load_joins_shards_in_order(tmp_path):
     paths = [write(tmp_path, start=a, stop=b) for a, b in ((10, 13), (3, 9), (9, 10))]
     images, boxes = shards.load(paths)
@@ -165,6 +201,7 @@ def test_what_cannot_be_written(tmp_path):
         ({"stop": 2**31}, ValueError, "make more and smaller shards"),
         ({"image_size": 1}, ValueError, "min_side"),
         ({"split": 1}, TypeError, "split must be a str"),
+        ({"scene": Scene(texture=0.1)}, ValueError, "texture_scale .* an eighth of the image size"),
         ({"start": 0.5}, TypeError, "integer"),
     ],
 )
@@ -261,6 +298,15 @@ def swap_columns(file):
         (set_attribute("note", b"mine"), "other attributes"),
         (set_attribute("law", b"mine"), "make no sense: The box law must be one of"),
         (set_attribute("seed", np.bytes_(b"0")), "make no sense"),
+        (set_attribute("scene", b'{"noise": 0.1}'), "do not match the checksum"),
+        (set_attribute("scene", b"{}"), "other attributes"),
+        (set_attribute("scene", b'{"noise":0.1}'), "other attributes"),
+        (set_attribute("scene", b'{"noise": 0.1, "noise": 0.2}'), "other attributes"),
+        (set_attribute("scene", b'{"noise": 2}'), "make no sense: noise must be a number"),
+        (set_attribute("scene", b'{"moon": 1}'), "make no sense: A scene has no 'moon'"),
+        (set_attribute("scene", np.uint64(1)), "make no sense: A scene is a text of JSON"),
+        (set_attribute("scene", b"[" * 900), "make no sense: "),
+        (set_attribute("scene", b"[" * 60_000), "make no sense: A scene is a text of JSON"),
         (set_attribute("seed", 1.0), "'seed' is neither a whole number of 8 bytes nor a text"),
         (set_attribute("seed", np.uint64([1, 2])), "'seed' is neither"),
         (set_attribute("split", "train"), "'split' is neither .* a text of fixed length"),

@@ -337,21 +337,6 @@ def test_averaging_is_hoisted_without_rounding():
     np.testing.assert_allclose(features, expected, rtol=1e-6)
 
 
-def test_branches_are_not_torn_apart():
-    image = keras.Input((8, 8, 1))
-    pooled = keras.layers.MaxPooling2D(2)(image)
-    both = keras.layers.Concatenate()(
-        [keras.layers.Flatten()(image), keras.layers.Flatten()(pooled)]
-    )
-    model = keras.Model(image, keras.layers.Dense(4)(both))
-    assert layout.split(model) == (None, model)
-    images = np.random.default_rng(0).random((5, 8, 8, 1), dtype=np.float32)
-    predictor = Predictor(model)
-    np.testing.assert_allclose(
-        predictor(predictor.features(images)), model.predict(images, verbose=0), atol=1e-6
-    )
-
-
 # --- weights, divergence, stopping -----------------------------------------------------------
 
 

@@ -227,9 +227,64 @@ def test_findings_say_what_kind_of_study_it_is(study):
     assert summary["config"]["data"]["images"] == 120
 
 
+NETWORKS = ["paper", "profile"]
+COMBINATIONS = {
+    "results": "results/architectures",
+    "data": {"shard_size": 200},
+    "architectures": {
+        "network": NETWORKS,
+        "optimizer": ["adam"],
+        "batch_size": 16,
+        "epochs": 2,
+        "conditions": {
+            "small_images": {
+                "image_size": 16,
+                "box_law": {"max_side": 16},
+                "scene": {"noise": 0.1},
+            }
+        },
+    },
+}
+
+
+def check_architectures(repository):
+    """Look at what the study of architectures has left."""
+    results = repository / "results" / "architectures"
+    names = ["architecture_runs", "architectures", "conditions"]
+    tables = {name: pd.read_csv(results / "tables" / f"{name}.csv") for name in names}
+    assert len(tables["architecture_runs"]) == len(tables["architectures"]) == 2 * len(NETWORKS)
+    assert tables["conditions"]["condition"].tolist() == ["clean", "small_images"]
+    assert tables["conditions"]["data"].tolist()[1] == (
+        "image_size 16, box_law.max_side 16, scene.noise 0.1"
+    )
+    for name in ("architectures", "architectures_by_side", "architectures_by_size", "conditions"):
+        assert (results / "figures" / f"{name}.png").exists()
+        assert "{" not in (results / "captions" / f"{name}.rst").read_text()
+    for row in tables["architecture_runs"].itertuples():
+        directory = results / "architectures" / f"condition~{row.condition}"
+        directory /= f"network~{row.network}/loss~giou/optimizer~adam/seed~0"
+        run, _ = history.read(directory)
+        assert (run["parameters"]["network"], run["parameters"]["optimizer"]) == (
+            row.network,
+            "adam",
+        )
+        assert (run["planned_epochs"], run["parameters"]["plateau_patience"]) == (2, 2)
+        predictions = pd.read_csv(directory / "predictions.csv")
+        assert row.iou_loss == pytest.approx(predictions["iou_loss"].mean())
+        assert predictions["width"].max() <= (16 if row.condition == "small_images" else 32)
+        assert len(predictions) == row.boxes == 12
+    for condition, size in (("clean", 32), ("small_images", 16)):
+        shard = shards.read(results / "data" / condition / "test-000.h5")
+        assert shard.images.shape == (12, size, size)
+        assert (len(np.unique(shard.images)) > 2) == (condition == "small_images")
+    report = (results / "report.html").read_text()
+    assert "architectures.png" in report
+    assert "conditions.html" in report
+
+
 @pytest.mark.slow
-def test_variants_times_and_reference(study, tmp_path):
-    """A study of variants, times from another study, and both told of in committed results."""
+def test_variants_times_rates_architectures_and_reference(study, tmp_path):
+    """Variants, networks, times of another study, rates found, told of in committed results."""
     repository = tmp_path / "boxest"
     shutil.copytree(study[0].parent.parent, repository, ignore=shutil.ignore_patterns(".snakemake"))
     overlay = {
@@ -251,20 +306,41 @@ def test_variants_times_and_reference(study, tmp_path):
     assert {run["parameters"]["loss"] for run in runs} == {"inclusive_iou", "giou"}
     assert {run["parameters"]["plateau_patience"] for run in runs} == {None, 2}
 
+    (repository / "architectures.yaml").write_text(yaml.safe_dump(COMBINATIONS))
+    configs = [*tiny, "architectures.yaml"]
+    done = snakemake(repository, "--cores", "2", *configs, "--", "architectures")
+    assert done.returncode == 0, done.stderr
+    report = "results/architectures/report.html"
+    done = snakemake(repository, *configs, "--report", report, "--", "architectures")
+    assert done.returncode == 0, done.stderr
+    check_architectures(repository)
+
     shutil.copytree(repository / "results" / "tiny", repository / "results" / "timing")
     others = {"times": ["results/timing"], "forensics": ["results/variants"]}
-    (repository / "others.yaml").write_text(yaml.safe_dump({"findings": others}))
+    others |= {name: ["results/architectures"] for name in ("architectures", "harder")}
+    rates = {"seeds": 1, "epochs": 1, "start": 0.1}
+    others = {"findings": others | {"rates": True}, "rates": rates}
+    (repository / "others.yaml").write_text(yaml.safe_dump(others))
     done = snakemake(repository, "--cores", "2", *tiny, "others.yaml", "--", "all", "reference")
     assert done.returncode == 0, done.stderr
     page = (repository / "docs" / "findings.md").read_text()
-    assert "## What the paper leaves open\n" in page
+    headings = ("What the paper leaves open", "A learning rate from short trials")
+    for heading in (*headings, "Other architectures", "Harder data"):
+        assert f"## {heading}\n" in page
+    found = pd.read_csv(repository / "results" / "tiny" / "tables" / "found_rates.csv")
+    assert found[["batch_size", "method", "seed"]].to_numpy().tolist() == [
+        [size, method, 0] for size in (16, 64) for method in ("magnitudes", "range_test")
+    ]
+    assert set(found["best_rate"]) <= {0.01, 0.1}
+    assert found["found_rate"].between(1e-6, 1).all()
     links = re.findall(r"\]\((\.\./results/reference/[^)]+)\)", page)
     # The times of the study are those of timing, and so is its figure.
-    assert {link.split("/")[3] for link in links} == {"tiny", "variants"}
+    assert {link.split("/")[3] for link in links} == {"tiny", "variants", "architectures"}
     assert all((repository / "docs" / link).exists() for link in links)
     reference = repository / "results" / "reference"
     names = {path.relative_to(reference).parts[0] for path in reference.iterdir()}
-    assert names == {"README.md", "provenance.json", "tiny", "timing", "variants"}
+    studies = {"tiny", "timing", "variants", "architectures"}
+    assert names == {"README.md", "provenance.json", *studies}
     assert {path.suffix for path in (reference / "tiny").glob("**/*.*")} == {
         ".csv",
         ".json",
@@ -356,6 +432,14 @@ def test_full_study_can_have_one_job_per_batch_size(repository):
     assert "train" not in counts
 
 
+@pytest.mark.parametrize(("name", "combinations"), [("architectures", 36), ("harder", 33)])
+def test_studies_of_architectures_have_one_job_per_combination(repository, name, combinations):
+    config = f"config/{name}.yaml"
+    done = snakemake(repository, "-n", "--configfile", config, "--", "architectures")
+    counts = dict(re.findall(r"^(\w+) +(\d+)$", done.stdout, re.MULTILINE))
+    assert counts["train_combination"] == str(combinations), done.stdout
+
+
 def test_snakemake_lint_is_clean(repository):
     done = snakemake(repository, "--lint")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -386,7 +470,11 @@ def test_changed_setting_retrains_and_changed_docstring_does_not(study):
         ("images: 10", ["'images' was unexpected"]),
         ("training: {loss: dice}", ["'dice' is not one of ['inclusive_iou'"]),
         ("training: {epochs: 1.5}", ["1.5 is not of type 'integer'"]),
-        ("network: {name: vgg}", ["'vgg' is not one of ['paper']"]),
+        ("network: {name: vgg}", ["'vgg' is not one of ['paper', 'profile', 'roi']"]),
+        (
+            "network: {name: profile, output_activation: tanh}",
+            ["network.output_activation must be linear for the network profile; got 'tanh'"],
+        ),
         ("data: {image_size: 64}", ["max_side <= data.image_size; got 5, 128 and 64"]),
         ("data: {split: [0.5, 0.5, 0.5]}", ["sum to 1; got [0.5, 0.5, 0.5]"]),
         ("data: {image_size: 7}", ["7 is less than the minimum of 8"]),
@@ -404,6 +492,12 @@ def test_changed_setting_retrains_and_changed_docstring_does_not(study):
         ("findings: {times: [/]}", ["'/' does not match"]),
         ("variants: {cells: [[16.0, 0.1]]}", ["variants.cells: batch_size takes whole numbers"]),
         ("data: {image_size: 2000, shard_size: 2000}", ["Make shard_size smaller"]),
+        (
+            "architectures: {conditions: {small: {imagesize: 64}}}",
+            ["config: architectures.conditions.small: ", "'imagesize' was unexpected"],
+        ),
+        ("architectures: {conditions: {'a b': {}}}", ["'a b' does not match"]),
+        ("architectures: {optimizer: [lion]}", ["architectures.optimizer has 'lion', and there"]),
     ],
 )
 def test_bad_configuration_is_named_before_any_job(repository, overlay, messages):
@@ -423,7 +517,7 @@ def test_every_key_has_a_description_and_a_place_in_the_config():
         assert schema["additionalProperties"] is False
         assert set(schema["properties"]) == set(schema["required"]) == set(config)
         for name, part in schema["properties"].items():
-            if part.get("type") == "object":
+            if "properties" in part:
                 check(part, config[name])
             else:
                 assert part["description"].endswith(".")

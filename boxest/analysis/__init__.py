@@ -5,6 +5,14 @@ learning rate. A run diverged when it says so or when one of its final losses is
 runs are counted in every table and averaged in none.
 """
 
+from boxest.analysis.architectures import (
+    architecture_runs,
+    best_of_networks,
+    condition_table,
+    rank_architectures,
+    shown_runs,
+    tested_losses,
+)
 from boxest.analysis.cells import cells, comparison, distance, distances, paper_cells, paper_loss
 from boxest.analysis.checks import diverged, require
 from boxest.analysis.claims import CLAIMS, claims
@@ -17,6 +25,7 @@ from boxest.analysis.errors import (
     predictions,
 )
 from boxest.analysis.patience import patience_table
+from boxest.analysis.rates import found_rates, rates_by_method
 from boxest.analysis.scaling import fit_scaling, scaling_curve, scaling_residuals
 from boxest.analysis.study import claim_tables, grid_tables
 from boxest.analysis.timing import ENGINES, fit_time, students_t, time_table
@@ -26,11 +35,14 @@ __all__ = [
     "CLAIMS",
     "ENGINES",
     "ERROR_LEVELS",
+    "architecture_runs",
+    "best_of_networks",
     "best_table",
     "cells",
     "claim_tables",
     "claims",
     "comparison",
+    "condition_table",
     "cost_table",
     "distance",
     "distances",
@@ -39,6 +51,7 @@ __all__ = [
     "errors_by_side",
     "fit_scaling",
     "fit_time",
+    "found_rates",
     "grid_tables",
     "knee",
     "knee_interval",
@@ -46,12 +59,16 @@ __all__ = [
     "paper_loss",
     "patience_table",
     "predictions",
+    "rank_architectures",
     "rank_variants",
+    "rates_by_method",
     "recommend",
     "require",
     "scaling_curve",
     "scaling_residuals",
+    "shown_runs",
     "students_t",
+    "tested_losses",
     "time_table",
     "variant_cells",
 ]

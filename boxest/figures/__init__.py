@@ -3,11 +3,13 @@
 Nothing here computes what `boxest.analysis` could, needs a display or changes global state.
 """
 
+from boxest.figures.architectures import architectures, combination, conditions
 from boxest.figures.comparison import comparison
 from boxest.figures.cost import seconds_against_loss
 from boxest.figures.curves import validation_curves
 from boxest.figures.errors import error_histogram, error_scatter
-from boxest.figures.images import dataset_preview, predictions
+from boxest.figures.images import dataset_preview, predictions, scenes
+from boxest.figures.rates import found_rates, rate_search
 from boxest.figures.scaling import loss_against_updates, residuals
 from boxest.figures.style import save
 from boxest.figures.tables import final_losses, layer_table
@@ -15,16 +17,22 @@ from boxest.figures.timing import time_fit, training_time
 from boxest.figures.variants import variants
 
 __all__ = [
+    "architectures",
+    "combination",
     "comparison",
+    "conditions",
     "dataset_preview",
     "error_histogram",
     "error_scatter",
     "final_losses",
+    "found_rates",
     "layer_table",
     "loss_against_updates",
     "predictions",
+    "rate_search",
     "residuals",
     "save",
+    "scenes",
     "seconds_against_loss",
     "time_fit",
     "training_time",

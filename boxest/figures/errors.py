@@ -1,6 +1,6 @@
 """How the error of a prediction depends on the size of the object (Fig. 6 and 7)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from boxest.analysis import ERROR_LEVELS, errors_by_side, require
 from boxest.figures.style import label, log_ticks, new_figure, say, styled
-from boxest.findings.text import plural
+from boxest.findings.text import number, plural
 
 # The paper's metric first, the geometric one beside it.
 METRICS = ("inclusive_iou_loss", "iou_loss")
@@ -29,14 +29,17 @@ def _check_metrics(metric: str | Sequence[str]) -> list[str]:
 
 @styled
 def error_histogram(
-    predictions: pd.DataFrame, metric: str | Sequence[str] = METRICS, width: int = 8
+    predictions: pd.DataFrame | Mapping[str, pd.DataFrame],
+    metric: str | Sequence[str] = METRICS,
+    width: int = 8,
 ) -> Figure:
     """Draw a histogram of the smallest side of the objects, stacked by error level (Fig. 6).
 
     Parameters
     ----------
-    predictions : pandas.DataFrame
-        One row per image, `smallest_side` in pixels and the columns `metric`.
+    predictions : pandas.DataFrame or mapping of pandas.DataFrame
+        One row per image, `smallest_side` in pixels and the columns `metric`. Of several, by
+        name: panels for each, side by side.
     metric : str or sequence of str
         A column of panels each: counts above, shares of the bin below.
     width : int
@@ -46,13 +49,13 @@ def error_histogram(
     -------
     matplotlib.figure.Figure
     """
-    metrics = _check_metrics(metric)
-    figure = new_figure(max(3.7 * len(metrics), 4.4), 5.2)
+    shown = _panels(predictions, metric)
+    figure = new_figure(max(3.7 * len(shown), 4.4), 5.2)
     panels = figure.subplots(
-        2, len(metrics), squeeze=False, sharex=True, sharey="row", height_ratios=[1.5, 1]
+        2, len(shown), squeeze=False, sharex=True, sharey="row", height_ratios=[1.5, 1]
     )
-    for column, name in zip(panels.T, metrics, strict=True):
-        table = errors_by_side(predictions, name, width)
+    for column, (title, name, tested) in zip(panels.T, shown, strict=True):
+        table = errors_by_side(tested, name, width)
         counts = table[list(ERROR_LEVELS)].to_numpy(float)
         total = counts.sum(axis=1, keepdims=True)
         shares = 100 * np.divide(counts, total, out=np.zeros_like(counts), where=total > 0)
@@ -67,7 +70,7 @@ def error_histogram(
             axes.grid(axis="x", visible=False)
             if not counts.any():
                 say(axes, "the run diverged")
-        column[0].set_title(f"error = {label(name)}: {_mean_text(predictions[name])}")
+        column[0].set_title(title)
         column[1].set_xlabel("smallest side of the object (px)")
     panels[0, 0].set_ylabel(f"images per {width} px")
     panels[0, 0].yaxis.set_major_locator(MaxNLocator(6, integer=True))
@@ -75,28 +78,50 @@ def error_histogram(
     panels[1, 0].set_ylabel("share (%)")
     panels[1, 0].set_ylim(0, 100)
     figure.suptitle(
-        f"Errors by the smallest side of the object, {plural(len(predictions), 'image')}"
+        f"Errors by the smallest side of the object, {plural(len(shown[0][2]), 'image')}"
     )
     handles, texts = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, texts, loc="outside lower center", ncols=4)
     return figure
 
 
+def _panels(
+    predictions: pd.DataFrame | Mapping[str, pd.DataFrame], metric: str | Sequence[str]
+) -> list[tuple[str, str, pd.DataFrame]]:
+    """Return what is drawn side by side: title, column of the loss, predictions."""
+    several = predictions if isinstance(predictions, Mapping) else {"": predictions}
+    if not several:
+        raise ValueError("predictions must name at least one table, got none")
+    shown = []
+    for name, tested in several.items():
+        for loss in _check_metrics(metric):
+            require(tested, [loss], "predictions")
+            title = f"error = {label(loss)}: {_mean_text(tested[loss])}"
+            shown.append((f"{name}\n{title}" if name else title, loss, tested))
+    return shown
+
+
 def _mean_text(loss: pd.Series) -> str:
     """Return the mean error, and how many predictions have none."""
     missing = int(loss.isna().sum())
-    parts = [f"mean {loss.mean():.3f}"] if missing < len(loss) else []
+    mean = loss.mean()
+    # Three decimals, unless that would leave one digit.
+    parts = [f"mean {mean:.3f}" if mean >= 0.01 else f"mean {number(mean, 2)}"]
+    parts = parts if missing < len(loss) else []
     return ", ".join([*parts, f"{missing} undefined"] if missing else parts)
 
 
 @styled
-def error_scatter(predictions: pd.DataFrame, metric: str | Sequence[str] = METRICS) -> Figure:
+def error_scatter(
+    predictions: pd.DataFrame | Mapping[str, pd.DataFrame], metric: str | Sequence[str] = METRICS
+) -> Figure:
     """Draw the error over the width and height of the object (Fig. 7).
 
     Parameters
     ----------
-    predictions : pandas.DataFrame
-        One row per image, `width` and `height` in pixels and the columns `metric`.
+    predictions : pandas.DataFrame or mapping of pandas.DataFrame
+        One row per image, `width` and `height` in pixels and the columns `metric`. Of several, by
+        name: panels for each, side by side.
     metric : str or sequence of str
         A panel each, all on one colour scale.
 
@@ -104,26 +129,28 @@ def error_scatter(predictions: pd.DataFrame, metric: str | Sequence[str] = METRI
     -------
     matplotlib.figure.Figure
     """
-    metrics = _check_metrics(metric)
-    require(predictions, ["width", "height", *metrics], "predictions")
-    figure = new_figure(3.3 * len(metrics) + 1.0, 3.7, "compressed")
-    panels = figure.subplots(1, len(metrics), squeeze=False, sharex=True, sharey=True)[0]
+    shown = _panels(predictions, metric)
+    for _, name, tested in shown:
+        require(tested, ["width", "height", name], "predictions")
+    figure = new_figure(3.3 * len(shown) + 1.0, 3.7, "compressed")
+    panels = figure.subplots(1, len(shown), squeeze=False, sharex=True, sharey=True)[0]
     # Logarithmic, as the errors of the two metrics lie a factor of four apart.
-    norm = LogNorm(_lower_end(predictions[metrics].to_numpy(float)), 1, clip=True)
-    for axes, name in zip(panels, metrics, strict=True):
+    losses = np.concatenate([tested[name].to_numpy(float) for _, name, tested in shown])
+    norm = LogNorm(_lower_end(losses), 1, clip=True)
+    for axes, (title, name, tested) in zip(panels, shown, strict=True):
         # The largest errors last, so that they are not hidden.
-        table = predictions[np.isfinite(predictions[name])].sort_values(name)
+        table = tested[np.isfinite(tested[name])].sort_values(name)
         points = axes.scatter(
             table["width"], table["height"], c=table[name].clip(norm.vmin, 1), norm=norm,
             cmap="viridis_r", s=np.clip(4000 / max(len(table), 1), 9, 40), linewidths=0.2,
             edgecolors="0.3",
         )  # fmt: skip
-        axes.set_title(f"error = {label(name)}: {_mean_text(predictions[name])}")
+        axes.set_title(title)
         axes.set_xlabel("width of the object (px)")
         axes.set_aspect("equal")
         if table.empty:
             say(axes, "the run diverged")
-    side = 1.04 * predictions[["width", "height"]].max().max()
+    side = 1.04 * max(tested[["width", "height"]].max().max() for _, _, tested in shown)
     panels[0].set(xlim=(0, side), ylim=(0, side), ylabel="height of the object (px)")
     bar = figure.colorbar(points, ax=panels, extend="min", aspect=25, label="error")
     log_ticks(bar.ax.yaxis, [norm.vmin, 1])

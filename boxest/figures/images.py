@@ -1,6 +1,7 @@
-"""Figures that show images: the data set (Fig. 1) and predictions (Fig. 5)."""
+"""Figures that show images: the data set (Fig. 1), predictions (Fig. 5), and harder images."""
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -83,6 +84,44 @@ def dataset_preview(images: np.ndarray, boxes: np.ndarray) -> Figure:
         sides = np.rint([(box[2] - box[0]) * width, (box[3] - box[1]) * height]).astype(int)
         axes.set_title(f"{sides[0]} × {sides[1]} px", fontsize=8)
     figure.suptitle(f"Images of {width} × {height} px; width × height of the box")
+    return figure
+
+
+@styled
+def scenes(rows: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
+    """Draw a row of images for each of several scenes, with the outline of the true box.
+
+    Parameters
+    ----------
+    rows : mapping of str to (images, boxes)
+        By the name of the scene: uint8 (n, height, width), and (x1, y1, x2, y2) divided by the
+        image size, (n, 4); as many images in each row.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ValueError
+        If there is no row, or images and boxes are not of these shapes.
+    """
+    numbers = {len(images) for images, _ in rows.values()}
+    if len(numbers) != 1:
+        raise ValueError(f"rows must have the same number of images, got {sorted(numbers)}")
+    columns = numbers.pop()
+    figure = new_figure(columns + 1.6, len(rows) + 0.3, "compressed")
+    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.0, hspace=0.0)
+    # A thin line, so that the edges can be seen that it lies on.
+    true = TRUE | {"linewidth": 0.7}
+    grid = figure.subplots(len(rows), columns, squeeze=False)
+    for (name, (images, boxes)), row in zip(rows.items(), grid, strict=True):
+        _check_images(images, {"boxes": boxes})
+        for axes, image, box in zip(row, images, boxes, strict=True):
+            _show(axes, image)
+            _outline(axes, box, image.shape, true)
+        row[0].set_ylabel(name, rotation=0, ha="right", va="center", labelpad=6)
+    figure.legend(handles=[Line2D([], [], label="true box", **true)], loc="outside lower center")
     return figure
 
 

@@ -3,7 +3,7 @@
 import os
 
 from boxest import plan
-from boxest.findings import grid, time, variants, verdicts
+from boxest.findings import architectures, grid, rates, time, variants, verdicts
 from boxest.findings.images import Figures
 from boxest.findings.study import Study
 from boxest.findings.text import spread, table
@@ -32,7 +32,10 @@ def page(study: Study, directory: str | os.PathLike) -> str:
     lines += grid.scaling(study, figures)
     lines += time.time(study, figures)
     lines += time.cost(study, figures)
+    lines += rates.section(study, figures)
     lines += _best(study)
+    lines += architectures.section(study, figures)
+    lines += architectures.harder(study, figures)
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from boxest import versions
 from boxest.files import write_json, write_text
 from boxest.findings.page import page
-from boxest.findings.study import Study, read
+from boxest.findings.study import KINDS, Study, read
 from boxest.findings.summary import machine, provenance
 
 # What is kept of a study: no images, no networks, no runs.
@@ -48,10 +48,7 @@ def publish(study: Study, target: Path, findings: Path, commands: list[str]) -> 
 
 def committed(target: Path, study: Study) -> Study:
     """Read a study from its committed copy."""
-    others = {
-        name: [target / other.root.name for other in getattr(study, name)]
-        for name in ("times", "forensics")
-    }
+    others = {kind: [target / one.root.name for one in getattr(study, kind)] for kind in KINDS}
     return read(target / study.root.name, **others)
 
 
@@ -96,4 +93,6 @@ def _hours(seconds: float | None) -> str:
 
 
 def _all(study: Study) -> Iterator[Study]:
-    yield from (study, *study.times, *study.forensics)
+    yield study
+    for kind in KINDS:
+        yield from getattr(study, kind)

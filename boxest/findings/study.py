@@ -2,12 +2,15 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+
+# What a study may take from others: keys of the section ``findings`` of a configuration.
+KINDS = ("times", "forensics", "architectures", "harder")
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,10 @@ class Study:
         Studies whose times count for this one.
     forensics : tuple of Study
         Studies of what the paper leaves open.
+    architectures : tuple of Study
+        Studies of networks beside the paper's.
+    harder : tuple of Study
+        The same under several conditions of the data.
     """
 
     root: Path
@@ -36,6 +43,8 @@ class Study:
     captions: dict[str, str] = field(default_factory=dict)
     times: "tuple[Study, ...]" = ()
     forensics: "tuple[Study, ...]" = ()
+    architectures: "tuple[Study, ...]" = ()
+    harder: "tuple[Study, ...]" = ()
 
     def __getitem__(self, name: str) -> pd.DataFrame:
         try:
@@ -51,6 +60,8 @@ def read(
     root: str | os.PathLike,
     times: Sequence[str | os.PathLike] = (),
     forensics: Sequence[str | os.PathLike] = (),
+    architectures: Sequence[str | os.PathLike] = (),
+    harder: Sequence[str | os.PathLike] = (),
 ) -> Study:
     """Read a finished study, and those that its findings take from.
 
@@ -58,8 +69,8 @@ def read(
     ----------
     root : path-like
         Directory of results.
-    times, forensics : sequence of path-like
-        Directories of results of other studies.
+    times, forensics, architectures, harder : sequence of path-like
+        Directories of results of other studies, by what they are read for.
 
     Returns
     -------
@@ -79,11 +90,11 @@ def read(
     path = root / "summary.json"
     summary = json.loads(path.read_text("utf-8")) if path.exists() else {}
     captions = {path.stem: path.read_text("utf-8") for path in sorted(root.glob("captions/*.rst"))}
-    return Study(
-        root,
-        tables,
-        summary,
-        captions,
-        tuple(read(other) for other in times),
-        tuple(read(other) for other in forensics),
-    )
+    others = dict(zip(KINDS, (times, forensics, architectures, harder), strict=True))
+    studies = {kind: tuple(read(other) for other in paths) for kind, paths in others.items()}
+    return Study(root, tables, summary, captions, **studies)
+
+
+def others(config: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the directories that a configuration names, by what they are read for."""
+    return {kind: config["findings"][kind] for kind in KINDS}

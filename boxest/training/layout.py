@@ -10,7 +10,16 @@ if TYPE_CHECKING:
     import keras
 
 # Layers whose outputs are some of their inputs: grey levels stay whole numbers.
-_SELECTING = ("Cropping2D", "Flatten", "MaxPooling2D", "Permute", "Reshape", "ZeroPadding2D")
+_SELECTING = (
+    "Concatenate",
+    "Cropping2D",
+    "Flatten",
+    "InputLayer",
+    "MaxPooling2D",
+    "Permute",
+    "Reshape",
+    "ZeroPadding2D",
+)
 
 
 class Split(NamedTuple):
@@ -23,8 +32,9 @@ class Split(NamedTuple):
 def split(model: "keras.Model") -> Split:
     """Split a network behind its leading layers without variables.
 
-    These layers, the first max pooling in the paper's network, give the same output for an image
-    in every epoch. Both parts share the layers, and so the weights, of the model.
+    These layers, the first max pooling in the paper's network, the profiles in `profile`, give the
+    same output for an image in every epoch. Both parts share the layers, and so the weights, of the
+    model.
 
     Parameters
     ----------
@@ -35,13 +45,16 @@ def split(model: "keras.Model") -> Split:
     -------
     Split
         ``head`` is None where the first layer already learns, and ``trunk`` is the model itself
-        where it is not a chain of layers. Programs apply it to a known number of images.
+        where it is neither a chain of layers nor a graph whose beginning can be cut off. Programs
+        apply it to a known number of images.
     """
     from keras import Input, Sequential
 
+    from boxest.training.graph import split_graph
+
     layers = chain(model)
     if layers is None:
-        return Split(None, model)
+        return Split(*split_graph(model))
     n_head = next((i for i, layer in enumerate(layers) if layer.variables), len(layers))
     if n_head == len(layers):
         return Split(None, model)
@@ -94,10 +107,11 @@ def plain(trunk: "keras.Model") -> "keras.Model":
     from keras import Input, Sequential
 
     from boxest.training.fused import ConvolutionPooling
+    from boxest.training.graph import plain_graph
 
     layers = chain(trunk)
     if layers is None:
-        return trunk
+        return plain_graph(trunk)
     given = []
     for layer in layers:
         fused = isinstance(layer, ConvolutionPooling)

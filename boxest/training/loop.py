@@ -15,6 +15,7 @@ from boxest.training.order import epoch_order
 from boxest.training.program import EpochProgram, Measure, Predictor, rest
 from boxest.training.schedule import Schedule
 from boxest.training.stream import FeatureFile, StreamedProgram, buffered_order, keep
+from boxest.training.trials import Trials
 
 if TYPE_CHECKING:
     import keras
@@ -39,7 +40,10 @@ class Training:
     history : list of dict
         One row per epoch; see `train`.
     seconds : dict
-        ``data`` (preparing the examples), ``compile``, ``train`` and ``evaluation``.
+        ``data`` (preparing the examples), ``compile``, ``train`` and ``evaluation``; the search for
+        a rate counts as training.
+    learning_rate : float
+        The rate that the schedule began with, given or found.
     diverged : bool
         Whether the loss became NaN or infinite. The last row has it.
     stopped_early : bool
@@ -48,6 +52,7 @@ class Training:
 
     history: list[dict[str, float]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    learning_rate: float = math.nan
     diverged: bool = False
     stopped_early: bool = False
 
@@ -143,23 +148,29 @@ class Trainer:
         report: Callable[[dict[str, float]], None] | None = None,
         checkpoint: Checkpoint | None = None,
         fingerprint: dict[str, Any] | None = None,
+        find_rate: Callable[[Trials], float] | None = None,
     ) -> Training:
         """Train on examples whose images are `features`; parameters are those of `train`.
 
         ``epochs_before`` and ``updates_before`` were made already: counting goes on from them, and
         so does the order of examples. With a checkpoint, the training goes on from the state that
-        one with this fingerprint left there.
+        one with this fingerprint left there. ``find_rate``, where it is given, finds the rate that
+        the schedule begins with; a state has it.
         """
         training = Training(seconds=self.clock.seconds)
         streams = isinstance(examples.images, FeatureFile)
         draw = buffered_order if streams else epoch_order
-        order = functools.partial(draw, len(examples.images), batch_size)
+        order = functools.partial(draw, len(examples.images), batch_size, seed=seed)
         program = StreamedProgram(self.program) if streams else self.program
-        self._load(program, examples, validation, order(seed=0, epoch=1))
+        self._load(program, examples, validation, order(epoch=1))
         if checkpoint is not None and (state := checkpoint.begin(fingerprint)):
             self._restore(state, training, schedule)
             for watcher in watchers:
                 watcher.resume(training.history)
+        else:
+            if find_rate is not None:
+                schedule.learning_rate = find_rate(Trials(self, program, order, validation))
+            training.learning_rate = schedule.learning_rate
         with self._clock_reset(), written_if_interrupted(checkpoint):
             while len(training.history) < epochs and not training.ended:
                 done = len(training.history)
@@ -167,12 +178,12 @@ class Trainer:
                 with self._rate_from(schedule):
                     for watcher in watchers:
                         watcher.begin(epoch)
-                steps = order(seed=seed, epoch=epoch)
+                steps = order(epoch=epoch)
                 row = {
                     "epoch": epoch,
                     "learning_rate_now": schedule.learning_rate,
                     "updates": updates_before + (done + 1) * len(steps),
-                    **self._epoch(program, steps, validation),
+                    **self.epoch(program, steps, validation),
                 }
                 training.history.append(row)
                 if report is not None:
@@ -194,42 +205,43 @@ class Trainer:
 
     def _state(self, training: Training, schedule: Schedule) -> State:
         """Return all that the next epochs depend on, and what is to be told of those before."""
-        return State(told(training) | {"schedule": asdict(schedule)}, self._arrays())
+        return State(told(training) | {"schedule": asdict(schedule)}, self.arrays())
 
     @contextmanager
     def undone_if_interrupted(self, schedule: Schedule) -> Iterator[None]:
         """Put weights, optimizer and schedule back to what they were if the block fails."""
-        before = asdict(schedule), self._arrays()
+        before = asdict(schedule), self.arrays()
         try:
             yield
         except BaseException:
             vars(schedule).update(before[0])
-            self._assign(before[1])
+            self.assign(before[1])
             raise
 
     def _restore(self, state: State, training: Training, schedule: Schedule) -> None:
         """Go back to a state. The seconds of this start are added to those before."""
         about = state.about
         training.history[:] = about["history"]
-        training.diverged, training.stopped_early = about["diverged"], about["stopped_early"]
+        for name in ("diverged", "stopped_early", "learning_rate"):
+            setattr(training, name, about[name])
         for name, seconds in about["seconds"].items():
             training.seconds[name] += seconds
         for name, value in about["schedule"].items():
             setattr(schedule, name, value)
-        self._assign(state.arrays)
+        self.assign(state.arrays)
 
     def _variables(self) -> "list[keras.Variable]":
         """Return all that training changes, seeds of random layers included."""
         return [*self.model.variables, *self.optimizer.variables]
 
-    def _arrays(self) -> list[np.ndarray]:
+    def arrays(self) -> list[np.ndarray]:
         """Return copies of the values of all variables."""
         from keras import ops
 
         return [np.array(ops.convert_to_numpy(variable)) for variable in self._variables()]
 
-    def _assign(self, arrays: list[np.ndarray]) -> None:
-        """Go back to what `_arrays` gave."""
+    def assign(self, arrays: list[np.ndarray]) -> None:
+        """Go back to what `arrays` gave."""
         for variable, array in zip(self._variables(), arrays, strict=True):
             variable.assign(array)
 
@@ -252,7 +264,7 @@ class Trainer:
             if validation:
                 self.predictor(validation.images[:1])
 
-    def _epoch(
+    def epoch(
         self,
         program: EpochProgram | StreamedProgram,
         order: np.ndarray,

@@ -3,9 +3,15 @@
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
-from boxest import plan
+from boxest import conditions, plan
 
 validate(config, "../schemas/config.schema.yaml")
+for condition in config["architectures"]["conditions"]:
+    study = config | {"data": conditions.data(config, condition)}
+    try:
+        validate(study, "../schemas/config.schema.yaml")
+    except WorkflowError as error:
+        raise WorkflowError(f"config: architectures.conditions.{condition}: {error}")
 try:
     plan.check(config)
 except ValueError as error:
@@ -13,6 +19,9 @@ except ValueError as error:
 
 RESULTS = config["results"].rstrip("/")
 SHARDS = plan.shard_ranges(config["data"])
+# What the images show beside the box, a setting of jobs only where it is not the paper's.
+SCENE = plan.scene(config["data"]).options()
+SCENE = {"scene": SCENE} if SCENE else {}
 RUN_NAMES = ("batch_size", "learning_rate", "seed")
 RUN = "batch_size~{batch_size}/learning_rate~{learning_rate}/seed~{seed}"
 STATE = "batch_size~{batch_size},learning_rate~{learning_rate},seed~{seed}"
@@ -26,9 +35,8 @@ COMPILED = (
     f"{RESULTS}/compiled" if config["training"]["share_compiled_programs"] else None
 )
 ENVIRONMENT = "../../environment.yml"
-# Whose times count, and which studies of what the paper leaves open are told of.
+# Whose times count.
 TIMES = config["findings"]["times"] or [RESULTS]
-FORENSICS = config["findings"]["forensics"]
 
 
 wildcard_constraints:
@@ -40,6 +48,30 @@ wildcard_constraints:
     loss=r"\w+",
     optimizer=r"\w+",
     plateau_patience=r"\d+|None",
+    condition=r"\w+",
+    network=r"\w+",
+
+
+def told_of(kind, table):
+    """Return a table of every study that the page of findings tells of."""
+    return [f"{study}/tables/{table}.csv" for study in config["findings"][kind]]
+
+
+def data_of(wildcards):
+    """Return the section `data` of the configuration, or what the condition of a job makes of it."""
+    return conditions.data(config, wildcards.get("condition"))
+
+
+def of_data(name):
+    """Return a function that gives a job a key of its section `data`."""
+    return lambda wildcards: data_of(wildcards)[name]
+
+
+# What a shard is made from.
+SHARD_PARAMETERS = {
+    "range": lambda wildcards: plan.shard_ranges(data_of(wildcards))[wildcards.shard],
+    **{name: of_data(name) for name in ("seed", "image_size", "box_law")},
+}
 
 
 def shards(*splits):
@@ -50,8 +82,8 @@ def shards(*splits):
 
 
 def expected(split):
-    """Return what the shards of a part of the data set must say about themselves."""
-    return plan.expected(config["data"], split)
+    """Return a function that says what shards of a part of the data set must say of themselves."""
+    return lambda wildcards: plan.expected(data_of(wildcards), split)
 
 
 def estimator(batch_size, learning_rate, seed, *, state, **schedule):
@@ -98,13 +130,28 @@ def grid_estimators(seeds=None):
     return estimators
 
 
+def rate_estimators(wildcards):
+    """Return the runs of the grid that a rate is searched for, one per seed."""
+    start, seeds = config["rates"]["start"], range(config["rates"]["seeds"])
+    return [
+        grid_estimator(wildcards.batch_size, start, seed) | {"checkpoint": None}
+        for seed in seeds
+    ]
+
+
 def best_estimators(wildcards):
     """Return a run of the best parametrization: all epochs, the rate reduced on a plateau (§5.1)."""
     best = config["best"]
-    schedule = {name: best[name] for name in ("plateau_patience", "plateau_factor")}
     run = best["batch_size"], best["learning_rate"], wildcards.seed
     state = f"best,seed~{wildcards.seed}"
-    return [estimator(*run, state=state, stop_patience=None, **schedule)]
+    return [estimator(*run, state=state, stop_patience=None, **plateau())]
+
+
+def plateau():
+    """Return when the rate is reduced, and how far (§5.1)."""
+    return {
+        name: config["best"][name] for name in ("plateau_patience", "plateau_factor")
+    }
 
 
 def variant_runs():

@@ -1,4 +1,4 @@
-# The data set (§2.1): one job per shard, in any order, anywhere.
+# The data set (§2.1): one job per shard, in any order, anywhere; and so under other conditions.
 
 
 rule shard:
@@ -15,12 +15,22 @@ rule shard:
         mem_mb=per_attempt(1000),
         runtime=per_attempt(10),
     params:
-        range=lambda wildcards: SHARDS[wildcards.shard],
-        seed=config["data"]["seed"],
-        image_size=config["data"]["image_size"],
-        box_law=config["data"]["box_law"],
+        **SCENE,
+        **SHARD_PARAMETERS,
     script:
         "../scripts/shard.py"
+
+
+use rule shard as shard_of_condition with:
+    output:
+        f"{RESULTS}/data/{{condition}}/{{shard}}.h5",
+    log:
+        f"{RESULTS}/logs/shard_of_condition/{{condition}}/{{shard}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/shard_of_condition/{{condition}}/{{shard}}.tsv"
+    params:
+        **SHARD_PARAMETERS,
+        scene=lambda wildcards: plan.scene(data_of(wildcards)).options(),
 
 
 rule dataset_preview:

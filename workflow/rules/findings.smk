@@ -52,7 +52,10 @@ rule findings:
         tables=[f"{RESULTS}/tables/{name}.csv" for name in TABLES],
         figures=[f"{RESULTS}/figures/{name}.png" for name in FIGURES],
         times=expand("{directory}/tables/time_fit.csv", directory=TIMES),
-        forensics=expand("{directory}/tables/variants.csv", directory=FORENSICS),
+        forensics=told_of("forensics", "variants"),
+        architectures=told_of("architectures", "architectures"),
+        harder=told_of("harder", "conditions"),
+        rates=rules.rates.output if config["findings"]["rates"] else [],
         captions=[
             workflow.source_path(f"../report/{name}.rst") for name in sorted(CAPTIONS)
         ],

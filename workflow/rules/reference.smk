@@ -22,6 +22,8 @@ rule reference:
     params:
         commands=[
             "snakemake --cores all --configfile config/forensics.yaml -- forensics",
+            "snakemake --cores all --configfile config/architectures.yaml -- architectures",
+            "snakemake --cores all --configfile config/harder.yaml -- architectures",
             "snakemake --cores 1 --configfile config/timing.yaml -- training_time",
             "snakemake --cores 1 --configfile config/timing.yaml config/timing_keras.yaml -- training_time",
             "snakemake --cores all --configfile config/reference.yaml",

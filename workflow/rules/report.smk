@@ -11,35 +11,38 @@ FINDINGS, PROBLEM, ACCURACY, TIME, BEST, TABLE = (
     "5 Towards improvement (§5)",
     "6 Tables",
 )
-# What the rules of the study declare: figures, tables and what they show, captions.
+# What the rules of the study declare: figures, tables and what they show, captions. The rules of
+# architectures.smk declare their own.
 FIGURES, TABLES, CAPTIONS = [], {}, set()
 
 
-def caption(name):
+def caption(name, captions=CAPTIONS):
     """Return the caption of a figure or table: ../report/<name>.rst with the study's numbers."""
-    CAPTIONS.add(name)
+    captions.add(name)
     return os.path.abspath(f"{RESULTS}/captions/{name}.rst")
 
 
-def figure(name, number, shows, section):
+def figure(name, number, shows, section, figures=FIGURES, captions=CAPTIONS):
     """Declare a figure: the PNG with its caption in the report, and the PDF beside it."""
-    FIGURES.append(name)
+    figures.append(name)
     stem = f"{RESULTS}/figures/{name}"
     # One label: of a second one, Snakemake's report makes a switch in a section of two results, and
     # then shows neither.
     labels = {"figure": f"{number}: {shows}"}
-    png = report(f"{stem}.png", caption=caption(name), category=section, labels=labels)
+    told = caption(name, captions)
+    png = report(f"{stem}.png", caption=told, category=section, labels=labels)
     return [png, f"{stem}.pdf"]
 
 
-def table(name, shows):
+def table(name, shows, tables=TABLES):
     """Declare a table; the report has its page, which sorts."""
-    TABLES[name] = shows
+    tables[name] = shows
     return f"{RESULTS}/tables/{name}.csv"
 
 
-def table_page(name, shows):
+def table_page(name, shows, captions=CAPTIONS):
     """Declare the page of a table, with its caption in the report."""
     page = f"{RESULTS}/tables/{name}.html"
     labels = {"table": name, "shows": shows}
-    return report(page, caption=caption(name), category=TABLE, labels=labels)
+    told = caption(name, captions)
+    return report(page, caption=told, category=TABLE, labels=labels)

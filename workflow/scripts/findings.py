@@ -7,7 +7,7 @@ from boxest.files import write_json, write_text
 
 with logs.to_file(snakemake.log[0]):
     results = Path(snakemake.output.summary).parent
-    others = {name: snakemake.config["findings"][name] for name in ("times", "forensics")}
+    others = findings.others(snakemake.config)
     numbers = findings.numbers(findings.read(results, **others))
     summary = {"config": snakemake.config, "numbers": numbers}
     write_json(snakemake.output.summary, summary)

@@ -5,7 +5,6 @@ from pathlib import Path
 from boxest import findings, logs
 
 with logs.to_file(snakemake.log[0]):
-    others = {name: snakemake.config["findings"][name] for name in ("times", "forensics")}
-    study = findings.read(snakemake.config["results"], **others)
+    study = findings.read(snakemake.config["results"], **findings.others(snakemake.config))
     target = Path(snakemake.output.readme).parent
     findings.publish(study, target, Path(snakemake.output.findings), snakemake.params.commands)

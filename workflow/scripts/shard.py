@@ -3,10 +3,11 @@
 from boxest import logs, shards, synthetic
 
 with logs.to_file(snakemake.log[0]):
-    split, start, stop = snakemake.params.range
-    seed, image_size = snakemake.params.seed, snakemake.params.image_size
-    law = synthetic.BoxLaw(**snakemake.params.box_law)
-    images, boxes = synthetic.make(start, stop, seed=seed, image_size=image_size, law=law)
-    meta = shards.Meta(split, start, stop, seed=seed, image_size=image_size, law=law)
-    shards.write(snakemake.output[0], images, boxes, meta)
+    params = snakemake.params
+    split, start, stop = params.range
+    what = {"seed": params.seed, "image_size": params.image_size}
+    what["law"] = synthetic.BoxLaw(**params.box_law)
+    what["scene"] = synthetic.Scene.of(params.get("scene", {}))
+    images, boxes = synthetic.make(start, stop, **what)
+    shards.write(snakemake.output[0], images, boxes, shards.Meta(split, start, stop, **what))
     print(shards.summary(snakemake.output[0]))

@@ -21,18 +21,17 @@ with logs.to_file(snakemake.log[0]), ExitStack() as stack:
 
     from boxest import BoxRegressor, history, plan, shards
 
-    train, validation = (
-        shards.load(snakemake.input[part], plan.expected(snakemake.config["data"], part))
-        for part in ("train", "validation")
-    )
+    data = snakemake.params.get("data", snakemake.config["data"])
+    parts = [part for part in ("train", "validation", "test") if snakemake.input.get(part)]
+    loaded = {part: shards.load(snakemake.input[part], plan.expected(data, part)) for part in parts}
     print(f"device: {runtime.device()}", flush=True)
     for parameters, directory in runs:
         print(f"seed {parameters['random_state']}", flush=True)
         regressor = BoxRegressor(**parameters, verbose=1)
-        regressor.fit(*train, validation_data=validation)
+        regressor.fit(*loaded["train"], validation_data=loaded["validation"])
         parameters["checkpoint"].flush()
         regressor.set_params(checkpoint=None)
-        history.write(directory, regressor)
+        history.write(directory, regressor, tested=loaded.get("test"))
     if "model" in dict(snakemake.output.items()):
         regressor.save(snakemake.output.model)
     # Only now: if the job fails, Snakemake deletes what it has written.

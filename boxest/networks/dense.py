@@ -1,0 +1,116 @@
+"""The network of the paper (§2.2.1, Fig. 2), and one for what is too small for it."""
+
+from typing import TYPE_CHECKING
+
+from boxest.networks.parts import Shape, check_activation, initializers
+
+if TYPE_CHECKING:
+    import keras
+
+# The least side of an image that three poolings leave something of; units of the dense layer.
+LEAST_SIDE = 8
+HIDDEN = 16
+
+
+def paper(
+    image_shape: Shape, *, n_outputs: int = 4, output_activation: str = "linear", seed: int = 0
+) -> "keras.Model":
+    """Build the network of the paper (§2.2.1, Fig. 2).
+
+    Parameters
+    ----------
+    image_shape : (height, width, channels)
+        Shape of one image, in pixels. Three max poolings halve it, so that height and width must
+        be at least 8. The paper has (128, 128, 1), which gives 16,656 parameters.
+    n_outputs : int, default=4
+        Number of outputs.
+    output_activation : str, default="linear"
+        Activation of the outputs, as Keras names it. The paper does not give it.
+    seed : int, default=0
+        Seed of the initial weights (Glorot uniform; biases start at 0).
+
+    Returns
+    -------
+    keras.Sequential
+        The model, built, not compiled.
+
+    Raises
+    ------
+    ValueError
+        If the image is smaller than 8 px, or the activation is unknown.
+    """
+    from keras import Sequential, layers
+
+    height, width, _ = image_shape
+    if min(height, width) < LEAST_SIDE:
+        raise ValueError(
+            f"The network 'paper' halves the image three times and needs at least 8×8 px, "
+            f"got {height}×{width} px. Use larger images or another network."
+        )
+    check_activation(output_activation)
+    glorot = initializers(seed)
+    return Sequential(
+        [
+            layers.Input(image_shape),
+            layers.MaxPooling2D(2, name="max_pooling2d"),
+            layers.Conv2D(
+                4,
+                3,
+                padding="same",
+                activation="relu",
+                kernel_initializer=next(glorot),
+                name="conv2d",
+            ),
+            layers.MaxPooling2D(2, name="max_pooling2d_1"),
+            layers.Conv2D(
+                4,
+                3,
+                padding="same",
+                activation="relu",
+                kernel_initializer=next(glorot),
+                name="conv2d_1",
+            ),
+            layers.MaxPooling2D(2, name="max_pooling2d_2"),
+            layers.Flatten(name="flatten"),
+            layers.Dense(HIDDEN, activation="relu", kernel_initializer=next(glorot), name="dense"),
+            layers.Dense(
+                n_outputs,
+                activation=output_activation,
+                kernel_initializer=next(glorot),
+                name="dense_1",
+            ),
+        ],
+        name="paper",
+    )
+
+
+def auto(
+    image_shape: Shape, *, n_outputs: int = 4, output_activation: str = "linear", seed: int = 0
+) -> "keras.Model":
+    """Build the network of the paper, or for what is too small for it, its dense layers alone.
+
+    Images below 8 px, and so the rows of a table, have nothing left behind three poolings.
+    Parameters and result are those of `paper`.
+    """
+    from keras import Sequential, layers
+
+    if min(image_shape[:2]) >= LEAST_SIDE:
+        return paper(
+            image_shape, n_outputs=n_outputs, output_activation=output_activation, seed=seed
+        )
+    check_activation(output_activation)
+    glorot = initializers(seed)
+    return Sequential(
+        [
+            layers.Input(image_shape),
+            layers.Flatten(name="flatten"),
+            layers.Dense(HIDDEN, activation="relu", kernel_initializer=next(glorot), name="dense"),
+            layers.Dense(
+                n_outputs,
+                activation=output_activation,
+                kernel_initializer=next(glorot),
+                name="dense_1",
+            ),
+        ],
+        name="auto",
+    )

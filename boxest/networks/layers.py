@@ -1,0 +1,170 @@
+"""Layers that Keras does not have. Importing this module registers them, for ``.keras`` files."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+AXES = ("x", "y")
+
+
+@keras.saving.register_keras_serializable(package="boxest")
+class Profile(keras.layers.Layer):
+    """What each column, or each row, of an image holds: largest means of runs, and its mean.
+
+    Takes (images, height, width, channels). A column that crosses the box has a run of bright
+    pixels. The largest pixel shows the smallest box, but noise, too; the mean of a run of w pixels
+    has √w times less noise, and shows whole what is at least w pixels high. Nothing here learns.
+
+    Parameters
+    ----------
+    axis : {"x", "y"}
+        What the profile runs along: "x" has a place for each column, "y" one for each row.
+    windows : sequence of int, default=(1, 4, 16)
+        Lengths of runs in pixels, powers of 2. A shorter line is one run. The mean of the whole
+        line always comes last.
+    name, dtype and so on
+        As for every `keras.layers.Layer`.
+    """
+
+    def __init__(self, axis: str, windows: tuple[int, ...] = (1, 4, 16), **kwargs: Any):
+        super().__init__(**kwargs)
+        if axis not in AXES:
+            raise ValueError(f"axis must be one of {', '.join(AXES)}; got {axis!r}.")
+        if not all(isinstance(w, int) and w > 0 and w & (w - 1) == 0 for w in windows):
+            raise ValueError(f"windows must be powers of 2, such as (1, 4, 16); got {windows!r}.")
+        self.axis, self.windows = axis, tuple(sorted(windows))
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        """Return (images, places, channels × (windows + 1))."""
+        places = input_shape[2 if self.axis == "x" else 1]
+        return input_shape[0], places, input_shape[3] * (len(self.windows) + 1)
+
+    def call(self, inputs):
+        """Return the profile."""
+        lines = inputs if self.axis == "x" else ops.swapaxes(inputs, 1, 2)
+        mean = ops.mean(lines, axis=1)
+        values, sums, length = [], lines, 1
+        for window in self.windows:
+            while length < window <= lines.shape[1]:
+                # Two runs, one behind the other, make one of twice the length.
+                sums, length = sums[:, :-length] + sums[:, length:], 2 * length
+            values.append(ops.max(sums, axis=1) / window if length == window else mean)
+        return ops.concatenate([*values, mean], axis=-1)
+
+    def get_config(self) -> dict:
+        """Arguments of the constructor, for saving."""
+        return {**super().get_config(), "axis": self.axis, "windows": self.windows}
+
+
+@keras.saving.register_keras_serializable(package="boxest")
+class SoftArgmax(keras.layers.Layer):
+    """Where along a line each channel has its peak: the mean place, by a softmax over all.
+
+    Takes (images, places, channels), and gives (images, channels): 0 is the first place, 1 the
+    last. Unlike that of an argmax, its gradient is not 0.
+    """
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        """Return (images, channels)."""
+        return input_shape[0], input_shape[2]
+
+    def call(self, inputs):
+        """Return the places."""
+        n = inputs.shape[1]
+        places = ops.arange(n, dtype=inputs.dtype) / (n - 1)
+        return ops.sum(ops.softmax(inputs, axis=1) * places[:, None], axis=1)
+
+
+@keras.saving.register_keras_serializable(package="boxest")
+class Window(keras.layers.Layer):
+    """The box that is enlarged around its centre, in which a closer look is taken.
+
+    Parameters
+    ----------
+    scale : float, default=1.5
+        Factor on the sides.
+    margin : float, default=0.1
+        Added to the sides after that, in units of the image: what a box that is too small, or
+        flipped, is looked for in.
+    name, dtype and so on
+        As for every `keras.layers.Layer`.
+    """
+
+    def __init__(self, scale: float = 1.5, margin: float = 0.1, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.scale, self.margin = scale, margin
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        """Return (images, 4)."""
+        return input_shape
+
+    def call(self, inputs):
+        """Enlarge boxes of shape (images, 4)."""
+        low, high = inputs[:, :2], inputs[:, 2:]
+        half = (ops.relu(high - low) * self.scale + self.margin) / 2
+        middle = (low + high) / 2
+        return ops.concatenate([middle - half, middle + half], axis=-1)
+
+    def get_config(self) -> dict:
+        """Arguments of the constructor, for saving."""
+        return {**super().get_config(), "scale": self.scale, "margin": self.margin}
+
+
+@keras.saving.register_keras_serializable(package="boxest")
+class Crop(keras.layers.Layer):
+    """The part of an image in a window, at a size of its own; what lies outside the image is 0.
+
+    Each cell of the crop is the mean of the pixels in its part of the window, in proportion to the
+    area: so that no edge falls between two samples, and each has a gradient for the window. Rows
+    and columns are treated one after the other, as products with two small matrices.
+
+    Parameters
+    ----------
+    size : int, default=16
+        Side of the crop, in cells.
+    name, dtype and so on
+        As for every `keras.layers.Layer`.
+    """
+
+    def __init__(self, size: int = 16, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.size = size
+
+    def compute_output_shape(self, image_shape: tuple, window_shape: tuple) -> tuple:
+        """Return (images, size, size, channels)."""
+        return image_shape[0], self.size, self.size, image_shape[3]
+
+    def call(self, image, window):
+        """Crop images, shape (images, height, width, channels), to windows, shape (images, 4)."""
+        height, width = image.shape[1:3]
+        rows = self._shares(window[:, 1], window[:, 3], height)
+        columns = self._shares(window[:, 0], window[:, 2], width)
+        planes = ops.transpose(image, (0, 3, 1, 2))
+        narrow = ops.matmul(planes, ops.transpose(columns, (0, 2, 1))[:, None])
+        return ops.transpose(ops.matmul(rows[:, None], narrow), (0, 2, 3, 1))
+
+    def _shares(self, start, stop, n: int):
+        """Return which share of each cell each of n pixels has: (images, cells, pixels)."""
+        steps = ops.arange(self.size + 1, dtype=start.dtype) / self.size
+        edges = n * (start[:, None] + (stop - start)[:, None] * steps)[:, :, None]
+        before = ops.clip(edges - ops.arange(n, dtype=start.dtype), 0, 1)
+        return (before[:, 1:] - before[:, :-1]) / (edges[:, 1:] - edges[:, :-1])
+
+    def get_config(self) -> dict:
+        """Arguments of the constructor, for saving."""
+        return {**super().get_config(), "size": self.size}
+
+
+@keras.saving.register_keras_serializable(package="boxest")
+class Placed(keras.layers.Layer):
+    """A box in units of a window, put back into the image."""
+
+    def compute_output_shape(self, box_shape: tuple, window_shape: tuple) -> tuple:
+        """Return (images, 4)."""
+        return box_shape
+
+    def call(self, box, window):
+        """Take boxes and windows, both of shape (images, 4)."""
+        low, sides = window[:, :2], window[:, 2:] - window[:, :2]
+        return ops.concatenate([low + sides * box[:, :2], low + sides * box[:, 2:]], axis=-1)

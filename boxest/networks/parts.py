@@ -1,0 +1,53 @@
+"""What the architectures share: first weights, and the check of the activation."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import keras
+
+Shape = tuple[int, int, int]
+
+
+def initializers(seed: int) -> "Iterator[keras.initializers.GlorotUniform]":
+    """Yield one Glorot initializer after another, each with a seed of its own."""
+    from keras.initializers import GlorotUniform
+
+    for child in np.random.SeedSequence(seed).spawn(64):
+        yield GlorotUniform(seed=int(child.generate_state(1)[0] >> 1))
+
+
+def check_activation(name: str) -> None:
+    """Refuse what is no activation of Keras."""
+    from keras import activations
+
+    try:
+        activations.get(name)
+    except ValueError:
+        raise ValueError(
+            f"Unknown output_activation {name!r}. Give the name of a Keras activation, "
+            "for example 'linear', 'tanh', 'sigmoid' or 'relu'."
+        ) from None
+
+
+def check_is_a_box(network: str, n_outputs: int, output_activation: str) -> None:
+    """Refuse other outputs than a box, and an activation, where outputs are edges by construction.
+
+    Raises
+    ------
+    ValueError
+        If the number of outputs is not 4, or the activation is not "linear".
+    """
+    if n_outputs != 4:
+        raise ValueError(
+            f"The network {network!r} gives the 4 edges of a box, x1, y1, x2, y2, and not "
+            f"{n_outputs} numbers. Use the network 'paper' or 'auto' for other targets."
+        )
+    check_activation(output_activation)
+    if output_activation != "linear":
+        raise ValueError(
+            f"The network {network!r} reads its outputs off places in the image, and has no "
+            f"activation there: output_activation must be 'linear', got {output_activation!r}."
+        )

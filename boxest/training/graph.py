@@ -1,0 +1,221 @@
+"""Networks that are graphs of layers: what does not learn is cut off, what is slow is replaced.
+
+A graph is taken down as the list of its calls, in an order in which they can be made, and made
+again, as a whole or in parts, with the same layers. Nothing but the public functions of Keras is
+needed for it: `keras.models.clone_model` goes through a graph call by call.
+"""
+
+import math
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import keras
+from keras import ops, tree
+
+from boxest.training.fused import ConvolutionPooling, fuses
+
+
+class Call(NamedTuple):
+    """A layer, or another operation of Keras, with the arguments it was called with."""
+
+    operation: Any
+    args: tuple
+    kwargs: dict
+    outputs: Any
+
+    @property
+    def inputs(self) -> list:
+        """The tensors among the arguments."""
+        return [x for x in tree.flatten((self.args, self.kwargs)) if keras.utils.is_keras_tensor(x)]
+
+
+class Graph(NamedTuple):
+    """The calls that lead from one tensor, that of images, to another."""
+
+    image: Any
+    calls: list[Call]
+    output: Any
+
+
+def graph_of(model: keras.Model) -> Graph | None:
+    """Take down the calls of a functional model with one input and one output.
+
+    Returns
+    -------
+    Graph or None
+        None of any other model, for example of a class with a ``call`` of its own.
+    """
+    image = keras.Input((1,))
+    # The class of functional models has no public name.
+    if type(model) is not type(keras.Model(image, image)):
+        return None
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        return None
+    calls = []
+
+    def call(operation, *args, **kwargs):
+        outputs = operation(*args, **kwargs)
+        calls.append(Call(operation, args, kwargs, outputs))
+        return outputs
+
+    # Of a model that is compiled, loss and optimizer would be copied, too.
+    bare = keras.Model(model.inputs[0], model.outputs[0])
+    copy = keras.models.clone_model(bare, clone_function=lambda layer: layer, call_function=call)
+    return Graph(copy.inputs[0], calls, copy.outputs[0])
+
+
+def split_graph(model: keras.Model) -> tuple[keras.Model | None, keras.Model]:
+    """Split a network behind all calls that no variable has a part in.
+
+    Where several tensors cross the cut, the head gives them as one row of numbers per image.
+
+    Parameters
+    ----------
+    model : keras.Model
+        A built model.
+
+    Returns
+    -------
+    head : keras.Model or None
+        None where there is nothing to cut off, or the image itself is needed behind the cut.
+    trunk : keras.Model
+        The rest, of the same layers, in which fused layers take the place of others. The model
+        itself where it is no graph, or where nothing learns.
+    """
+    graph = graph_of(model)
+    learning = _learning(graph) if graph else []
+    if not learning:
+        return None, model
+    crossing = _crossing(learning)
+    if any(tensor is graph.image for tensor in crossing):
+        crossing, learning = [graph.image], graph.calls
+    for calls in (_fused(learning), learning):
+        head, trunk = _cut(graph, crossing, calls)
+        ours, theirs = trunk.trainable_variables, model.trainable_variables
+        # The state of an optimizer is by the place of a variable, which depends on the graph.
+        if all(a is b for a, b in zip(ours, theirs, strict=True)):
+            return head, trunk
+    return None, model
+
+
+def _cut(graph: Graph, crossing: list, calls: list[Call]) -> tuple[keras.Model | None, keras.Model]:
+    """Return a network that ends in the tensors that cross a cut, and one of the calls behind."""
+    if crossing[0] is graph.image:
+        return None, _network(graph._replace(calls=calls), "trunk")
+    rows = crossing[0]
+    if len(crossing) > 1:
+        rows = keras.layers.Concatenate()([keras.layers.Flatten()(x) for x in crossing])
+    head = keras.Model(graph.image, rows, name="head")
+    row = keras.Input(rows.shape[1:])
+    parts = [row] if len(crossing) == 1 else Parts([x.shape[1:] for x in crossing])(row)
+    made = dict(zip(map(id, crossing), parts, strict=True))
+    replay(calls, made)
+    return head, keras.Model(row, made[id(graph.output)], name="trunk")
+
+
+def plain_graph(trunk: keras.Model) -> keras.Model:
+    """Return a trunk in the layers of the model that it was split from."""
+    graph = graph_of(trunk)
+    if graph is None:
+        return trunk
+
+    def unfused(operation):
+        if not isinstance(operation, ConvolutionPooling):
+            return operation
+        return lambda images: operation.pooling(operation.convolution(images))
+
+    calls = [call._replace(operation=unfused(call.operation)) for call in graph.calls]
+    return _network(graph._replace(calls=calls), "plain_trunk")
+
+
+def replay(calls: Iterable[Call], made: dict[int, Any]) -> None:
+    """Make calls again, on other tensors.
+
+    Parameters
+    ----------
+    calls : iterable of Call
+    made : dict of int to tensor
+        What stands for a tensor, by its ``id``; the outputs of the calls are added.
+    """
+    for call in calls:
+        args, kwargs = tree.map_structure(
+            lambda value: made.get(id(value), value), (call.args, call.kwargs)
+        )
+        outputs = tree.flatten(call.operation(*args, **kwargs))
+        made.update(zip(map(id, tree.flatten(call.outputs)), outputs, strict=True))
+
+
+def _network(graph: Graph, name: str) -> keras.Model:
+    """Make a network of a graph."""
+    image = keras.Input(graph.image.shape[1:])
+    made = {id(graph.image): image}
+    replay(graph.calls, made)
+    return keras.Model(image, made[id(graph.output)], name=name)
+
+
+def _learning(graph: Graph) -> list[Call]:
+    """Return the calls whose results are not the same in every epoch."""
+    known, learning = {id(graph.image)}, []
+    for call in graph.calls:
+        same = not getattr(call.operation, "variables", ())
+        if same and all(id(tensor) in known for tensor in call.inputs):
+            known.update(map(id, tree.flatten(call.outputs)))
+        else:
+            learning.append(call)
+    return learning
+
+
+def _crossing(learning: list[Call]) -> list:
+    """Return the tensors that those who learn take from elsewhere, each once, in their order."""
+    inner = {id(tensor) for call in learning for tensor in tree.flatten(call.outputs)}
+    taken = {id(x): x for call in learning for x in call.inputs if id(x) not in inner}
+    return list(taken.values())
+
+
+def _fused(calls: list[Call]) -> list[Call]:
+    """Let each pooling stand for the convolution before it, too, where one layer does both.
+
+    What nobody takes from a convolution any more is not computed.
+    """
+    by_output = {id(call.outputs): call for call in calls}
+    operations = [call.operation for call in calls]
+
+    def fused(call: Call) -> Call:
+        before = by_output.get(id(call.inputs[0])) if call.inputs else None
+        if before is None or not fuses(before.operation, call.operation):
+            return call
+        # `fuses` looks at the shape of a layer's first call.
+        if any(operations.count(layer) > 1 for layer in (before.operation, call.operation)):
+            return call
+        name = f"{before.operation.name}_pooling"
+        layer = ConvolutionPooling(before.operation, call.operation, name=name)
+        return Call(layer, before.args, before.kwargs, call.outputs)
+
+    return [fused(call) for call in calls]
+
+
+class Parts(keras.layers.Layer):
+    """Takes apart the row of numbers that a head gives.
+
+    Parameters
+    ----------
+    shapes : list of tuple of int
+        Of the tensors that were put in a row, without the axis of the images.
+    """
+
+    def __init__(self, shapes: list[tuple[int, ...]], **kwargs: Any):
+        super().__init__(**kwargs)
+        self.shapes = shapes
+
+    def compute_output_shape(self, input_shape: tuple) -> list[tuple]:
+        """Return the shapes, with the number of images."""
+        return [(input_shape[0], *shape) for shape in self.shapes]
+
+    def call(self, inputs):
+        """Return the tensors, of shapes (images, ...)."""
+        parts, start = [], 0
+        for shape in self.shapes:
+            stop = start + math.prod(shape)
+            parts.append(ops.reshape(inputs[:, start:stop], (-1, *shape)))
+            start = stop
+        return parts
