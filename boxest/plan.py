@@ -116,6 +116,7 @@ def differences(config: Mapping[str, Any]) -> str | None:
     --------
     >>> paper = {
     ...     "data": {"images": 10_000, "image_size": 128},
+    ...     "network": {"name": "paper"},
     ...     "training": {"epochs": 30, "loss": "inclusive_iou"},
     ...     "grid": {"batch_size": [4, 16, 64, 256, 1024, 4096], "seeds": 10},
     ... }
@@ -126,6 +127,7 @@ def differences(config: Mapping[str, Any]) -> str | None:
     """
     data, training, grid = config["data"], config["training"], config["grid"]
     ours = {
+        "network": config["network"]["name"],
         "epochs": training["epochs"],
         "images": data["images"],
         "px": data["image_size"],
@@ -133,8 +135,8 @@ def differences(config: Mapping[str, Any]) -> str | None:
         "cells": len(grid["batch_size"]) * len(grid["learning_rate"]),
         "seeds": grid["seeds"],
     }
-    theirs = {"epochs": 30, "images": 10_000, "px": 128, "trained on": "inclusive_iou"}
-    theirs |= {"cells": 24, "seeds": 10}
+    theirs = {"network": "paper", "epochs": 30, "images": 10_000, "px": 128}
+    theirs |= {"trained on": "inclusive_iou", "cells": 24, "seeds": 10}
     differing = [name for name in ours if ours[name] != theirs[name]]
 
     def text(study: Mapping[str, Any]) -> str:
