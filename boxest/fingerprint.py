@@ -56,7 +56,10 @@ def of_network(model: "keras.Model", optimizer: "keras.Optimizer") -> str:
     """Return a digest of the layers, and of the numbers that training begins with."""
     from keras import ops
 
-    layers = [(layer.output.shape, _of_layer(layer)) for layer in model.layers]
+    # The layers of a model with a `call` of its own have no output of theirs.
+    outputs = [getattr(layer, "output", None) for layer in model.layers]
+    shapes = [getattr(output, "shape", None) for output in outputs]
+    layers = [*zip(shapes, map(_of_layer, model.layers), strict=True)]
     variables = [*model.variables, *optimizer.variables]
     return _digest(layers, map(ops.convert_to_numpy, variables))
 

@@ -120,6 +120,7 @@ def differences(config: Mapping[str, Any]) -> str | None:
     --------
     >>> paper = {
     ...     "data": {"images": 10_000, "image_size": 128},
+    ...     "network": {"name": "paper"},
     ...     "training": {"epochs": 30, "loss": "inclusive_iou"},
     ...     "grid": {"batch_size": [4, 16, 64, 256, 1024, 4096], "seeds": 10},
     ... }
@@ -130,6 +131,7 @@ def differences(config: Mapping[str, Any]) -> str | None:
     """
     data, training, grid = config["data"], config["training"], config["grid"]
     ours = {
+        "network": config["network"]["name"],
         "epochs": training["epochs"],
         "images": data["images"],
         "px": data["image_size"],
@@ -138,8 +140,8 @@ def differences(config: Mapping[str, Any]) -> str | None:
         "seeds": grid["seeds"],
         "scene": str(scene(data)),
     }
-    theirs = {"epochs": 30, "images": 10_000, "px": 128, "trained on": "inclusive_iou"}
-    theirs |= {"cells": 24, "seeds": 10, "scene": str(CLEAN)}
+    theirs = {"network": "paper", "epochs": 30, "images": 10_000, "px": 128}
+    theirs |= {"trained on": "inclusive_iou", "cells": 24, "seeds": 10, "scene": str(CLEAN)}
     differing = [name for name in ours if ours[name] != theirs[name]]
 
     def text(study: Mapping[str, Any]) -> str:

@@ -17,7 +17,12 @@ pytestmark = pytest.mark.skipif(
 @pytest.mark.jax
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("names", "least"), [(["training", "stream", "persistence", "rates"], 150), (["many"], 70)]
+    ("names", "least"),
+    [
+        (["training", "stream", "persistence", "rates"], 150),
+        (["graph", "networks_fitted", "networks"], 80),
+        (["many"], 70),
+    ],
 )
 def test_training_passes_its_tests_on_jax(names, least):
     done = subprocess.run(

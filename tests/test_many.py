@@ -226,6 +226,13 @@ def test_runs_stop_reduce_their_rate_and_end_where_they_would_alone(data):
     assert many[-1].history_[-1]["learning_rate_now"] < 0.01
 
 
+@pytest.mark.parametrize(("network", "optimizer"), [("profile", "adam"), ("roi", "sgd")])
+def test_networks_that_are_graphs_of_layers(data, network, optimizer):
+    """With Adam, `roi` makes much of the rounding of some dozens of updates."""
+    settings = {"network": network, "optimizer": optimizer, "rates": (0.01, 0.003), "seeds": (0,)}
+    assert_same(fit_many(runs(**settings), *data), fit_alone(runs(**settings), data), rel=1e-3)
+
+
 @pytest.mark.parametrize("network", ["paper", other_network])
 @pytest.mark.parametrize("gpu", [False, True])
 def test_a_run_that_diverges_ends_and_leaves_the_others(data, network, gpu, request):

@@ -165,6 +165,23 @@ def test_a_soft_argmax_is_the_place_of_a_clear_peak_and_the_middle_of_none():
     np.testing.assert_allclose(layer_of(SoftArgmax(), scores), [[0, 0.75, 0.5]], atol=1e-6)
 
 
+def test_a_profile_network_starts_with_a_box_that_is_one():
+    """Neither flipped nor empty, whatever the seed: plain IoU has no gradient for those."""
+    image = np.zeros((1, 32, 32, 1), "float32")
+    image[:, 8:24, 8:24] = 1
+    for seed in range(5):
+        model = networks.build("profile", (32, 32, 1), seed=seed)
+        x1, y1, x2, y2 = model.predict(image, verbose=0)[0]
+        assert min(x2 - x1, y2 - y1) > 0.05
+
+
+def test_slopes_are_added_along_the_line():
+    from boxest.networks.layers import Slope
+
+    values = layer_of(Slope((-2, 4)), np.ones((1, 3, 2)))
+    assert np.array_equal(values, [[[1, 1], [0, 3], [-1, 5]]])
+
+
 def test_a_window_is_the_box_enlarged_around_its_centre():
     from boxest.networks.layers import Window
 
@@ -206,7 +223,7 @@ def test_a_box_is_put_back_where_its_window_is():
 
 def test_layer_tables_of_profile_and_roi_are_those_of_the_documentation():
     tables = {name: networks.layer_table(networks.build(name, (128, 128, 1))) for name in NEW}
-    assert sum(row.parameters for row in tables["profile"]) == 218
+    assert sum(row.parameters for row in tables["profile"]) == 220
     assert sum(row.parameters for row in tables["roi"]) == 20_876
     assert ("places (SoftArgmax)", (None, 2), 0) in tables["profile"]
     assert ("crop (Crop)", (None, 16, 16, 1), 0) in tables["roi"]

@@ -12,6 +12,7 @@ image size.
 =================================  ==================================================
 """
 
+import inspect
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -46,7 +47,8 @@ def build(
     ----------
     network : str or callable
         A key of `NETWORKS`, or a function of the image shape with the keywords
-        ``output_activation`` and ``seed``.
+        ``output_activation`` and ``seed`` that returns a Keras model: a chain or a graph of layers,
+        or one of a class with a ``call`` of its own.
     image_shape : (height, width, channels)
         Shape of one image, in pixels.
     n_outputs : int, default=4
@@ -64,8 +66,13 @@ def build(
     Raises
     ------
     ValueError
-        If the name is unknown, or the model's output is not (n, n_outputs).
+        If the name is unknown, the model's output is not (n, n_outputs), or a class of the user's
+        is not told whether it is trained.
+    TypeError
+        If a function returns no Keras model.
     """
+    import keras
+
     if isinstance(network, str):
         if network not in NETWORKS:
             raise ValueError(
@@ -74,10 +81,23 @@ def build(
             )
         network = partial(NETWORKS[network], n_outputs=n_outputs)
     model = network(image_shape, output_activation=output_activation, seed=seed)
-    if tuple(model.output_shape) != (None, n_outputs):
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            f"A network must be a keras.Model; the function that was given as network returned "
+            f"{model!r:.80}."
+        )
+    if "training" not in inspect.signature(model.call).parameters:
+        raise ValueError(
+            f"The call of {type(model).__name__} must take the argument training, as in "
+            "call(self, inputs, training=None), and hand it to layers such as Dropout."
+        )
+    # Calling it builds a model that waits for its first images.
+    outputs = model(keras.Input(image_shape))
+    if getattr(outputs, "shape", None) != (None, n_outputs):
+        shapes = keras.tree.map_structure(lambda output: output.shape, outputs)
         raise ValueError(
             f"A network must end in {n_outputs} numbers per image, as many as there are targets; "
-            f"{model.name!r} has the output shape {model.output_shape}."
+            f"{model.name!r} has the output shape {shapes}."
         )
     return model
 
@@ -100,18 +120,21 @@ class LayerRow(NamedTuple):
     """One line of a layer table."""
 
     layer: str
-    output_shape: tuple[int | None, ...]
+    output_shape: tuple[int | None, ...] | None
     parameters: int
 
 
 def layer_table(model: "keras.Model") -> list[LayerRow]:
-    """List the layers of a model as in Fig. 2: name (class), output shape, parameters."""
-    return [
-        LayerRow(
-            f"{layer.name} ({type(layer).__name__})",
-            tuple(layer.output.shape),
-            layer.count_params(),
-        )
-        for layer in model.layers
-        if type(layer).__name__ != "InputLayer"
-    ]
+    """List the layers of a model as in Fig. 2: name (class), output shape, parameters.
+
+    Layers that are called several times are listed once, with the shape of their first output. The
+    layers of a model with a ``call`` of its own do not tell their shapes: None.
+    """
+    rows = []
+    for layer in model.layers:
+        kind = type(layer).__name__
+        if kind != "InputLayer":
+            output = getattr(layer, "output", None)
+            shape = None if output is None else tuple(output.shape)
+            rows.append(LayerRow(f"{layer.name} ({kind})", shape, layer.count_params()))
+    return rows

@@ -58,6 +58,42 @@ class Profile(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="boxest")
+class Slope(keras.layers.Layer):
+    """Adds to each channel a slope of its own along a line: a bias that depends on the place.
+
+    Takes and gives (images, places, channels).
+
+    Parameters
+    ----------
+    start : sequence of float, a number per channel
+        What a channel has more at the last place than at the first, before training.
+    name, dtype and so on
+        As for every `keras.layers.Layer`.
+    """
+
+    def __init__(self, start: tuple[float, ...], **kwargs: Any):
+        super().__init__(**kwargs)
+        self.start = tuple(start)
+
+    def build(self, input_shape: tuple) -> None:
+        """Make the slopes."""
+        start = keras.initializers.Constant(list(self.start))
+        self.slope = self.add_weight(shape=(input_shape[2],), initializer=start, name="slope")
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        """Return (images, places, channels)."""
+        return input_shape
+
+    def call(self, inputs):
+        """Add the slopes."""
+        return inputs + _places(inputs) * self.slope
+
+    def get_config(self) -> dict:
+        """Arguments of the constructor, for saving."""
+        return {**super().get_config(), "start": self.start}
+
+
+@keras.saving.register_keras_serializable(package="boxest")
 class SoftArgmax(keras.layers.Layer):
     """Where along a line each channel has its peak: the mean place, by a softmax over all.
 
@@ -71,9 +107,13 @@ class SoftArgmax(keras.layers.Layer):
 
     def call(self, inputs):
         """Return the places."""
-        n = inputs.shape[1]
-        places = ops.arange(n, dtype=inputs.dtype) / (n - 1)
-        return ops.sum(ops.softmax(inputs, axis=1) * places[:, None], axis=1)
+        return ops.sum(ops.softmax(inputs, axis=1) * _places(inputs), axis=1)
+
+
+def _places(values):
+    """Return the places along a line, 0 to 1, for (images, places, channels): (places, 1)."""
+    n = values.shape[1]
+    return (ops.arange(n, dtype=values.dtype) / (n - 1))[:, None]
 
 
 @keras.saving.register_keras_serializable(package="boxest")

@@ -21,19 +21,21 @@ def profile(
     pixels, before the first and behind the last: one channel for the first edge, one for the
     second. The place of a channel's peak, by a soft-argmax, is the edge, in units of the image.
     An edge lies between pixels, so that a filter over an even number of them, [-1, +1] in the
-    simplest case, can be exact.
+    simplest case, can be exact. Scores also have a slope along the line, which starts down for the
+    first edge and up for the second: otherwise both would start in the middle, as a box of no area
+    or a flipped one, and some seeds would take epochs to leave it.
 
     Parameters
     ----------
     image_shape : (height, width, channels)
         Shape of one image, in pixels; any. The number of parameters depends on the channels alone:
-        218 for one.
+        220 for one.
     n_outputs : int, default=4
         Must be 4.
     output_activation : str, default="linear"
         Must be "linear": the outputs are means of places, and so lie in 0..1 by themselves.
     seed : int, default=0
-        Seed of the initial weights (Glorot uniform; biases start at 0).
+        Seed of the initial weights (Glorot uniform; biases start at 0, slopes at -2 and 2).
 
     Returns
     -------
@@ -55,7 +57,7 @@ def profile(
     import keras
     from keras import layers
 
-    from boxest.networks.layers import Profile, SoftArgmax
+    from boxest.networks.layers import Profile, Slope, SoftArgmax
 
     check_is_a_box("profile", n_outputs, output_activation)
     glorot = initializers(seed)
@@ -67,6 +69,7 @@ def profile(
             FILTERS, 4, activation="relu", kernel_initializer=next(glorot), name="filters"
         ),
         layers.Conv1D(2, 5, padding="same", kernel_initializer=next(glorot), name="edges"),
+        Slope((-2, 2), name="slope"),
         SoftArgmax(name="places"),
         layers.Reshape((2, 1), name="first_and_second"),
     ]

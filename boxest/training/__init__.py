@@ -6,6 +6,7 @@
 `boxest.training.schedule`  early stopping, and the learning rate on a plateau
 `boxest.training.program`  what is compiled: an epoch, a prediction
 `boxest.training.layout`  what the programs compute: the same network, faster
+`boxest.training.graph`   the same where the network is a graph of layers
 `boxest.training.backend`  the parts that TensorFlow and JAX spell differently
 ========================  ======================================================
 """

@@ -77,7 +77,8 @@ def split_graph(model: keras.Model) -> tuple[keras.Model | None, keras.Model]:
     Returns
     -------
     head : keras.Model or None
-        None where there is nothing to cut off, or the image itself is needed behind the cut.
+        None where there is nothing to cut off, the image itself is needed behind the cut, or there
+        are whole numbers to hand over.
     trunk : keras.Model
         The rest, of the same layers, in which fused layers take the place of others. The model
         itself where it is no graph, or where nothing learns.
@@ -87,13 +88,13 @@ def split_graph(model: keras.Model) -> tuple[keras.Model | None, keras.Model]:
     if not learning:
         return None, model
     crossing = _crossing(learning)
-    if any(tensor is graph.image for tensor in crossing):
+    # Numbers of other kinds than those of the image could not lie in one row with them.
+    if any(x is graph.image or x.dtype != graph.image.dtype for x in crossing):
         crossing, learning = [graph.image], graph.calls
     for calls in (_fused(learning), learning):
         head, trunk = _cut(graph, crossing, calls)
-        ours, theirs = trunk.trainable_variables, model.trainable_variables
         # The state of an optimizer is by the place of a variable, which depends on the graph.
-        if all(a is b for a, b in zip(ours, theirs, strict=True)):
+        if _ids(trunk.trainable_variables) == _ids(model.trainable_variables):
             return head, trunk
     return None, model
 
@@ -108,7 +109,7 @@ def _cut(graph: Graph, crossing: list, calls: list[Call]) -> tuple[keras.Model |
     head = keras.Model(graph.image, rows, name="head")
     row = keras.Input(rows.shape[1:])
     parts = [row] if len(crossing) == 1 else Parts([x.shape[1:] for x in crossing])(row)
-    made = dict(zip(map(id, crossing), parts, strict=True))
+    made = dict(zip(_ids(crossing), parts, strict=True))
     replay(calls, made)
     return head, keras.Model(row, made[id(graph.output)], name="trunk")
 
@@ -142,7 +143,7 @@ def replay(calls: Iterable[Call], made: dict[int, Any]) -> None:
             lambda value: made.get(id(value), value), (call.args, call.kwargs)
         )
         outputs = tree.flatten(call.operation(*args, **kwargs))
-        made.update(zip(map(id, tree.flatten(call.outputs)), outputs, strict=True))
+        made.update(zip(_ids(tree.flatten(call.outputs)), outputs, strict=True))
 
 
 def _network(graph: Graph, name: str) -> keras.Model:
@@ -153,13 +154,18 @@ def _network(graph: Graph, name: str) -> keras.Model:
     return keras.Model(image, made[id(graph.output)], name=name)
 
 
+def _ids(values: Iterable) -> list[int]:
+    """Return what tells objects apart whose equality means something else."""
+    return list(map(id, values))
+
+
 def _learning(graph: Graph) -> list[Call]:
     """Return the calls whose results are not the same in every epoch."""
     known, learning = {id(graph.image)}, []
     for call in graph.calls:
         same = not getattr(call.operation, "variables", ())
         if same and all(id(tensor) in known for tensor in call.inputs):
-            known.update(map(id, tree.flatten(call.outputs)))
+            known.update(_ids(tree.flatten(call.outputs)))
         else:
             learning.append(call)
     return learning
