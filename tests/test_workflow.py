@@ -249,7 +249,7 @@ def check_architectures(repository):
     tables = {name: pd.read_csv(results / "tables" / f"{name}.csv") for name in names}
     assert len(tables["architecture_runs"]) == len(tables["architectures"]) == 2 * len(NETWORKS)
     assert tables["conditions"]["condition"].tolist() == ["clean", "small_images"]
-    assert tables["conditions"]["data"].tolist()[1] == "image_size 16, box_law.max_side 16"
+    assert tables["conditions"]["data"].tolist()[1] == "box_law.max_side 16, image_size 16"
     for name in ("architectures", "architectures_by_side", "architectures_by_size", "conditions"):
         assert (results / "figures" / f"{name}.png").exists()
         assert "{" not in (results / "captions" / f"{name}.rst").read_text()
