@@ -177,8 +177,11 @@ def study(options: argparse.Namespace) -> dict:
         before = time.perf_counter()
         boxest.fit_many(regressors, *train, validation_data=validation)
         seconds = time.perf_counter() - before
-        compiling = sum(one.seconds_["compile"] for one in regressors)
-        rows.append({"batch": size, "seconds": seconds, "compile_seconds": compiling})
+        parts = {
+            f"{name}_seconds": sum(one.seconds_[name] for one in regressors)
+            for name in ("compile", "train", "evaluation")
+        }
+        rows.append({"batch": size, "seconds": seconds, **parts})
         print(rows[-1], file=sys.stderr, flush=True)
     about = _about(options, [regressors[0].runtime_["device"]])
     about |= {"runs": len(sizes) * len(rates) * seeds, "epochs": epochs}
@@ -187,21 +190,23 @@ def study(options: argparse.Namespace) -> dict:
 
 def study_markdown(result: dict) -> str:
     """Return a table of seconds."""
-    total, compiling = (
-        sum(row[name] for row in result["rows"]) for name in ("seconds", "compile_seconds")
-    )
-    rows = [*result["rows"], {"batch": "all", "seconds": total, "compile_seconds": compiling}]
+    names = ("seconds", "compile_seconds", "train_seconds", "evaluation_seconds")
+    total = {name: sum(row[name] for row in result["rows"]) for name in names}
+    rows = [*result["rows"], {"batch": "all", **total}]
     lines = [
         "# The paper's study in one program per batch size",
         "",
         machine.text(result["machine"]),
         "",
-        "| batch size | seconds | of them compiling |",
-        "| ---: | ---: | ---: |",
-        *(f"| {r['batch']} | {r['seconds']:.1f} | {r['compile_seconds']:.1f} |" for r in rows),
+        "| batch size | seconds | of them compiling | training | evaluating |",
+        "| ---: | ---: | ---: | ---: | ---: |",
+        *(
+            f"| {row['batch']} | " + " | ".join(f"{row[name]:.1f}" for name in names) + " |"
+            for row in rows
+        ),
         "",
-        f"{result['runs']} runs of {result['epochs']} epochs: {total - compiling:.1f} s without "
-        "compilation.",
+        f"{result['runs']} runs of {result['epochs']} epochs: "
+        f"{total['seconds'] - total['compile_seconds']:.1f} s without compilation.",
     ]
     return "\n".join(lines)
 

@@ -1,5 +1,6 @@
 """`BoxRegressor`: the network as a scikit-learn estimator."""
 
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -7,10 +8,9 @@ import numpy as np
 
 from boxest import boxes, scorers
 from boxest.base import ImageRegressor
+from boxest.images import are_paths
 
 if TYPE_CHECKING:
-    import os
-
     import keras
     import numpy.typing as npt
 
@@ -206,7 +206,7 @@ class BoxRegressor(ImageRegressor):
     def score(
         self,
         X: "npt.ArrayLike",
-        y: "npt.ArrayLike",
+        y: "npt.ArrayLike | None" = None,
         sample_weight: "npt.ArrayLike | None" = None,
     ) -> float:
         """Return the mean geometric IoU of the predicted boxes: 1 is best, 0 is worst.
@@ -219,7 +219,7 @@ class BoxRegressor(ImageRegressor):
         X : array-like
             Images, in any form that `fit` takes.
         y : array-like of shape (n, 4)
-            True boxes.
+            True boxes. None where X is shards, which have them.
         sample_weight : array-like of shape (n,), optional
             Weights of the images in the mean.
 
@@ -227,6 +227,10 @@ class BoxRegressor(ImageRegressor):
         -------
         float
         """
+        if y is None and are_paths(X):
+            from boxest import shards
+
+            X, y = shards.load([X] if isinstance(X, (str, os.PathLike)) else X)
         return scorers.mean_iou(boxes.check_boxes(y), self.predict(X), sample_weight=sample_weight)
 
     def _check_targets(self, y: Any) -> np.ndarray:

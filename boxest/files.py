@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,22 +59,78 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     path = Path(path)
     temporary = path.with_name(f".{os.getpid()}-{secrets.token_hex(4)}-{path.name}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        _flush(temporary)
-        os.replace(temporary, path)
+        with _advice(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            _flush(temporary)
+            os.replace(temporary, path)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    _flush_folder(path.parent)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
+    """Give a temporary folder that becomes `path` when the block ends without an exception.
+
+    What `atomic_path` is to a file; the block has each of its files flushed itself.
+
+    Parameters
+    ----------
+    path : path-like
+        The final name, of nothing or of an empty folder. Missing parents are made.
+
+    Yields
+    ------
+    pathlib.Path
+        An empty folder, hidden, beside `path`.
+
+    Raises
+    ------
+    FileExistsError
+        If `path` is there, and no empty folder.
+    OSError
+        As `atomic_path`.
+    """
+    path = Path(path)
+    check_folder(path)
+    temporary = path.with_name(f".{os.getpid()}-{secrets.token_hex(4)}-{path.name}")
+    try:
+        with _advice(path):
+            temporary.mkdir(parents=True)
+            yield temporary
+            os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    _flush_folder(path.parent)
+
+
+def check_folder(path: str | os.PathLike) -> None:
+    """Check that `atomic_folder` could make this folder: for those who work long before.
+
+    Raises
+    ------
+    FileExistsError
+        If it is there, and no empty folder.
+    """
+    path = Path(path)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise FileExistsError(
+            errno.EEXIST, "It is there, and no empty folder: remove it or choose another", str(path)
+        )
+
+
+@contextlib.contextmanager
+def _advice(path: Path) -> Iterator[None]:
+    """Make an error of the disk name `path`, and say what to do."""
+    try:
+        yield
     except OSError as error:
         if error.errno not in _ADVICE:
             raise
         advice = f"{os.strerror(error.errno)}, nothing was written: {_ADVICE[error.errno]}"
         raise OSError(error.errno, advice, str(path)) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-    # Some file systems refuse to flush a directory (and Windows to open one); the rename itself is
-    # done.
-    with contextlib.suppress(OSError):
-        _flush(path.parent, os.O_RDONLY)
 
 
 def regular(path: str | os.PathLike, flags: int) -> int:
@@ -107,6 +164,12 @@ def write_json(path: str | os.PathLike, value: Any) -> None:
         If `value` holds NaN or infinity, which JSON does not know; write ``None`` instead.
     """
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def _flush_folder(path: Path) -> None:
+    """Flush a directory; some file systems refuse to (and Windows to open one)."""
+    with contextlib.suppress(OSError):
+        _flush(path, os.O_RDONLY)
 
 
 def _flush(path: Path, mode: int = os.O_RDWR) -> None:

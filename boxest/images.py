@@ -96,8 +96,7 @@ class ShardImages:
 
         self._shards = shards.arrange(paths)
         first, last = self._shards[0][1], self._shards[-1][1]
-        size = first.image_size
-        self.shape = (last.stop - first.start, size, size, 1)
+        self.shape = (last.stop - first.start, *first.image_shape)
         if image_shape is not None and self.shape[1:] != tuple(image_shape):
             raise ValueError(
                 f"The shards hold images of shape {self.shape[1:]}, but images of shape "
@@ -109,7 +108,7 @@ class ShardImages:
         return self.shape[0]
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """Yield the images of a shard, uint8 (rows, height, width, 1), and keep its boxes."""
+        """Yield the images of a shard, uint8 (rows, height, width, channels); keep its boxes."""
         from boxest import shards
 
         first = self._shards[0][1].start
@@ -118,7 +117,7 @@ class ShardImages:
             if shard.meta != meta:
                 raise shards.ShardError(f"{path} was replaced by another shard while it was read.")
             self.boxes[meta.start - first : meta.stop - first] = shard.boxes
-            yield shard.images[..., np.newaxis]
+            yield shard.images.reshape(-1, *self.shape[1:])
 
 
 def open_images(X: Any, *, image_shape: Shape | None = None) -> Images | ShardImages:

@@ -217,7 +217,7 @@ def _stack(
 def _variables(trainer: "Trainer") -> tuple:
     from boxest.training.backend.jax import variables
 
-    return variables(trainer.program.trunk, trainer.optimizer)
+    return variables(trainer.model, trainer.optimizer)
 
 
 def _assign(trainer: "Trainer", state: tuple) -> None:

@@ -1,9 +1,12 @@
 """What a shard says about itself, and whether that fits what others say."""
 
 import dataclasses
+import math
 import operator
 import os
+import re
 from collections.abc import Mapping, Sequence
+from typing import Self
 
 from boxest.plan import MAX_SHARD_BYTES
 from boxest.scene import CLEAN, Scene
@@ -20,8 +23,8 @@ class ShardError(ValueError):
 
 
 @dataclasses.dataclass(frozen=True)
-class Meta:
-    """What a shard says about itself.
+class Part:
+    """What every shard says about itself: which examples of which data set it holds.
 
     Parameters
     ----------
@@ -31,6 +34,57 @@ class Meta:
         Its indices are start..stop-1.
     seed : int
         Seed of the data set.
+    """
+
+    split: str
+    start: int
+    stop: int
+    seed: int
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            if field.type is int:
+                object.__setattr__(self, field.name, operator.index(getattr(self, field.name)))
+        if not isinstance(self.split, str) or not self.split.isprintable():
+            raise TypeError(f"split must be a str such as 'train'; got {self.split!r}.")
+        if not 0 <= self.start < self.stop:
+            raise ValueError(f"A shard needs 0 <= start < stop; got {self.start} and {self.stop}.")
+        if not 0 <= self.seed < 2**64:
+            raise ValueError(f"A seed is in 0..2**64-1; got {self.seed}.")
+        shape = self.shapes()["images"]
+        if self.n_images * max(math.prod(shape[1:]), 32) > MAX_BYTES:
+            raise ValueError(
+                f"{self.n_images} images of {'×'.join(map(str, shape[1:]))} pixels are more than "
+                f"{MAX_BYTES} bytes: make more and smaller shards."
+            )
+
+    @property
+    def n_images(self) -> int:
+        """Number of images."""
+        return self.stop - self.start
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of an image."""
+        return (*self.shapes()["images"][1:], 1)[:3]
+
+    def attributes(self) -> dict[str, str | int]:
+        """Return the fields as they stand in the file."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of the datasets."""
+        raise NotImplementedError
+
+
+@dataclasses.dataclass(frozen=True)
+class Meta(Part):
+    """What a shard of drawn boxes says about itself, in version 1 of the format.
+
+    Parameters
+    ----------
+    split, start, stop, seed
+        See `Part`.
     image_size : int
         Side of the images in pixels.
     law : BoxLaw
@@ -44,42 +98,29 @@ class Meta:
         If there is no index, or a shard of that many images would be larger than `MAX_BYTES`.
     """
 
-    split: str
-    start: int
-    stop: int
-    seed: int
     image_size: int
     law: BoxLaw
     scene: Scene = CLEAN
 
     def __post_init__(self):
-        for name in ("start", "stop", "seed", "image_size"):
-            object.__setattr__(self, name, operator.index(getattr(self, name)))
-        if not isinstance(self.split, str) or not self.split.isprintable():
-            raise TypeError(f"split must be a str such as 'train'; got {self.split!r}.")
-        object.__setattr__(self, "law", self.law.for_size(self.image_size))
-        self.scene.for_size(self.image_size)
-        if not 0 <= self.start < self.stop:
-            raise ValueError(f"A shard needs 0 <= start < stop; got {self.start} and {self.stop}.")
-        if not 0 <= self.seed < 2**64:
-            raise ValueError(f"A seed is in 0..2**64-1; got {self.seed}.")
-        if self.n_images * max(self.image_size**2, 32) > MAX_BYTES:
-            raise ValueError(
-                f"{self.n_images} images of {self.image_size} pixels squared are more than "
-                f"{MAX_BYTES} bytes: make more and smaller shards."
-            )
-
-    @property
-    def n_images(self) -> int:
-        """Number of images."""
-        return self.stop - self.start
+        object.__setattr__(self, "law", self.law.for_size(operator.index(self.image_size)))
+        self.scene.for_size(operator.index(self.image_size))
+        super().__post_init__()
 
     def attributes(self) -> dict[str, str | int]:
         """Return the fields as they stand in the file, which leaves out the scene of the paper."""
-        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        law = fields["law"]
+        fields = super().attributes()
+        law = fields.pop("law")
         fields |= {"law": law.name, "min_side": law.min_side, "max_side": law.max_side}
         return fields | {"scene": self.scene.text()}
+
+    @classmethod
+    def of(cls, attributes: Mapping[str, str | int]) -> Self:
+        """Return what these attributes tell; others are passed over."""
+        law = BoxLaw(*(attributes[name] for name in ("law", "min_side", "max_side")))
+        names = ("split", "start", "stop", "seed", "image_size")
+        scene = Scene.parse(attributes.get("scene", CLEAN.text()))
+        return cls(*(attributes[name] for name in names), law=law, scene=scene)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shapes of the datasets."""
@@ -87,8 +128,63 @@ class Meta:
         return {"images": (self.n_images, size, size), "boxes": (self.n_images, 4)}
 
 
-def check_neighbours(path: Path, meta: Meta, next_path: Path, next_meta: Meta) -> None:
+@dataclasses.dataclass(frozen=True)
+class PhotoMeta(Part):
+    """What a shard of photographs says about itself, in version 2 of the format.
+
+    Nothing is known about the law of their boxes.
+
+    Parameters
+    ----------
+    split, start, stop, seed
+        See `Part`; the seed shuffled the photographs.
+    height, width : int
+        Of each image, in pixels.
+    channels : {1, 3}
+        1: grey levels; 3: red, green and blue.
+    originals : str
+        SHA-256 of the table of the originals (see `boxest.photographs`), so that shards of two
+        conversions are told apart.
+
+    Raises
+    ------
+    ValueError
+        If there is no index, a side is not positive, channels is another number, or a shard of that
+        many images would be larger than `MAX_BYTES`.
+    """
+
+    height: int
+    width: int
+    channels: int
+    originals: str
+
+    def __post_init__(self):
+        if self.channels not in (1, 3):
+            raise ValueError(f"channels must be 1 (grey) or 3 (colour); got {self.channels!r}.")
+        if operator.index(self.height) < 1 or operator.index(self.width) < 1:
+            raise ValueError(f"An image has pixels; got {self.height}×{self.width} of them.")
+        if not isinstance(self.originals, str) or not re.fullmatch("[0-9a-f]{64}", self.originals):
+            raise ValueError(f"originals must be a SHA-256 in hexadecimal; got {self.originals!r}.")
+        super().__post_init__()
+
+    @classmethod
+    def of(cls, attributes: Mapping[str, str | int]) -> Self:
+        """Return what these attributes tell; others are passed over."""
+        return cls(*(attributes[field.name] for field in dataclasses.fields(cls)))
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of the datasets; grey images have no axis of channels."""
+        shape = (self.height, self.width) if self.channels == 1 else (self.height, self.width, 3)
+        return {"images": (self.n_images, *shape), "boxes": (self.n_images, 4)}
+
+
+def check_neighbours(path: Path, meta: Part, next_path: Path, next_meta: Part) -> None:
     """Check that the second of two shards goes on where the first ends, in the same data set."""
+    if type(meta) is not type(next_meta):
+        raise ShardError(
+            f"{path} and {next_path} do not belong together: the one holds photographs and the "
+            "other drawn boxes."
+        )
     for name, value in meta.attributes().items():
         other = next_meta.attributes()[name]
         if name not in ("start", "stop") and value != other:
@@ -104,12 +200,12 @@ def check_neighbours(path: Path, meta: Meta, next_path: Path, next_meta: Meta) -
         )
 
 
-def check_expected(shards: Sequence[tuple[Path, Meta]], expected: Mapping[str, str | int]) -> None:
+def check_expected(shards: Sequence[tuple[Path, Part]], expected: Mapping[str, str | int]) -> None:
     """Check that shards, in order, are those of a study.
 
     Parameters
     ----------
-    shards : sequence of (path, Meta)
+    shards : sequence of (path, Part)
         Neighbours, so that what one of them says holds for all.
     expected : mapping
         See `boxest.shards.load`.
@@ -124,9 +220,9 @@ def check_expected(shards: Sequence[tuple[Path, Meta]], expected: Mapping[str, s
         expected = {"scene": CLEAN.text()} | dict(expected)
     for name, value in expected.items():
         path, meta = (last_path, last) if name == "stop" else (first_path, first)
-        if meta.attributes()[name] != value:
+        found = meta.attributes().get(name, "not told (a shard of photographs does not)")
+        if found != value:
             raise ShardError(
-                f"{path}: this is a shard of another study: its {name} is "
-                f"{meta.attributes()[name]}, expected {value}. Delete the file and run snakemake "
-                "again."
+                f"{path}: this is a shard of another study: its {name} is {found}, expected "
+                f"{value}. Delete the file and run snakemake again."
             )

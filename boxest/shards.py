@@ -1,12 +1,15 @@
 """Shards of the data set: one HDF5 file each, written whole, verified whole.
 
-A shard holds the images and boxes of consecutive indices of one split. Its layout, version 1:
+A shard holds the images and boxes of consecutive indices of one split. Its layout:
 
-- dataset ``images``: uint8 (n, image_size, image_size), gzip; 0 or 255, but for other scenes;
+- dataset ``images``: uint8, gzip; in version 1, drawn boxes, (n, image_size, image_size), 0 or 255,
+  but for other scenes; in version 2, photographs, (n, height, width) of grey levels or
+  (n, height, width, 3) of colours;
 - dataset ``boxes``: float64 (n, 4), gzip, columns x1, y1, x2, y2 in units of the image size;
 - attributes of the file: ``format``, ``format_version``, the fields of `Meta` (the box law as
   ``law``, ``min_side``, ``max_side``; ``scene`` as JSON that says what differs from the paper's
-  white box on black, absent where nothing does), and ``sha256`` over all of these and the content.
+  white box on black, absent where nothing does) or of `PhotoMeta`, and ``sha256`` over all of these
+  and the content.
 
 The same content gives the same bytes: nothing in a shard tells when, or by which version of boxest,
 it was made. A shard may come from a stranger: see `boxest.hdf5`, which reads it.
@@ -26,38 +29,35 @@ import numpy as np
 from boxest import hdf5
 from boxest.boxes import check_boxes
 from boxest.files import atomic_path, regular
-from boxest.meta import Meta, ShardError, check_expected, check_neighbours
-from boxest.scene import CLEAN, Scene
-from boxest.synthetic import BoxLaw
+from boxest.meta import Meta, Part, PhotoMeta, ShardError, check_expected, check_neighbours
+from boxest.scene import CLEAN
 
 FORMAT = "boxest shard"
-FORMAT_VERSION = 1
-_DATASETS = {
-    "images": (np.dtype(np.uint8), {"interpretation": "image"}),  # NeXus: viewers show a stack
-    "boxes": (np.dtype("<f8"), {"columns": "x1, y1, x2, y2", "units": "image size"}),
-}
+FORMAT_VERSIONS: dict[Any, type[Meta] | type[PhotoMeta]] = {1: Meta, 2: PhotoMeta}
+_TYPES = {"images": np.dtype(np.uint8), "boxes": np.dtype("<f8")}
+_BOXES = {"columns": "x1, y1, x2, y2", "units": "image size"}
 
 
 class Shard(NamedTuple):
-    """Content of a shard: images uint8 (n, size, size), boxes float64 (n, 4), and its `Meta`."""
+    """Content of a shard: images uint8, boxes float64 (n, 4), and its `Meta` or `PhotoMeta`."""
 
     images: np.ndarray
     boxes: np.ndarray
-    meta: Meta
+    meta: Part
 
 
-def write(path: str | os.PathLike, images: np.ndarray, boxes: np.ndarray, meta: Meta) -> None:
+def write(path: str | os.PathLike, images: np.ndarray, boxes: np.ndarray, meta: Part) -> None:
     """Write a shard, whole or not at all.
 
     Parameters
     ----------
     path : path-like
         The file; one that is there is replaced.
-    images : ndarray of uint8, shape (n, image_size, image_size)
+    images : ndarray of uint8, shape (n, height, width) or (n, height, width, 3)
         Images.
     boxes : array-like, shape (n, 4)
         Boxes (x1, y1, x2, y2) in units of the image size.
-    meta : Meta
+    meta : Meta or PhotoMeta
         What the shard is; n = stop - start.
 
     Raises
@@ -68,13 +68,13 @@ def write(path: str | os.PathLike, images: np.ndarray, boxes: np.ndarray, meta: 
     boxes = check_boxes(boxes)
     content = {"images": np.ascontiguousarray(images), "boxes": np.ascontiguousarray(boxes)}
     for name, shape in meta.shapes().items():
-        if content[name].shape != shape or content[name].dtype != _DATASETS[name][0]:
+        if content[name].shape != shape or content[name].dtype != _TYPES[name]:
             raise ValueError(
-                f"{name} must be {_DATASETS[name][0]} of shape {shape} for indices {meta.start}.."
+                f"{name} must be {_TYPES[name]} of shape {shape} for indices {meta.start}.."
                 f"{meta.stop - 1}; got {content[name].dtype} of shape {content[name].shape}."
             )
     header = _header(meta)
-    datasets = {name: (content[name], described) for name, (_, described) in _DATASETS.items()}
+    datasets = {name: (content[name], said) for name, said in _described(meta).items()}
     with atomic_path(path) as temporary:
         hdf5.write(temporary, datasets, header | {"sha256": _checksum(header, **content)})
 
@@ -90,7 +90,7 @@ def read(path: str | os.PathLike) -> Shard:
         If the file cannot be opened at all (`FileNotFoundError`, `PermissionError`).
     """
     with _open(path) as (reader, meta):
-        images, boxes = _allocate(meta.n_images, meta.image_size)
+        images, boxes = _allocate(meta.n_images, meta)
         _fill(reader, meta, images, boxes)
     return Shard(images, boxes, meta)
 
@@ -111,7 +111,7 @@ def load(
 
     Returns
     -------
-    images : ndarray of uint8, shape (n, image_size, image_size)
+    images : ndarray of uint8, shape (n, height, width) or (n, height, width, 3)
     boxes : ndarray of float64, shape (n, 4)
 
     Raises
@@ -125,7 +125,7 @@ def load(
     shards = arrange(paths)
     check_expected(shards, expected or {})
     first, last = shards[0][1], shards[-1][1]
-    images, boxes = _allocate(last.stop - first.start, first.image_size)
+    images, boxes = _allocate(last.stop - first.start, first)
     for path, expected in shards:
         part = slice(expected.start - first.start, expected.stop - first.start)
         with _open(path) as (reader, meta):
@@ -135,7 +135,7 @@ def load(
     return images, boxes
 
 
-def arrange(paths: Iterable[str | os.PathLike]) -> list[tuple[str | os.PathLike, Meta]]:
+def arrange(paths: Iterable[str | os.PathLike]) -> list[tuple[str | os.PathLike, Part]]:
     """Put the shards of one split in the order of their indices, with what each says about itself.
 
     Nothing but that is read and verified here. Parameters and errors are those of `load`.
@@ -158,14 +158,14 @@ def summary(path: str | os.PathLike) -> dict[str, str | int]:
     Errors are those of `read`.
     """
     with _open(path) as (reader, meta):
-        _fill(reader, meta, *_allocate(meta.n_images, meta.image_size))
+        _fill(reader, meta, *_allocate(meta.n_images, meta))
         checksum = reader.attributes["sha256"]
     size = os.path.getsize(path)
     return {"file": Path(path).name, **meta.attributes(), "bytes": size, "sha256": checksum}
 
 
 @contextlib.contextmanager
-def _open(path: str | os.PathLike) -> Iterator[tuple[hdf5.Reader, Meta]]:
+def _open(path: str | os.PathLike) -> Iterator[tuple[hdf5.Reader, Part]]:
     """Open a shard for reading; whatever is wrong with it is a ShardError about `path`."""
     with open(path, "rb", opener=regular) as stream:
         try:
@@ -173,39 +173,38 @@ def _open(path: str | os.PathLike) -> Iterator[tuple[hdf5.Reader, Meta]]:
             yield reader, _verify(reader)
         except (hdf5.FormatError, ShardError) as error:
             raise ShardError(
-                f"{path}: {error}. Delete the file and run snakemake again."
+                f"{path}: {error}. Delete the file and run snakemake again; photographs are "
+                "converted again, all of them."
             ) from error
 
 
-def _verify(reader: hdf5.Reader) -> Meta:
+def _verify(reader: hdf5.Reader) -> Part:
     """Check attributes and layout of a shard."""
     attributes = reader.attributes
     if attributes.get("format") != FORMAT:
         raise ShardError("it is an HDF5 file, but no boxest shard")
-    if attributes.get("format_version") != FORMAT_VERSION:
+    version = attributes.get("format_version")
+    if version not in FORMAT_VERSIONS:
         raise ShardError(
-            f"it has the format version {attributes.get('format_version')}, and this version of "
-            f"boxest reads {FORMAT_VERSION}"
+            f"it has the format version {version}, and this version of boxest reads "
+            + " and ".join(map(str, FORMAT_VERSIONS))
         )
-    meta = _meta(attributes)
-    if reader.names != set(_DATASETS):
+    meta = _meta(FORMAT_VERSIONS[version], attributes)
+    if reader.names != set(_TYPES):
         raise ShardError(
-            f"it should hold {sorted(_DATASETS)} and nothing else, not {sorted(reader.names)}"
+            f"it should hold {sorted(_TYPES)} and nothing else, not {sorted(reader.names)}"
         )
-    for name, (dtype, described) in _DATASETS.items():
-        reader.chunks(name, meta.shapes()[name], dtype)
+    for name, described in _described(meta).items():
+        reader.chunks(name, meta.shapes()[name], _TYPES[name])
         if reader.attributes_of(name) != described:
             raise ShardError(f"{name} has other attributes than {described}")
     return meta
 
 
-def _meta(attributes: dict[str, Any]) -> Meta:
-    """Build the Meta that the attributes of a file tell, and check that it tells the same."""
+def _meta(kind: type[Meta] | type[PhotoMeta], attributes: dict[str, Any]) -> Part:
+    """Build what the attributes of a file tell, and check that it tells the same."""
     try:
-        law = BoxLaw(*(attributes[name] for name in ("law", "min_side", "max_side")))
-        names = ("split", "start", "stop", "seed", "image_size")
-        scene = Scene.parse(attributes.get("scene", CLEAN.text()))
-        meta = Meta(*(attributes[name] for name in names), law=law, scene=scene)
+        meta = kind.of(attributes)
     except (KeyError, TypeError, ValueError) as error:
         raise ShardError(f"its attributes make no sense: {error}") from error
     if attributes != _header(meta) | {"sha256": attributes.get("sha256")}:
@@ -213,22 +212,29 @@ def _meta(attributes: dict[str, Any]) -> Meta:
     return meta
 
 
-def _header(meta: Meta) -> dict[str, str | int]:
+def _described(meta: Part) -> dict[str, dict[str, str]]:
+    """Return the attributes of the datasets; viewers show images as the NeXus standard says."""
+    images = "image" if meta.image_shape[2] == 1 else "rgb-image"
+    return {"images": {"interpretation": images}, "boxes": _BOXES}
+
+
+def _header(meta: Part) -> dict[str, str | int]:
     """Attributes of the file that the checksum covers."""
-    header = {"format": FORMAT, "format_version": FORMAT_VERSION, **meta.attributes()}
-    if meta.scene == CLEAN:
+    (version,) = (number for number, kind in FORMAT_VERSIONS.items() if type(meta) is kind)
+    header = {"format": FORMAT, "format_version": version, **meta.attributes()}
+    if header.get("scene") == CLEAN.text():
         # As it was before there were scenes: those shards stay what they are.
         del header["scene"]
     return header
 
 
-def _allocate(n_images: int, image_size: int) -> tuple[np.ndarray, np.ndarray]:
+def _allocate(n_images: int, meta: Part) -> tuple[np.ndarray, np.ndarray]:
     """Arrays for the content of shards."""
-    images = np.empty((n_images, image_size, image_size), _DATASETS["images"][0])
-    return images, np.empty((n_images, 4), _DATASETS["boxes"][0])
+    shapes = meta.shapes()
+    return tuple(np.empty((n_images, *shapes[name][1:]), dtype) for name, dtype in _TYPES.items())
 
 
-def _fill(reader: hdf5.Reader, meta: Meta, images: np.ndarray, boxes: np.ndarray) -> None:
+def _fill(reader: hdf5.Reader, meta: Part, images: np.ndarray, boxes: np.ndarray) -> None:
     """Read the content of an open shard into arrays, and verify it."""
     reader.read_into("images", images)
     reader.read_into("boxes", boxes)

@@ -245,3 +245,14 @@ def test_time_to_submit_is_that_of_the_runs(scheduling):
     calls, seconds = scheduling.summary(log)
     assert calls == {"scontrol": 1, "sbatch": 4, "squeue": 1}
     assert seconds == 3.5
+
+
+@pytest.mark.slow
+def test_photographs_from_files_to_boxes_in_pixels(tmp_path):
+    out = tmp_path / "out"
+    printed = run("photographs.py", out, "--images", 20, "--epochs", 1, "--size", 16, "--grey")
+    result = json.loads(printed[printed.index("{\n") :])
+    assert (result["photographs"], result["epochs"], result["channels"]) == (20, 1, 1)
+    # The IoU does not depend on the scales of x and y.
+    assert result["test_iou"] == pytest.approx(result["test_iou_in_pixels"], abs=1e-9)
+    assert (out / "predictions.png").stat().st_size > 10_000

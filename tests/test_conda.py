@@ -25,6 +25,7 @@ ON_PYPI = {"matplotlib-base": "matplotlib"}
 MODULES = {
     "markdown-it-py": "markdown_it",
     "matplotlib-base": "matplotlib",
+    "pillow": "PIL",
     "scikit-learn": "sklearn",
 }
 # The same without what a GPU needs: half a gigabyte less to download.

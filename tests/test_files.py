@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from boxest.files import atomic_path, write_json, write_text
+from boxest.files import atomic_folder, atomic_path, write_json, write_text
 
 
 def test_the_file_appears_when_the_block_ends(tmp_path):
@@ -90,3 +90,37 @@ def test_a_killed_writer_leaves_nothing_under_the_final_name(tmp_path):
     killed = subprocess.run([sys.executable, "-c", code, str(path)], check=False)
     assert killed.returncode == -signal.SIGKILL
     assert path.read_text() == "old"
+
+
+def test_a_folder_appears_when_the_block_ends(tmp_path):
+    path = tmp_path / "new" / "folder"
+    with atomic_folder(path) as temporary:
+        assert temporary.parent == path.parent
+        assert temporary.name.startswith(".")
+        (temporary / "a").write_text("content")
+        assert not path.exists()
+    assert (path / "a").read_text() == "content"
+    assert os.listdir(path.parent) == ["folder"]
+
+
+def test_an_empty_folder_is_filled_and_another_one_is_left_alone(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with atomic_folder(tmp_path / "empty") as temporary:
+        (temporary / "a").touch()
+    assert os.listdir(tmp_path / "empty") == ["a"]
+    for there in (tmp_path / "empty", tmp_path / "empty" / "a"):
+        with pytest.raises(FileExistsError, match="no empty folder"), atomic_folder(there):
+            pass
+    assert os.listdir(tmp_path) == ["empty"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_an_exception_leaves_no_folder(tmp_path, error):
+    def write_half():
+        with atomic_folder(tmp_path / "folder") as temporary:
+            (temporary / "a").touch()
+            raise error
+
+    with pytest.raises(error):
+        write_half()
+    assert os.listdir(tmp_path) == []

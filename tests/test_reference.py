@@ -47,6 +47,9 @@ def test_the_study_is_the_papers_run_whole(study):
     config = study.summary["config"]
     assert plan.differences(config) is None
     defaults = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    # A study from before there were scenes has the paper's.
+    config = config | {"data": {"scene": defaults["data"]["scene"]} | config["data"]}
+    assert plan.scene(config["data"]) == synthetic.CLEAN
     changed = {name for name in defaults if config.get(name) != defaults[name]}
     # How many runs share a job does not change them, and what is told of is no part of the study.
     defaults["training"]["runs_per_job"] = config["training"]["runs_per_job"]

@@ -283,8 +283,12 @@ def swap_columns(file):
         (set_attribute("format", b"other"), "no boxest shard"),
         (delete_attribute("format"), "no boxest shard"),
         (
+            set_attribute("format_version", np.uint64(3)),
+            "format version 3, and this version of boxest reads 1 and 2",
+        ),
+        (
             set_attribute("format_version", np.uint64(2)),
-            "format version 2, and this version of boxest reads 1",
+            "its attributes make no sense: 'height'",
         ),
         (set_attribute("seed", np.uint64(1)), "do not match the checksum"),
         (set_attribute("split", b"test"), "do not match the checksum"),

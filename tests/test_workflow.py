@@ -18,7 +18,7 @@ from conftest import ROOT
 from PIL import Image
 from studies import TINY, clone, made, snakemake
 
-from boxest import BoxRegressor, history, shards
+from boxest import BoxRegressor, history, shards, synthetic
 
 GRID = {"batch_size": [16, 64], "learning_rate": [0.01, 0.1], "seed": [0, 1]}
 FIGURES = [
@@ -523,6 +523,26 @@ def test_every_key_has_a_description_and_a_place_in_the_config():
                 assert part["description"].endswith(".")
 
     check(schema, config)
+
+
+def test_a_scene_reaches_the_shards_and_another_one_makes_them_again(repository):
+    shard = repository / "results/tiny/data/test-000.h5"
+
+    def make(scene, *options):
+        (repository / "scene.yaml").write_text(f"data: {{scene: {scene}}}")
+        files = ["--configfile", "config/tiny.yaml", "scene.yaml"]
+        return snakemake(
+            repository, "--cores", "1", *files, *options, "--", str(shard.relative_to(repository))
+        )
+
+    assert make("{noise: 0.1, discs: 2}").returncode == 0
+    noisy = shards.read(shard)
+    assert noisy.meta.scene == synthetic.Scene(noise=0.1, discs=2)
+    assert len(np.unique(noisy.images)) > 100
+    assert "Params have changed" in make("{noise: 0.1}", "--dry-run").stdout
+    assert "Nothing to be done" in make("{noise: 0.1, discs: 2}", "--dry-run").stdout
+    assert make("{}").returncode == 0
+    assert shards.read(shard).meta.scene == synthetic.CLEAN
 
 
 # --- faults ----------------------------------------------------------------------------------

@@ -20,7 +20,8 @@ def environment(library: str, threads: int) -> dict[str, str]:
     values = {k: v for k, v in values.items() if not k.endswith("OP_THREADS")}
     values |= {"TF_CPP_MIN_LOG_LEVEL": "2", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
     values["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
-    values["PYTHONPATH"] = os.pathsep.join(map(str, (BENCHMARKS, BENCHMARKS.parent)))
+    paths = [str(BENCHMARKS), str(BENCHMARKS.parent), os.environ.get("PYTHONPATH", "")]
+    values["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     if library in ("tensorflow", "jax"):
         values["KERAS_BACKEND"] = library
     if threads:

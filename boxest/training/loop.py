@@ -111,11 +111,16 @@ class Trainer:
     ):
         self.clock = Clock()
         self.model, self.loss, self.optimizer = model, loss, optimizer
+        self.predictor = Predictor(model, xla=xla)
+        self._new_program = functools.partial(
+            _program(engine), optimizer=optimizer, loss=loss, measures=measures or {}, xla=xla
+        )
+
+    @functools.cached_property
+    def program(self) -> EpochProgram:
+        """What trains for an epoch; made when it is needed."""
         with self.clock("data"):
-            self.predictor = Predictor(model, xla=xla)
-            self.program = _program(engine)(
-                self.predictor.trunk, optimizer, loss, measures or {}, xla=xla
-            )
+            return self._new_program(self.predictor.trunk)
 
     def features(
         self, blocks: Iterable[np.ndarray], memory_limit: float = math.inf

@@ -1,5 +1,6 @@
 """What is compiled: all the updates of an epoch in one call, and predictions in large batches."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -32,11 +33,25 @@ class Predictor:
     """
 
     def __init__(self, model: "keras.Model", *, xla: bool = True):
-        self.backend = load()
-        self.head, self.trunk = layout.split(model)
+        self.backend, self._model = load(), model
         self.batch = PREDICTION_BATCH["cpu" if self.backend.device() == "cpu" else "gpu"]
         self._predict = self.backend.compile(self._forward, xla=xla)
         self._apply_head = self.backend.compile(self._forward_head, xla=xla)
+
+    @functools.cached_property
+    def _parts(self) -> layout.Split:
+        # Not before it is needed: of many networks in one program, most are never called.
+        return layout.split(self._model)
+
+    @property
+    def head(self) -> "keras.Model | None":
+        """The leading layers without weights, None where there are none."""
+        return self._parts.head
+
+    @property
+    def trunk(self) -> "keras.Model":
+        """The layers behind them."""
+        return self._parts.trunk
 
     def features(self, images: np.ndarray) -> np.ndarray:
         """Apply the layers without weights, once and for all.

@@ -1,0 +1,256 @@
+"""Tables of boxes: the same from each format, and what is wrong with one is named."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from boxest import annotation_formats, annotations
+from boxest.annotations import AnnotationError, read
+
+# Two images by hand: a box of 3 × 4 pixels at column 2, row 1, and one around all of 10 × 8.
+TABLE = pd.DataFrame(
+    {
+        "image": ["a.png", "sub/b.png"],
+        "x1": [2.0, 0.0],
+        "y1": [1.0, 0.0],
+        "x2": [5.0, 10.0],
+        "y2": [5.0, 8.0],
+        "width": [20, 10],
+        "height": [16, 8],
+        "label": ["cup", "dog"],
+    }
+).astype({"width": "Int64", "height": "Int64", "label": "string", "image": "str"})
+
+CSV = """image,x1,y1,x2,y2,width,height,label
+a.png,2,1,5,5,20,16,cup
+sub/b.png,0,0,10,8,10,8,dog
+"""
+CSV_AS_VOC = """\ufefffilename, width, height, class, xmin, ymin, xmax, ymax
+a.png, 20, 16, cup, 3, 2, 5, 5
+
+sub/b.png, 10, 8, dog, 1, 1, 10, 8
+"""
+COCO = {
+    "images": [
+        {"id": 7, "file_name": "a.png", "width": 20, "height": 16},
+        {"id": 3, "file_name": "sub/b.png", "width": 10, "height": 8},
+    ],
+    "annotations": [
+        {"image_id": 7, "bbox": [2, 1, 3, 4], "category_id": 1},
+        {"image_id": 7, "bbox": [0, 0, 20, 16], "category_id": 1, "iscrowd": 1},
+        {"image_id": 3, "bbox": [0, 0, 10.0, 8], "category_id": 2, "iscrowd": 0},
+    ],
+    "categories": [{"id": 1, "name": "cup"}, {"id": 2, "name": "dog"}],
+}
+XML = """<annotation><folder>x</folder><filename>{}</filename>
+<size><width>{}</width><height>{}</height><depth>3</depth></size>{}</annotation>"""
+OBJECT = """<object><name>{}</name><bndbox><ymin>{}</ymin><xmin>{}</xmin>
+<xmax>{}</xmax><ymax>{}</ymax></bndbox></object>"""
+
+
+@pytest.fixture
+def csv_file(tmp_path):
+    def write(text, name="boxes.csv"):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        return tmp_path / name
+
+    return write
+
+
+@pytest.fixture
+def voc(tmp_path):
+    def write(*texts):
+        (tmp_path / "voc").mkdir()
+        for number, text in enumerate(texts):
+            (tmp_path / "voc" / f"{number}.xml").write_text(text)
+        (tmp_path / "voc" / "notes.txt").write_text("no annotation")
+        return tmp_path / "voc"
+
+    return write
+
+
+def coco(tmp_path, **changes):
+    (tmp_path / "coco.json").write_text(json.dumps(COCO | changes))
+    return tmp_path / "coco.json"
+
+
+@pytest.mark.parametrize("text", [CSV, CSV_AS_VOC])
+def test_csv(csv_file, text):
+    pd.testing.assert_frame_equal(read(csv_file(text)), TABLE)
+
+
+def test_coco(tmp_path):
+    pd.testing.assert_frame_equal(read(coco(tmp_path)), TABLE)
+
+
+def test_voc_counts_from_one_and_its_last_pixel_belongs_to_the_box(voc):
+    folder = voc(
+        XML.format("a.png", 20, 16, OBJECT.format("cup", 2, 3, 5, 5)),
+        XML.format("sub/b.png", 10, 8, OBJECT.format("dog", 1, 1, 10, 8)),
+    )
+    pd.testing.assert_frame_equal(read(folder), TABLE)
+
+
+def test_sizes_and_labels_may_be_left_out(csv_file):
+    table = read(csv_file("extra,x2,y2,image,x1,y1\n?,5.5,5,007,2,1\n"))
+    assert table["image"].tolist() == ["007"]
+    assert table[annotations.CORNERS].to_numpy().tolist() == [[2, 1, 5.5, 5]]
+    assert table[["width", "height", "label"]].isna().all(axis=None)
+
+
+def test_label(tmp_path):
+    table = read(coco(tmp_path), label="dog")
+    assert table["image"].tolist() == ["sub/b.png"]
+    with pytest.raises(AnnotationError, match=r"no box of the label 'cat' \(labels.*: cup, dog\)"):
+        read(tmp_path / "coco.json", label="cat")
+
+
+def test_several_boxes_of_an_image(csv_file):
+    path = csv_file("image,x1,y1,x2,y2\na,0,0,2,2\nb,0,0,1,1\na,1,1,6,3\na,5,5,6,6\n")
+    message = r"boxes\.csv, line 4: a has a second box \(the first: .*line 2\).*--several largest"
+    with pytest.raises(AnnotationError, match=message):
+        read(path)
+    table = read(path, several="largest")
+    assert table[["image", "x1", "x2"]].to_numpy().tolist() == [["a", 1, 6], ["b", 0, 1]]
+    with pytest.raises(ValueError, match="several must be 'error' or 'largest'; got 'first'"):
+        read(path, several="first")
+
+
+def test_less_than_half_a_pixel_outside_is_rounding_and_cut_off(csv_file):
+    table = read(csv_file("image,x1,y1,x2,y2,width,height\na,-0.4,0,10.4,8,10,8\n"))
+    assert table[annotations.CORNERS].to_numpy().tolist() == [[0, 0, 10, 8]]
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("a,0,0,11,8", r"line 2: the box of a, \(0, 0, 11, 8\), is not inside.* of 10×8 pixels"),
+        ("a,-1,0,5,5", r"the box of a, \(-1, 0, 5, 5\), is not inside the image"),
+        ("a,5,0,5,5", r"the box of a, \(5, 0, 5, 5\), is empty or flipped: x1 < x2 and y1 < y2"),
+        ("a,5,6,8,5", r"is empty or flipped"),
+        ("a,0,0,-0.2,5", r"is empty or flipped"),
+        ("a,0,0,nan,5", r"line 2: x2 of a must be a number; got 'nan'"),
+        ("a,0,,1,5", r"line 2: y1 of a must be a number; got ''"),
+        ("a,inf,0,1,5", r"x1 of a must be a number; got 'inf'"),
+        ("a,0,zero,1,5", r"y1 of a must be a number; got 'zero'"),
+        ("a,0,0,1", r"line 2 has another number of values than the first line"),
+        ("a,0,0,1,5,10,8,7", r"line 2 has another number of values than the first line"),
+        ("a,0,0,1,5,10,8.5", r"line 2: the height of a must be a whole number.*got '8\.5'"),
+        ("a,0,0,1,5,0,8", r"the width of a must be a whole number of pixels; got '0'"),
+        (",0,0,1,5", r"must be named by its path within the folder of images; got ''"),
+        ("../a,0,0,1,5", r"within the folder of images; got '\.\./a'"),
+        ("/etc/a,0,0,1,5", r"within the folder of images; got '/etc/a'"),
+        (r"..\a,0,0,1,5", r"within the folder of images"),
+        ('"a\0",0,0,1,5', r"within the folder of images|line contains NUL"),
+        ("", r"boxes\.csv holds no box: there is nothing to learn from"),
+    ],
+)
+def test_wrong_lines(csv_file, lines, message):
+    lines += ",10,8" if lines.count(",") == 4 else ""
+    with pytest.raises(AnnotationError, match=message):
+        read(csv_file(f"image,x1,y1,x2,y2,width,height\n{lines}\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "the first line must name the columns image .*; got nothing"),
+        ("image,x,y,w,h\n", r"the first line must name .*got image, x, y, w, h"),
+        ("image,x1,y1,x2,y2,x1\n", "each once; got"),
+        ("image,xmin,ymin,xmax,ymax\na,0,1,5,5\n", "xmin of a is 0, but Pascal VOC counts.*x1, y1"),
+        ("image,x1,y1,x2,y2\n" + "a" * 200_000 + ",0,0,1,1\n", "no CSV file.*field larger"),
+    ],
+)
+def test_other_tables(csv_file, text, message):
+    with pytest.raises(AnnotationError, match=rf"boxes\.csv.*{message}"):
+        read(csv_file(text))
+
+
+def test_formats_that_are_not_known(csv_file, tmp_path):
+    with pytest.raises(AnnotationError, match=r"a \.csv file, a \.json file .*, not \.txt"):
+        read(csv_file(CSV, "boxes.txt"))
+    (tmp_path / "latin.csv").write_bytes(b"image,x1,y1,x2,y2\n\xe9,0,0,1,1\n")
+    with pytest.raises(AnnotationError, match=r"latin\.csv is no CSV file in UTF-8"):
+        read(tmp_path / "latin.csv")
+    with pytest.raises(FileNotFoundError, match=r"absent\.csv"):
+        read(tmp_path / "absent.csv")
+    with pytest.raises(AnnotationError, match=r"a folder without \.xml files"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"annotations": []}, "holds no box"),
+        ({"annotations": [{"image_id": 9, "bbox": [0, 0, 1, 1]}]}, "annotation 0: .*trouble is 9"),
+        ({"annotations": [{"image_id": 7}]}, "annotation 0: .*trouble is 'bbox'"),
+        ({"annotations": [{"image_id": 7, "bbox": [1, 2, 3]}]}, r"a\.png must be .*\[1, 2, 3\]"),
+        (
+            {"annotations": [{"image_id": 7, "bbox": [1, 2, float("nan"), 4]}]},
+            r"bbox width of a\.png must be a number; got nan",
+        ),
+        ({"annotations": [{"image_id": 7, "bbox": [1, 2, True, 4]}]}, "must be a number; got True"),
+        ({"annotations": [{"image_id": 7, "bbox": [1, 2, 10**400, 4]}]}, "must be a number"),
+        ({"annotations": [{"image_id": 7, "bbox": [18, 2, 3, 4]}]}, "not inside.*20×16"),
+        ({"annotations": [{"image_id": 7, "bbox": [1, 2, 0, 4]}]}, "is empty"),
+        ({"annotations": [3]}, "annotation 0"),
+        ({"annotations": 3}, "is no COCO file"),
+        ({"images": [{"id": 1}, {"id": 1}]}, "two images have the same id"),
+        ({"images": [{"id": 7, "file_name": 5}]}, "file_name must be a text; got 5"),
+        ({"images": [{"name": "a"}]}, "is no COCO file: 'id' is missing"),
+    ],
+)
+def test_wrong_coco(tmp_path, changes, message):
+    with pytest.raises(AnnotationError, match=rf"coco\.json.*{message}"):
+        read(coco(tmp_path, **changes))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("{", "is no JSON file"), ("[" * 100_000, "is no JSON file"), ("[1]", "is no COCO file"),
+     ("{}", "'images' is missing"), ("\xff", "is no JSON file")],
+)  # fmt: skip
+def test_no_coco(tmp_path, text, message):
+    (tmp_path / "coco.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(AnnotationError, match=message):
+        read(tmp_path / "coco.json")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (XML.format("a", 9, 9, OBJECT.format("x", 1, 0, 5, 5)), "xmin of a is 0, but Pascal VOC"),
+        (XML.format("a", 9, 9, OBJECT.format("x", 1, 1, 10, 5)), r"not inside.* of 9×9 pixels"),
+        (XML.format("a", 9, 9, OBJECT.format("x", 5, 1, 5, 3)), "is empty or flipped"),
+        (XML.format("a", "", "", "<object/>"), "object 0: xmin of a must be a number; got None"),
+        (XML.format("", 9, 9, ""), "no annotation of Pascal VOC"),
+        ("<annotation/>", "no annotation of Pascal VOC: it needs <annotation> with <filename>"),
+        ("<annotation>", "is no XML: no element|is no XML: unclosed"),
+        (XML.format("a", 9, 9, ""), "holds no box"),
+        ("<!--" + "x" * annotation_formats.MAX_XML_BYTES + "-->", "is longer than 1048576 bytes"),
+    ],
+)
+def test_wrong_voc(voc, text, message):
+    with pytest.raises(AnnotationError, match=message):
+        read(voc(text))
+
+
+LAUGHS = '<!DOCTYPE a [<!ENTITY l0 "lol">{}]><annotation><filename>&l9;</filename></annotation>'
+OUTSIDE = '<!DOCTYPE a [<!ENTITY l9 SYSTEM "file:///etc/passwd">]><annotation>&l9;</annotation>'
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        LAUGHS.format("".join(f'<!ENTITY l{n + 1} "{f"&l{n};" * 10}">' for n in range(9))),
+        OUTSIDE,
+    ],
+)
+def test_entities_are_refused(voc, text, encoding):
+    folder = voc("")
+    (folder / "0.xml").write_bytes(text.encode(encoding))
+    with pytest.raises(AnnotationError, match=r"0\.xml: it has a document type"):
+        read(folder)
