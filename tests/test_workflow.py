@@ -255,7 +255,7 @@ def check_architectures(repository):
     assert len(tables["architecture_runs"]) == len(tables["architectures"]) == 2 * len(NETWORKS)
     assert tables["conditions"]["condition"].tolist() == ["clean", "small_images"]
     assert tables["conditions"]["data"].tolist()[1] == (
-        "image_size 16, box_law.max_side 16, scene.noise 0.1"
+        "box_law.max_side 16, image_size 16, scene.noise 0.1"
     )
     for name in ("architectures", "architectures_by_side", "architectures_by_size", "conditions"):
         assert (results / "figures" / f"{name}.png").exists()
