@@ -255,6 +255,9 @@ def test_found_rates_are_told_of_where_they_were_searched(study, page):
     hits = found[found["method"] == "range_test"]["hit"].sum()
     assert row(told, "| range test |")[1] == f"{hits} of 12"
     assert "which says nothing of their loss" not in told
+    assert "chosen by the seeds" not in told
+    copy.tables["found_rates"] = found.assign(seed=found["seed"] + 2, hit=found["seed"] == 1)
+    assert "with the others, 6 of 6 are hits." in findings.page(copy, study)
     copy.tables["found_rates_by_method"]["outside"] = [0, 3]
     assert "3 of the rates found (range test) lie farther than" in findings.page(copy, study)
 

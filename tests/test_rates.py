@@ -134,17 +134,27 @@ def test_a_sweep_at_one_rate_is_plain_training():
 
 def test_an_epoch_of_few_updates_is_made_several_times():
     X, y = boxes_data(64)
-    steps = []
+    steps, rows = [], []
 
     def look(trials):
         steps.extend(trials.sweep(0.01, 0.1, 10))
+        # Of 24, 24 and 16 examples, which the network sees as they are.
+        losses = [step.loss for step in trials.sweep(0.05, 0.05, 3)]
+        rows.extend([np.average(losses, weights=[24, 24, 16]), trials.train(0.05, 1)[0]])
         return 0.05
 
-    tiny(batch_size=24, validation_fraction=0)._rehearse((X, y, None), None, look)
+    def normalised(image_shape, *, output_activation, seed):
+        network = small(image_shape, output_activation=output_activation, seed=seed)
+        network.add(keras.layers.BatchNormalization())
+        return network
+
+    regressor = tiny(network=normalised, batch_size=24, validation_fraction=0)
+    regressor._rehearse((X, y, None), None, look)
     # 3 updates per epoch, the last one of fewer examples; 4 epochs have the 10 that are asked for.
     assert [step.updates for step in steps] == [1] * 12
     rates_ = [step.learning_rate for step in steps]
     assert rates_ == pytest.approx(np.geomspace(0.01, 0.1, 12))
+    assert rows[0] == pytest.approx(rows[1]["train_loss"], rel=1e-5)
 
 
 # --- by orders of magnitude ------------------------------------------------------------------
@@ -271,6 +281,15 @@ def test_auto_is_the_rate_that_is_found():
     assert np.array_equal(automatic.predict(X), given.predict(X))
     assert not hasattr(tiny(), "learning_rate_")
     assert [row["updates"] for row in automatic.history_] == [7, 14, 21]
+
+
+def test_auto_begins_with_the_first_weights_where_the_search_diverged():
+    data = quadratic()
+    assert find_learning_rate(descent(), *data).table["diverged"].any()
+    regressor = descent(learning_rate="auto", epochs=2).fit(*data)
+    left = (1 - 2 * np.array(CURVATURES) * regressor.learning_rate_) ** 2
+    expected = [sum(CURVATURES), np.sum(CURVATURES * left)]
+    assert [row["train_loss"] for row in regressor.history_] == pytest.approx(expected, rel=1e-5)
 
 
 def test_auto_goes_on_with_the_rate_that_was_found(monkeypatch, tmp_path):

@@ -97,9 +97,9 @@ def found_rates(found: pd.DataFrame) -> Figure:
         for place, size in enumerate(sizes):
             rows = found[(found["batch_size"] == size) & (found["method"] == method)]
             # Side by side, or equal rates would lie on top of each other.
-            middle = place + 0.36 * (i + 0.5 - len(methods) / 2)
-            at = middle + np.linspace(-0.13, 0.13, len(rows)) if len(rows) > 1 else [middle]
-            axes.plot(at, rows.sort_values("seed")["found_rate"], markersize=5, **style)
+            middle = place + 0.4 * (i + 0.5 - len(methods) / 2)
+            at = middle + np.linspace(-0.16, 0.16, len(rows)) if len(rows) > 1 else [middle]
+            axes.plot(at, rows.sort_values("seed")["found_rate"], markersize=4, **style)
         handles.append(Line2D([], [], **style, markersize=5, label=METHODS[method]))
     axes.set_yscale("log")
     log_ticks(axes.yaxis, found[["found_rate", "best_rate"]])

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -62,11 +63,12 @@ def range_test(
 ) -> RateSearch:
     """Raise the rate in one training until the loss is gone; see `boxest.find_learning_rate`."""
     steps = []
-    for step in trials.sweep(lowest, highest, n_rates):
-        steps.append(step)
-        losses = np.array([step.loss for step in steps])
-        if not math.isfinite(step.loss) or np.median(losses[-IN_A_ROW:]) > _limit(losses):
-            break
+    with closing(trials.sweep(lowest, highest, n_rates)) as sweep:
+        for step in sweep:
+            steps.append(step)
+            losses = np.array([step.loss for step in steps])
+            if not math.isfinite(step.loss) or np.median(losses[-IN_A_ROW:]) > _limit(losses):
+                break
     rates = np.array([step.learning_rate for step in steps])
     limit = _limit(losses)
     if not math.isfinite(limit):

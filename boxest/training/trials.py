@@ -79,7 +79,8 @@ class Trials:
     def sweep(self, lowest: float, highest: float, n_rates: int) -> Iterator[Step]:
         """Train while the learning rate rises exponentially, and yield the loss at each rate.
 
-        It takes an epoch, or as many whole ones as have ``n_rates`` updates.
+        It takes an epoch, or as many whole ones as have ``n_rates`` updates. All is put back when
+        the last one was yielded, or the iterator is closed.
 
         Parameters
         ----------
@@ -91,12 +92,13 @@ class Trials:
         epochs = -(-n_rates // self.updates_per_epoch)
         size = max(1, self.updates_per_epoch // n_rates)
         total, done = epochs * self.updates_per_epoch, 0
-        with self._trial(), self.trainer.clock("train"):
+        with self._trial():
             for epoch in range(1, epochs + 1):
                 for rows in self._pieces(self.order(epoch=epoch), size):
                     rate = lowest * (highest / lowest) ** (done / max(total - size, 1))
                     self.trainer.optimizer.learning_rate = rate
-                    loss = self._loss(rows)
+                    with self.trainer.clock("train"):
+                        loss = self._loss(rows)
                     done += len(rows)
                     self.updates += len(rows)
                     yield Step(rate, loss, len(rows))
