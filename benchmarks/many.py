@@ -170,7 +170,7 @@ def study(options: argparse.Namespace) -> dict:
     for size in sizes:
         settings = {"batch_size": size, "epochs": epochs, "plateau_patience": None}
         regressors = [
-            boxest.BoxRegressor(learning_rate=rate, random_state=seed, **settings)
+            boxest.BoxRegressor.paper(learning_rate=rate, random_state=seed, **settings)
             for rate in rates
             for seed in range(seeds)
         ]

@@ -21,7 +21,7 @@ LIBRARIES = {
 import boxest
 from boxest import BoxRegressor
 def make(epochs=2, seed=0):
-    return BoxRegressor(epochs=epochs, xla=False, random_state=seed)
+    return BoxRegressor.paper(epochs=epochs, xla=False, random_state=seed)
 def epochs_run(estimator):
     return estimator.n_iter_
 GRID = {"learning_rate": [0.1, 0.01]}

@@ -69,7 +69,7 @@ def main():
         channels=1 if options.grey else 3,
         mode="pad",
     )
-    regressor = BoxRegressor(
+    regressor = BoxRegressor.paper(
         network=options.network,
         loss="giou",
         optimizer="adam",

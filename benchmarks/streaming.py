@@ -21,7 +21,7 @@ import json, resource, sys
 import boxest
 boxest.set_threads(1)
 paths, limit, epochs = json.loads(sys.argv[1])
-regressor = boxest.BoxRegressor(
+regressor = boxest.BoxRegressor.paper(
     batch_size=64, learning_rate=0.01, epochs=epochs, validation_fraction=0, plateau_patience=None,
     memory_limit=limit, random_state=0,
 ).fit(paths)

@@ -132,7 +132,7 @@ def work(variant: str, batch: int, images: int, epochs: int) -> None:
     if settings.pop("dtype", None):
         X = (X / 255).astype("float32")
     options = {"batch_size": batch, "learning_rate": 0.001, "plateau_patience": None}
-    regressor = BoxRegressor(
+    regressor = BoxRegressor.paper(
         **options, **settings, epochs=epochs + 1, validation_fraction=0, random_state=0
     ).fit(X, y)
     seconds = [row["train_seconds"] for row in regressor.history_[1:]]

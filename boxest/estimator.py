@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -17,30 +17,46 @@ if TYPE_CHECKING:
     from boxest.training.checkpoint import Checkpoint
 
 _MEASURES = ("iou", "inclusive_iou")
+# The paper's best parametrization (§5.1); what it does not say as inferred.
+PAPER = {
+    "network": "paper",
+    "output_activation": "linear",
+    "loss": "inclusive_iou",
+    "optimizer": "sgd",
+    "learning_rate": 0.1,
+    "batch_size": 16,
+    "epochs": 30,
+    "stop_patience": None,
+    "plateau_patience": 2,
+    "plateau_factor": 0.5,
+}
 
 
 class BoxRegressor(ImageRegressor):
     """Find the one box in an image, with a small convolutional network.
 
-    Trains the network of the paper, or another, by gradient descent on one minus a measure of how
-    well two boxes agree. The defaults are the paper's best parametrization (§5.1).
+    Trains a network by gradient descent on one minus a measure of how well two boxes agree. The
+    defaults are the network that looks at the region of a coarse box again, with the loss and the
+    optimizer that did best with it in a study of architectures (docs/findings.md). The paper's
+    settings are `BoxRegressor.paper`.
 
     Parameters
     ----------
-    network : str or callable, default="paper"
-        The architecture: a key of `boxest.networks.NETWORKS`; "auto", which is "paper" but has the
-        dense layers alone for images below 8 px; "profile", which reads the edges off what rows
-        and columns hold; "roi", which looks again at the region of a coarse box; or a function
-        with the arguments of `boxest.networks.paper` that returns a Keras model with four outputs.
+    network : str or callable, default="roi"
+        The architecture, a key of `boxest.networks.NETWORKS`: "roi", which looks again at the
+        region of a coarse box; "profile", which reads the edges off what rows and columns hold,
+        and is the best one for bright boxes on a dark ground; "paper"; "auto", which is "paper" but
+        has the dense layers alone for images below 8 px. Or a function with the arguments of
+        `boxest.networks.paper` that returns a Keras model with four outputs.
     output_activation : str, default="linear"
         Activation of the four outputs, by its Keras name. The paper does not give it.
-    loss : str or keras.Loss, default="inclusive_iou"
+    loss : str or keras.Loss, default="ciou"
         "inclusive_iou" (the paper's, §2.2.2), "iou", "giou", "diou", "ciou": one minus that
         measure of `boxest.boxes`; or a Keras loss, for example "mean_absolute_error".
-    optimizer : str or keras.Optimizer, default="sgd"
+    optimizer : str or keras.Optimizer, default="adam"
         A Keras optimizer, by name or as an object, of which a copy is used; "momentum" stands for
         SGD with a momentum of 0.9.
-    learning_rate : float or "auto", default=0.1
+    learning_rate : float or "auto", default=0.002
         Learning rate of the first epoch. It replaces that of an optimizer given as an object.
         "auto": `fit` finds one before the first epoch, by the range test of
         `boxest.find_learning_rate`, which takes an epoch or more; an interrupted training, warm
@@ -141,7 +157,8 @@ class BoxRegressor(ImageRegressor):
     References
     ----------
     A. Chassagne, "Investigate the influence of batch size and learning rate on a simple deep
-    learning model": §2.2 for network and loss, §5.1 for the defaults.
+    learning model": §2.2 for its network and loss, §5.1 for `BoxRegressor.paper`, §5.2.1 for the
+    idea of the default network.
 
     Examples
     --------
@@ -157,11 +174,11 @@ class BoxRegressor(ImageRegressor):
     def __init__(
         self,
         *,
-        network: "str | Callable[..., keras.Model]" = "paper",
+        network: "str | Callable[..., keras.Model]" = "roi",
         output_activation: str = "linear",
-        loss: "str | keras.Loss" = "inclusive_iou",
-        optimizer: "str | keras.Optimizer" = "sgd",
-        learning_rate: float | str = 0.1,
+        loss: "str | keras.Loss" = "ciou",
+        optimizer: "str | keras.Optimizer" = "adam",
+        learning_rate: float | str = 0.002,
         image_shape: tuple[int, ...] | None = None,
         batch_size: int = 16,
         epochs: int = 30,
@@ -202,6 +219,25 @@ class BoxRegressor(ImageRegressor):
             random_state=random_state,
             verbose=verbose,
         )
+
+    @classmethod
+    def paper(cls, **parameters: Any) -> Self:
+        """Return an estimator with the paper's best parametrization (§5.1).
+
+        Its network of 16,656 parameters, inclusive IoU, SGD, batch size 16, rate 0.1 halved on a
+        plateau, 30 epochs.
+
+        Parameters
+        ----------
+        **parameters
+            Those of the constructor that should differ.
+
+        Examples
+        --------
+        >>> BoxRegressor.paper(epochs=5).get_params()["loss"]
+        'inclusive_iou'
+        """
+        return cls(**(PAPER | parameters))
 
     def score(
         self,

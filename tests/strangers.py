@@ -17,7 +17,7 @@ def write_shard(path):
 def write_model(path):
     """Write a network for images of 16 px, trained for one epoch."""
     X, y = synthetic.make(0, 40, seed=0, image_size=16)
-    regressor = BoxRegressor(epochs=1, random_state=0, xla=False, validation_fraction=0)
+    regressor = BoxRegressor.paper(epochs=1, random_state=0, xla=False, validation_fraction=0)
     regressor.fit(X, y).save(path)
     return path
 

@@ -16,7 +16,7 @@ def data():
 
 def quick(*callbacks, **parameters):
     parameters = {"epochs": 3, "random_state": 0, "xla": False} | parameters
-    return BoxRegressor(callbacks=list(callbacks), **parameters)
+    return BoxRegressor.paper(callbacks=list(callbacks), **parameters)
 
 
 class Recorder(keras.callbacks.Callback):

@@ -14,7 +14,7 @@ from boxest import runtime
 runtime.set_threads(int(sys.argv[2]))
 from boxest import BoxRegressor, synthetic
 X, y = synthetic.make(0, 300, seed=0, image_size=16)
-regressor = BoxRegressor(epochs=2, random_state=int(sys.argv[1])).fit(X, y)
+regressor = BoxRegressor.paper(epochs=2, random_state=int(sys.argv[1])).fit(X, y)
 weights = b"".join(weight.tobytes() for weight in regressor.model_.get_weights())
 rows = [[v for k, v in row.items() if "seconds" not in k] for row in regressor.history_]
 print(json.dumps([hashlib.sha256(weights).hexdigest(), rows]))

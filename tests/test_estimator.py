@@ -9,7 +9,7 @@ from boxest.base import ImageRegressor
 
 
 def quick(**parameters):
-    return BoxRegressor(**{"epochs": 2, "random_state": 0, "xla": False} | parameters)
+    return BoxRegressor.paper(**{"epochs": 2, "random_state": 0, "xla": False} | parameters)
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def fitted(small_data):
 def test_it_learns(small_data):
     """Better than the best constant box, on images that it has not seen."""
     X, y = small_data
-    regressor = BoxRegressor(epochs=30, random_state=0, loss="giou", optimizer="adam")
+    regressor = BoxRegressor.paper(epochs=30, random_state=0, loss="giou", optimizer="adam")
     regressor.set_params(learning_rate=0.01).fit(X[:400], y[:400])
     assert regressor.runtime_["xla"]
     constant = np.tile(np.median(y[:400], axis=0), (100, 1))
@@ -198,7 +198,7 @@ def test_bad_boxes_are_named(box, message):
 
 def test_predict_before_fit():
     with pytest.raises(NotFittedError, match="not fitted yet"):
-        BoxRegressor().predict(np.zeros((2, 16, 16)))
+        BoxRegressor.paper().predict(np.zeros((2, 16, 16)))
 
 
 def test_process_of_a_first_fit_prints_nothing_but_its_own(python):
@@ -207,7 +207,7 @@ def test_process_of_a_first_fit_prints_nothing_but_its_own(python):
         "import sys, os; os.dup2(1, 2)\n"
         "from boxest import BoxRegressor, synthetic\n"
         "X, y = synthetic.make(0, 40, seed=0, image_size=16)\n"
-        "print(BoxRegressor(epochs=1).fit(X, y).n_iter_)"
+        "print(BoxRegressor.paper(epochs=1).fit(X, y).n_iter_)"
     )
     assert python(code) == "1\n"
 

@@ -246,7 +246,7 @@ import os, resource
 from boxest import BoxRegressor, figures, files, shards, synthetic
 from boxest.training.stream import FeatureFile
 images, boxes = synthetic.make(0, 2, seed=0)
-regressor = BoxRegressor(epochs=1, validation_fraction=0.0).fit(images, boxes)
+regressor = BoxRegressor.paper(epochs=1, validation_fraction=0.0).fit(images, boxes)
 drawn = figures.layer_table([("max_pooling2d", (None, 64, 64, 1), 0)], 0)
 os.chdir({str(tmp_path)!r})
 for name in ("shard.h5", "table.csv", "model.boxest", "figure.png"):

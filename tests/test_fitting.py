@@ -33,7 +33,7 @@ def test_keras_scales_no_loss_by_itself(small_data, engine):
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_float16")
     try:
-        regressor = BoxRegressor(network=dense, engine=engine, epochs=1, random_state=0)
+        regressor = BoxRegressor.paper(network=dense, engine=engine, epochs=1, random_state=0)
         regressor.fit(images, boxes)
     finally:
         keras.config.set_dtype_policy(policy)

@@ -220,7 +220,7 @@ def check_accepted(config):
     for rate in [*grid["learning_rate"], best["learning_rate"]]:
         # The name of a directory, from which the rate is read again.
         assert re.fullmatch(r"[0-9.e+-]+", str(rate))
-        regressor = BoxRegressor(
+        regressor = BoxRegressor.paper(
             batch_size=grid["batch_size"][0],
             learning_rate=float(str(rate)),
             plateau_factor=best["plateau_factor"],

@@ -168,7 +168,7 @@ def functional(image_shape, output_activation="linear", seed=0):
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_both_engines_train_the_same_network(data, network, optimizer):
     def fit(engine):
-        regressor = BoxRegressor(
+        regressor = BoxRegressor.paper(
             network=network,
             engine=engine,
             loss="giou",
@@ -193,7 +193,7 @@ def test_the_compiled_program_trains_as_plain_keras_does_without_a_split(data, m
     """Adam keeps a state per variable: it must find its own behind the cut."""
 
     def fit():
-        regressor = BoxRegressor(
+        regressor = BoxRegressor.paper(
             network="roi", optimizer="adam", learning_rate=0.01, epochs=3, random_state=0
         )
         return regressor.fit(*data).predict(data[0])

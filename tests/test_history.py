@@ -10,7 +10,7 @@ from boxest import BoxRegressor, history
 @pytest.fixture(scope="module")
 def fitted(small_data):
     X, y = small_data
-    regressor = BoxRegressor(epochs=2, random_state=3, plateau_patience=None)
+    regressor = BoxRegressor.paper(epochs=2, random_state=3, plateau_patience=None)
     return regressor.fit(X[:400], y[:400], validation_data=(X[400:], y[400:]))
 
 
@@ -51,7 +51,7 @@ def test_collect_makes_two_tidy_tables(run, fitted, tmp_path):
 
 
 def test_diverged_run_has_a_history_and_no_final_loss(small_data, tmp_path):
-    regressor = BoxRegressor(loss="mse", learning_rate=1e30, epochs=5, random_state=0)
+    regressor = BoxRegressor.paper(loss="mse", learning_rate=1e30, epochs=5, random_state=0)
     regressor.fit(*small_data)
     assert regressor.diverged_
     history.write(tmp_path, regressor, tested=tuple(part[:5] for part in small_data))
@@ -78,7 +78,8 @@ def test_run_that_is_tested_has_predictions(fitted, small_data, tmp_path):
 
 def test_without_validation_its_columns_are_empty(small_data, tmp_path):
     history.write(
-        tmp_path, BoxRegressor(epochs=1, random_state=0, validation_fraction=0).fit(*small_data)
+        tmp_path,
+        BoxRegressor.paper(epochs=1, random_state=0, validation_fraction=0).fit(*small_data),
     )
     _, table = history.read(tmp_path)
     assert np.isnan(table["validation_loss"][0])

@@ -18,7 +18,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def fitted(data):
-    return BoxRegressor(epochs=2, random_state=0, xla=False).fit(*data)
+    return BoxRegressor.paper(epochs=2, random_state=0, xla=False).fit(*data)
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +79,8 @@ def test_flat_rows_are_square_images_or_have_the_shape_that_is_told(data):
     X, y = data
     wide = X[:, :8].reshape(60, 128)
     with pytest.raises(ValueError, match="needs at least 8×8 px, got 1×128 px"):
-        BoxRegressor().fit(wide, y)
-    regressor = BoxRegressor(image_shape=(8, 16), epochs=1, random_state=0, xla=False)
+        BoxRegressor.paper().fit(wide, y)
+    regressor = BoxRegressor.paper(image_shape=(8, 16), epochs=1, random_state=0, xla=False)
     assert regressor.fit(wide, y).image_shape_ == (8, 16, 1)
     expected = clone(regressor).set_params(image_shape=None).fit(X[:, :8], y).predict(X[:, :8])
     assert np.array_equal(regressor.predict(wide), expected)
@@ -171,7 +171,7 @@ def test_shards_that_do_not_fit_are_refused(fitted, paths, data, tmp_path):
 def test_bad_images_are_named(X, error, message):
     y = np.tile([0.1, 0.1, 0.5, 0.5], (5, 1))
     with pytest.raises(error, match=message):
-        BoxRegressor(validation_fraction=0, xla=False).fit(X, y)
+        BoxRegressor.paper(validation_fraction=0, xla=False).fit(X, y)
 
 
 def test_predict_checks_the_shape_of_images(fitted):

@@ -45,7 +45,8 @@ def test_first_fit_on_jax_prints_nothing_and_names_its_backend(python):
         "import os; os.dup2(1, 2)\n"
         "from boxest import BoxRegressor, synthetic\n"
         "X, y = synthetic.make(0, 40, seed=0, image_size=16)\n"
-        "first, second = (BoxRegressor(epochs=1, random_state=0).fit(X, y) for _ in range(2))\n"
+        "new = lambda: BoxRegressor.paper(epochs=1, random_state=0)\n"
+        "first, second = (new().fit(X, y) for _ in range(2))\n"
         "print(first.runtime_['backend'], (first.predict(X) == second.predict(X)).all())"
     )
     assert python(code, KERAS_BACKEND="jax") == "jax True\n"
@@ -64,7 +65,7 @@ def test_a_checkpoint_on_jax_imports_no_tensorflow(python, tmp_path):
         "        layers.Dropout(0.1), layers.Dense(4, kernel_regularizer=penalty)])\n"
         "X, y = synthetic.make(0, 40, seed=0, image_size=16)\n"
         f"settings = dict(checkpoint={str(tmp_path / 'state.npz')!r}, random_state=0, epochs=1)\n"
-        "BoxRegressor(network=network, loss=keras.losses.Huber(), **settings).fit(X, y)\n"
+        "BoxRegressor.paper(network=network, loss=keras.losses.Huber(), **settings).fit(X, y)\n"
         "print('tensorflow' in sys.modules)"
     )
     assert python(code, KERAS_BACKEND="jax") == "False\n"
@@ -73,7 +74,7 @@ def test_a_checkpoint_on_jax_imports_no_tensorflow(python, tmp_path):
 def test_many_runs_on_tensorflow_are_told_what_they_need():
     from boxest import BoxRegressor, fit_many, synthetic
 
-    regressor = BoxRegressor(random_state=0)
+    regressor = BoxRegressor.paper(random_state=0)
     with pytest.raises(RuntimeError, match=r"needs JAX, .*'tensorflow' here.*KERAS_BACKEND=jax"):
         fit_many([regressor], *synthetic.make(0, 20, seed=0, image_size=16))
     assert not hasattr(regressor, "model_")

@@ -70,7 +70,7 @@ def as_on_a_gpu(monkeypatch):
 def runs(rates=(0.05, 0.01), seeds=(0, 1), **settings):
     settings = {"batch_size": 4, "epochs": 3} | settings
     return [
-        BoxRegressor(learning_rate=rate, random_state=seed, **settings)
+        BoxRegressor.paper(learning_rate=rate, random_state=seed, **settings)
         for rate in rates
         for seed in seeds
     ]
@@ -559,7 +559,7 @@ def test_xla_is_always_used(data):
 def test_seeds_are_drawn_as_by_one_fit_after_the_other(data):
     def estimators():
         state = np.random.RandomState(5)
-        return [BoxRegressor(random_state=state, epochs=1, batch_size=8) for _ in range(2)]
+        return [BoxRegressor.paper(random_state=state, epochs=1, batch_size=8) for _ in range(2)]
 
     many, alone = fit_many(estimators(), *data), fit_alone(estimators(), data)
     assert [one.seed_ for one in many] == [one.seed_ for one in alone]

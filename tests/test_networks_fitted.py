@@ -19,7 +19,7 @@ def data():
 
 def quick(network, **settings):
     settings = {"loss": "giou", "optimizer": "adam", "epochs": 2, "batch_size": 16} | settings
-    return BoxRegressor(network=network, learning_rate=0.01, random_state=0, **settings)
+    return BoxRegressor.paper(network=network, learning_rate=0.01, random_state=0, **settings)
 
 
 @pytest.fixture(scope="module", params=NAMES)

@@ -18,7 +18,7 @@ def data():
 
 
 def quick(**parameters):
-    return BoxRegressor(
+    return BoxRegressor.paper(
         **{"epochs": 2, "random_state": 0, "loss": "giou", "optimizer": "adam", "xla": False}
         | {"learning_rate": 0.01}
         | parameters

@@ -179,10 +179,10 @@ def test_fit_predict_score(folder, tmp_path):
     """A network learns from the shards what it learns from their arrays."""
     done = convert(folder, tmp_path / "out", image_size=(16, 24), channels=3, shard_size=4)
     options = {"epochs": 2, "random_state": 0, "xla": False, "batch_size": 4}
-    regressor = BoxRegressor(**options).fit(done.train, validation_data=done.validation)
+    regressor = BoxRegressor.paper(**options).fit(done.train, validation_data=done.validation)
     X, y = shards.load(done.train)
     assert X.shape == (8, 16, 24, 3)
-    other = BoxRegressor(**options).fit(X, y, validation_data=shards.load(done.validation))
+    other = BoxRegressor.paper(**options).fit(X, y, validation_data=shards.load(done.validation))
     assert regressor.image_shape_ == (16, 24, 3)
     assert (regressor.predict(done.train) == other.predict(X)).all()
     assert regressor.score(done.train) == other.score(X, y)

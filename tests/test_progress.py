@@ -12,7 +12,7 @@ def data():
 
 
 def fit(data, **parameters):
-    BoxRegressor(epochs=2, random_state=0, xla=False, **parameters).fit(*data)
+    BoxRegressor.paper(epochs=2, random_state=0, xla=False, **parameters).fit(*data)
 
 
 @pytest.mark.parametrize("verbose", [1, 2])

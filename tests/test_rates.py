@@ -50,7 +50,7 @@ def small(image_shape, *, output_activation, seed):
 def tiny(**parameters):
     """A box regressor that is compiled and trained in no time."""
     settings = {"network": small, "random_state": 3, "epochs": 3} | parameters
-    return BoxRegressor(**settings)
+    return BoxRegressor.paper(**settings)
 
 
 # --- the range test --------------------------------------------------------------------------

@@ -168,7 +168,7 @@ def data(study):
 def retrain(study, data, cell, seed, epochs=2):
     config = study.summary["config"]
     names = ("loss", "optimizer", "engine", "xla", "stop_patience")
-    regressor = BoxRegressor(
+    regressor = BoxRegressor.paper(
         network=config["network"]["name"],
         output_activation=config["network"]["output_activation"],
         batch_size=cell[0],

@@ -91,7 +91,7 @@ def path(tmp_path):
 
 def interrupt(path, data, epoch, **settings):
     """Fit until the beginning of an epoch; the state is left behind."""
-    regressor = BoxRegressor(**settings, checkpoint=path, callbacks=[Interrupt(epoch)])
+    regressor = BoxRegressor.paper(**settings, checkpoint=path, callbacks=[Interrupt(epoch)])
     with pytest.raises(KeyboardInterrupt):
         regressor.fit(*data)
     return regressor
@@ -119,11 +119,11 @@ TRAININGS = {
 @pytest.mark.parametrize("settings", TRAININGS.values(), ids=TRAININGS.keys())
 def test_an_interrupted_training_ends_as_if_nothing_had_happened(data, path, settings):
     settings = SETTINGS | settings
-    whole = BoxRegressor(**settings).fit(*data)
+    whole = BoxRegressor.paper(**settings).fit(*data)
     if whole.n_iter_ > 1:
         interrupt(path, data, whole.n_iter_ // 2 + 1, **settings)
         assert path.exists()
-    resumed = BoxRegressor(**settings, checkpoint=path).fit(*data)
+    resumed = BoxRegressor.paper(**settings, checkpoint=path).fit(*data)
     assert_same(resumed, whole)
     assert list(path.parent.iterdir()) == []
 
@@ -131,7 +131,7 @@ def test_an_interrupted_training_ends_as_if_nothing_had_happened(data, path, set
 def test_it_goes_on_where_it_was_and_says_so(data, path, capsys):
     for epoch in (1, 2, 9):
         interrupt(path, data, epoch, **SETTINGS)
-    BoxRegressor(**SETTINGS, checkpoint=path, verbose=2).fit(*data)
+    BoxRegressor.paper(**SETTINGS, checkpoint=path, verbose=2).fit(*data)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "Resumed after epoch 8."
     assert [line.split()[1] for line in lines[1:]] == ["9", "10", "11", "12"]
@@ -139,10 +139,10 @@ def test_it_goes_on_where_it_was_and_says_so(data, path, capsys):
 
 def test_a_training_that_had_ended_is_not_trained_further(data, path):
     with Checkpoint(path) as checkpoint:
-        whole = BoxRegressor(**SETTINGS, checkpoint=checkpoint).fit(*data)
+        whole = BoxRegressor.paper(**SETTINGS, checkpoint=checkpoint).fit(*data)
         checkpoint.flush()
     with Checkpoint(path) as checkpoint:
-        again = BoxRegressor(**SETTINGS, checkpoint=checkpoint).fit(*data)
+        again = BoxRegressor.paper(**SETTINGS, checkpoint=checkpoint).fit(*data)
     assert_same(again, whole)
     assert again.seconds_["train"] == whole.seconds_["train"]
     assert path.exists(), "a checkpoint that is given open is removed by its owner alone"
@@ -160,8 +160,8 @@ def test_seconds_add_up_and_leave_out_what_was_lost(data, path, monkeypatch):
 
     monkeypatch.setattr(EpochProgram, "__call__", slow_and_interrupted)
     with pytest.raises(KeyboardInterrupt):
-        BoxRegressor(**SETTINGS, checkpoint=path).fit(*data)
-    resumed = BoxRegressor(**SETTINGS, checkpoint=path).fit(*data)
+        BoxRegressor.paper(**SETTINGS, checkpoint=path).fit(*data)
+    resumed = BoxRegressor.paper(**SETTINGS, checkpoint=path).fit(*data)
     rows = resumed.history_
     assert resumed.seconds_["train"] == pytest.approx(sum(row["train_seconds"] for row in rows))
     assert resumed.seconds_["train"] < 1.0
@@ -169,7 +169,7 @@ def test_seconds_add_up_and_leave_out_what_was_lost(data, path, monkeypatch):
 
 def test_warm_start_goes_on_from_an_interruption(data, path):
     def fitted():
-        return BoxRegressor(**SETTINGS, warm_start=True).fit(*data)
+        return BoxRegressor.paper(**SETTINGS, warm_start=True).fit(*data)
 
     whole = fitted().fit(*data)
     begun = fitted().set_params(checkpoint=path, callbacks=[Interrupt(20)])
@@ -198,8 +198,8 @@ def test_a_state_of_another_training_is_left_aside(data, path, change, message):
     interrupt(path, data, 9, **SETTINGS)
     settings = SETTINGS | change
     with pytest.warns(UserWarning, match=f"is of another training .*{message}.*begins anew"):
-        other = BoxRegressor(**settings, checkpoint=path).fit(*data)
-    assert_same(other, BoxRegressor(**settings).fit(*data))
+        other = BoxRegressor.paper(**settings, checkpoint=path).fit(*data)
+    assert_same(other, BoxRegressor.paper(**settings).fit(*data))
 
 
 @pytest.mark.parametrize(
@@ -220,14 +220,14 @@ def test_a_state_of_another_machine_is_left_aside(data, path, monkeypatch, what,
         found = runtime.describe() | {what: other}
         monkeypatch.setattr(runtime, "describe", found.copy)
     with pytest.warns(UserWarning, match=rf"is of another training \((another )?{what}"):
-        BoxRegressor(**SETTINGS, checkpoint=path).fit(*data)
+        BoxRegressor.paper(**SETTINGS, checkpoint=path).fit(*data)
 
 
 def test_a_loss_that_is_set_otherwise_is_another_training(data, path):
     """Huber's configuration lacks its delta."""
     interrupt(path, data, 9, **SETTINGS, loss=keras.losses.Huber(1.0))
     with pytest.warns(UserWarning, match="is of another training .*loss"):
-        BoxRegressor(**SETTINGS, loss=keras.losses.Huber(0.1), checkpoint=path).fit(*data)
+        BoxRegressor.paper(**SETTINGS, loss=keras.losses.Huber(0.1), checkpoint=path).fit(*data)
 
 
 def test_a_layer_that_is_set_otherwise_is_another_training(data, path):
@@ -240,7 +240,7 @@ def test_a_layer_that_is_set_otherwise_is_another_training(data, path):
 
     interrupt(path, data, 9, **settings(0.1))
     with pytest.warns(UserWarning, match=r"\(another layers and first weights\)"):
-        BoxRegressor(**settings(0.5), checkpoint=path).fit(*data)
+        BoxRegressor.paper(**settings(0.5), checkpoint=path).fit(*data)
 
 
 def test_other_examples_are_another_training(data, path):
@@ -248,7 +248,7 @@ def test_other_examples_are_another_training(data, path):
     images = data[0].copy()
     images[7, 3, 3] ^= 1
     with pytest.warns(UserWarning, match="another training examples"):
-        BoxRegressor(**SETTINGS, checkpoint=path).fit(images, data[1])
+        BoxRegressor.paper(**SETTINGS, checkpoint=path).fit(images, data[1])
 
 
 def truncate(content):
@@ -304,14 +304,14 @@ def test_a_file_of_another_kind_is_not_overwritten(data, tmp_path, name):
         path.write_text("chapter one")
     before = path.read_bytes()
     with pytest.raises(ValueError, match=f"{name} is a file of another kind"):
-        BoxRegressor(**SETTINGS, checkpoint=path).fit(*data)
+        BoxRegressor.paper(**SETTINGS, checkpoint=path).fit(*data)
     assert path.read_bytes() == before
 
 
 def test_what_goes_on_can_be_interrupted_and_goes_on_in_the_same_process(data, path):
     settings = SETTINGS | {"warm_start": True, "epochs": 4}
-    whole = BoxRegressor(**settings).fit(*data).fit(*data)
-    regressor = BoxRegressor(**settings, checkpoint=path)
+    whole = BoxRegressor.paper(**settings).fit(*data).fit(*data)
+    regressor = BoxRegressor.paper(**settings, checkpoint=path)
     for first_epoch in (1, 5):
         regressor.set_params(callbacks=[Interrupt(first_epoch + 2)])
         with pytest.raises(KeyboardInterrupt):
@@ -332,8 +332,8 @@ def test_a_damaged_state_is_left_aside(data, path, damage):
     interrupt(path, data, 9, **SETTINGS)
     path.write_bytes(damage(path.read_bytes()))
     with pytest.warns(UserWarning, match=r"training\.npz cannot be read .*begins anew"):
-        regressor = BoxRegressor(**SETTINGS, checkpoint=path).fit(*data)
-    assert_same(regressor, BoxRegressor(**SETTINGS).fit(*data))
+        regressor = BoxRegressor.paper(**SETTINGS, checkpoint=path).fit(*data)
+    assert_same(regressor, BoxRegressor.paper(**SETTINGS).fit(*data))
 
 
 @pytest.mark.fault
@@ -344,7 +344,7 @@ def test_training_goes_on_where_its_state_cannot_be_written(data, path, monkeypa
     monkeypatch.setattr(checkpoints, "atomic_path", full)
     monkeypatch.setattr(checkpoints, "FIRST", 0.0)
     with pytest.warns(UserWarning, match="cannot be written .*No space left.*goes on without"):
-        regressor = BoxRegressor(**SETTINGS, checkpoint=path).fit(*data)
+        regressor = BoxRegressor.paper(**SETTINGS, checkpoint=path).fit(*data)
     assert regressor.n_iter_ == 12
 
 
@@ -373,7 +373,9 @@ def test_training_goes_on_where_not_a_byte_can_be_written(tmp_path):
 def test_training_goes_on_where_no_lock_can_be_made(data, tmp_path):
     (tmp_path / "state").write_text("a file where the directory should be")
     with pytest.warns(UserWarning, match=r"cannot be (locked|written)") as warned:
-        regressor = BoxRegressor(**SETTINGS, checkpoint=tmp_path / "state" / "a.npz").fit(*data)
+        regressor = BoxRegressor.paper(**SETTINGS, checkpoint=tmp_path / "state" / "a.npz").fit(
+            *data
+        )
     assert regressor.n_iter_ == 12
     assert "cannot be locked" in str(warned[0].message)
 
@@ -381,7 +383,7 @@ def test_training_goes_on_where_no_lock_can_be_made(data, tmp_path):
 @pytest.mark.parametrize("random_state", [None, np.random.RandomState(0)])
 def test_a_seed_is_needed(data, path, random_state):
     with pytest.raises(ValueError, match="needs an int as random_state"):
-        BoxRegressor(checkpoint=path, random_state=random_state).fit(*data)
+        BoxRegressor.paper(checkpoint=path, random_state=random_state).fit(*data)
     assert not path.parent.exists()
 
 
@@ -391,9 +393,9 @@ def test_a_clock_that_goes_backwards_does_no_harm(data, path, monkeypatch):
     monkeypatch.setattr(time, "time", lambda: start - 3600 * next(ticks))
     monkeypatch.setattr(checkpoints, "FIRST", 0.0)
     interrupt(path, data, 9, **SETTINGS)
-    resumed = BoxRegressor(**SETTINGS, checkpoint=path).fit(*data)
+    resumed = BoxRegressor.paper(**SETTINGS, checkpoint=path).fit(*data)
     monkeypatch.undo()
-    assert_same(resumed, BoxRegressor(**SETTINGS).fit(*data))
+    assert_same(resumed, BoxRegressor.paper(**SETTINGS).fit(*data))
     assert min(resumed.seconds_.values()) >= 0
 
 
@@ -510,7 +512,7 @@ runtime.set_threads(1)
 with checkpoint.Checkpoint(sys.argv[1]) as state:
     interruption.leave_promptly(state.flush)
     images, boxes = synthetic.make(0, 1000, seed=0, image_size=64)
-    regressor = BoxRegressor(
+    regressor = BoxRegressor.paper(
         epochs=40, batch_size=4, learning_rate=0.01, random_state=0,
         checkpoint=state, verbose=2,
     )

@@ -14,7 +14,7 @@ from boxest import BoxRegressor, runtime, synthetic
 if {directory!r}:
     runtime.share_compiled_programs({directory!r})
 X, y = synthetic.make(0, 40, seed=0, image_size=16)
-regressor = BoxRegressor(epochs=2, random_state=0).fit(X, y)
+regressor = BoxRegressor.paper(epochs=2, random_state=0).fit(X, y)
 print([weights.tolist() for weights in regressor.model_.get_weights()])
 """
 

@@ -53,7 +53,7 @@ def data():
 
 
 def quick(**parameters):
-    return BoxRegressor(**{"epochs": 2, "random_state": 0, "xla": False} | parameters)
+    return BoxRegressor.paper(**{"epochs": 2, "random_state": 0, "xla": False} | parameters)
 
 
 @pytest.mark.slow
@@ -242,7 +242,7 @@ def test_names_and_number_of_features():
 
 
 def test_html_and_text_representation(data):
-    regressor = quick(loss="giou")
+    regressor = BoxRegressor(epochs=2, loss="giou", random_state=0, xla=False)
     assert repr(regressor) == "BoxRegressor(epochs=2, loss='giou', random_state=0, xla=False)"
     assert "BoxRegressor" in regressor._repr_html_()
     assert "giou" in regressor.fit(*data)._repr_html_()

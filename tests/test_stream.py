@@ -102,7 +102,9 @@ def test_estimator_streams_what_exceeds_its_memory_limit(small_data, small_buffe
 
     X, y = small_data
     regressors = [
-        BoxRegressor(epochs=4, learning_rate=0.02, random_state=0, memory_limit=limit).fit(X, y)
+        BoxRegressor.paper(epochs=4, learning_rate=0.02, random_state=0, memory_limit=limit).fit(
+            X, y
+        )
         for limit in (2**29, 1000, 1000)
     ]
     resident, streamed, again = ([r["train_loss"] for r in one.history_] for one in regressors)
@@ -119,7 +121,7 @@ def test_streams_with_plain_keras_too(small_data, small_buffers):
     X, y = small_data[0][:100], small_data[1][:100]
     losses = []
     for engine in ("compiled", "keras"):
-        regressor = BoxRegressor(
+        regressor = BoxRegressor.paper(
             epochs=2, learning_rate=0.01, random_state=0, memory_limit=0, engine=engine
         )
         losses.append([row["train_loss"] for row in regressor.fit(X, y).history_])

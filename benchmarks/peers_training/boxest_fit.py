@@ -10,7 +10,7 @@ def run(job: Job) -> dict:
     if job.threads:
         boxest.set_threads(job.threads)
     images, boxes = problem.data(job.images, job.image_size)
-    regressor = boxest.BoxRegressor(
+    regressor = boxest.BoxRegressor.paper(
         network=network,
         batch_size=job.batch,
         learning_rate=problem.LEARNING_RATE,

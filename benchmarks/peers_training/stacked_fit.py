@@ -15,7 +15,7 @@ def run(job: Job) -> dict:
     seconds, compile_seconds, losses = {}, {}, {}
     for n_runs in job.runs:
         regressors = [
-            boxest.BoxRegressor(
+            boxest.BoxRegressor.paper(
                 network=network,
                 batch_size=job.batch,
                 learning_rate=problem.LEARNING_RATE,
