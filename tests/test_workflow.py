@@ -432,7 +432,7 @@ def test_full_study_can_have_one_job_per_batch_size(repository):
     assert "train" not in counts
 
 
-@pytest.mark.parametrize(("name", "combinations"), [("architectures", 36), ("harder", 33)])
+@pytest.mark.parametrize(("name", "combinations"), [("architectures", 36), ("harder", 36)])
 def test_studies_of_architectures_have_one_job_per_combination(repository, name, combinations):
     config = f"config/{name}.yaml"
     done = snakemake(repository, "-n", "--configfile", config, "--", "architectures")
