@@ -19,7 +19,8 @@ pytestmark = pytest.mark.skipif(
 @pytest.mark.parametrize(
     ("names", "least"),
     [
-        (["training", "stream", "persistence", "rates"], 150),
+        (["training", "stream", "persistence"], 120),
+        (["rates"], 30),
         (["graph", "networks_fitted", "networks"], 80),
         (["many"], 70),
     ],
