@@ -217,7 +217,7 @@ def check_expected(shards: Sequence[tuple[Path, Part]], expected: Mapping[str, s
     """
     (first_path, first), (last_path, last) = shards[0], shards[-1]
     if expected:
-        expected = {"scene": CLEAN.text()} | dict(expected)
+        expected = dict(expected) | {"scene": expected.get("scene", CLEAN.text())}
     for name, value in expected.items():
         path, meta = (last_path, last) if name == "stop" else (first_path, first)
         found = meta.attributes().get(name, "not told (a shard of photographs does not)")
