@@ -37,8 +37,9 @@ class BoxRegressor(ImageRegressor):
 
     Trains a network by gradient descent on one minus a measure of how well two boxes agree. The
     defaults are the network that looks at the region of a coarse box again, with the loss and the
-    optimizer that did best with it in a study of architectures (docs/findings.md). The paper's
-    settings are `BoxRegressor.paper`.
+    optimizer that came first with it in a study of architectures (docs/findings.md): the losses
+    differ little with Adam, and the inclusive IoU has a gradient everywhere. The paper's settings
+    are `BoxRegressor.paper`.
 
     Parameters
     ----------
@@ -50,7 +51,7 @@ class BoxRegressor(ImageRegressor):
         `boxest.networks.paper` that returns a Keras model with four outputs.
     output_activation : str, default="linear"
         Activation of the four outputs, by its Keras name. The paper does not give it.
-    loss : str or keras.Loss, default="ciou"
+    loss : str or keras.Loss, default="inclusive_iou"
         "inclusive_iou" (the paper's, §2.2.2), "iou", "giou", "diou", "ciou": one minus that
         measure of `boxest.boxes`; or a Keras loss, for example "mean_absolute_error".
     optimizer : str or keras.Optimizer, default="adam"
@@ -176,7 +177,7 @@ class BoxRegressor(ImageRegressor):
         *,
         network: "str | Callable[..., keras.Model]" = "roi",
         output_activation: str = "linear",
-        loss: "str | keras.Loss" = "ciou",
+        loss: "str | keras.Loss" = "inclusive_iou",
         optimizer: "str | keras.Optimizer" = "adam",
         learning_rate: float | str = 0.002,
         image_shape: tuple[int, ...] | None = None,

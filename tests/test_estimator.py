@@ -2,6 +2,8 @@ import random
 
 import numpy as np
 import pytest
+import yaml
+from conftest import ROOT
 from sklearn.exceptions import NotFittedError
 
 from boxest import BoxRegressor, boxes, networks, synthetic
@@ -336,3 +338,24 @@ def test_image_regressor_knows_the_size_of_any_target(few):
 
     with pytest.raises(ValueError, match="must end in 1 numbers per image, as many as there are"):
         regressor.set_params(network=box_network).fit(X, y[:, 0])
+
+
+def test_the_papers_settings_have_a_name_and_can_be_changed():
+    paper = BoxRegressor.paper(epochs=5).get_params()
+    named = ("network", "loss", "optimizer", "learning_rate", "batch_size", "epochs")
+    assert [paper[name] for name in named] == ["paper", "inclusive_iou", "sgd", 0.1, 16, 5]
+    best = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())["best"]
+    del best["seeds"]
+    assert {name: paper[name] for name in best} == best
+    with pytest.raises(TypeError, match="patience"):
+        BoxRegressor.paper(patience=3)
+
+
+@pytest.mark.slow
+def test_the_default_finds_boxes_better_than_the_papers_settings():
+    X, y = synthetic.make(0, 1500, seed=0, image_size=32)
+    default, paper = (
+        new(epochs=12, random_state=0).fit(X[:1200], y[:1200]).score(X[1200:], y[1200:])
+        for new in (BoxRegressor, BoxRegressor.paper)
+    )
+    assert default > 0.8 > 0.75 > paper > 0.5
