@@ -51,7 +51,7 @@ def are_harder(sides: pd.DataFrame) -> list[Statistic]:
     return [
         Statistic(
             "smallest side", "rank correlation of the error with the smallest side", correlation,
-            (-1.0, 0.0), main=True,
+            (-1.0, 0.0), main=True, bounds=(-1.0, 1.0),
         ),
         Statistic("one small side", what, thin / large, (2.0, np.inf), main=True),
     ]  # fmt: skip
