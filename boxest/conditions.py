@@ -4,7 +4,7 @@ Plain Python, for the Snakefile, as `boxest.plan`.
 """
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 # What tells one combination from another: the data it is trained on, and how.
@@ -85,14 +85,19 @@ def described(overrides: Mapping[str, Any]) -> str:
     --------
     >>> described({"image_size": 64, "box_law": {"max_side": 64}})
     'image_size 64, box_law.max_side 64'
+    >>> described({"scene": {"object_level": [0.5, 1.0], "noise": 0.1}})
+    'scene.object_level 0.5 to 1.0, scene.noise 0.1'
     >>> described({})
     ''
     """
-    parts = []
+    return ", ".join(f"{name} {text}" for name, text in _settings(overrides))
+
+
+def _settings(overrides: Mapping[str, Any], section: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the dotted name of each key, and its value in words."""
     for name, value in overrides.items():
         if isinstance(value, Mapping):
-            inner = described(value)
-            parts += [f"{name}.{part}" for part in inner.split(", ")] if inner else []
+            yield from _settings(value, f"{section}{name}.")
         else:
-            parts.append(f"{name} {value}")
-    return ", ".join(parts)
+            several = isinstance(value, (list, tuple))
+            yield f"{section}{name}", " to ".join(map(str, value)) if several else str(value)

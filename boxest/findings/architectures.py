@@ -18,6 +18,8 @@ from boxest.findings.images import Figures
 from boxest.findings.study import Study
 from boxest.findings.text import number, plural, table
 
+# Below this, four decimals say too little.
+TINY = 0.001
 # Combinations of a table.
 SHOWN = 10
 # What a network is asked for that looks where the box is: the error of the paper's, at most so much
@@ -78,9 +80,13 @@ def loss(mean: float, sd: float = np.nan) -> str:
     --------
     >>> loss(0.0123, 0.0004), loss(0.00123), loss(0.5, float("nan")), loss(float("nan"))
     ('0.0123 ± 0.0004', '0.0012', '0.500', '–')
+    >>> loss(2.92e-6, 8.1e-7)
+    '2.9e−06 ± 8.1e−07'
     """
     if not np.isfinite(mean):
         return "–"
+    if 0 < mean < TINY:
+        return number(mean, 2) + (f" ± {number(sd, 2)}" if np.isfinite(sd) else "")
     decimals = 3 if mean >= 0.1 else 4
     return f"{mean:.{decimals}f}" + (f" ± {sd:.{decimals}f}" if np.isfinite(sd) else "")
 
