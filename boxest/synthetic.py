@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from boxest.boxes import check_boxes
 from boxest.checks import integer
-from boxest.drawing import draw
 from boxest.philox import BOXES, below, blocks
 from boxest.scene import CLEAN, Scene
 
@@ -195,6 +194,8 @@ def render(
     pixels = np.rint(check_boxes(boxes) * image_size).astype(int)
     if scene == CLEAN:
         return _white_on_black(pixels, image_size)
+    from boxest.drawing import draw  # With scipy, which the paper's images do not need.
+
     scene = scene.for_size(image_size)
     seed = integer("seed", seed, 0, 2**64 - 1)
     start = integer("start", start, 0)

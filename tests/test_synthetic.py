@@ -152,3 +152,8 @@ def test_a_seed_is_an_integer(seed):
 def test_laws_that_make_no_sense(arguments, message):
     with pytest.raises(ValueError, match=message):
         BoxLaw(**arguments)
+
+
+def test_clean_images_need_no_scipy(python):
+    code = "import sys\nfrom boxest import shards, synthetic\nsynthetic.make(0, 2, seed=0)\n"
+    assert python(f"{code}print('scipy' in sys.modules)") == "False\n"
