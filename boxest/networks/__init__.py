@@ -17,8 +17,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from boxest.networks.dense import HIDDEN, LEAST_SIDE, auto, paper
-from boxest.networks.parts import Shape
+from boxest.networks.dense import HIDDEN, auto, paper
+from boxest.networks.parts import LEAST_SIDE, Shape
 from boxest.networks.profiles import FILTERS, profile
 from boxest.networks.regions import roi
 

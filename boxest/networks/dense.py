@@ -2,13 +2,18 @@
 
 from typing import TYPE_CHECKING
 
-from boxest.networks.parts import Shape, check_activation, initializers
+from boxest.networks.parts import (
+    LEAST_SIDE,
+    Shape,
+    check_activation,
+    check_is_large_enough,
+    initializers,
+)
 
 if TYPE_CHECKING:
     import keras
 
-# The least side of an image that three poolings leave something of; units of the dense layer.
-LEAST_SIDE = 8
+# Units of the dense layer.
 HIDDEN = 16
 
 
@@ -41,12 +46,7 @@ def paper(
     """
     from keras import Sequential, layers
 
-    height, width, _ = image_shape
-    if min(height, width) < LEAST_SIDE:
-        raise ValueError(
-            f"The network 'paper' halves the image three times and needs at least 8×8 px, "
-            f"got {height}×{width} px. Use larger images or another network."
-        )
+    check_is_large_enough("paper", image_shape)
     check_activation(output_activation)
     glorot = initializers(seed)
     return Sequential(

@@ -1,4 +1,4 @@
-"""What the architectures share: first weights, and the check of the activation."""
+"""What the architectures share: first weights, and checks of what they are asked for."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, int, int]
 
+# The least side of an image that three poolings leave something of.
+LEAST_SIDE = 8
+
 
 def initializers(seed: int) -> "Iterator[keras.initializers.GlorotUniform]":
     """Yield one Glorot initializer after another, each with a seed of its own."""
@@ -17,6 +20,17 @@ def initializers(seed: int) -> "Iterator[keras.initializers.GlorotUniform]":
 
     for child in np.random.SeedSequence(seed).spawn(64):
         yield GlorotUniform(seed=int(child.generate_state(1)[0] >> 1))
+
+
+def check_is_large_enough(network: str, image_shape: Shape) -> None:
+    """Refuse images that three poolings leave nothing of."""
+    height, width, _ = image_shape
+    if min(height, width) < LEAST_SIDE:
+        raise ValueError(
+            f"The network {network!r} halves the image three times and needs at least "
+            f"{LEAST_SIDE}×{LEAST_SIDE} px, got {height}×{width} px. Use larger images or another "
+            "network."
+        )
 
 
 def check_activation(name: str) -> None:

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from boxest.networks.dense import HIDDEN, LEAST_SIDE
-from boxest.networks.parts import Shape, check_is_a_box, initializers
+from boxest.networks.dense import HIDDEN
+from boxest.networks.parts import Shape, check_is_a_box, check_is_large_enough, initializers
 
 if TYPE_CHECKING:
     import keras
@@ -60,12 +60,7 @@ def roi(
 
     from boxest.networks.layers import Crop, Placed, Window
 
-    height, width, _ = image_shape
-    if min(height, width) < LEAST_SIDE:
-        raise ValueError(
-            f"The network 'roi' halves the image three times and needs at least 8×8 px, "
-            f"got {height}×{width} px. Use larger images or another network."
-        )
+    check_is_large_enough("roi", image_shape)
     check_is_a_box("roi", n_outputs, output_activation)
     glorot = initializers(seed)
 
