@@ -43,6 +43,13 @@ def convolutions_as_they_are():
     return {}
 
 
+def patches_in_every_step():
+    from boxest.training import loop
+
+    loop.PATCHES_PAY = 2**31 - 1
+    return {}
+
+
 def whole_batches():
     from boxest.training import program
 
@@ -87,6 +94,7 @@ VARIANTS = {
         as_it_is,
         pooling_in_every_step,
         convolutions_as_they_are,
+        patches_in_every_step,
         whole_batches,
         images_as_float32,
         without_xla,

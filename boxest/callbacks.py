@@ -4,7 +4,7 @@ import copy
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from boxest.training.loop import Watcher
+from boxest.training.record import Watcher
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks

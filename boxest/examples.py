@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length
 
 from boxest.images import Images, ShardImages, are_paths, check_grey_levels
-from boxest.training.loop import Examples
+from boxest.training.record import Examples
 
 if TYPE_CHECKING:
     from boxest.training.loop import Trainer
@@ -60,17 +60,14 @@ def split_validation_data(validation_data: Any) -> tuple[Any, Any, Any]:
     return (*validation_data, None)[:3]
 
 
-def collect(
-    given: Given, trainer: "Trainer", check_targets: CheckTargets, memory_limit: float
-) -> Examples:
+def collect(given: Given, trainer: "Trainer", check_targets: CheckTargets) -> Examples:
     """Read the images block by block, and keep what the network learns from.
 
     Of the images, that is what their way through the layers without weights leaves: a quarter of
-    the grey levels in the network of the paper. More than ``memory_limit`` bytes of it are kept in
-    a temporary file. Examples of weight 0 are left out.
+    the grey levels in the network of the paper. Examples of weight 0 are left out.
     """
     blocks = check_grey_levels(given.images.blocks())
-    features = trainer.features(blocks, memory_limit)
+    features = trainer.features(blocks)
     targets = given.targets
     if targets is None:
         targets = check_targets(given.images.boxes)

@@ -16,7 +16,7 @@ from boxest import runtime
 if TYPE_CHECKING:
     import keras
 
-    from boxest.training.loop import Examples
+    from boxest.training.record import Examples
 
 # Rows of a file of features that are read at once.
 _BLOCK = 4096

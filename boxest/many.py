@@ -9,6 +9,7 @@ import numpy as np
 
 from boxest import examples, fingerprint, runtime
 from boxest.base import ImageRegressor
+from boxest.training import layout
 from boxest.training.checkpoint import Checkpoint, opened
 from boxest.training.clock import Clock
 from boxest.training.many import Run, train_many
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from boxest.training.loop import Examples, Trainer
+    from boxest.training.loop import Trainer
+    from boxest.training.record import Examples
     from boxest.training.stack import Stack
 
 Regressor = TypeVar("Regressor", bound=ImageRegressor)
@@ -130,7 +132,7 @@ def _fit(
         begun = [estimator._begin(goes_on=False) for estimator in estimators]
         trainers, schedules, seeds = zip(*begun, strict=True)
         train, held_out = (
-            part and examples.collect(part, trainers[0], first._check_targets, first.memory_limit)
+            part and examples.collect(part, trainers[0], first._check_targets)
             for part in (given, validation)
         )
         _need_memory(train, held_out, first.memory_limit)
@@ -201,7 +203,7 @@ def _stack(
             "fit_many once for each."
         )
     images = [part.images for part in (train, held_out) if part]
-    fits = 4 * sum(part.nbytes for part in images) <= memory_limit
+    fits = layout.UNFOLDED * sum(part.nbytes for part in images) <= memory_limit
     stack = Stack(trainers[0].program, states, unfold=fits)
     # Of mean 1, as for a run alone, over the examples that the run trains on.
     weights = [train.weights / np.mean(train.weights[run.rows], dtype=np.float64) for run in runs]

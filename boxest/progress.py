@@ -3,7 +3,7 @@
 import sys
 from typing import Self
 
-from boxest.training.loop import Watcher
+from boxest.training.record import Watcher
 
 # The colon ends the label; time left comes from the epochs so far.
 _FORMAT = "{n_fmt}/{total_fmt} epochs {bar:20} {postfix} {remaining} left"

@@ -15,8 +15,9 @@ from boxest.callbacks import KerasCallbacks
 from boxest.progress import reporter
 from boxest.training import Schedule
 from boxest.training.checkpoint import Checkpoint, opened
-from boxest.training.loop import Examples, Trainer, Watcher
+from boxest.training.loop import Trainer
 from boxest.training.program import Predictor
+from boxest.training.record import Examples, Watcher
 
 if TYPE_CHECKING:
     import os
@@ -155,7 +156,7 @@ class Trainable:
     ) -> tuple[Examples, Examples | None]:
         """Read the examples to train on and those to validate with, given or held out."""
         train, held_out = (
-            part and examples.collect(part, trainer, self._check_targets, self.memory_limit)
+            part and examples.collect(part, trainer, self._check_targets)
             for part in (given, validation)
         )
         return (train, held_out) if held_out else examples.hold_out(train, fraction, seed)
@@ -312,6 +313,7 @@ class Trainable:
             measures=self._measures(),
             xla=self._uses_xla(),
             engine=self.engine,
+            memory_limit=self.memory_limit,
         )
 
     def _trainer_to_go_on(self) -> Trainer:
@@ -322,7 +324,7 @@ class Trainable:
         return self._new_trainer(self.model_)
 
     def _compiled_with(self) -> tuple:
-        return self.loss, self.xla, self.engine
+        return self.loss, self.xla, self.engine, self.memory_limit
 
     def _uses_xla(self) -> bool:
         """Whether programs are compiled with XLA: on JAX always."""

@@ -17,8 +17,8 @@ from conftest import ROOT
 from boxest import BoxRegressor, runtime
 from boxest.training import checkpoint as checkpoints
 from boxest.training.checkpoint import Checkpoint, State
-from boxest.training.loop import Training, told
 from boxest.training.program import EpochProgram
+from boxest.training.record import Training, told
 
 
 def small(image_shape, *, output_activation, seed):

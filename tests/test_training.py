@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from boxest import losses, networks
+from boxest import BoxRegressor, losses, networks
 from boxest.training import Schedule, epoch_order, layout, train
-from boxest.training.loop import Examples
 from boxest.training.program import Predictor, in_parts
+from boxest.training.record import Examples
 
 
 def examples(data, rows=slice(None), weights=None):
@@ -175,9 +175,9 @@ def test_networks_with_state_are_trained(small_data):
     assert training.history[-1]["train_loss"] < 0.5 * training.history[0]["train_loss"]
 
 
-@pytest.mark.parametrize("batch_size", [8, 64])
-def test_penalties_count_once_per_update(small_data, batch_size):
-    """Also where the gradients of a batch are added up from parts, and for fused layers."""
+@pytest.mark.parametrize(("batch_size", "epochs"), [(8, 2), (64, 2), (64, 3)])
+def test_penalties_count_once_per_update(small_data, batch_size, epochs):
+    """Also where gradients are added up from parts, for fused layers, and for patches."""
 
     def regularised():
         model = networks.paper((32, 32, 1), seed=1)
@@ -189,8 +189,9 @@ def test_penalties_count_once_per_update(small_data, batch_size):
 
     data = examples(small_data, slice(128))
     ours, theirs = regularised(), regularised()
-    fit(ours, data, keras.optimizers.SGD(0.01), batch_size=batch_size)
-    keras_fit(theirs, data, keras.optimizers.SGD(0.01), batch_size=batch_size)
+    options = {"batch_size": batch_size, "epochs": epochs}
+    fit(ours, data, keras.optimizers.SGD(0.01), **options)
+    keras_fit(theirs, data, keras.optimizers.SGD(0.01), **options)
     for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
 
@@ -279,6 +280,46 @@ def gradients(layer, x, towards, variables):
 
     by_x, by_weights = jax.grad(value, (0, 1))(x, [v.value for v in variables])
     return [by_x, *by_weights]
+
+
+@pytest.mark.parametrize("shape", [(64, 6, 10, 3), (65, 8, 4, 1), (1, 2, 2, 1), (0, 4, 4, 1)])
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_patches_cut_beforehand_are_those_cut_in_every_step(shape, dtype):
+    from keras import ops
+
+    from boxest.training import fused
+
+    images = np.random.default_rng(0).integers(0, 255, shape).astype(dtype)
+    patches = fused.patches(images)
+    assert patches.dtype == images.dtype
+    assert np.array_equal(patches, ops.convert_to_numpy(fused.unfold(images.astype("float32"))))
+
+
+@pytest.mark.parametrize(
+    ("settings", "cuts"),
+    [
+        ({}, 1),
+        ({"memory_limit": 4 * 400 * 16 * 16 - 1}, 0),
+        ({"epochs": 2}, 0),
+        ({"engine": "keras"}, 0),
+        ({"network": "roi"}, 0),
+    ],
+)
+def test_patches_are_cut_once_where_they_fit_and_pay(small_data, monkeypatch, settings, cuts):
+    """400 of 500 images are trained on, each 16×16 grey levels behind the first pooling."""
+    from boxest.training import fused
+
+    seen, patches = [], fused.patches
+    monkeypatch.setattr(
+        fused, "patches", lambda images: seen.append(len(images)) or patches(images)
+    )
+    defaults = {"epochs": 3, "memory_limit": 4 * 400 * 16 * 16, "validation_fraction": 0.2}
+    regressor = BoxRegressor.paper(**defaults | settings, learning_rate=0.05, random_state=0)
+    rows = regressor.fit(*small_data).history_
+    assert seen == [400] * cuts
+    regressor.set_params(memory_limit=400 * 16 * 16)
+    for row, other in zip(rows, regressor.fit(*small_data).history_, strict=True):
+        assert row["validation_loss"] == pytest.approx(other["validation_loss"], rel=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 ========================  ======================================================
 `boxest.training.loop`    the loop over epochs: `train`
+`boxest.training.record`  what a training takes and leaves
 `boxest.training.order`   which example comes when, from (seed, epoch)
 `boxest.training.schedule`  early stopping, and the learning rate on a plateau
 `boxest.training.program`  what is compiled: an epoch, a prediction
@@ -11,8 +12,9 @@
 ========================  ======================================================
 """
 
-from boxest.training.loop import Training, train
+from boxest.training.loop import train
 from boxest.training.order import epoch_order
+from boxest.training.record import Training
 from boxest.training.schedule import Schedule
 
 __all__ = ["Schedule", "Training", "epoch_order", "train"]

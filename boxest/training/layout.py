@@ -21,6 +21,9 @@ _SELECTING = (
     "ZeroPadding2D",
 )
 
+# How many times as much memory images take that are cut into patches.
+UNFOLDED = 4
+
 
 class Split(NamedTuple):
     """A network in two parts, applied one after the other."""
@@ -81,8 +84,8 @@ def _fused(layers: "list[keras.Layer]") -> "Iterator[keras.Layer]":
 def unfolded(trunk: "keras.Model") -> "keras.Model | None":
     """Return the trunk for images that `fused.unfold` has cut into patches.
 
-    Made once and kept, patches take four times the memory of the images, and save a sixth of the
-    time of training.
+    Made once and kept, patches take `UNFOLDED` times the memory of the images, and save a sixth of
+    the time of training.
 
     Returns
     -------

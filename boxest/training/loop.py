@@ -4,15 +4,18 @@ import functools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from boxest.training import layout
+from boxest.training.backend import load
 from boxest.training.checkpoint import Checkpoint, State
 from boxest.training.clock import Clock
 from boxest.training.order import epoch_order
-from boxest.training.program import EpochProgram, Measure, Predictor, rest
+from boxest.training.program import EpochProgram, Measure, Predictor, UnfoldedProgram, rest
+from boxest.training.record import Examples, Training, Watcher, evaluate, judge, prefixed, told
 from boxest.training.schedule import Schedule
 from boxest.training.stream import FeatureFile, StreamedProgram, buffered_order, keep
 from boxest.training.trials import Trials
@@ -21,62 +24,8 @@ if TYPE_CHECKING:
     import keras
 
 ENGINES = ("compiled", "keras")
-
-
-class Examples(NamedTuple):
-    """Images, shape (n, height, width, channels), with targets (n, k) and weights (n,)."""
-
-    images: np.ndarray | FeatureFile
-    targets: np.ndarray
-    weights: np.ndarray
-
-
-@dataclass
-class Training:
-    """What a training leaves beside the weights.
-
-    Attributes
-    ----------
-    history : list of dict
-        One row per epoch; see `train`.
-    seconds : dict
-        ``data`` (preparing the examples), ``compile``, ``train`` and ``evaluation``; the search for
-        a rate counts as training.
-    learning_rate : float
-        The rate that the schedule began with, given or found.
-    diverged : bool
-        Whether the loss became NaN or infinite. The last row has it.
-    stopped_early : bool
-        Whether early stopping, or a watcher, ended the training.
-    """
-
-    history: list[dict[str, float]] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=dict)
-    learning_rate: float = math.nan
-    diverged: bool = False
-    stopped_early: bool = False
-
-    @property
-    def ended(self) -> bool:
-        """Whether no further epoch is wanted, however many are planned."""
-        return self.diverged or self.stopped_early
-
-
-class Watcher:
-    """What looks on at a training: told when an epoch begins and ends. This one does nothing.
-
-    Both methods may set the learning rate of the optimizer; the schedule goes on from that rate.
-    """
-
-    def resume(self, history: list[dict[str, float]]) -> None:
-        """Take the rows of the epochs that were made before an interruption."""
-
-    def begin(self, epoch: int) -> None:
-        """Epoch ``epoch``, from 1, is about to begin."""
-
-    def end(self, row: dict[str, float]) -> bool:
-        """Take the row of the epoch that has just ended; return whether training should stop."""
-        return False
+# Epochs from which on cutting images into patches beforehand takes less time than it saves.
+PATCHES_PAY = 3
 
 
 class Trainer:
@@ -97,6 +46,9 @@ class Trainer:
     engine : {"compiled", "keras"}, default="compiled"
         "compiled": one compiled call per epoch. "keras": a plain Keras step per batch, with the
         same results, slower.
+    memory_limit : float, default=inf
+        Bytes that prepared images may take. More of them are kept in a temporary file, and trained
+        on a buffer at a time.
     """
 
     def __init__(
@@ -108,30 +60,36 @@ class Trainer:
         measures: Mapping[str, Measure] | None = None,
         xla: bool = True,
         engine: str = "compiled",
+        memory_limit: float = math.inf,
     ):
         self.clock = Clock()
         self.model, self.loss, self.optimizer = model, loss, optimizer
+        self.memory_limit = memory_limit
         self.predictor = Predictor(model, xla=xla)
-        self._new_program = functools.partial(
-            _program(engine), optimizer=optimizer, loss=loss, measures=measures or {}, xla=xla
-        )
+        self._program_class = _program(engine)
+        self._settings = {
+            "optimizer": optimizer, "loss": loss, "measures": measures or {}, "xla": xla
+        }  # fmt: skip
 
     @functools.cached_property
     def program(self) -> EpochProgram:
         """What trains for an epoch; made when it is needed."""
         with self.clock("data"):
-            return self._new_program(self.predictor.trunk)
+            return self._program_class(self.predictor.trunk, **self._settings)
 
-    def features(
-        self, blocks: Iterable[np.ndarray], memory_limit: float = math.inf
-    ) -> np.ndarray | FeatureFile:
-        """Apply the layers without weights to images that come in blocks, once and for all.
-
-        What exceeds ``memory_limit`` bytes is kept in a temporary file, and trained on a buffer at
-        a time.
-        """
+    @functools.cached_property
+    def unfolded_program(self) -> EpochProgram | None:
+        """The same for images that are cut into patches once; None where that gains nothing."""
         with self.clock("data"):
-            return keep(map(self.predictor.features, blocks), memory_limit)
+            if self._program_class is not EpochProgram or load().device() != "cpu":
+                return None
+            trunk = layout.unfolded(self.predictor.trunk)
+            return trunk and UnfoldedProgram(trunk, **self._settings)
+
+    def features(self, blocks: Iterable[np.ndarray]) -> np.ndarray | FeatureFile:
+        """Apply the layers without weights to images that come in blocks, once and for all."""
+        with self.clock("data"):
+            return keep(map(self.predictor.features, blocks), self.memory_limit)
 
     def run(
         self,
@@ -161,7 +119,7 @@ class Trainer:
         streams = isinstance(examples.images, FeatureFile)
         draw = buffered_order if streams else epoch_order
         order = functools.partial(draw, len(examples.images), batch_size, seed=seed)
-        program = StreamedProgram(self.program) if streams else self.program
+        program = self._program_for(examples.images, epochs)
         self._load(program, examples, validation, order(epoch=1))
         if checkpoint is not None and (state := checkpoint.begin(fingerprint)):
             self._restore(state, training, schedule)
@@ -194,6 +152,17 @@ class Trainer:
                 if checkpoint is not None:
                     checkpoint.offer(self._state(training, schedule))
         return training
+
+    def _program_for(
+        self, images: np.ndarray | FeatureFile, epochs: int
+    ) -> EpochProgram | StreamedProgram:
+        """Return the program for images in a file, in memory, or in memory as patches."""
+        if isinstance(images, FeatureFile):
+            return StreamedProgram(self.program)
+        fits = layout.UNFOLDED * images.nbytes <= self.memory_limit
+        if fits and epochs >= PATCHES_PAY:
+            return self.unfolded_program or self.program
+        return self.program
 
     @contextmanager
     def _clock_reset(self) -> Iterator[None]:
@@ -347,44 +316,6 @@ def train(
     )
 
 
-def evaluate(
-    outputs: np.ndarray,
-    examples: Examples,
-    loss: "keras.Loss",
-    measures: Mapping[str, Measure],
-) -> dict[str, float]:
-    """Return the weighted means of the loss and of the measures over examples."""
-    from keras import ops
-
-    targets = ops.convert_to_tensor(examples.targets, "float32")
-    outputs = ops.convert_to_tensor(outputs)
-    functions = {"loss": loss.call, **measures}
-    values = {name: ops.convert_to_numpy(f(targets, outputs)) for name, f in functions.items()}
-    return {
-        name: float(np.average(value.astype(np.float64), weights=examples.weights))
-        for name, value in values.items()
-    }
-
-
-def told(training: Training) -> dict[str, Any]:
-    """Return a training as a table, at no cost however long its history is.
-
-    Its rows are those of the training, which do not change any more.
-    """
-    copies = {"history": list(training.history), "seconds": dict(training.seconds)}
-    return vars(training) | copies
-
-
-def judge(training: Training, schedule: Schedule, *, stop: bool, last: bool) -> None:
-    """Feed the schedule with the last row, and say whether the training diverged or is to stop."""
-    row = training.history[-1]
-    watched = row.get("validation_loss", row["train_loss"])
-    training.diverged = not (math.isfinite(watched) and math.isfinite(row["train_loss"]))
-    if not training.diverged:
-        schedule.update(watched)
-        training.stopped_early = (schedule.stopped or stop) and not last
-
-
 @contextmanager
 def written_if_interrupted(checkpoint: Checkpoint | None) -> Iterator[None]:
     """Have the newest state written where a training ends before its time, by Ctrl-C for one."""
@@ -405,8 +336,3 @@ def _program(engine: str) -> type:
     from boxest.training.keras_program import KerasProgram
 
     return KerasProgram
-
-
-def prefixed(prefix: str, values: dict[str, float]) -> dict[str, float]:
-    """Put a prefix before the names of values."""
-    return {f"{prefix}_{name}": value for name, value in values.items()}

@@ -8,8 +8,9 @@ import numpy as np
 
 from boxest.training.checkpoint import Checkpoint, State
 from boxest.training.clock import Clock
-from boxest.training.loop import Training, judge, prefixed, told, written_if_interrupted
+from boxest.training.loop import written_if_interrupted
 from boxest.training.order import epoch_order
+from boxest.training.record import Training, judge, prefixed, told
 from boxest.training.schedule import Schedule
 
 if TYPE_CHECKING:

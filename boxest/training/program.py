@@ -285,3 +285,13 @@ class EpochProgram:
         sums = ops.stack([ops.sum(weights), *(ops.sum(weights * value) for value in values)])
         loss = sums[1] / ops.cast(n_examples, "float32")
         return loss + sum(penalties) / ops.cast(n_parts, "float32"), sums
+
+
+class UnfoldedProgram(EpochProgram):
+    """The same for the trunk that `layout.unfolded` gives: the patches are cut out once."""
+
+    def put(self, features: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> None:
+        """Lay the training examples on the device, images as patches."""
+        from boxest.training import fused
+
+        super().put(fused.patches(features), targets, weights)

@@ -10,8 +10,9 @@ import numpy as np
 from boxest.training.stream import StreamedProgram, buffer_size
 
 if TYPE_CHECKING:
-    from boxest.training.loop import Examples, Trainer
+    from boxest.training.loop import Trainer
     from boxest.training.program import EpochProgram
+    from boxest.training.record import Examples
 
 
 class Step(NamedTuple):

@@ -1,0 +1,114 @@
+"""What a training takes and leaves: examples, rows of its history, and who looks on."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from boxest.training.program import Measure
+from boxest.training.schedule import Schedule
+from boxest.training.stream import FeatureFile
+
+if TYPE_CHECKING:
+    import keras
+
+
+class Examples(NamedTuple):
+    """Images, shape (n, height, width, channels), with targets (n, k) and weights (n,)."""
+
+    images: np.ndarray | FeatureFile
+    targets: np.ndarray
+    weights: np.ndarray
+
+
+@dataclass
+class Training:
+    """What a training leaves beside the weights.
+
+    Attributes
+    ----------
+    history : list of dict
+        One row per epoch; see `train`.
+    seconds : dict
+        ``data`` (preparing the examples), ``compile``, ``train`` and ``evaluation``; the search for
+        a rate counts as training.
+    learning_rate : float
+        The rate that the schedule began with, given or found.
+    diverged : bool
+        Whether the loss became NaN or infinite. The last row has it.
+    stopped_early : bool
+        Whether early stopping, or a watcher, ended the training.
+    """
+
+    history: list[dict[str, float]] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    learning_rate: float = math.nan
+    diverged: bool = False
+    stopped_early: bool = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether no further epoch is wanted, however many are planned."""
+        return self.diverged or self.stopped_early
+
+
+class Watcher:
+    """What looks on at a training: told when an epoch begins and ends. This one does nothing.
+
+    Both methods may set the learning rate of the optimizer; the schedule goes on from that rate.
+    """
+
+    def resume(self, history: list[dict[str, float]]) -> None:
+        """Take the rows of the epochs that were made before an interruption."""
+
+    def begin(self, epoch: int) -> None:
+        """Epoch ``epoch``, from 1, is about to begin."""
+
+    def end(self, row: dict[str, float]) -> bool:
+        """Take the row of the epoch that has just ended; return whether training should stop."""
+        return False
+
+
+def evaluate(
+    outputs: np.ndarray,
+    examples: Examples,
+    loss: "keras.Loss",
+    measures: Mapping[str, Measure],
+) -> dict[str, float]:
+    """Return the weighted means of the loss and of the measures over examples."""
+    from keras import ops
+
+    targets = ops.convert_to_tensor(examples.targets, "float32")
+    outputs = ops.convert_to_tensor(outputs)
+    functions = {"loss": loss.call, **measures}
+    values = {name: ops.convert_to_numpy(f(targets, outputs)) for name, f in functions.items()}
+    return {
+        name: float(np.average(value.astype(np.float64), weights=examples.weights))
+        for name, value in values.items()
+    }
+
+
+def told(training: Training) -> dict[str, Any]:
+    """Return a training as a table, at no cost however long its history is.
+
+    Its rows are those of the training, which do not change any more.
+    """
+    copies = {"history": list(training.history), "seconds": dict(training.seconds)}
+    return vars(training) | copies
+
+
+def judge(training: Training, schedule: Schedule, *, stop: bool, last: bool) -> None:
+    """Feed the schedule with the last row, and say whether the training diverged or is to stop."""
+    row = training.history[-1]
+    watched = row.get("validation_loss", row["train_loss"])
+    training.diverged = not (math.isfinite(watched) and math.isfinite(row["train_loss"]))
+    if not training.diverged:
+        schedule.update(watched)
+        training.stopped_early = (schedule.stopped or stop) and not last
+
+
+def prefixed(prefix: str, values: dict[str, float]) -> dict[str, float]:
+    """Put a prefix before the names of values."""
+    return {f"{prefix}_{name}": value for name, value in values.items()}
