@@ -8,11 +8,19 @@ import platform
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks.
+    fcntl = None
+
+# Where the driver of NVIDIA tells of its GPUs, on Linux.
+_DRIVER = Path("/proc/driver/nvidia")
 _BACKEND_MODULES = {"tensorflow": "tensorflow", "jax": "jaxlib"}
 
 _DEFAULTS = {
@@ -72,6 +80,59 @@ def set_threads(threads: int) -> None:
     if threads == 1:
         flags = os.environ.get("XLA_FLAGS", "")
         os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
+
+
+def take_gpu() -> str | None:
+    """Have this process use a GPU that no other process has taken so, where there are several.
+
+    The GPU is taken until the process ends. Where ``CUDA_VISIBLE_DEVICES`` names GPUs, it is one of
+    them; otherwise, one of those that the NVIDIA driver of Linux lists.
+
+    Returns
+    -------
+    str or None
+        Its number or name, as in ``CUDA_VISIBLE_DEVICES``, which is set to it. None where there are
+        fewer than two, or no locks: all is left as it is.
+
+    Warns
+    -----
+    UserWarning
+        When all are taken. The process then shares the first one.
+
+    Raises
+    ------
+    RuntimeError
+        If the backend has been imported already: it looks for GPUs only then.
+    """
+    _refuse_if_started("take_gpu()")
+    gpus = _visible_gpus()
+    if len(gpus) < 2 or fcntl is None:
+        return None
+    directory = Path(tempfile.gettempdir(), f"boxest-gpus-{os.getuid()}")
+    directory.mkdir(mode=0o700, exist_ok=True)
+    for gpu in gpus:
+        file = os.open(directory / gpu.replace("/", "_"), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            # The lock is let go when the process ends, however it does.
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(file)
+            continue
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+        return gpu
+    warnings.warn(
+        f"All {len(gpus)} GPUs are taken by other processes, and this one shares the first. Start "
+        f"Snakemake with --resources gpu={len(gpus)} to have no more trainings at once than GPUs.",
+        stacklevel=2,
+    )
+    return None
+
+
+def _visible_gpus() -> list[str]:
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return [gpu.strip() for gpu in named.split(",") if gpu.strip()]
+    return [str(i) for i, _ in enumerate(_DRIVER.glob("gpus/*"))]
 
 
 def share_compiled_programs(directory: str | os.PathLike) -> None:

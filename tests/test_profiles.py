@@ -1,12 +1,46 @@
-"""The profile for SLURM, without a cluster: that the study can be planned with it."""
+"""The profiles: what one machine does with a GPU, and that a study can be planned for SLURM."""
 
 import re
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 import yaml
 from conftest import ROOT
 from studies import clone, snakemake
+
+# In the place of a job: when it ran.
+STUB = """
+import time
+from pathlib import Path
+begin = time.time()
+time.sleep(1)
+for path in snakemake.output:
+    Path(path).touch()
+with open(f"{snakemake.rule}.times", "a") as file:
+    print(begin, time.time(), file=file)
+"""
+
+
+@pytest.mark.parametrize(
+    ("gpus", "options", "at_once"), [(0, (), 2), (1, (), 1), (1, ("gpu=2",), 2)]
+)
+def test_on_one_machine_a_gpu_trains_one_network_at_a_time(tmp_path, gpus, options, at_once):
+    repository = clone(tmp_path / "boxest")
+    for script in ("shard", "train"):
+        (repository / "workflow" / "scripts" / f"{script}.py").write_text(STUB)
+    (repository / "gpus.yaml").write_text(f"training: {{gpus: {gpus}}}\ngrid: {{batch_size: [16]}}")
+    resources = ("--resources", *options) if options else ()
+    done = snakemake(
+        repository, "--cores", "2", *resources, "--until", "train",
+        "--configfile", "config/tiny.yaml", "gpus.yaml",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    lines = (repository / "train.times").read_text().splitlines()
+    times = sorted(tuple(map(float, line.split())) for line in lines)
+    assert len(times) == 4
+    together = any(second[0] < first[1] for first, second in pairwise(times))
+    assert together == (at_once > 1)
 
 
 def test_rules_in_groups_exist():

@@ -1,5 +1,8 @@
 """Starting the backend, seen from outside: in processes of their own."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,6 +45,61 @@ def test_backend_obeys_the_number_of_threads(python):
     assert (one.split()[0], three.split()[0]) == ("1", "3")
     assert int(three.split()[1]) > int(one.split()[1])
 
+
+# --- GPUs ------------------------------------------------------------------------------------
+
+TAKE = "from boxest import runtime\nprint(runtime.take_gpu(), flush=True)\ninput()"
+
+
+@pytest.fixture
+def taking(tmp_path):
+    """Start processes that take a GPU and keep it; none is needed, they are only counted."""
+    processes = []
+
+    def take(gpus):
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        environment = os.environ | {"CUDA_VISIBLE_DEVICES": gpus, "TMPDIR": str(tmp_path)}
+        command = [sys.executable, "-W", "always", "-c", TAKE]
+        process = subprocess.Popen(command, env=environment, text=True, **pipes)
+        processes.append(process)
+        return process, process.stdout.readline().strip()
+
+    yield take
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def test_each_process_takes_a_gpu_of_its_own_until_it_ends(taking):
+    (first, one), (_, two), (third, none) = (taking("3, GPU-5") for _ in range(3))
+    assert (one, two, none) == ("3", "GPU-5", "None")
+    third.kill()
+    assert "All 2 GPUs are taken by other processes" in third.communicate()[1]
+    first.kill()
+    first.wait()
+    assert taking("3,GPU-5")[1] == "3"
+
+
+@pytest.mark.parametrize("gpus", ["", "2"])
+def test_with_one_gpu_or_none_nothing_is_taken(taking, gpus):
+    assert [taking(gpus)[1] for _ in range(2)] == ["None", "None"]
+
+
+def test_gpus_are_those_of_the_driver(tmp_path, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(runtime, "_DRIVER", tmp_path)
+    assert runtime._visible_gpus() == []
+    for name in ("0000:01:00.0", "0000:02:00.0"):
+        (tmp_path / "gpus" / name).mkdir(parents=True)
+    assert runtime._visible_gpus() == ["0", "1"]
+
+
+def test_a_gpu_must_be_taken_before_the_backend(python):
+    with pytest.raises(AssertionError, match=r"take_gpu\(\) comes too late: tensorflow"):
+        python("import keras\nfrom boxest import runtime\nruntime.take_gpu()")
+
+
+# --- threads ---------------------------------------------------------------------------------
 
 BUSIEST = """
 import os

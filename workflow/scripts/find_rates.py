@@ -5,6 +5,8 @@ from boxest.files import write_text
 
 with logs.to_file(snakemake.log[0]):
     runtime.set_threads(snakemake.threads)
+    if snakemake.resources.get("gpu"):
+        runtime.take_gpu()
     if snakemake.params.compiled:
         runtime.share_compiled_programs(snakemake.params.compiled)
 

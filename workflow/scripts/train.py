@@ -16,6 +16,8 @@ with logs.to_file(snakemake.log[0]), ExitStack() as stack:
     for checkpoint in checkpoints:
         stack.enter_context(checkpoint)
     runtime.set_threads(snakemake.threads)
+    if snakemake.resources.get("gpu"):
+        runtime.take_gpu()
     if snakemake.params.compiled:
         runtime.share_compiled_programs(snakemake.params.compiled)
 

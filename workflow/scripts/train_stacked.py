@@ -9,6 +9,8 @@ with logs.to_file(snakemake.log[0]), Checkpoint(snakemake.params.state) as check
     interruption.leave_promptly(checkpoint.flush)
     runtime.use_jax()
     runtime.set_threads(snakemake.threads)
+    if snakemake.resources.get("gpu"):
+        runtime.take_gpu()
     if snakemake.params.compiled:
         runtime.share_compiled_programs(snakemake.params.compiled)
 
