@@ -25,10 +25,10 @@ def pooling_in_every_step():
 
     head_of = layout.split
 
-    def split(model):
+    def split(model, **options):
         from keras import Input, Sequential
 
-        head, trunk = head_of(model)
+        head, trunk = head_of(model, **options)
         whole = [*(head.layers if head else []), *trunk.layers]
         return layout.Split(None, Sequential([Input(model.input_shape[1:]), *whole]))
 

@@ -110,7 +110,9 @@ class BoxRegressor(ImageRegressor):
         "compiled": one compiled call per epoch. "keras": plain Keras training step by step, the
         same results, slower, and per-batch callbacks work only there.
     xla : bool or "auto", default="auto"
-        Compile with XLA. "auto" does.
+        Compile with XLA. "auto" does on a GPU and on JAX; with TensorFlow on a CPU, where it is the
+        faster way: for networks whose convolutions are small and have a pooling behind them, or run
+        along one axis, such as those of `boxest.networks`.
     random_state : int, RandomState or None, default=None
         Seed of the initial weights, of the order of examples and of the held-out share. An int
         gives the same network each time, bit for bit on a CPU with one number of threads. Global

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.utils import check_array, check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
-from boxest import examples, fingerprint, fitting, images, rates, runtime, versions
+from boxest import examples, fingerprint, fitting, images, rates, runtime
 from boxest.callbacks import KerasCallbacks
 from boxest.progress import reporter
+from boxest.storable import Storable
 from boxest.training import Schedule
 from boxest.training.checkpoint import Checkpoint, opened
 from boxest.training.loop import Trainer
@@ -20,8 +21,6 @@ from boxest.training.program import Predictor
 from boxest.training.record import Examples, Watcher
 
 if TYPE_CHECKING:
-    import os
-
     import keras
 
     from boxest.training import Training
@@ -31,26 +30,10 @@ if TYPE_CHECKING:
 UNKNOWN = 1.0
 # Parameters that leave the result as it is, or, as callbacks, have effects that cannot be told.
 _WITHOUT_EFFECT = ("callbacks", "checkpoint", "memory_limit", "verbose", "warm_start")
-# Programs are compiled again, contexts belong to a running fit, and callbacks may hold anything.
-_NOT_STORED = ("_trainer", "_predictor", "_callback_fit_ctx", "callbacks_")
 
 
-class Trainable:
-    """Training, prediction and storage, for estimators with the parameters of `ImageRegressor`."""
-
-    def save(self, path: "str | os.PathLike") -> None:
-        """Write the fitted estimator to one file; see `boxest.persistence.save`."""
-        from boxest import persistence
-
-        check_is_fitted(self)
-        persistence.save(self, path)
-
-    @classmethod
-    def load(cls, path: "str | os.PathLike") -> Self:
-        """Read what `save` wrote, from a stranger too; see `boxest.persistence.load`."""
-        from boxest import persistence
-
-        return persistence.load(cls, path)
+class Trainable(Storable):
+    """Training and prediction, for estimators with the parameters of `ImageRegressor`."""
 
     def _check_targets(self, y: Any) -> np.ndarray:
         """Return targets as float64 of shape (n, targets) or (n,)."""
@@ -237,7 +220,7 @@ class Trainable:
         self.diverged_ = training.diverged
         self.stopped_early_ = training.stopped_early
         self.seconds_ = seconds
-        self.runtime_ = {**runtime.describe(), "xla": self._uses_xla(), "engine": self.engine}
+        self.runtime_ = {**runtime.describe(), "xla": self._predictor.xla, "engine": self.engine}
 
     def _watchers(self, trainer: Trainer, epochs: int, epochs_before: int) -> list[Watcher]:
         """Return what reports the training, and the user's Keras callbacks."""
@@ -311,7 +294,7 @@ class Trainable:
             loss=loss,
             optimizer=model.optimizer,
             measures=self._measures(),
-            xla=self._uses_xla(),
+            xla=self.xla,
             engine=self.engine,
             memory_limit=self.memory_limit,
         )
@@ -326,17 +309,11 @@ class Trainable:
     def _compiled_with(self) -> tuple:
         return self.loss, self.xla, self.engine, self.memory_limit
 
-    def _uses_xla(self) -> bool:
-        """Whether programs are compiled with XLA: on JAX always."""
-        import keras
-
-        return keras.backend.backend() == "jax" or self.xla == "auto" or bool(self.xla)
-
     def _prediction(self) -> Predictor:
         """Return the compiled prediction; it reads the weights of ``model_`` at each call."""
         if getattr(self, "_predictor", None) is None:
             runtime.start_backend()
-            self._predictor = Predictor(self.model_, xla=self._uses_xla())
+            self._predictor = Predictor(self.model_, xla=self.xla)
         return self._predictor
 
     def _fitted(self) -> dict[str, Any]:
@@ -352,24 +329,6 @@ class Trainable:
     def _has_been_trained(self) -> bool:
         """Whether there is a training to go on from: one that was interrupted is none."""
         return hasattr(self, "history_")
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave out what is made again when it is needed, and say which versions this is."""
-        state = super().__getstate__()
-        state = {name: value for name, value in state.items() if name not in _NOT_STORED}
-        if "model_" in state:
-            from boxest.stored import StoredModel
-
-            state["model_"] = StoredModel(state["model_"])
-        return state | {"_versions": versions.current()}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore, and warn where other versions stored it."""
-        state = dict(state)
-        versions.check(state.pop("_versions", {}), f"This {type(self).__name__}")
-        if "model_" in state:
-            state["model_"] = state["model_"].model
-        super().__setstate__(state)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -199,5 +199,5 @@ def test_the_compiled_program_trains_as_plain_keras_does_without_a_split(data, m
         return regressor.fit(*data).predict(data[0])
 
     split = fit()
-    monkeypatch.setattr(layout, "split", lambda model: layout.Split(None, model))
+    monkeypatch.setattr(layout, "split", lambda model, **_: layout.Split(None, model))
     np.testing.assert_allclose(split, fit(), atol=1e-4)

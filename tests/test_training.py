@@ -282,6 +282,83 @@ def gradients(layer, x, towards, variables):
     return [by_x, *by_weights]
 
 
+def chain(*layers, shape=(32, 32, 1)):
+    return keras.Sequential([keras.Input(shape), *layers])
+
+
+def convolution(filters, size=3):
+    return keras.layers.Conv2D(filters, size, padding="same")
+
+
+@pytest.mark.parametrize(
+    ("model", "xla"),
+    [
+        (networks.paper((32, 32, 1)), True),
+        (networks.profile((32, 32, 1)), True),
+        (networks.roi((32, 32, 1)), True),
+        (chain(keras.layers.Flatten(), keras.layers.Dense(4)), True),
+        (chain(keras.layers.Conv1D(8, 5), keras.layers.Flatten(), shape=(32, 1)), True),
+        (chain(keras.layers.Conv1D(64, 5), keras.layers.Flatten(), shape=(32, 64)), False),
+        # No pooling behind it; an odd kernel; too many kernels; a convolution within a model.
+        (chain(convolution(4), keras.layers.Flatten()), False),
+        (chain(convolution(4, 5), keras.layers.MaxPooling2D()), False),
+        (chain(convolution(256), keras.layers.MaxPooling2D()), False),
+        (chain(chain(convolution(4), keras.layers.MaxPooling2D())), False),
+        (chain(keras.layers.DepthwiseConv2D(3), keras.layers.Flatten()), False),
+    ],
+)
+def test_xla_compiles_what_it_is_fast_at(model, xla):
+    from boxest.training.backend import load
+
+    always = load().ALWAYS_XLA
+    assert Predictor(model, xla="auto").xla == (xla or always)
+    assert [Predictor(model, xla=asked).xla for asked in (True, False)] == [True, always]
+
+
+def unpooled(image_shape, **_):
+    layers = keras.layers
+    return chain(
+        layers.MaxPooling2D(2),
+        *(convolution(4), convolution(4), layers.MaxPooling2D(2)),
+        *(layers.Flatten(), layers.Dense(4)),
+        shape=image_shape,
+    )
+
+
+@pytest.mark.parametrize("network", ["paper", unpooled])
+@pytest.mark.parametrize("batch_size", [16, 150])
+def test_without_xla_the_numbers_are_the_same(small_data, network, batch_size):
+    settings = {"epochs": 3, "batch_size": batch_size, "learning_rate": 0.002, "random_state": 0}
+    histories = {}
+    for xla in (True, False, "auto"):
+        regressor = BoxRegressor.paper(network=network, xla=xla, **settings).fit(*small_data)
+        histories[xla] = [row["validation_loss"] for row in regressor.history_]
+    by_xla = "paper" if keras.backend.backend() == "tensorflow" else unpooled
+    assert regressor.runtime_["xla"] == (network in ("paper", by_xla))
+    assert histories[False] == pytest.approx(histories[True], rel=1e-4)
+    assert histories["auto"] == histories[regressor.runtime_["xla"]]
+
+
+@pytest.mark.parametrize("batch_size", [8, 100])
+def test_a_network_may_compute_in_another_precision(small_data, batch_size):
+    def halved(image_shape, **options):
+        keras.config.set_dtype_policy("mixed_bfloat16")
+        try:
+            return networks.paper(image_shape, **options)
+        finally:
+            keras.config.set_dtype_policy("float32")
+
+    settings = {"epochs": 3, "batch_size": batch_size, "learning_rate": 0.005, "random_state": 0}
+    losses = []
+    for network in ("paper", halved):
+        regressor = BoxRegressor.paper(network=network, **settings).fit(*small_data)
+        losses.append([row["validation_loss"] for row in regressor.history_])
+        assert regressor.predict(small_data[0]).dtype == np.float64
+    assert regressor.model_.layers[1].compute_dtype == "bfloat16"
+    assert losses[1] == pytest.approx(losses[0], rel=0.05)
+    assert losses[1] != losses[0]
+
+
 @pytest.mark.parametrize("shape", [(64, 6, 10, 3), (65, 8, 4, 1), (1, 2, 2, 1), (0, 4, 4, 1)])
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 def test_patches_cut_beforehand_are_those_cut_in_every_step(shape, dtype):

@@ -1,10 +1,13 @@
 """The same network, laid out for speed: what does not learn is taken out of the epochs."""
 
+import math
 from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+from boxest.training.backend import load
 
 if TYPE_CHECKING:
     import keras
@@ -23,6 +26,9 @@ _SELECTING = (
 
 # How many times as much memory images take that are cut into patches.
 UNFOLDED = 4
+# Kernels of a convolution, channels × filters, up to which XLA is faster on a CPU than TensorFlow's
+# own operations; measured by benchmarks/variants.py.
+SMALL = 128
 
 
 class Split(NamedTuple):
@@ -32,7 +38,55 @@ class Split(NamedTuple):
     trunk: "keras.Model"
 
 
-def split(model: "keras.Model") -> Split:
+def arrange(model: "keras.Model", xla: bool | str) -> tuple[Split, bool]:
+    """Split a network for the compiler that suits it, and say whether that is XLA.
+
+    Parameters
+    ----------
+    model : keras.Model
+        As for `split`.
+    xla : bool or "auto"
+        "auto": on a GPU always, on a CPU where `suits_xla` holds. JAX knows no other compiler.
+
+    Returns
+    -------
+    Split
+        Its layers are fused for XLA alone: the convolutions of TensorFlow itself are faster than
+        its many small products.
+    bool
+    """
+    backend = load()
+    if backend.ALWAYS_XLA:
+        return split(model), True
+    if xla:
+        fused = split(model)
+        if xla != "auto" or backend.device() != "cpu" or suits_xla(fused.trunk):
+            return fused, True
+    return split(model, fuse=False), False
+
+
+def suits_xla(trunk: "keras.Model") -> bool:
+    """Whether XLA is the faster compiler for a network on a CPU.
+
+    XLA's convolutions are slow there, up to fifty times slower than those of TensorFlow, but for
+    small ones along one axis. A fused layer has none, and is faster than TensorFlow's where the
+    convolution is small.
+    """
+    from keras import layers
+
+    from boxest.training.fused import ConvolutionPooling
+
+    def suits(layer: "keras.Layer") -> bool:
+        if isinstance(layer, (ConvolutionPooling, layers.Conv1D)):
+            convolution = getattr(layer, "convolution", layer)
+            return math.prod(convolution.kernel.shape[-2:]) <= SMALL
+        inner = getattr(layer, "layers", ())
+        return not hasattr(layer, "kernel_size") and all(map(suits, inner))
+
+    return suits(trunk)
+
+
+def split(model: "keras.Model", *, fuse: bool = True) -> Split:
     """Split a network behind its leading layers without variables.
 
     These layers, the first max pooling in the paper's network, the profiles in `profile`, give the
@@ -43,6 +97,8 @@ def split(model: "keras.Model") -> Split:
     ----------
     model : keras.Model
         A built model with one input.
+    fuse : bool, default=True
+        Whether one layer may stand for a convolution and a pooling.
 
     Returns
     -------
@@ -57,16 +113,16 @@ def split(model: "keras.Model") -> Split:
 
     layers = chain(model)
     if layers is None:
-        return Split(*split_graph(model))
+        return Split(*split_graph(model, fuse=fuse))
     n_head = next((i for i, layer in enumerate(layers) if layer.variables), len(layers))
     if n_head == len(layers):
         return Split(None, model)
     shape = model.input_shape[1:]
+    learning = _fused(layers[n_head:]) if fuse else layers[n_head:]
     if n_head == 0:
-        return Split(None, Sequential([Input(shape), *_fused(layers)], name="trunk"))
+        return Split(None, Sequential([Input(shape), *learning], name="trunk"))
     head = Sequential([Input(shape), *layers[:n_head]], name="head")
-    trunk = Sequential([Input(head.output_shape[1:]), *_fused(layers[n_head:])], name="trunk")
-    return Split(head, trunk)
+    return Split(head, Sequential([Input(head.output_shape[1:]), *learning], name="trunk"))
 
 
 def _fused(layers: "list[keras.Layer]") -> "Iterator[keras.Layer]":

@@ -67,15 +67,15 @@ class Trainer:
         self.memory_limit = memory_limit
         self.predictor = Predictor(model, xla=xla)
         self._program_class = _program(engine)
-        self._settings = {
-            "optimizer": optimizer, "loss": loss, "measures": measures or {}, "xla": xla
-        }  # fmt: skip
+        self._settings = {"optimizer": optimizer, "loss": loss, "measures": measures or {}}
 
     @functools.cached_property
     def program(self) -> EpochProgram:
         """What trains for an epoch; made when it is needed."""
         with self.clock("data"):
-            return self._program_class(self.predictor.trunk, **self._settings)
+            return self._program_class(
+                self.predictor.trunk, **self._settings, xla=self.predictor.xla
+            )
 
     @functools.cached_property
     def unfolded_program(self) -> EpochProgram | None:
@@ -84,7 +84,7 @@ class Trainer:
             if self._program_class is not EpochProgram or load().device() != "cpu":
                 return None
             trunk = layout.unfolded(self.predictor.trunk)
-            return trunk and UnfoldedProgram(trunk, **self._settings)
+            return trunk and UnfoldedProgram(trunk, **self._settings, xla=self.predictor.xla)
 
     def features(self, blocks: Iterable[np.ndarray]) -> np.ndarray | FeatureFile:
         """Apply the layers without weights to images that come in blocks, once and for all."""

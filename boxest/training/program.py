@@ -28,30 +28,42 @@ class Predictor:
     ----------
     model : keras.Model
         Its weights are read anew at each call.
-    xla : bool, default=True
-        Compile with XLA.
+    xla : bool or "auto", default=True
+        Compile with XLA; "auto" where it is faster, see `layout.arrange`.
     """
 
-    def __init__(self, model: "keras.Model", *, xla: bool = True):
-        self.backend, self._model = load(), model
+    # What is made when it is needed: of many networks in one program, most are never called.
+
+    def __init__(self, model: "keras.Model", *, xla: bool | str = True):
+        self.backend, self._model, self._asked = load(), model, xla
         self.batch = PREDICTION_BATCH["cpu" if self.backend.device() == "cpu" else "gpu"]
-        self._predict = self.backend.compile(self._forward, xla=xla)
-        self._apply_head = self.backend.compile(self._forward_head, xla=xla)
 
     @functools.cached_property
-    def _parts(self) -> layout.Split:
-        # Not before it is needed: of many networks in one program, most are never called.
-        return layout.split(self._model)
+    def _arranged(self) -> tuple[layout.Split, bool]:
+        return layout.arrange(self._model, self._asked)
+
+    @functools.cached_property
+    def _predict(self) -> Callable:
+        return self.backend.compile(self._forward, xla=self.xla)
+
+    @functools.cached_property
+    def _apply_head(self) -> Callable:
+        return self.backend.compile(self._forward_head, xla=self.xla)
 
     @property
     def head(self) -> "keras.Model | None":
         """The leading layers without weights, None where there are none."""
-        return self._parts.head
+        return self._arranged[0].head
 
     @property
     def trunk(self) -> "keras.Model":
         """The layers behind them."""
-        return self._parts.trunk
+        return self._arranged[0].trunk
+
+    @property
+    def xla(self) -> bool:
+        """Whether XLA compiles it."""
+        return self.backend.ALWAYS_XLA or self._arranged[1]
 
     def features(self, images: np.ndarray) -> np.ndarray:
         """Apply the layers without weights, once and for all.
@@ -93,8 +105,10 @@ class Predictor:
         return np.concatenate(outputs)
 
     def _forward(self, trainable, fixed, rows):
+        from keras import ops
+
         outputs, _ = self.trunk.stateless_call(trainable, fixed, grey_levels(rows), training=False)
-        return outputs
+        return ops.cast(outputs, "float32")
 
     def _forward_head(self, rows):
         from keras import ops
@@ -280,6 +294,8 @@ class EpochProgram:
         from keras import ops
 
         n_parts, n_examples = extent
+        # A network may compute in another precision; Keras, too, has its losses in this one.
+        outputs = ops.cast(outputs, "float32")
         values = [self.loss.call(targets, outputs)]
         values += [measure(targets, outputs) for measure in self.measures.values()]
         sums = ops.stack([ops.sum(weights), *(ops.sum(weights * value) for value in values)])

@@ -1,6 +1,7 @@
 """The parts of training that TensorFlow and JAX spell differently.
 
-Each backend is one module with the same six functions; everything else is Keras.
+Each backend is one module with the same six functions, and ``ALWAYS_XLA``, which says that it knows
+no other compiler; everything else is Keras.
 
 ================================  ===========================================================
 ``version()``                     version of the backend

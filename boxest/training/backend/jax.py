@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+ALWAYS_XLA = True
+
 
 def version() -> str:
     """Return the version of JAX."""

@@ -8,6 +8,8 @@ import tensorflow as tf
 
 from boxest import runtime
 
+ALWAYS_XLA = False
+
 
 class _NoRetracingAdvice(logging.Filter):
     """Drops TensorFlow's advice against tracing again: each training is another program."""

@@ -1,0 +1,49 @@
+"""Estimators in files and pickles."""
+
+from typing import TYPE_CHECKING, Any, Self
+
+from sklearn.utils.validation import check_is_fitted
+
+from boxest import versions
+
+if TYPE_CHECKING:
+    import os
+
+# Programs are compiled again, contexts belong to a running fit, and callbacks may hold anything.
+_NOT_STORED = ("_trainer", "_predictor", "_callback_fit_ctx", "callbacks_")
+
+
+class Storable:
+    """What an estimator needs to be stored, beside the state that scikit-learn stores."""
+
+    def save(self, path: "str | os.PathLike") -> None:
+        """Write the fitted estimator to one file; see `boxest.persistence.save`."""
+        from boxest import persistence
+
+        check_is_fitted(self)
+        persistence.save(self, path)
+
+    @classmethod
+    def load(cls, path: "str | os.PathLike") -> Self:
+        """Read what `save` wrote, from a stranger too; see `boxest.persistence.load`."""
+        from boxest import persistence
+
+        return persistence.load(cls, path)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is made again when it is needed, and say which versions this is."""
+        state = super().__getstate__()
+        state = {name: value for name, value in state.items() if name not in _NOT_STORED}
+        if "model_" in state:
+            from boxest.stored import StoredModel
+
+            state["model_"] = StoredModel(state["model_"])
+        return state | {"_versions": versions.current()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore, and warn where other versions stored it."""
+        state = dict(state)
+        versions.check(state.pop("_versions", {}), f"This {type(self).__name__}")
+        if "model_" in state:
+            state["model_"] = state["model_"].model
+        super().__setstate__(state)
