@@ -96,10 +96,10 @@ def test_trainings_get_a_gpu_each_and_never_two_the_same_at_once(cluster, reposi
     assert requests(done.stderr) == Counter({training: 4 + 2, "1 1000M 40:00": 1})
 
 
-def requests(printed, comment=""):
-    """Return what the jobs of a start asked for: CPUs, memory, time."""
+def requests(printed, comment="", form="%C %m %l"):
+    """Return what the jobs of a start asked for, or another column of squeue, and how often."""
     jobs = ",".join(re.findall(r"submitted with SLURM jobid (\d+)", printed))
-    options = ("--states=all", "--noheader", "--format=%C %m %l|%k", f"--jobs={jobs}")
+    options = ("--states=all", "--noheader", f"--format={form}|%k", f"--jobs={jobs}")
     lines = [line.split("|") for line in clusters.slurm("squeue", *options).splitlines()]
     return Counter(request for request, name in lines if name.startswith(comment))
 
@@ -218,6 +218,24 @@ def test_study_survives_what_happens_to_its_jobs(nearby, repository, start, undi
         # All but the killed one were asked to end, and wrote what they had.
         assert int(resumed) >= (1 if training is killed else epochs[training])
     assert "Resumed" not in orphaned.log.read_text()
+
+
+@pytest.mark.slurm
+@pytest.mark.slow
+@pytest.mark.fault
+def test_training_that_exceeds_its_memory_is_ended_and_gets_more(
+    nearby, repository, start, undisturbed
+):
+    if not nearby.ours:
+        pytest.skip("not every SLURM ends jobs that take more memory than they asked for")
+    history = RESULTS / "runs/batch_size~64" / RUNS[0]
+    memory = ("--set-resources", "train:mem_mb=200*attempt**3")
+    end(start(repository, *PROFILE, *ALONE, *memory, targets=[history]), repository)
+    printed = (repository / "snakemake.log").read_text()
+    assert requests(printed, "rule_runs") == {"1 200M 15:00": 1, "1 1600M 30:00": 1}
+    assert requests(printed, "rule_runs", "%T") == {"FAILED": 1, "COMPLETED": 1}
+    assert "exceeded memory limit" in printed
+    assert untimed(repository / history) == untimed(undisturbed() / history)
 
 
 @pytest.mark.slurm

@@ -160,7 +160,9 @@ configure() {
 		ProctrackType=proctrack/linuxproc
 		TaskPlugin=task/none
 		JobAcctGatherType=jobacct_gather/linux
-		JobAcctGatherFrequency=task=10
+		# end jobs that take more memory than they asked for, as real sites do with cgroups
+		JobAcctGatherFrequency=task=2
+		JobAcctGatherParams=OverMemoryKill
 		# believe the CPUs and the memory below, whatever the hardware has
 		SlurmdParameters=config_overrides
 		SelectType=select/cons_tres
