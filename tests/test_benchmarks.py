@@ -197,6 +197,13 @@ def test_variants_are_measured_and_one_that_fails_is_named(tmp_path):
 
 
 @pytest.mark.slow
+def test_compilers_are_compared(tmp_path):
+    run("compilers.py", "--quick", "--markdown", tmp_path / "compilers.md")
+    text = (tmp_path / "compilers.md").read_text()
+    assert re.search(r"^\| 8, 8 \| no \| 16 \| [\d,]+ \| [\d,]+ \| without \|$", text, re.MULTILINE)
+
+
+@pytest.mark.slow
 def test_streaming_compares_both_and_measures_memory():
     text = run("streaming.py", "--images", 1500, "--epochs", 2)
     rows = [line.split("|") for line in text.splitlines() if line.startswith("| ") and "," in line]

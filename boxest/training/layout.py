@@ -27,7 +27,7 @@ _SELECTING = (
 # How many times as much memory images take that are cut into patches.
 UNFOLDED = 4
 # Kernels of a convolution, channels × filters, up to which XLA is faster on a CPU than TensorFlow's
-# own operations; measured by benchmarks/variants.py.
+# own operations; measured by benchmarks/compilers.py.
 SMALL = 128
 
 
