@@ -41,8 +41,8 @@ class Trainer:
         Built for the model. Its learning rate is set by the schedule.
     measures : mapping of str to function, optional
         ``function(y_true, y_pred)``, a number per example, for numpy arrays and Keras tensors.
-    xla : bool, default=True
-        Compile with XLA.
+    xla : bool or "auto", default=True
+        Compile with XLA; "auto" where it is faster, see `layout.arrange`.
     engine : {"compiled", "keras"}, default="compiled"
         "compiled": one compiled call per epoch. "keras": a plain Keras step per batch, with the
         same results, slower.
@@ -58,7 +58,7 @@ class Trainer:
         loss: "keras.Loss",
         optimizer: "keras.Optimizer",
         measures: Mapping[str, Measure] | None = None,
-        xla: bool = True,
+        xla: bool | str = True,
         engine: str = "compiled",
         memory_limit: float = math.inf,
     ):
@@ -272,7 +272,7 @@ def train(
     epochs: int,
     seed: int,
     measures: Mapping[str, Measure] | None = None,
-    xla: bool = True,
+    xla: bool | str = True,
     engine: str = "compiled",
     report: Callable[[dict[str, float]], None] | None = None,
 ) -> Training:
