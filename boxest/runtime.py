@@ -54,6 +54,25 @@ def use_jax() -> None:
     os.environ["KERAS_BACKEND"] = "jax"
 
 
+def prepare(threads: int, *, gpus: int = 0, compiled: str | os.PathLike | None = None) -> None:
+    """Set all that a job of training says about the backend, before it is imported.
+
+    Parameters
+    ----------
+    threads : int
+        For `set_threads`.
+    gpus : int, default=0
+        Above 0, the job has asked for a GPU: `take_gpu`.
+    compiled : path-like, optional
+        For `share_compiled_programs`, if they are shared.
+    """
+    set_threads(threads)
+    if gpus:
+        take_gpu()
+    if compiled:
+        share_compiled_programs(compiled)
+
+
 def set_threads(threads: int) -> None:
     """Limit the backend of this process to a number of threads.
 

@@ -4,11 +4,11 @@ from boxest import logs, runtime
 from boxest.files import write_text
 
 with logs.to_file(snakemake.log[0]):
-    runtime.set_threads(snakemake.threads)
-    if snakemake.resources.get("gpu"):
-        runtime.take_gpu()
-    if snakemake.params.compiled:
-        runtime.share_compiled_programs(snakemake.params.compiled)
+    runtime.prepare(
+        snakemake.threads,
+        gpus=snakemake.resources.get("gpu", 0),
+        compiled=snakemake.params.compiled,
+    )
 
     import pandas as pd
 

@@ -15,11 +15,11 @@ with logs.to_file(snakemake.log[0]), ExitStack() as stack:
     interruption.leave_promptly(lambda: [checkpoint.flush() for checkpoint in checkpoints])
     for checkpoint in checkpoints:
         stack.enter_context(checkpoint)
-    runtime.set_threads(snakemake.threads)
-    if snakemake.resources.get("gpu"):
-        runtime.take_gpu()
-    if snakemake.params.compiled:
-        runtime.share_compiled_programs(snakemake.params.compiled)
+    runtime.prepare(
+        snakemake.threads,
+        gpus=snakemake.resources.get("gpu", 0),
+        compiled=snakemake.params.compiled,
+    )
 
     from boxest import BoxRegressor, history, plan, shards
 

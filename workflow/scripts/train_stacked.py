@@ -8,11 +8,11 @@ from boxest.training.checkpoint import Checkpoint
 with logs.to_file(snakemake.log[0]), Checkpoint(snakemake.params.state) as checkpoint:
     interruption.leave_promptly(checkpoint.flush)
     runtime.use_jax()
-    runtime.set_threads(snakemake.threads)
-    if snakemake.resources.get("gpu"):
-        runtime.take_gpu()
-    if snakemake.params.compiled:
-        runtime.share_compiled_programs(snakemake.params.compiled)
+    runtime.prepare(
+        snakemake.threads,
+        gpus=snakemake.resources.get("gpu", 0),
+        compiled=snakemake.params.compiled,
+    )
 
     from boxest import BoxRegressor, fit_many, history, plan, shards
 
