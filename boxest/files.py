@@ -23,6 +23,22 @@ _ADVICE = {
 }
 
 
+class FileError(ValueError):
+    """A file that is damaged, of another kind, or does not belong where it is.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong, with the name of the file.
+    path : path-like, optional
+        The file, or a directory; for what can make it again (see `boxest.logs`).
+    """
+
+    def __init__(self, message: str, path: str | os.PathLike | None = None):
+        super().__init__(message)
+        self.path = path
+
+
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """Give a temporary path that becomes `path` when the block ends without an exception.
@@ -117,7 +133,7 @@ def check_folder(path: str | os.PathLike) -> None:
     path = Path(path)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise FileExistsError(
-            errno.EEXIST, "It is there, and no empty folder: remove it or choose another", str(path)
+            errno.EEXIST, "It is there, and no empty folder: choose another name", str(path)
         )
 
 

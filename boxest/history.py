@@ -14,7 +14,7 @@ import numpy as np
 
 import boxest
 from boxest import versions
-from boxest.files import write_json, write_text
+from boxest.files import FileError, write_json, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +59,7 @@ _RUN_TYPES = {
 _RUNTIME = ("backend", "device", "xla", "threads", "engine")
 
 
-class RunError(ValueError):
+class RunError(FileError):
     """Files of a run that are missing, damaged or do not fit each other."""
 
 
@@ -161,10 +161,7 @@ def read(directory: str | os.PathLike) -> "tuple[dict[str, Any], pd.DataFrame]":
         _check(run, history)
         return run, history.astype({"epoch": int, "updates": int})
     except (OSError, ValueError, RecursionError) as error:
-        raise RunError(
-            f"{directory} does not hold a finished run: {error}. "
-            "Delete the directory and run Snakemake again."
-        ) from error
+        raise RunError(f"{directory} does not hold a finished run: {error}.", directory) from error
 
 
 def _check(run: Any, history: "pd.DataFrame") -> None:
@@ -222,7 +219,8 @@ def collect(
         if missing := sorted(set(parameters) - about.keys()):
             raise RunError(
                 f"{directory} does not hold a run of this version: no {', '.join(missing)} among "
-                "its parameters. Delete the directory and run Snakemake again."
+                "its parameters.",
+                directory,
             )
         identity = {name: run[name] for name in RUN}
         histories.append(history.assign(**identity)[[*RUN, *EPOCH_COLUMNS]])

@@ -6,6 +6,9 @@ import sys
 import traceback
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
+
+from boxest.files import FileError
 
 
 @contextlib.contextmanager
@@ -17,14 +20,16 @@ def to_file(path: str | os.PathLike) -> Iterator[None]:
     Parameters
     ----------
     path : path-like
-        The log file; it is begun anew. Another process that is still writing it goes on at its end.
+        The log file, in the folder ``logs`` of the study's results; it is begun anew. Another
+        process that is still writing it goes on at its end.
 
     Raises
     ------
     SystemExit
         With exit status 1 where the block raised an exception. An error that is addressed to the
         user (`ValueError`, `TypeError`, `OSError`) is logged as one line, a fault of the program
-        with its traceback. The line is printed to the terminal, too.
+        with its traceback. The line is printed to the terminal, too. Of a file that is wrong and
+        lies below the results, it says how the study makes it again.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -39,7 +44,7 @@ def to_file(path: str | os.PathLike) -> Iterator[None]:
         yield
         sys.stdout.flush()
     except Exception as error:
-        message = f"Error: {error}"
+        message = f"Error: {error}{_how_to_repair(error, path)}"
         for_user = isinstance(error, (ValueError, TypeError, OSError))
         if not for_user:
             message = f"Error: {type(error).__name__}: {error}"
@@ -57,6 +62,17 @@ def to_file(path: str | os.PathLike) -> Iterator[None]:
             sys.stderr.flush()
         os.dup2(terminal, 2)
         os.close(terminal)
+
+
+def _how_to_repair(error: Exception, log: str | os.PathLike) -> str:
+    """Say what to do about a file of the study itself; any other may be the only one there is."""
+    if not isinstance(error, FileError) or error.path is None:
+        return ""
+    folders = Path(os.path.abspath(log)).parents
+    results = next((folder.parent for folder in folders if folder.name == "logs"), None)
+    if results not in Path(os.path.abspath(error.path)).parents:
+        return ""
+    return f" Delete {error.path} and run snakemake again: the study makes it anew."
 
 
 def _show_warning(message: Warning, *_, **__) -> None:

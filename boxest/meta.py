@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Self
 
+from boxest.files import FileError
 from boxest.plan import MAX_SHARD_BYTES
 from boxest.scene import CLEAN, Scene
 from boxest.synthetic import BoxLaw
@@ -16,9 +17,11 @@ Path = str | os.PathLike
 
 # A larger claim is taken for damage before memory is allocated.
 MAX_BYTES = MAX_SHARD_BYTES
+# The header of a shard, which holds it, has a fixed size.
+_LONGEST_NAME = 100
 
 
-class ShardError(ValueError):
+class ShardError(FileError):
     """A file that is no shard, is damaged, or does not fit the others."""
 
 
@@ -47,6 +50,8 @@ class Part:
                 object.__setattr__(self, field.name, operator.index(getattr(self, field.name)))
         if not isinstance(self.split, str) or not self.split.isprintable():
             raise TypeError(f"split must be a str such as 'train'; got {self.split!r}.")
+        if len(self.split) > _LONGEST_NAME:
+            raise ValueError(f"split has {_LONGEST_NAME} letters at most; got {self.split!r}.")
         if not 0 <= self.start < self.stop:
             raise ValueError(f"A shard needs 0 <= start < stop; got {self.start} and {self.stop}.")
         if not 0 <= self.seed < 2**64:
@@ -224,5 +229,6 @@ def check_expected(shards: Sequence[tuple[Path, Part]], expected: Mapping[str, s
         if found != value:
             raise ShardError(
                 f"{path}: this is a shard of another study: its {name} is {found}, expected "
-                f"{value}. Delete the file and run snakemake again."
+                f"{value}.",
+                path,
             )

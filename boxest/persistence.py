@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from boxest import networks, runtime, versions
-from boxest.files import atomic_path, regular
+from boxest.files import FileError, atomic_path, regular
 from boxest.training import Schedule
 
 if TYPE_CHECKING:
@@ -61,10 +61,6 @@ _FITTED = {
 }
 _SCHEDULE = {field.name: field.type for field in fields(Schedule)}
 _SECONDS = dict.fromkeys(("import", "data", "compile", "train", "evaluation"), float)
-
-
-class FileError(ValueError):
-    """A file that is no saved estimator, or is damaged."""
 
 
 def save(estimator: "ImageRegressor", path: str | os.PathLike) -> None:
@@ -140,7 +136,8 @@ def load(cls: "type[ImageRegressor]", path: str | os.PathLike) -> "ImageRegresso
         except Exception as error:
             raise FileError(
                 f"{path} is not a saved {cls.__name__}, or is damaged: {error}. "
-                f"Save it again with {cls.__name__}.save."
+                f"Save it again with {cls.__name__}.save.",
+                path,
             ) from error
     versions.check(about["versions"], str(path))
     return estimator

@@ -1,28 +1,35 @@
 """Shards of the data set: one HDF5 file each, written whole, verified whole.
 
-A shard holds the images and boxes of consecutive indices of one split. Its layout:
+A shard holds the images and boxes of consecutive indices of one split. It begins with a header of
+`HEADER_BYTES`, which HDF5 passes over (its user block): two lines of text, filled up with zeros.
 
-- dataset ``images``: uint8, gzip; in version 1, drawn boxes, (n, image_size, image_size), 0 or 255,
-  but for other scenes; in version 2, photographs, (n, height, width) of grey levels or
-  (n, height, width, 3) of colours;
-- dataset ``boxes``: float64 (n, 4), gzip, columns x1, y1, x2, y2 in units of the image size;
-- attributes of the file: ``format``, ``format_version``, the fields of `Meta` (the box law as
-  ``law``, ``min_side``, ``max_side``; ``scene`` as JSON that says what differs from the paper's
-  white box on black, absent where nothing does) or of `PhotoMeta`, and ``sha256`` over all of these
-  and the content.
+- JSON: ``format``, ``format_version``, ``kind``, the fields of `Meta` (the box law as ``law``,
+  ``min_side``, ``max_side``; ``scene`` as JSON that says what differs from the paper's white box on
+  black) or of `PhotoMeta`, and ``sha256``, the digest of all that follows the header.
+- The SHA-256 of that line.
+
+So any bit that flips, and any byte that is lost, is noticed before the HDF5 library sees the file.
+What follows is HDF5 (see `boxest.hdf5`):
+
+- dataset ``images``: uint8; of drawn boxes (n, image_size, image_size), 0 or 255 but for other
+  scenes; of photographs (n, height, width) of grey levels or (n, height, width, 3) of colours;
+- dataset ``boxes``: float64 (n, 4), columns x1, y1, x2, y2 in units of the image size;
+- attributes of the file: what the header says, for those who open it with another program.
 
 The same content gives the same bytes: nothing in a shard tells when, or by which version of boxest,
-it was made. A shard may come from a stranger: see `boxest.hdf5`, which reads it.
+it was made.
 """
 
 import contextlib
 import hashlib
 import itertools
 import json
+import math
+import mimetypes
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -30,12 +37,13 @@ from boxest import hdf5
 from boxest.boxes import check_boxes
 from boxest.files import atomic_path, regular
 from boxest.meta import Meta, Part, PhotoMeta, ShardError, check_expected, check_neighbours
-from boxest.scene import CLEAN
 
 FORMAT = "boxest shard"
-FORMAT_VERSIONS: dict[Any, type[Meta] | type[PhotoMeta]] = {1: Meta, 2: PhotoMeta}
+FORMAT_VERSION = 3
+KINDS: dict[str, type[Meta] | type[PhotoMeta]] = {"drawn boxes": Meta, "photographs": PhotoMeta}
+HEADER_BYTES = 4096
+_BEGIN = json.dumps({"format": FORMAT}).encode()[:-1]
 _TYPES = {"images": np.dtype(np.uint8), "boxes": np.dtype("<f8")}
-_BOXES = {"columns": "x1, y1, x2, y2", "units": "image size"}
 
 
 class Shard(NamedTuple):
@@ -73,10 +81,16 @@ def write(path: str | os.PathLike, images: np.ndarray, boxes: np.ndarray, meta: 
                 f"{name} must be {_TYPES[name]} of shape {shape} for indices {meta.start}.."
                 f"{meta.stop - 1}; got {content[name].dtype} of shape {content[name].shape}."
             )
-    header = _header(meta)
-    datasets = {name: (content[name], said) for name, said in _described(meta).items()}
+    # Viewers show images as the NeXus standard says.
+    interpretation = "image" if meta.image_shape[2] == 1 else "rgb-image"
+    datasets = {
+        "images": (content["images"], {"interpretation": interpretation}),
+        "boxes": (content["boxes"], {"columns": "x1, y1, x2, y2", "units": "image size"}),
+    }
+    packed = hdf5.pack(datasets, _fields(meta), HEADER_BYTES)
+    packed[:HEADER_BYTES] = _header(meta, hashlib.sha256(packed[HEADER_BYTES:]).hexdigest())
     with atomic_path(path) as temporary:
-        hdf5.write(temporary, datasets, header | {"sha256": _checksum(header, **content)})
+        temporary.write_bytes(packed)
 
 
 def read(path: str | os.PathLike) -> Shard:
@@ -85,13 +99,14 @@ def read(path: str | os.PathLike) -> Shard:
     Raises
     ------
     ShardError
-        If the file is not a shard, is damaged, or was written in another version of the format.
+        If the file is not a shard, is damaged, was changed by another program, or was written in
+        another version of the format.
     OSError
         If the file cannot be opened at all (`FileNotFoundError`, `PermissionError`).
     """
-    with _open(path) as (reader, meta):
+    with _open(path) as (stream, meta, digest):
         images, boxes = _allocate(meta.n_images, meta)
-        _fill(reader, meta, images, boxes)
+        _fill(stream, digest, images, boxes)
     return Shard(images, boxes, meta)
 
 
@@ -128,21 +143,21 @@ def load(
     images, boxes = _allocate(last.stop - first.start, first)
     for path, expected in shards:
         part = slice(expected.start - first.start, expected.stop - first.start)
-        with _open(path) as (reader, meta):
+        with _open(path) as (stream, meta, digest):
             if meta != expected:
                 raise ShardError("it was replaced by another shard while it was read")
-            _fill(reader, meta, images[part], boxes[part])
+            _fill(stream, digest, images[part], boxes[part])
     return images, boxes
 
 
 def arrange(paths: Iterable[str | os.PathLike]) -> list[tuple[str | os.PathLike, Part]]:
     """Put the shards of one split in the order of their indices, with what each says about itself.
 
-    Nothing but that is read and verified here. Parameters and errors are those of `load`.
+    Only the headers are read and verified here. Parameters and errors are those of `load`.
     """
     shards = []
     for path in paths:
-        with _open(path) as (_, meta):
+        with _open(path) as (_, meta, _):
             shards.append((path, meta))
     if not shards:
         raise ValueError("There are no shards to load: the list of files is empty.")
@@ -153,79 +168,95 @@ def arrange(paths: Iterable[str | os.PathLike]) -> list[tuple[str | os.PathLike,
 
 
 def summary(path: str | os.PathLike) -> dict[str, str | int]:
-    """Return the attributes of a verified shard, with its name, checksum and size in bytes.
+    """Return the fields of a verified shard, with its name, its size in bytes and its digest.
 
     Errors are those of `read`.
     """
-    with _open(path) as (reader, meta):
-        _fill(reader, meta, *_allocate(meta.n_images, meta))
-        checksum = reader.attributes["sha256"]
-    size = os.path.getsize(path)
-    return {"file": Path(path).name, **meta.attributes(), "bytes": size, "sha256": checksum}
+    with _open(path) as (stream, meta, digest):
+        _fill(stream, digest, *_allocate(meta.n_images, meta))
+        size = os.fstat(stream.fileno()).st_size
+    return {"file": Path(path).name, **meta.attributes(), "bytes": size, "sha256": digest}
 
 
 @contextlib.contextmanager
-def _open(path: str | os.PathLike) -> Iterator[tuple[hdf5.Reader, Part]]:
-    """Open a shard for reading; whatever is wrong with it is a ShardError about `path`."""
+def _open(path: str | os.PathLike) -> Iterator[tuple[BinaryIO, Part, str]]:
+    """Open a shard behind its header; give the stream, what the header says, and the digest.
+
+    Whatever is wrong with the file is a ShardError about `path`.
+    """
     with open(path, "rb", opener=regular) as stream:
         try:
-            reader = hdf5.Reader(stream)
-            yield reader, _verify(reader)
+            yield stream, *_parsed(stream.read(HEADER_BYTES), stream, path)
         except (hdf5.FormatError, ShardError) as error:
-            raise ShardError(
-                f"{path}: {error}. Delete the file and run snakemake again; photographs are "
-                "converted again, all of them."
-            ) from error
+            raise ShardError(f"{path}: {error}.", path) from error
 
 
-def _verify(reader: hdf5.Reader) -> Part:
-    """Check attributes and layout of a shard."""
-    attributes = reader.attributes
-    if attributes.get("format") != FORMAT:
-        raise ShardError("it is an HDF5 file, but no boxest shard")
-    version = attributes.get("format_version")
-    if version not in FORMAT_VERSIONS:
+def _parsed(header: bytes, stream: BinaryIO, path: str | os.PathLike) -> tuple[Part, str]:
+    """Return what a header says, and the digest of what follows it."""
+    if not header.startswith(_BEGIN):
+        raise ShardError(_no_shard(header, path))
+    line = header.partition(b"\n")[0]
+    if header != _block(line):
+        raise ShardError("it is damaged: its header does not match its checksum")
+    try:
+        table = json.loads(line)
+        if not all(type(value) in (int, str) for value in table.values()):
+            raise TypeError("numbers are whole, and all else is text")
+        version, digest = table["format_version"], table["sha256"]
+        meta = KINDS[table["kind"]].of(table) if version == FORMAT_VERSION else None
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise ShardError(f"its header makes no sense: {error}") from error
+    if meta is None:
         raise ShardError(
             f"it has the format version {version}, and this version of boxest reads "
-            + " and ".join(map(str, FORMAT_VERSIONS))
+            f"{FORMAT_VERSION}: make it again"
         )
-    meta = _meta(FORMAT_VERSIONS[version], attributes)
-    if reader.names != set(_TYPES):
-        raise ShardError(
-            f"it should hold {sorted(_TYPES)} and nothing else, not {sorted(reader.names)}"
+    if header != _header(meta, digest):
+        raise ShardError(f"its header says other things than a shard does: {sorted(table)}")
+    if _n_bytes(meta) > hdf5.GREATEST_RATIO * os.fstat(stream.fileno()).st_size:
+        raise ShardError(f"it is too small a file for {meta.n_images} images")
+    return meta, digest
+
+
+def _no_shard(begin: bytes, path: str | os.PathLike) -> str:
+    """Say of a file that does not begin like a shard what it is, and what to do with it."""
+    if not begin:
+        return "this is not a shard of boxest: it is empty"
+    if begin.startswith(b"\x89HDF\r\n\x1a\n"):
+        return (
+            "this is not a shard of boxest, or another program has rewritten it: open it with h5py "
+            "and pass its data sets"
         )
-    for name, described in _described(meta).items():
-        reader.chunks(name, meta.shapes()[name], _TYPES[name])
-        if reader.attributes_of(name) != described:
-            raise ShardError(f"{name} has other attributes than {described}")
-    return meta
+    if begin.startswith(b"\x93NUMPY"):
+        return "this is not a shard of boxest but an array of numpy: pass numpy.load of it"
+    if (mimetypes.guess_type(path)[0] or "").startswith("image/"):
+        return (
+            "this is not a shard of boxest but a picture: convert photographs and their boxes "
+            "(python -m boxest.convert), or pass pixels as an array"
+        )
+    return "this is not a shard of boxest, or its beginning is damaged"
 
 
-def _meta(kind: type[Meta] | type[PhotoMeta], attributes: dict[str, Any]) -> Part:
-    """Build what the attributes of a file tell, and check that it tells the same."""
-    try:
-        meta = kind.of(attributes)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ShardError(f"its attributes make no sense: {error}") from error
-    if attributes != _header(meta) | {"sha256": attributes.get("sha256")}:
-        raise ShardError(f"it has other attributes than a shard: {sorted(attributes)}")
-    return meta
+def _fields(meta: Part) -> dict[str, str | int]:
+    """Return what a shard says about itself."""
+    (kind,) = (name for name, described in KINDS.items() if type(meta) is described)
+    return {"format": FORMAT, "format_version": FORMAT_VERSION, "kind": kind, **meta.attributes()}
 
 
-def _described(meta: Part) -> dict[str, dict[str, str]]:
-    """Return the attributes of the datasets; viewers show images as the NeXus standard says."""
-    images = "image" if meta.image_shape[2] == 1 else "rgb-image"
-    return {"images": {"interpretation": images}, "boxes": _BOXES}
+def _header(meta: Part, digest: str) -> bytes:
+    """Return the header of a shard with this digest of what follows."""
+    return _block(json.dumps(_fields(meta) | {"sha256": digest}).encode())
 
 
-def _header(meta: Part) -> dict[str, str | int]:
-    """Attributes of the file that the checksum covers."""
-    (version,) = (number for number, kind in FORMAT_VERSIONS.items() if type(meta) is kind)
-    header = {"format": FORMAT, "format_version": version, **meta.attributes()}
-    if header.get("scene") == CLEAN.text():
-        # As it was before there were scenes: those shards stay what they are.
-        del header["scene"]
-    return header
+def _block(line: bytes) -> bytes:
+    """Return a line with its checksum, filled up with zeros."""
+    checksum = hashlib.sha256(line).hexdigest().encode()
+    return b"\n".join([line, checksum, b""]).ljust(HEADER_BYTES, b"\0")
+
+
+def _n_bytes(meta: Part) -> int:
+    """Return how many bytes the content of a shard has in memory."""
+    return sum(math.prod(shape) * _TYPES[name].itemsize for name, shape in meta.shapes().items())
 
 
 def _allocate(n_images: int, meta: Part) -> tuple[np.ndarray, np.ndarray]:
@@ -234,21 +265,15 @@ def _allocate(n_images: int, meta: Part) -> tuple[np.ndarray, np.ndarray]:
     return tuple(np.empty((n_images, *shapes[name][1:]), dtype) for name, dtype in _TYPES.items())
 
 
-def _fill(reader: hdf5.Reader, meta: Part, images: np.ndarray, boxes: np.ndarray) -> None:
-    """Read the content of an open shard into arrays, and verify it."""
-    reader.read_into("images", images)
-    reader.read_into("boxes", boxes)
-    if _checksum(_header(meta), images, boxes) != reader.attributes["sha256"]:
-        raise ShardError("it is damaged: images, boxes or attributes do not match the checksum")
+def _fill(stream: BinaryIO, digest: str, images: np.ndarray, boxes: np.ndarray) -> None:
+    """Verify a shard that is open behind its header, and read its content into arrays."""
+    if hashlib.file_digest(stream, "sha256").hexdigest() != digest:
+        raise ShardError(
+            "it is damaged, or another program has changed it: its content does not match the "
+            "checksum in its header"
+        )
+    hdf5.read_into(stream, {"images": images, "boxes": boxes})
     try:
         check_boxes(boxes)
     except ValueError as error:
         raise ShardError(f"its checksum is right, and its boxes are wrong: {error}") from error
-
-
-def _checksum(header: dict[str, str | int], images: np.ndarray, boxes: np.ndarray) -> str:
-    """SHA-256 over the header as JSON with sorted keys, the images and the boxes."""
-    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
-    digest.update(images)
-    digest.update(boxes)
-    return digest.hexdigest()

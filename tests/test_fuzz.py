@@ -19,9 +19,9 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import ROOT
-from strangers import BOXES, IMAGES, META, parts, rewrite, write_model, write_shard
+from strangers import IMAGES, parts, rewrite, write_model, write_shard
 
-from boxest import BoxRegressor, hdf5, history, plan, shards, synthetic
+from boxest import BoxRegressor, history, plan, shards, synthetic
 from boxest.persistence import FileError
 from boxest.shards import ShardError
 
@@ -109,24 +109,19 @@ def spoil_tree(tree, rng):
 
 @pytest.mark.fault
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("chunk", [2**20, 100])
-def test_shards(tmp_path, monkeypatch, chunk):
-    """In one chunk, and in several, which have an index."""
-    monkeypatch.setattr(hdf5, "CHUNK_BYTES", chunk)
+def test_shards(tmp_path):
     path = write_shard(tmp_path / "shard.h5")
     whole, refused, start = path.read_bytes(), 0, time.perf_counter()
-    for number in inputs(1500):
-        path.write_bytes(spoil_bytes(whole, random.Random(number)))
-        before = time.perf_counter()
+    for number in inputs(300):
+        spoiled = spoil_bytes(whole, random.Random(number))
+        path.write_bytes(spoiled)
         shard, refusal = outcome(ShardError, shards.read, path)
+        assert (refusal is None) == (spoiled == whole), number
         if refusal:
             refused += 1
             assert str(path) in refusal, number
         else:
             np.testing.assert_array_equal(shard.images, IMAGES, err_msg=str(number))
-            np.testing.assert_array_equal(shard.boxes, BOXES, err_msg=str(number))
-            assert shard.meta == META, number
-        assert time.perf_counter() - before < 5, number
     report("shards", refused, number + 1, start)
     assert 0.5 < refused / (number + 1) < 1
 

@@ -138,3 +138,4 @@ def test_damaged_run_is_named(run, spoil, message):
     with pytest.raises(history.RunError, match=message) as error:
         history.read(run)
     assert str(run) in str(error.value)
+    assert error.value.path == run

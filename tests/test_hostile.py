@@ -12,11 +12,10 @@ import zlib
 from pathlib import Path
 
 import h5py
-import numpy as np
 import pytest
 import yaml
 from conftest import ROOT
-from strangers import parts, rewrite, write_model, write_shard
+from strangers import parts, rewrite, seal, write_model, write_shard
 
 from boxest import BoxRegressor, hdf5, persistence, plan, shards
 from boxest.persistence import FileError
@@ -38,19 +37,11 @@ def saved(model, tmp_path):
     return Path(shutil.copy(model, tmp_path / "a.boxest"))
 
 
-def edit(path):
-    return h5py.File(path, "r+", libver=("v110", "v110"))
-
-
 def images_instead(file, data=None, **arguments):
-    """Put another dataset in the place of the images."""
-    described = dict(file["images"].attrs)
+    """Put another data set in the place of the images."""
     del file["images"]
     arguments = {"track_times": False, "compression": "gzip"} | arguments
-    if data is None:
-        file.create_dataset("images", **arguments).attrs.update(described)
-    else:
-        file.create_dataset("images", data=data, **arguments).attrs.update(described)
+    file.create_dataset("images", data=data, **arguments)
 
 
 def link_instead(to):
@@ -65,15 +56,14 @@ def dataset(**arguments):
     """Images that are stored in another way."""
 
     def change(file):
-        data = file["images"][:]
-        images_instead(file, data, **{"chunks": (6, 8, 8)} | arguments)
+        images_instead(file, file["images"][:], **{"chunks": (6, 8, 8)} | arguments)
 
     return change
 
 
-def typed(dtype, shape=(6, 8, 8)):
+def typed(dtype, shape=(6, 8, 8), chunks=(6, 8, 8)):
     """Images of another type, of which nothing is written."""
-    return lambda file: images_instead(file, shape=shape, dtype=dtype, compression=None)
+    return lambda file: images_instead(file, shape=shape, dtype=dtype, chunks=chunks)
 
 
 def deep_type(file):
@@ -82,22 +72,32 @@ def deep_type(file):
     for _ in range(2000):
         kind = h5py.h5t.vlen_create(kind)
     del file["images"]
-    h5py.h5d.create(file.id, b"images", kind, h5py.h5s.create(h5py.h5s.SCALAR))
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_chunk((6, 8, 8))
+    properties.set_deflate()
+    h5py.h5d.create(file.id, b"images", kind, h5py.h5s.create_simple((6, 8, 8)), properties)
 
 
-def other_file(file):
-    secret = Path(file.filename).with_name("secret")
-    secret.write_bytes(bytes(6 * 8 * 8))
-    outside = [(str(secret), 0, 6 * 8 * 8)]
+def pipe(file):
+    """Make a file that keeps whoever opens it waiting for ever."""
+    path = Path(file.filename).with_name("pipe")
+    os.mkfifo(path)
+    return str(path)
+
+
+def external_link(file):
+    del file["images"]
+    file["images"] = h5py.ExternalLink(pipe(file), "/images")
+
+
+def external_storage(file):
+    outside = [(pipe(file), 0, 6 * 8 * 8)]
     images_instead(file, shape=(6, 8, 8), dtype="u1", external=outside, compression=None)
 
 
 def virtual(file):
-    """Images in the file of a pipe: whoever opens it waits for ever."""
-    pipe = Path(file.filename).with_name("pipe")
-    os.mkfifo(pipe)
     layout = h5py.VirtualLayout((6, 8, 8), "u1")
-    layout[:] = h5py.VirtualSource(pipe, "images", (6, 8, 8))
+    layout[:] = h5py.VirtualSource(pipe(file), "images", (6, 8, 8))
     del file["images"]
     file.create_virtual_dataset("images", layout)
 
@@ -106,108 +106,68 @@ def unknown_filter(file):
     """Number 32015 is Zstandard, which HDF5 looks for among the plugins."""
     properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     properties.set_chunk((6, 8, 8))
-    properties.set_obj_track_times(False)
     properties.set_filter(32015, h5py.h5z.FLAG_OPTIONAL, ())
-    described = dict(file["images"].attrs)
     del file["images"]
     space = h5py.h5s.create_simple((6, 8, 8))
     made = h5py.h5d.create(file.id, b"images", h5py.h5t.STD_U8LE, space, properties)
     made.write_direct_chunk((0, 0, 0), b"not what a filter made", 0)
-    h5py.Dataset(made).attrs.update(described)
 
 
-def bomb(file):
-    """A chunk of 384 bytes that unpacks to 256 MiB."""
-    file["images"].id.write_direct_chunk((0, 0, 0), zlib.compress(bytes(2**28)))
+def chunk(content):
+    """Images whose only chunk is this."""
+    return lambda file: file["images"].id.write_direct_chunk((0, 0, 0), content)
 
 
-def claim(file):
-    """2 GiB of images and 64 MiB of boxes, none of which is written."""
-    n = 2**21
-    file.attrs["stop"], file.attrs["image_size"] = np.uint64(n), np.uint64(32)
-    file.attrs["max_side"] = np.uint64(32)
-    images_instead(file, shape=(n, 32, 32), dtype="u1", chunks=(2048, 32, 32))
-
-
-def many_attributes(file):
-    for i in range(1000):
-        file.attrs[f"a{i}"] = np.uint64(i)
-
-
+CHUNKS = "images is not stored in chunks of"
+GZIP = "images should be packed with gzip alone"
 UNLIKE = "images should be uint8 of shape"
-OTHERWISE = "images is not stored"
-KIND = "images is of a kind"
 HOSTILE = {
-    "external link": (link_instead(h5py.ExternalLink("/etc/passwd", "/x")), "somewhere else"),
-    "soft link": (link_instead(h5py.SoftLink("/boxes")), "somewhere else"),
-    "soft link out of the file": (link_instead(h5py.SoftLink("/../x")), "somewhere else"),
-    "cycle": (link_instead(lambda file: file["/"]), "its root is not stored as boxest does"),
-    "one dataset twice": (link_instead(lambda file: file["boxes"]), "images is not stored as"),
+    "external link": (external_link, "images is a link to somewhere else"),
+    "soft link": (link_instead(h5py.SoftLink("/boxes")), "images is a link to somewhere else"),
+    "cycle": (link_instead(lambda file: file["/"]), "images is no data set"),
+    "one data set twice": (link_instead(lambda file: file["boxes"]), CHUNKS),
     "group": (lambda file: file.create_group("more"), "nothing else"),
-    "external storage": (other_file, "message 0x7"),
-    "virtual": (virtual, KIND),
+    "no images": (lambda file: file.pop("images"), "nothing else"),
+    "external storage": (external_storage, CHUNKS),
+    "virtual": (virtual, CHUNKS),
     "references": (typed(h5py.ref_dtype), UNLIKE),
-    "regions": (typed(h5py.regionref_dtype), UNLIKE),
     "compound": (typed([("a", "u1"), ("b", "f8")]), UNLIKE),
     "enum": (typed(h5py.enum_dtype({"a": 0}, "u1")), UNLIKE),
     "texts": (typed(h5py.string_dtype()), UNLIKE),
-    "texts of fixed length": (typed("S1"), UNLIKE),
     "lists": (typed(h5py.vlen_dtype("u1")), UNLIKE),
-    "arrays": (typed(np.dtype(("u1", (8, 8))), (6,)), UNLIKE),
-    "big-endian": (typed(">f8"), UNLIKE),
-    "deep type": (deep_type, KIND),
+    "signed": (typed("i1"), UNLIKE),
+    "deep type": (deep_type, UNLIKE),
     "huge shape": (typed("u1", (2**40, 2**10, 2**10)), UNLIKE),
-    "no shape": (typed("u1", ()), UNLIKE),
-    "empty": (lambda file: images_instead(file, h5py.Empty("u1"), compression=None), UNLIKE),
-    "can grow": (dataset(maxshape=(None, 8, 8)), UNLIKE),
-    "other chunks": (dataset(chunks=(2, 8, 8)), OTHERWISE),
-    "contiguous": (dataset(chunks=None, compression=None), "should be packed with gzip"),
-    "not packed": (dataset(compression=None), "should be packed with gzip"),
-    "lzf": (dataset(compression="lzf"), "should be packed with gzip"),
-    "shuffled": (dataset(shuffle=True), "should be packed with gzip"),
-    "checksummed": (dataset(fletcher32=True), "should be packed with gzip"),
-    "scaled": (dataset(scaleoffset=0, compression=None), "should be packed with gzip"),
-    "unknown filter": (unknown_filter, "should be packed with gzip"),
-    "dated": (dataset(track_times=True), KIND),
-    "bomb": (bomb, "a chunk should have 384 bytes, and has not"),
-    "claim": (claim, "it points behind its own end"),
-    "many attributes": (many_attributes, "damaged: a part of it ends|other attributes"),
-    "huge attribute": (
-        lambda file: file.attrs.__setitem__("law", np.bytes_(b"x" * 60_000)),
-        "make no sense: The box law must be one of",
-    ),
-    "listed attribute": (lambda file: file.attrs.__setitem__("law", "text"), "'law' is neither"),
-    "attribute of numbers": (
-        lambda file: file.attrs.__setitem__("seed", np.zeros(7000)),
-        "'seed' is neither",
-    ),
+    "other shape": (typed("u1", (7, 8, 8)), UNLIKE),
+    "other rank": (typed("u1", (6, 64), (6, 64)), CHUNKS),
+    "no shape": (lambda file: images_instead(file, h5py.Empty("u1"), compression=None), CHUNKS),
+    "other chunks": (dataset(chunks=(2, 8, 8)), CHUNKS),
+    "in one piece": (dataset(chunks=None, compression=None), CHUNKS),
+    "not packed": (dataset(compression=None), GZIP),
+    "lzf": (dataset(compression="lzf"), GZIP),
+    "shuffled": (dataset(shuffle=True), GZIP),
+    "unknown filter": (unknown_filter, GZIP),
+    "nothing written": (typed("u1"), "images is not stored in the file"),
+    "bomb": (chunk(zlib.compress(bytes(2**28))), "a chunk should have 384 bytes, and has not"),
+    "half a chunk": (chunk(zlib.compress(bytes(383))), "a chunk should have 384 bytes"),
+    "no gzip": (chunk(bytes(100)), "a chunk cannot be unpacked"),
 }
 
 
 @pytest.mark.fault
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize(("change", "message"), HOSTILE.values(), ids=HOSTILE)
 def test_hostile_shard(shard, change, message):
-    with edit(shard) as file:
-        change(file)
+    """Their digests are right: somebody made them so."""
+    seal(shard, change)
     assert shard.stat().st_size < 2**20
     tracemalloc.start()
     try:
-        with pytest.raises(ShardError, match=rf"shard\.h5: .*({message}).*Delete the file"):
+        with pytest.raises(ShardError, match=rf"shard\.h5: .*{message}"):
             shards.read(shard)
         assert tracemalloc.get_traced_memory()[1] < 2**22
     finally:
         tracemalloc.stop()
-
-
-@pytest.mark.fault
-@pytest.mark.parametrize("options", [{}, {"libver": "v110", "userblock_size": 512}])
-def test_other_layouts_of_hdf5_are_not_even_looked_at(shard, options):
-    """The earliest layout, which has no checksums, and a file behind a user's own block."""
-    shard.unlink()
-    with h5py.File(shard, "w", **options) as file:
-        file.attrs["format"] = "boxest shard"
-    with pytest.raises(ShardError, match=r"boxest has not written|not an HDF5 file"):
-        shards.read(shard)
 
 
 @pytest.mark.fault
@@ -216,20 +176,19 @@ def test_chunks_that_overlap(shard, monkeypatch):
     monkeypatch.setattr(hdf5, "CHUNK_BYTES", 64)
     write_shard(shard)
     content = bytearray(shard.read_bytes())
-    entry_size, first = content[content.index(b"FAHD") + 6], content.index(b"FADB") + 14
-    assert entry_size == 8 + 2 + 4
-    for entry in range(first, first + 6 * entry_size, entry_size):
-        content[entry + 8 : entry + 10] = (len(content) // 2).to_bytes(2, "little")
+    index = content.index(b"TREE\x01\x00\x06\x00") + 24  # A leaf with six chunks.
+    for entry in range(index, index + 6 * 48, 48):
+        content[entry : entry + 4] = (len(content) // 2).to_bytes(4, "little")
     shard.write_bytes(content)
-    with pytest.raises(ShardError, match="images is not stored in the file, in chunks of"):
+    seal(shard)
+    with pytest.raises(ShardError, match="images is not stored in the file"):
         shards.read(shard)
 
 
 @pytest.mark.fault
 def test_shard_loads_no_plugin(shard, tmp_path):
     """HDF5 looks for filters among shared libraries, and runs what it finds; boxest does not."""
-    with edit(shard) as file:
-        unknown_filter(file)
+    seal(shard, unknown_filter)
     (tmp_path / "plugins").mkdir()
     shutil.copy(h5py.h5z.__file__, tmp_path / "plugins" / "libtrap.so")
     loads = {}
@@ -247,23 +206,6 @@ def test_shard_loads_no_plugin(shard, tmp_path):
         assert done.returncode == 1
         loads[reader.split()[1]] = b"libtrap.so" in done.stderr
     assert loads == {"h5py;": True, "boxest": False}
-
-
-@pytest.mark.fault
-@pytest.mark.parametrize("change", [None, other_file, link_instead(h5py.ExternalLink("b.h5", "/"))])
-def test_no_other_file_is_opened_and_the_hdf5_library_not_imported(shard, python, change):
-    if change:
-        with edit(shard) as file:
-            change(file)
-    code = (
-        "import sys\nfrom boxest import shards\nopened = []\n"
-        "sys.addaudithook(lambda event, about: event == 'open' and opened.append(about[0]))\n"
-        f"try:\n    shards.read({str(shard)!r})\nexcept shards.ShardError:\n    print('refused')\n"
-        "print({p for p in opened if 'site-packages' not in str(p)}, 'h5py' in sys.modules)"
-    )
-    *refused, seen = python(code).splitlines()
-    assert bool(refused) is (change is not None)
-    assert seen == f"{ {str(shard)} } False"
 
 
 READERS = {"shard": shards.read, "model": BoxRegressor.load}

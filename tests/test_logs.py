@@ -6,6 +6,9 @@ import sys
 
 import pytest
 
+from boxest import logs
+from boxest.files import FileError
+
 
 def job(body, tmp_path, read=True):
     code = f"from boxest import logs\nimport os, sys\nwith logs.to_file('job.log'):\n    {body}\n"
@@ -37,6 +40,19 @@ def test_error_for_the_user_is_one_line(tmp_path, kind):
     assert completed.returncode == 1
     assert log == "Error: the shard x.h5 is damaged\n"
     assert completed.stderr == "Error: the shard x.h5 is damaged\nThe log is job.log\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "advised"), [("results/data/x.h5", True), ("mine/x.h5", False), (None, False)]
+)
+def test_deletion_is_advised_of_nothing_but_the_results(tmp_path, capfd, path, advised):
+    log = tmp_path / "results" / "logs" / "train" / "x.log"
+    log.parent.mkdir(parents=True)
+    with pytest.raises(SystemExit), logs.to_file(log):
+        raise FileError("x.h5 is damaged.", path and tmp_path / path)
+    printed = capfd.readouterr().err
+    advice = f"x.h5 is damaged. Delete {tmp_path}/results/data/x.h5 and run snakemake again"
+    assert (advice in printed) == ("elete" in printed) == advised
 
 
 def test_fault_of_the_program_has_a_traceback(tmp_path):

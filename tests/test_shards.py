@@ -2,23 +2,27 @@
 
 import dataclasses
 import fcntl
+import json
 import os
-import shutil
+import pickle
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
+from strangers import header, seal
 
 from boxest import hdf5, shards, synthetic
+from boxest.images import open_images
 from boxest.shards import Meta, ShardError
 from boxest.synthetic import BoxLaw, Scene
 
 LAW = BoxLaw(min_side=2)
-GOLDEN = "fe818e4b41852b99f33124f74568157a79c7c8775f88cc1ff5481a3e9c8dfcc6"
 
 
 def make(start=0, stop=6, split="train", seed=0, size=8, scene=synthetic.CLEAN):
@@ -65,28 +69,34 @@ def test_boxes_that_are_none_are_refused_whatever_the_checksum(tmp_path, monkeyp
 def test_layout(tmp_path):
     images, boxes = synthetic.make(0, 100, seed=2**64 - 1)
     meta = Meta("test", 0, 100, 2**64 - 1, 128, BoxLaw())
-    shards.write(tmp_path / "new" / "shard.h5", images, boxes, meta)
-    with h5py.File(tmp_path / "new" / "shard.h5") as file:
-        assert set(file) == {"images", "boxes"}
-        assert file["images"].chunks == (64, 128, 128)
-        assert file["images"].compression == "gzip"
-        assert file["images"].attrs["interpretation"] == b"image"
-        assert file["boxes"].attrs["columns"] == b"x1, y1, x2, y2"
-        attributes = dict(file.attrs)
-    assert len(attributes.pop("sha256")) == 64
-    assert attributes == {
-        "format": b"boxest shard",
-        "format_version": 1,
-        "split": b"test",
+    path = tmp_path / "new" / "shard.h5"
+    shards.write(path, images, boxes, meta)
+    expected = {
+        "format": "boxest shard",
+        "format_version": 3,
+        "kind": "drawn boxes",
+        "split": "test",
         "start": 0,
         "stop": 100,
         "seed": 2**64 - 1,
         "image_size": 128,
-        "law": b"sides_uniform",
+        "law": "sides_uniform",
         "min_side": 5,
         "max_side": 128,
+        "scene": "{}",
     }
-    assert shards.read(tmp_path / "new" / "shard.h5").meta == meta
+    with h5py.File(path) as file:
+        assert set(file) == {"images", "boxes"}
+        assert file["images"].chunks == (64, 128, 128)
+        assert file["images"].compression == "gzip"
+        assert file["images"].attrs["interpretation"] == "image"
+        assert file["boxes"].attrs["columns"] == "x1, y1, x2, y2"
+        assert dict(file.attrs) == expected
+    with open(path, "rb") as file:
+        said = json.loads(file.readline())
+    assert len(said.pop("sha256")) == 64
+    assert said == expected
+    assert shards.read(path).meta == meta
 
 
 def test_the_same_content_gives_the_same_bytes(path, tmp_path):
@@ -100,8 +110,7 @@ def test_summary(path):
     assert summary["file"] == "shard.h5"
     assert (summary["split"], summary["start"], summary["stop"]) == ("train", 0, 6)
     assert summary["bytes"] == path.stat().st_size
-    # The checksum is a function of the content alone; it changes with the format or the data.
-    assert summary["sha256"] == GOLDEN
+    assert json.loads(path.read_bytes().partition(b"\n")[0])["sha256"] == summary["sha256"]
 
 
 NOISY = Scene(noise=0.1, object_level=(0.5, 1), discs=1)
@@ -115,16 +124,7 @@ def test_a_scene_comes_back_and_stands_in_the_file(tmp_path):
     assert shard.meta.scene == NOISY
     np.testing.assert_array_equal(shard.images, images)
     text = '{"discs": 1, "noise": 0.1, "object_level": [0.5, 1.0]}'
-    with h5py.File(tmp_path / "noisy.h5") as file:
-        assert file.attrs["scene"] == text.encode()
     assert shards.summary(tmp_path / "noisy.h5")["scene"] == text
-
-
-def test_a_clean_shard_is_what_it_was_before_there_were_scenes(path):
-    """Its checksum is in `test_summary`; readers of then found no other attributes."""
-    with h5py.File(path) as file:
-        assert "scene" not in file.attrs
-    assert shards.read(path).meta.scene == synthetic.CLEAN
 
 
 def test_shards_of_another_scene(path, tmp_path):
@@ -201,6 +201,7 @@ def test_what_cannot_be_written(tmp_path):
         ({"stop": 2**31}, ValueError, "make more and smaller shards"),
         ({"image_size": 1}, ValueError, "min_side"),
         ({"split": 1}, TypeError, "split must be a str"),
+        ({"split": "x" * 101}, ValueError, "split has 100 letters at most"),
         ({"scene": Scene(texture=0.1)}, ValueError, "texture_scale .* an eighth of the image size"),
         ({"start": 0.5}, TypeError, "integer"),
     ],
@@ -217,224 +218,118 @@ def test_absent_files_are_not_damaged(tmp_path):
         shards.read(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"\x89HDF", b"x1,y1,x2,y2\n" * 1000])
-def test_other_files(tmp_path, content):
-    path = tmp_path / "shard.h5"
-    path.write_bytes(content)
-    with pytest.raises(ShardError, match=r"shard\.h5: .*not an HDF5 file.*run snakemake again"):
-        shards.read(path)
-    with pytest.raises(ShardError, match=r"shard\.h5: "):
-        shards.load([path])
+def rewritten(path):
+    """Write an HDF5 file with other chunks and filters, as h5repack does."""
+    with h5py.File(path, "w") as file:
+        file.create_dataset("images", data=make()[0], chunks=(2, 8, 8), compression="lzf")
 
 
-def edit(path):
-    """Open a shard to spoil it, in the layout that it has."""
-    return h5py.File(path, "r+", libver=("v110", "v110"))
+OTHER_FILES = {
+    "empty.h5": (lambda path: path.touch(), "it is empty"),
+    "rewritten.h5": (rewritten, "open it with h5py and pass its data sets"),
+    "array.npy": (lambda path: np.save(path, make()[0]), "an array of numpy: pass numpy.load"),
+    "photo.png": (lambda path: Image.new("L", (8, 8)).save(path), "a picture: convert photographs"),
+    "boxes.csv": (lambda path: path.write_text("x1,y1\n" * 1000), "or its beginning is damaged"),
+}
 
 
-def change_images(path, **arguments):
-    """Put another dataset in the place of the images."""
-    with edit(path) as file:
-        attributes = dict(file["images"].attrs)
-        del file["images"]
-        file.create_dataset("images", **arguments).attrs.update(attributes)
+@pytest.mark.parametrize("name", OTHER_FILES)
+def test_other_files(tmp_path, name):
+    """What they are is said, and nothing about deleting what may be the user's only copy."""
+    make_file, message = OTHER_FILES[name]
+    make_file(tmp_path / name)
+    for read in (shards.read, lambda path: shards.load([path])):
+        with pytest.raises(ShardError, match=rf"{name}: this is not a shard.*{message}") as error:
+            read(tmp_path / name)
+        assert "delete" not in str(error.value).lower()
+        assert error.value.path == tmp_path / name
 
 
-def set_attribute(name, value):
-    def change(file):
-        file.attrs[name] = np.bytes_(value) if isinstance(value, bytes) else value
-
-    return change
-
-
-def swap(file):
-    file.attrs["start"], file.attrs["stop"] = file.attrs["stop"], file.attrs["start"]
-
-
-def delete(name):
-    def change(file):
-        del file[name]
-
-    return change
-
-
-def delete_attribute(name):
-    def change(file):
-        del file.attrs[name]
-
-    return change
-
-
-def one_pixel(file):
-    file["images"][3, 2, 1] ^= 255
-
-
-def one_coordinate(file):
-    file["boxes"][0, 0] += 1e-9
-
-
-def swap_columns(file):
-    file["boxes"].attrs["columns"] = np.bytes_(b"y1, x1, y2, x2")
+LARGE = {"stop": 2**21, "image_size": 32, "max_side": 32}
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("fields", "message"),
     [
-        (set_attribute("format", b"other"), "no boxest shard"),
-        (delete_attribute("format"), "no boxest shard"),
-        (
-            set_attribute("format_version", np.uint64(3)),
-            "format version 3, and this version of boxest reads 1 and 2",
-        ),
-        (
-            set_attribute("format_version", np.uint64(2)),
-            "its attributes make no sense: 'height'",
-        ),
-        (set_attribute("seed", np.uint64(1)), "do not match the checksum"),
-        (set_attribute("split", b"test"), "do not match the checksum"),
-        (set_attribute("law", b"corners_uniform"), "do not match the checksum"),
-        (set_attribute("sha256", b"0" * 64), "do not match the checksum"),
-        (delete_attribute("sha256"), "other attributes"),
-        (set_attribute("note", b"mine"), "other attributes"),
-        (set_attribute("law", b"mine"), "make no sense: The box law must be one of"),
-        (set_attribute("seed", np.bytes_(b"0")), "make no sense"),
-        (set_attribute("scene", b'{"noise": 0.1}'), "do not match the checksum"),
-        (set_attribute("scene", b"{}"), "other attributes"),
-        (set_attribute("scene", b'{"noise":0.1}'), "other attributes"),
-        (set_attribute("scene", b'{"noise": 0.1, "noise": 0.2}'), "other attributes"),
-        (set_attribute("scene", b'{"noise": 2}'), "make no sense: noise must be a number"),
-        (set_attribute("scene", b'{"moon": 1}'), "make no sense: A scene has no 'moon'"),
-        (set_attribute("scene", np.uint64(1)), "make no sense: A scene is a text of JSON"),
-        (set_attribute("scene", b"[" * 900), "make no sense: "),
-        (set_attribute("scene", b"[" * 60_000), "make no sense: A scene is a text of JSON"),
-        (set_attribute("seed", 1.0), "'seed' is neither a whole number of 8 bytes nor a text"),
-        (set_attribute("seed", np.uint64([1, 2])), "'seed' is neither"),
-        (set_attribute("split", "train"), "'split' is neither .* a text of fixed length"),
-        (delete_attribute("seed"), "make no sense: 'seed'"),
-        (swap, "make no sense: A shard needs 0 <= start < stop; got 6 and 0"),
-        (set_attribute("stop", np.uint64(2**40)), "make no sense: .*more than 2147483648 bytes"),
-        (
-            set_attribute("stop", np.uint64(7)),
-            r"images should be uint8 of shape \(7, 8, 8\), and is not",
-        ),
-        (delete("images"), r"should hold \['boxes', 'images'\] and nothing else, not \['boxes'\]"),
-        (lambda file: file.create_group("more"), "and nothing else"),
-        (one_pixel, "do not match the checksum"),
-        (one_coordinate, "do not match the checksum"),
-        (swap_columns, "boxes has other attributes"),
+        ({"format_version": 4}, "format version 4, and this version of boxest reads 3: make it"),
+        ({"kind": "photographs"}, "makes no sense: 'height'"),
+        ({"kind": ["photographs"]}, "makes no sense: numbers are whole, and all else is text"),
+        ({"seed": True}, "makes no sense: numbers are whole"),
+        ({"seed": 1.0}, "makes no sense: numbers are whole"),
+        ({"seed": "0"}, "makes no sense"),
+        ({"seed": 10**400}, "makes no sense: A seed is in"),
+        ({"start": 6, "stop": 0}, "makes no sense: A shard needs 0 <= start < stop; got 6 and 0"),
+        ({"stop": 2**40}, "makes no sense: .*more than 2147483648 bytes"),
+        ({"law": "mine"}, "makes no sense: The box law must be one of"),
+        ({"scene": '{"moon": 1}'}, "makes no sense: A scene has no 'moon'"),
+        ({"scene": '{"noise":0.1}'}, "says other things than a shard does"),
+        ({"scene": "[" * 900}, "makes no sense"),
+        ({"note": "mine"}, "says other things than a shard does: .*'note'"),
+        (LARGE, "it is too small a file for 2097152 images"),
+        ({"stop": 7}, r"images is not stored in chunks of \(7, 8, 8\)"),
     ],
 )
-def test_changed_files(path, change, message):
-    with edit(path) as file:
-        change(file)
-    with pytest.raises(ShardError, match=rf"shard\.h5: .*{message}.*Delete the file"):
+def test_headers_that_make_no_sense(path, fields, message):
+    """Their checksums are right."""
+    seal(path, **fields)
+    with pytest.raises(ShardError, match=rf"shard\.h5: .*{message}"):
         shards.read(path)
 
 
-@pytest.mark.parametrize(
-    "to", [h5py.SoftLink("/boxes"), h5py.ExternalLink("copy.h5", "/images"), h5py.SoftLink("/no")]
-)
-def test_links_are_not_followed(path, tmp_path, to):
-    shutil.copy(path, tmp_path / "copy.h5")
-    with edit(path) as file:
-        del file["images"]
-        file["images"] = to
-    with pytest.raises(ShardError, match="it has a link to somewhere else"):
+@pytest.mark.parametrize("rest", ["", "[" * 2000, ', "a": "' + "x" * 5000 + '"}'])
+def test_headers_that_are_no_table(path, rest):
+    path.write_bytes(header('{"format": "boxest shard"' + rest))
+    with pytest.raises(ShardError, match=r"shard\.h5: its header makes no sense|is damaged"):
         shards.read(path)
 
 
-def test_data_outside_the_file_are_not_read(path, tmp_path):
-    images = make()[0]
-    images.tofile(tmp_path / "outside")
-    outside = [(str(tmp_path / "outside"), 0, images.nbytes)]
-    change_images(path, shape=images.shape, dtype="u1", external=outside)
-    with pytest.raises(ShardError, match=r"images is (not stored|of a kind)"):
-        shards.read(path)
+# --- damage -------------------------------------------------------------------------------------
 
 
-def test_virtual_datasets_are_not_read(path, tmp_path):
-    shutil.copy(path, tmp_path / "copy.h5")
-    layout = h5py.VirtualLayout((6, 8, 8), "u1")
-    layout[:] = h5py.VirtualSource(tmp_path / "copy.h5", "images", (6, 8, 8))
-    with edit(path) as file:
-        del file["images"]
-        file.create_virtual_dataset("images", layout)
-    with pytest.raises(ShardError, match=r"images is (not stored|of a kind)"):
-        shards.read(path)
-
-
-@pytest.mark.parametrize("dtype", ["i1", "u2", "f4"])
-def test_other_types_are_not_converted(path, dtype):
-    change_images(path, data=make()[0].astype(dtype))
-    with pytest.raises(ShardError, match="images should be uint8"):
-        shards.read(path)
-
-
-@pytest.mark.parametrize("shape", [(6, 64), (8, 8, 6), (5, 8, 8), ()])
-def test_other_shapes(path, shape):
-    change_images(path, data=np.zeros(shape, np.uint8))
-    with pytest.raises(ShardError, match=r"images should be uint8 of shape \(6, 8, 8\)"):
-        shards.read(path)
-
-
-def test_a_group_is_no_dataset(path):
-    with edit(path) as file:
-        del file["images"]
-        file.create_group("images")
-    with pytest.raises(ShardError, match="images is of a kind that boxest does not write"):
-        shards.read(path)
-
-
-def check_damage(path, content, original):
-    """Read a damaged file: either that is an error, or everything read is right."""
-    path.write_bytes(content)
-    try:
-        shard = shards.read(path)
-    except ShardError:
-        return True
-    np.testing.assert_array_equal(shard.images, original.images)
-    np.testing.assert_array_equal(shard.boxes, original.boxes)
-    assert shard.meta == original.meta
-    return False
+@pytest.fixture
+def unread(monkeypatch):
+    """Make sure that no file reaches the HDF5 library."""
+    monkeypatch.setattr(hdf5, "read_into", lambda *_: pytest.fail("The HDF5 library was asked."))
 
 
 @pytest.mark.fault
-def test_truncated_files(path):
-    whole, original = path.read_bytes(), shards.read(path)
-    for length in [*range(0, len(whole), 97), len(whole) - 1]:
-        assert check_damage(path, whole[:length], original)
-
-
-@pytest.mark.fault
-@pytest.mark.parametrize("step", [29, pytest.param(1, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("chunk", [2**20, 100])
-def test_flipped_bits(path, monkeypatch, chunk, step):
-    """An earlier layout of HDF5 made the library loop for ever on some of these."""
-    monkeypatch.setattr(hdf5, "CHUNK_BYTES", chunk)
-    shards.write(path, *make())
-    whole, original = path.read_bytes(), shards.read(path)
-    detected = 0
-    for bit in range(0, 8 * len(whole), step):
+def test_any_flipped_bit_is_noticed(path, unread):
+    """Of the header every byte with something in it, and of the rest one in forty."""
+    whole = path.read_bytes()
+    begin = whole.index(b"\0") + 10
+    for at in [*range(begin), *range(begin, len(whole), 41), len(whole) - 1]:
         damaged = bytearray(whole)
-        damaged[bit // 8] ^= 1 << bit % 8
-        detected += check_damage(path, bytes(damaged), original)
-    # The rest is padding and free space.
-    assert detected > 0.6 * 8 * len(whole) / step
+        damaged[at] ^= 1 << at % 8
+        path.write_bytes(damaged)
+        with pytest.raises(ShardError, match=r"shard\.h5: .*(is|or its beginning is) damaged"):
+            shards.read(path)
 
 
 @pytest.mark.fault
-@pytest.mark.parametrize("size", [16, 512])
-def test_overwritten_blocks(path, size):
-    whole, original = path.read_bytes(), shards.read(path)
-    rng = np.random.default_rng(0)
-    for start in range(0, len(whole) - size, 61):
-        for block in (bytes(size), rng.bytes(size)):
-            check_damage(path, whole[:start] + block + whole[start + size :], original)
+def test_any_truncation_is_noticed(path, unread):
+    whole = path.read_bytes()
+    for length in [*range(0, len(whole), 97), len(whole) - 1]:
+        path.write_bytes(whole[:length])
+        with pytest.raises(ShardError, match=r"shard\.h5: .*(damaged|too small|it is empty)"):
+            shards.read(path)
+    path.write_bytes(whole + b"\0")
+    with pytest.raises(ShardError, match="does not match the checksum"):
+        shards.read(path)
+
+
+def test_a_change_by_another_program_is_noticed(path, unread):
+    with h5py.File(path, "r+") as file:
+        file["images"][3, 2, 1] ^= 255
+    with pytest.raises(ShardError, match="damaged, or another program has changed it"):
+        shards.read(path)
+
+
+# --- writers and readers ------------------------------------------------------------------------
 
 
 def test_a_writer_that_fails_leaves_the_old_file(path, monkeypatch):
     before = path.read_bytes()
-    monkeypatch.setattr(shards, "_checksum", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(shards, "_header", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         shards.write(path, *make(6, 12))
     assert os.listdir(path.parent) == ["shard.h5"]
@@ -452,8 +347,8 @@ def write_half_and_wait(path, content):
     print("writing", flush=True)
     sys.stdin.read()
 pathlib.Path.write_bytes = write_half_and_wait
-images, boxes = synthetic.make(0, 2000, seed=0)
-shards.write(sys.argv[1], images, boxes, shards.Meta("train", 0, 2000, 0, 128, synthetic.BoxLaw()))
+images, boxes = synthetic.make(0, 20, seed=0)
+shards.write(sys.argv[1], images, boxes, shards.Meta("train", 0, 20, 0, 128, synthetic.BoxLaw()))
 """
     path = tmp_path / "shard.h5"
     with subprocess.Popen(
@@ -466,7 +361,7 @@ shards.write(sys.argv[1], images, boxes, shards.Meta("train", 0, 2000, 0, 128, s
     assert not path.exists()
     (left,) = tmp_path.iterdir()
     assert left.name.startswith(".")
-    assert left.stat().st_size > 10_000
+    assert left.stat().st_size > 1000
     with pytest.raises(ShardError):
         shards.read(left)
 
@@ -479,39 +374,41 @@ def test_reading_needs_no_lock(path):
         assert shards.read(path).meta.stop == 6
 
 
-@pytest.mark.fault
-def test_readers_beside_a_writer_see_whole_shards_only(tmp_path, python):
-    """One process replaces a shard again and again, three read it: always the one or the other."""
-    code = f"""
-import multiprocessing, os
-from boxest import shards, synthetic
-PATH, DONE = {str(tmp_path / "shard.h5")!r}, {str(tmp_path / "done")!r}
-LAW = synthetic.BoxLaw(min_side=2)
-def content(seed):
-    made = synthetic.make(0, 40, seed=seed, image_size=32, law=LAW)
-    return *made, shards.Meta("train", 0, 40, seed, 32, LAW)
-def write(n=0):
-    while not os.path.exists(DONE):
-        n += 1
-        shards.write(PATH, *content(n % 2))
-def read(_):
-    seen = []
-    while len(seen) < 100 or len(set(seen)) < 2:
-        shard = shards.read(PATH)
-        images, boxes, meta = content(shard.meta.seed)
-        assert (shard.images == images).all() and (shard.boxes == boxes).all()
-        seen.append(meta.seed)
-    return len(seen)
-if __name__ == "__main__":
-    shards.write(PATH, *content(0))
-    with multiprocessing.get_context("fork").Pool(4) as pool:
-        writer = pool.apply_async(write)
-        print(sum(pool.map(read, range(3), chunksize=1)))
-        open(DONE, "w").close()
-        writer.get()
-"""
-    assert int(python(code)) >= 300
-    assert sorted(os.listdir(tmp_path)) == ["done", "shard.h5"]
+def test_readers_beside_a_writer_see_whole_shards_only(path):
+    """One thread replaces a shard again and again, three read it: always the one or the other."""
+    contents = [make(seed=seed) for seed in (0, 1)]
+    done = []
+
+    def write():
+        while len(done) < 3:
+            for content in contents:
+                shards.write(path, *content)
+
+    def read():
+        seen = []
+        while len(seen) < 30 or len(set(seen)) < 2:
+            shard = shards.read(path)
+            images, boxes, meta = contents[shard.meta.seed]
+            np.testing.assert_array_equal(shard.images, images)
+            np.testing.assert_array_equal(shard.boxes, boxes)
+            assert shard.meta == meta
+            seen.append(meta.seed)
+        done.append(seen)
+
+    with ThreadPoolExecutor(4) as pool:
+        for job in [pool.submit(write), *(pool.submit(read) for _ in range(3))]:
+            job.result()
+    assert os.listdir(path.parent) == ["shard.h5"]
+
+
+def test_no_file_stays_open(path):
+    """So shards can be read in processes that are forked, and by what is pickled."""
+    before = h5py.h5f.get_obj_count()
+    images = open_images([path])
+    list(images.blocks())
+    assert h5py.h5f.get_obj_count() == before
+    again = pickle.loads(pickle.dumps(images))
+    np.testing.assert_array_equal(next(again.blocks()), next(images.blocks()))
 
 
 def test_writing_needs_no_lock(path):

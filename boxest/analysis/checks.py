@@ -74,8 +74,8 @@ def check_runs(runs: pd.DataFrame, columns: Iterable[str]) -> None:
     for name in finite.columns[~finite.all()]:
         run = runs.loc[finite.index[~finite[name]][0], identity].to_dict()
         raise ValueError(
-            f"runs has no finite {name} for {run}, which did not diverge. Delete the table and run "
-            "Snakemake again."
+            f"runs has no finite {name} for {run}, which did not diverge: the table was changed "
+            "after it was written. Make it again."
         )
 
 

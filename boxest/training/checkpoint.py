@@ -213,7 +213,7 @@ def _refuse_other_files(path: Path) -> None:
     if size > 0 and b"text.npy" not in begin + end:
         raise ValueError(
             f"{path} is a file of another kind, and a checkpoint would overwrite it. "
-            "Name a file that does not exist yet, or delete this one."
+            "Name one that does not exist yet."
         )
 
 
