@@ -11,6 +11,7 @@ import keras
 from keras import ops
 
 from boxest.boxes import MEASURES
+from boxest.checks import real
 
 # Inclusive IoU pulls a flipped box back by itself, and the geometric IoU is kept as it is in the
 # textbooks, with the regions without a gradient that it is known for.
@@ -27,12 +28,14 @@ def _check_measure(measure: str) -> str:
 
 @keras.saving.register_keras_serializable(package="boxest")
 class BoxLoss(keras.losses.Loss):
-    """One minus a measure of the agreement of two boxes.
+    """One minus a measure of the agreement of two boxes, and where it is wanted, their distance.
 
     Parameters
     ----------
     measure : {"inclusive_iou", "iou", "giou", "diou", "ciou"}
         A key of `boxest.boxes.MEASURES`. The default is the paper's (§2.2.2, as inferred).
+    absolute_error : float, default=0
+        Weight of the sum of the absolute errors of the four edges, which is added.
     reduction, name, dtype
         As for every `keras.losses.Loss`.
 
@@ -42,6 +45,11 @@ class BoxLoss(keras.losses.Loss):
     prediction. It is zero for a proper box, so that the loss there is that of the literature. A
     flipped box has no area, and inside the target moving it changes neither its union with the
     target nor the box around both: without this term, giou would leave it where it is.
+
+    "giou_l1" as the ``loss`` of an estimator stands for giou and absolute errors of weight 1. Far
+    from the target the absolute error has the larger gradient, and near it giou, which does not
+    depend on the size of the box. N. Carion and others, "End-to-end object detection with
+    transformers", ECCV 2020, §3.1, have the same sum with other weights.
 
     Examples
     --------
@@ -55,11 +63,13 @@ class BoxLoss(keras.losses.Loss):
         self,
         measure: str = "inclusive_iou",
         *,
+        absolute_error: float = 0.0,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = None,
         dtype: Any = None,
     ):
         self.measure = _check_measure(measure)
+        self.absolute_error = real("absolute_error", absolute_error, 0, 1e9)
         super().__init__(name=name or f"{measure}_loss", reduction=reduction, dtype=dtype)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
@@ -69,11 +79,14 @@ class BoxLoss(keras.losses.Loss):
             sides = y_pred[..., 2:] - y_pred[..., :2]
             # Unlike relu's, this gradient is not 0 at 0: a point inside the target would stay one.
             loss = loss + ops.sum(ops.where(sides > 0, ops.zeros_like(sides), -sides), axis=-1)
+        if self.absolute_error:
+            loss = loss + self.absolute_error * ops.sum(ops.abs(y_true - y_pred), axis=-1)
         return loss
 
     def get_config(self) -> dict:
         """Arguments of the constructor, for saving."""
-        return {"measure": self.measure, **super().get_config()}
+        own = {"measure": self.measure, "absolute_error": self.absolute_error}
+        return {**own, **super().get_config()}
 
 
 @keras.saving.register_keras_serializable(package="boxest")
@@ -117,8 +130,8 @@ def get(loss: str | keras.losses.Loss) -> keras.losses.Loss:
     Parameters
     ----------
     loss : str or keras.losses.Loss
-        A measure of `boxest.boxes.MEASURES`, or the name of a Keras loss ("mean_absolute_error",
-        "mse", "Huber"). A loss itself is returned as it is.
+        A measure of `boxest.boxes.MEASURES`, "giou_l1", or the name of a Keras loss
+        ("mean_absolute_error", "mse", "Huber"). A loss itself is returned as it is.
 
     Returns
     -------
@@ -155,6 +168,8 @@ def _find(loss: str | keras.losses.Loss) -> keras.losses.Loss:
     if isinstance(loss, str):
         if loss in MEASURES:
             return BoxLoss(loss)
+        if loss == "giou_l1":
+            return BoxLoss("giou", absolute_error=1.0, name="giou_l1_loss")
         with contextlib.suppress(ValueError):
             found = keras.losses.get(loss)
             if not isinstance(found, keras.losses.Loss):
@@ -162,6 +177,6 @@ def _find(loss: str | keras.losses.Loss) -> keras.losses.Loss:
                 found = keras.losses.get(found.__name__.title().replace("_", ""))
             return found
     raise ValueError(
-        f"loss must be one of {', '.join(MEASURES)}, or a Keras loss such as 'mean_absolute_error' "
-        f"or 'mse', or a keras.losses.Loss; got {loss!r}."
+        f"loss must be one of {', '.join(MEASURES)}, giou_l1, or a Keras loss such as "
+        f"'mean_absolute_error' or 'mse', or a keras.losses.Loss; got {loss!r}."
     )

@@ -233,6 +233,17 @@ def test_unknown_measures(kind):
         kind("area")
 
 
+def test_giou_l1_adds_the_absolute_errors_of_the_edges():
+    true, predicted = np.array([[0.0, 0.0, 0.5, 0.5]]), np.array([[0.0, 0.25, 0.5, 0.5]])
+    both = losses.get("giou_l1")
+    # IoU 1/2 without any empty area around, and one edge that is off by 0.25.
+    assert float(both(true, predicted)) == pytest.approx(0.5 + 0.25)
+    again = BoxLoss.from_config(both.get_config())
+    assert (again.absolute_error, again.name) == (1.0, "giou_l1_loss")
+    with pytest.raises(ValueError, match="absolute_error must be a number in 0"):
+        BoxLoss("giou", absolute_error=-1)
+
+
 @pytest.mark.jax
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
 @pytest.mark.skipif(keras.backend.backend() == "jax", reason="this is that run")

@@ -46,7 +46,7 @@ def test_unknown_activation_is_refused():
 
 
 def test_unknown_name_is_refused():
-    with pytest.raises(ValueError, match=r"'resnet'. Choose one of \['auto', 'paper'"):
+    with pytest.raises(ValueError, match=r"'resnet'. Choose one of \['auto', 'marginal', 'paper'"):
         networks.build("resnet", (16, 16, 1))
 
 
@@ -101,7 +101,7 @@ def test_auto_is_the_paper_network_where_it_fits():
 
 
 @pytest.mark.parametrize("shape", [(1, 10, 1), (7, 300, 1), (8, 8, 1), (8, 8, 3), (33, 50, 2)])
-@pytest.mark.parametrize("name", ["auto", "profile", "roi"])
+@pytest.mark.parametrize("name", ["auto", "profile", "roi", "marginal"])
 def test_no_network_has_fewer_parameters_than_the_least(name, shape):
     if name == "roi":  # It takes none below 8 px.
         shape = (max(shape[0], 8), max(shape[1], 8), shape[2])
@@ -229,12 +229,12 @@ def test_layer_tables_of_profile_and_roi_are_those_of_the_documentation():
     assert ("crop (Crop)", (None, 16, 16, 1), 0) in tables["roi"]
 
 
-NEW = ("profile", "roi")
+NEW = ("profile", "roi", "marginal")
 
 
 @pytest.mark.parametrize("name", NEW)
 @pytest.mark.parametrize("shape", [(32, 32, 1), (33, 50, 1), (64, 128, 3), (8, 8, 1)])
-def test_profile_and_roi_take_images_of_any_shape(name, shape):
+def test_networks_of_edges_take_images_of_any_shape(name, shape):
     model = networks.build(name, shape)
     images = np.random.default_rng(0).random((2, *shape)).astype("float32")
     boxes = model.predict(images, verbose=0)
@@ -253,7 +253,7 @@ def test_outputs_that_are_no_box_are_refused(name):
 
 
 @pytest.mark.parametrize("name", NEW)
-def test_first_weights_of_profile_and_roi_are_a_function_of_the_seed(name):
+def test_first_weights_of_networks_of_edges_are_a_function_of_the_seed(name):
     one, same, other = (networks.build(name, (16, 16, 1), seed=seed) for seed in (3, 3, 4))
     kernels = [v for v in one.variables if "kernel" in v.path]
     assert all(np.array_equal(a, b) for a, b in zip(one.variables, same.variables, strict=True))
@@ -265,3 +265,31 @@ def test_first_weights_of_profile_and_roi_are_a_function_of_the_seed(name):
 def test_images_that_roi_cannot_halve_are_refused():
     with pytest.raises(ValueError, match=r"'roi'.*at least 8×8 px, got 7×128 px"):
         networks.build("roi", (7, 128, 1))
+
+
+@pytest.mark.parametrize(
+    ("shape", "scale"), [((16, 24, 1), (1, 1)), ((15, 18, 3), (20 / 18, 16 / 15))]
+)
+def test_marginal_places_reach_from_the_first_edge_of_the_image_to_the_last(shape, scale):
+    """An image that cannot be halved twice is enlarged: the edge of that one lies outside."""
+    model = networks.build("marginal", shape)
+    for axis in ("x", "y"):
+        model.get_layer(f"scores_{axis}").kernel.assign(np.zeros((4, 48, 2)))
+        model.get_layer(f"slope_{axis}").slope.assign([-1e4, 1e4])
+    box = model.predict(np.random.default_rng(0).random((1, *shape)), verbose=0)[0]
+    np.testing.assert_allclose(box, [0, 0, *scale], atol=1e-6)
+
+
+def test_marginal_moves_with_the_object():
+    """Shifted by whole cells, far from the borders, an object has the same features elsewhere."""
+    model = networks.build("marginal", (128, 128, 1))
+    for axis in ("x", "y"):  # Black has no features, and so no score.
+        scores = model.get_layer(f"scores_{axis}")
+        scores.kernel.assign(1000 * np.abs(np.asarray(scores.kernel)))
+        model.get_layer(f"slope_{axis}").slope.assign([0, 0])
+    image = np.zeros((2, 128, 128, 1), "float32")
+    texture = np.random.default_rng(0).random((16, 20, 1))
+    image[0, 48:64, 52:72] = texture
+    image[1, 56:72, 48:68] = texture
+    first, second = model.predict(image, verbose=0)
+    np.testing.assert_allclose(second - first, np.array([-4, 8, -4, 8]) / 128, atol=1e-3)

@@ -8,8 +8,9 @@ import pytest
 from keras import layers
 
 from boxest import BoxRegressor, networks, synthetic
+from boxest.scene import Scene
 
-NAMES = ("profile", "roi")
+NAMES = ("profile", "roi", "marginal")
 
 
 @pytest.fixture(scope="module")
@@ -169,3 +170,11 @@ def test_own_functions_that_return_something_else_are_told(returned, error, mess
 
     with pytest.raises(error, match=message):
         networks.build(network, (16, 16, 1))
+
+
+def test_marginal_finds_textured_boxes_on_texture():
+    scene = Scene(texture=0.2, texture_scale=2.0, object_level=(0.7, 0.7))
+    X, y = synthetic.make(0, 300, seed=0, image_size=24, scene=scene)
+    settings = {"loss": "giou_l1", "epochs": 12, "batch_size": 16, "plateau_patience": None}
+    regressor = quick("marginal", **settings).fit(X[:240], y[:240])
+    assert regressor.score(X[240:], y[240:]) > 0.6

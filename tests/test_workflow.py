@@ -470,7 +470,7 @@ def test_changed_setting_retrains_and_changed_docstring_does_not(study):
         ("images: 10", ["'images' was unexpected"]),
         ("training: {loss: dice}", ["'dice' is not one of ['inclusive_iou'"]),
         ("training: {epochs: 1.5}", ["1.5 is not of type 'integer'"]),
-        ("network: {name: vgg}", ["'vgg' is not one of ['paper', 'profile', 'roi']"]),
+        ("network: {name: vgg}", ["'vgg' is not one of ['paper', 'profile', 'roi', 'marginal']"]),
         (
             "network: {name: profile, output_activation: tanh}",
             ["network.output_activation must be linear for the network profile; got 'tanh'"],

@@ -8,6 +8,7 @@ image size.
 `boxest.networks.dense`            the paper's network, and "auto"
 `boxest.networks.profiles`         "profile": edges read off what rows and columns hold
 `boxest.networks.regions`          "roi": a coarse box, and a closer look at its region
+`boxest.networks.marginals`        "marginal": features that are learnt, read off along each axis
 `boxest.networks.layers`           layers that Keras does not have
 =================================  ==================================================
 """
@@ -18,6 +19,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from boxest.networks.dense import HIDDEN, auto, paper
+from boxest.networks.marginals import marginal
 from boxest.networks.parts import LEAST_SIDE, Shape
 from boxest.networks.profiles import FILTERS, profile
 from boxest.networks.regions import roi
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 NETWORKS: dict[str, Callable[..., "keras.Model"]] = {
     "auto": auto,
+    "marginal": marginal,
     "paper": paper,
     "profile": profile,
     "roi": roi,
@@ -109,7 +112,7 @@ def least_parameters(image_shape: Shape, network: str = "auto") -> int:
     first convolution.
     """
     height, width, channels = image_shape
-    if network == "profile":
+    if network in ("profile", "marginal"):
         return channels * FILTERS
     if min(height, width) < LEAST_SIDE:
         return height * width * channels * HIDDEN

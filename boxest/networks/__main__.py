@@ -16,5 +16,5 @@ def table(name: str) -> str:
 
 if __name__ == "__main__":
     runtime.start_backend()
-    for name in ("paper", "profile", "roi"):
+    for name in ("paper", "profile", "roi", "marginal"):
         print(f"{table(name)}\n")

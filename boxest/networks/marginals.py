@@ -1,0 +1,111 @@
+"""A network that learns features, and reads the edges of a box off what rows and columns hold."""
+
+from typing import TYPE_CHECKING
+
+from boxest.networks.parts import Shape, check_is_a_box, initializers
+
+if TYPE_CHECKING:
+    import keras
+
+# Filters of the convolutions: at half of the image's resolution, at a quarter, along an axis.
+FILTERS = (16, 24, 48)
+DILATIONS = (1, 2, 4)
+
+
+def marginal(
+    image_shape: Shape, *, n_outputs: int = 4, output_activation: str = "linear", seed: int = 0
+) -> "keras.Model":
+    """Build the network of marginal scores, which finds an object by what it looks like.
+
+    Convolutions make features of the image, at a quarter of its resolution; those with dilations
+    see what is around each place. Of the features, the largest and the mean of every column, and of
+    every row, are kept: their marginals. One-dimensional convolutions score from them each place
+    along the axis, for the first and for the second edge, and a soft-argmax reads off where the
+    edges are. It is `profile` with features that are learnt.
+
+    Parameters
+    ----------
+    image_shape : (height, width, channels)
+        Shape of one image, in pixels; any. The number of parameters depends on the channels alone.
+    n_outputs : int, default=4
+        Must be 4.
+    output_activation : str, default="linear"
+        Must be "linear": the outputs are means of places, and so lie in the image by themselves.
+    seed : int, default=0
+        Seed of the initial weights (Glorot uniform; biases start at 0, slopes at -2 and 2).
+
+    Returns
+    -------
+    keras.Model
+        The model, built, not compiled.
+
+    Raises
+    ------
+    ValueError
+        If the outputs should be others than the four edges.
+
+    References
+    ----------
+    A. Nibali, Z. He, S. Morgan and L. Prendergast, "3D human pose estimation with 2D marginal
+    heatmaps", WACV 2019, §3: coordinates from scores along each axis, which are the marginals of
+    one map. Y. Li and others, "SimCC: A simple coordinate classification perspective for human pose
+    estimation", ECCV 2022: scores along each axis, at a higher resolution than that of the
+    features. F. Yu and V. Koltun, "Multi-scale context aggregation by dilated convolutions", ICLR
+    2016. Soft-argmax: see `boxest.networks.profiles`.
+    """
+    import keras
+    from keras import layers
+
+    from boxest.networks.layers import Profile, Slope, SoftArgmax
+
+    check_is_a_box("marginal", n_outputs, output_activation)
+    glorot = initializers(seed)
+    height, width, _ = image_shape
+    # Two halvings give whole numbers. What is added, to the right and below, is black.
+    below, right = -height % 4, -width % 4
+
+    def convolution(values, filters, size, name, **settings):
+        return layers.Conv2D(
+            filters,
+            size,
+            padding="same",
+            activation="relu",
+            kernel_initializer=next(glorot),
+            name=name,
+            **settings,
+        )(values)
+
+    image = keras.Input(image_shape)
+    values = image
+    if below or right:
+        values = layers.ZeroPadding2D(((0, below), (0, right)), name="padding")(values)
+    values = convolution(values, FILTERS[0], 4, "half", strides=2)
+    values = convolution(values, FILTERS[1], 3, "quarter", strides=2)
+    for dilation in DILATIONS:
+        around = convolution(values, FILTERS[1], 3, f"around_{dilation}", dilation_rate=dilation)
+        values = layers.Add(name=f"features_{dilation}")([values, around])
+    both = []
+    for axis in ("x", "y"):
+        # The largest and the mean, at twice the length.
+        scores = Profile(axis, windows=(1,), name=f"marginals_{axis}")(values)
+        scores = layers.UpSampling1D(2, name=f"places_{axis}")(scores)
+        for number in (1, 2):
+            scores = layers.Conv1D(
+                FILTERS[2],
+                5,
+                padding="same",
+                activation="relu",
+                kernel_initializer=next(glorot),
+                name=f"along_{axis}_{number}",
+            )(scores)
+        # Four values see the place between them: L + 4 of them see L + 1 places.
+        scores = layers.ZeroPadding1D(2, name=f"ends_{axis}")(scores)
+        scores = layers.Conv1D(2, 4, kernel_initializer=next(glorot), name=f"scores_{axis}")(scores)
+        scores = Slope((-2, 2), name=f"slope_{axis}")(scores)
+        edges = SoftArgmax(name=f"edges_{axis}")(scores)
+        both.append(layers.Reshape((2, 1), name=f"first_and_second_{axis}")(edges))
+    box = layers.Flatten(name="box")(layers.Concatenate(name="corners")(both))
+    if below or right:
+        scale = [1 + right / width, 1 + below / height] * 2
+        box = layers.Rescaling(scale, name="unpadded")(box)
+    return keras.Model(image, box, name="marginal")
