@@ -2,11 +2,15 @@
 
 import argparse
 import sys
+import warnings
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from boxest import annotations, photographs, shards
+from boxest.annotations.parsing import some
+from boxest.photographs.splitting import PARTS
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -26,8 +30,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--colour", action="store_true", help="keep red, green and blue (default: grey levels)")
     add("--mode", choices=("stretch", "pad"), default="stretch",
         help="change the aspect, or keep it and fill up with black (default: stretch)")  # fmt: skip
-    add("--split", type=float, nargs=3, default=[0.8, 0.1, 0.1], metavar="SHARE",
-        help="shares of training, validation and test set (default: 0.8 0.1 0.1)")  # fmt: skip
+    add("--split", nargs="+", default=[0.8, 0.1, 0.1], metavar="PART",
+        help="shares of training, validation and test set (default: 0.8 0.1 0.1); or a column of "
+        "the CSV file that says train, validation or test; or three lists, as files")  # fmt: skip
     add(
         "--shard-size", type=int, default=1000, metavar="N", help="images per shard (default: 1000)"
     )
@@ -35,6 +40,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--label", help="take the boxes of objects of this name alone")
     add("--several", choices=("error", "largest"), default="error",
         help="where an image has several boxes: stop, or take the largest")  # fmt: skip
+    add("--coordinates", choices=annotations.COORDINATES, default="auto",
+        help="what the numbers of a box are (default: auto, what the format says)")  # fmt: skip
     return parser
 
 
@@ -44,35 +51,72 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if len(options.size) > 2:
             raise ValueError(f"--size takes one number or two; got {len(options.size)}.")
-        table = annotations.read(options.annotations, label=options.label, several=options.several)
-        done = photographs.convert(
-            options.images, table, options.out,
-            image_size=tuple(options.size * 2)[:2], channels=3 if options.colour else 1,
-            mode=options.mode, split=options.split, shard_size=options.shard_size,
-            seed=options.seed, verbose=1,
+        split = _split(options.split)
+        column = split if isinstance(split, str) else None
+        table = annotations.read(
+            options.annotations, images=options.images, label=options.label,
+            several=options.several, coordinates=options.coordinates, split=column,
         )  # fmt: skip
+        with warnings.catch_warnings():
+            warnings.showwarning = _show
+            done = photographs.convert(
+                options.images, table, options.out,
+                image_size=tuple(options.size * 2)[:2], channels=3 if options.colour else 1,
+                mode=options.mode, split="split" if column else split,
+                shard_size=options.shard_size, seed=options.seed, verbose=1,
+            )  # fmt: skip
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(_report(done, options.out, len(table)))
+    print(_report(done, options.out))
     return 0
 
 
-def _report(done: photographs.Conversion, out: str, n: int) -> str:
-    """Say what was converted and what was left out."""
-    parts = {
-        part: photographs.originals(getattr(done, part)) for part in ("train", "validation", "test")
-    }
-    counts = ", ".join(f"{len(rows)} {part}" for part, rows in parts.items())
-    rows = pd.concat(parts.values())
-    lines = [f"{n} photographs in {out}: {counts}."]
+def _split(words: list) -> "photographs.Split":
+    """Return shares, a column or files, whichever the words are."""
+    try:
+        return [float(word) for word in words]
+    except ValueError:
+        return words[0] if len(words) == 1 else words
+
+
+def _show(message: Warning, category: type, *_: object) -> None:
+    """Show a warning as a line."""
+    print(f"warning: {message}", file=sys.stderr)
+
+
+def _report(done: photographs.Conversion, out: str) -> str:
+    """Say what was converted, how it was read, and what was left out."""
+    parts = {part: getattr(done, part) for part in PARTS}
+    tables = {part: photographs.originals(paths) for part, paths in parts.items() if paths}
+    rows = pd.concat(tables.values())
+    counts = ", ".join(f"{len(tables.get(part, ()))} {part}" for part in PARTS)
+    lines = [f"{len(rows)} photographs in {out}: {counts}."]
+    corners = rows[annotations.CORNERS].to_numpy()
+    sides = corners[:, 2:] - corners[:, :2]
+    lines.append(
+        f"Boxes were read as {done.read_as}; sides of {sides.min():g} to {sides.max():g} px."
+    )
+    for reason, images in done.passed_over.items():
+        n = len(images)
+        lines.append(f"Passed over, {reason}: {n} ({some(list(dict.fromkeys(images)), 5)}).")
+    taken = set(rows["image"])
+    passed = [name for images in done.passed_over.values() for name in images]
+    left = [name for name in dict.fromkeys(passed) if name not in taken]
+    if left:
+        lines.append(f"Left out, with such objects alone: {len(left)} ({some(left, 5)}).")
     if done.without_box:
-        some = ", ".join(done.without_box[:5]) + (", …" if len(done.without_box) > 5 else "")
-        lines.append(f"Left out, without a box: {len(done.without_box)} ({some}).")
+        lines.append(
+            f"Left out, without a box: {len(done.without_box)} ({some(done.without_box, 5)})."
+        )
+    if done.turned:
+        lines.append(
+            f"Turned or mirrored by their EXIF orientation: {len(done.turned)} "
+            f"({some(done.turned, 5)}); their boxes must be those of the picture as it is shown."
+        )
     shape = shards.arrange(done.train)[0][1].image_shape
-    scale = rows[photographs.SCALES].to_numpy() * [shape[1], shape[0]]
-    sides = (rows[["x2", "y2"]].to_numpy() - rows[["x1", "y1"]].to_numpy()) * scale
-    lines.append(f"Shortest side of a box in the shards: {sides.min():.1f} px.")
+    shown = sides * rows[photographs.SCALES].to_numpy() * [shape[1], shape[0]]
+    lines.append(f"Shortest side of a box in the shards: {np.min(shown):.1f} px.")
     return "\n".join(lines)
 
 

@@ -88,19 +88,22 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
-    """Give a temporary folder that becomes `path` when the block ends without an exception.
+    """Give a temporary folder whose files are in `path` when the block ends without an exception.
 
-    What `atomic_path` is to a file; the block has each of its files flushed itself.
+    What `atomic_path` is to a file; the block has each of its files flushed itself. A folder that
+    is there already, such as a mounted one, cannot be replaced: the temporary folder is then made
+    in it, and the files are moved at the end.
 
     Parameters
     ----------
     path : path-like
-        The final name, of nothing or of an empty folder. Missing parents are made.
+        The final name, of nothing or of an empty folder, or a link to one. Missing parents are
+        made.
 
     Yields
     ------
     pathlib.Path
-        An empty folder, hidden, beside `path`.
+        An empty folder, hidden, beside `path` or in it.
 
     Raises
     ------
@@ -109,17 +112,23 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
     OSError
         As `atomic_path`.
     """
-    path = Path(path)
     check_folder(path)
-    temporary = path.with_name(f".{os.getpid()}-{secrets.token_hex(4)}-{path.name}")
+    final = Path(os.path.realpath(path))
+    there = final.is_dir()
+    name = f".{os.getpid()}-{secrets.token_hex(4)}-{final.name}"
+    temporary = (final if there else final.parent) / name
     try:
-        with _advice(path):
+        with _advice(Path(path)):
             temporary.mkdir(parents=True)
             yield temporary
-            os.replace(temporary, path)
+            if there:
+                for file in sorted(temporary.iterdir()):
+                    os.replace(file, final / file.name)
+            else:
+                os.replace(temporary, final)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    _flush_folder(path.parent)
+    _flush_folder(final if there else final.parent)
 
 
 def check_folder(path: str | os.PathLike) -> None:
@@ -129,12 +138,29 @@ def check_folder(path: str | os.PathLike) -> None:
     ------
     FileExistsError
         If it is there, and no empty folder.
+    OSError
+        If it cannot be written to.
     """
     path = Path(path)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    if path.is_dir():
+        first = min((file.name for file in path.iterdir()), default=None)
+        if first is not None:
+            raise FileExistsError(
+                errno.EEXIST,
+                f"It is there, and no empty folder (it holds {first!r}): choose another",
+                str(path),
+            )
+    elif os.path.lexists(path) and not path.is_symlink():
         raise FileExistsError(
-            errno.EEXIST, "It is there, and no empty folder: choose another name", str(path)
+            errno.EEXIST, "It is there, and no empty folder but a file: choose another", str(path)
         )
+    above = Path(os.path.realpath(path))
+    while not above.exists():
+        above = above.parent
+    if not above.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, f"{above} is no folder: choose another", str(path))
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, f"{above} cannot be written to: {_CLOSED}", str(path))
 
 
 @contextlib.contextmanager

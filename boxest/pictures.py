@@ -1,41 +1,76 @@
 """Image files: opened with Pillow, upright, as grey levels or colours."""
 
 import contextlib
+import io
 import os
 import warnings
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
 from boxest.files import regular
 
 # Of the formats of Pillow, those that photographs come in. Others go to programs of their own
 # (PostScript), or are pages and films.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+SUFFIXES = (
+    ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm",
+    ".tif", ".tiff", ".webp",
+)  # fmt: skip
 MODES = {1: "L", 3: "RGB"}
-# EXIF orientations that swap height and width.
-_LYING = (5, 6, 7, 8)
-_ORIENTATION = 0x0112
+_ORIENTATION, _TIFF_SIZE = 0x0112, (256, 257)
+# What libjpeg says where it makes up for lost or damaged data; Pillow passes over it in silence.
+_DAMAGE = ("Corrupt JPEG data", "Premature end")
+_TWELVE_BITS = 2**12
+_DARK = (
+    "16 bits a colour hold less than 4,096 of 65,535, and the upper eight bits that are read are "
+    "nearly black: save it with 8 bits"
+)
+_TWELVE = "16 bits hold less than 4,096 of 65,535: read as grey levels of 12 bits"
 
 
-def size(path: str | os.PathLike) -> tuple[int, int, bool]:
-    """Return width and height of an image as it is shown, and whether that swaps those stored.
+class _KindError(ValueError):
+    """A picture that is whole, and of a kind that is not read."""
 
-    Reads the beginning of the file only.
+
+class PictureWarning(UserWarning):
+    """A picture was read, and its levels may be meant otherwise.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    text : str
+        What there is to say.
+    """
+
+    def __init__(self, path: str | os.PathLike, text: str):
+        super().__init__(f"{path}: {text}")
+        self.path, self.text = path, text
+
+
+class Size(NamedTuple):
+    """Width and height of an image as it is shown, in pixels, and its EXIF orientation, 1..8."""
+
+    width: int
+    height: int
+    orientation: int
+
+    @property
+    def lying(self) -> bool:
+        """Whether width and height stand the other way round in the file."""
+        return self.orientation >= 5
+
+
+def size(path: str | os.PathLike) -> Size:
+    """Return the size of an image as it is shown. Reads the beginning of the file only.
 
     Parameters
     ----------
     path : path-like
         The file; of an animation, the first image counts.
-
-    Returns
-    -------
-    width, height : int
-        In pixels, upright: the EXIF orientation that cameras write is applied.
-    turned : bool
-        Whether width and height stand the other way round in the file.
 
     Raises
     ------
@@ -46,17 +81,21 @@ def size(path: str | os.PathLike) -> tuple[int, int, bool]:
         If the file cannot be opened at all.
     """
     with _open(path) as image:
-        turned = image.getexif().get(_ORIENTATION) in _LYING
-        width, height = image.size
-    return (height, width, True) if turned else (width, height, False)
+        orientation = image.getexif().get(_ORIENTATION)
+        orientation = orientation if orientation in range(1, 9) else 1
+        stored = image.size
+        if image.format == "TIFF":  # Of which Pillow 11 and later tell the size upright.
+            stored = tuple(image.tag_v2[tag] for tag in _TIFF_SIZE)
+        return Size(*(stored[::-1] if orientation >= 5 else stored), orientation)
 
 
 def read(path: str | os.PathLike, channels: int, resize: tuple[int, int]) -> np.ndarray:
     """Read an image, upright and resized.
 
-    Colours become grey levels by ITU-R 601-2 luma; grey levels of 16 bits lose their lower eight;
-    what is transparent is shown on white. Palettes, CMYK and the like become RGB. Resizing goes
-    over all pixels that a new one covers (Pillow's bilinear filter).
+    Colours become grey levels by ITU-R 601-2 luma; grey levels of 16 bits lose their lower eight,
+    or the lower four where no level needs more than twelve bits; what is transparent is shown on
+    white. Palettes, CMYK, Lab and the like become RGB. Resizing goes over all pixels that a new one
+    covers (Pillow's bilinear filter).
 
     Parameters
     ----------
@@ -75,22 +114,48 @@ def read(path: str | os.PathLike, channels: int, resize: tuple[int, int]) -> np.
     ------
     ValueError, OSError
         See `size`; and if the grey levels are of a kind that has no white (32 bits).
+
+    Warns
+    -----
+    PictureWarning
+        If 16 bits hold so small levels that they must be meant for fewer bits.
     """
-    with _open(path) as image:
+    with _open(path, whole=True) as image:
+        deep = ";16" in str(image.tile)
+        twelve = "I;12" in str(image.tile)
         image.load()
-        upright = _eight_bits(ImageOps.exif_transpose(image), image.format)
-        if upright.has_transparency_data:
-            upright = upright.convert("RGBA")
-            white = Image.new("RGBA", upright.size, "white")
-            upright = Image.alpha_composite(white, upright)
-        return np.asarray(
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode.startswith(("I", "F")):
+            upright, remark = _eight_bits(upright, image.format, twelve)
+        else:  # Pillow has taken the upper eight bits of colours already.
+            dark = deep and np.asarray(upright).max() < _TWELVE_BITS >> 8
+            remark = _DARK if dark else None
+        upright = _on_white(upright)
+        pixels = np.asarray(
             upright.convert(MODES[channels]).resize(resize, Image.Resampling.BILINEAR)
         )
+    if remark:
+        warnings.warn(PictureWarning(path, remark), stacklevel=2)
+    return pixels
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """Return an image without transparency."""
+    if image.mode == "LAB":
+        lab, rgb = (ImageCms.createProfile(name) for name in ("LAB", "sRGB"))
+        return ImageCms.profileToProfile(image, lab, rgb, outputMode="RGB")
+    if not image.has_transparency_data:
+        return image
+    image = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
 
 
 @contextlib.contextmanager
-def _open(path: str | os.PathLike) -> Iterator[Image.Image]:
-    """Open an image; whatever Pillow stumbles upon is a ValueError about the file."""
+def _open(path: str | os.PathLike, *, whole: bool = False) -> Iterator[Image.Image]:
+    """Open an image; whatever Pillow stumbles upon is a ValueError about the file.
+
+    ``whole`` has what Pillow would pass over checked in all of the file.
+    """
     with open(path, "rb", opener=regular) as stream, warnings.catch_warnings():
         # What Pillow has to say about odd metadata is of no use to whoever converts thousands; too
         # many pixels are refused below, where it would warn.
@@ -98,6 +163,8 @@ def _open(path: str | os.PathLike) -> Iterator[Image.Image]:
         try:
             with Image.open(stream, formats=FORMATS) as image:
                 _check_pixels(image)
+                if whole and image.format in _CHECKS:
+                    _CHECKS[image.format](stream)
                 yield image
         except Image.DecompressionBombError:
             raise ValueError(f"{path}: {_bomb()}") from None
@@ -108,6 +175,8 @@ def _open(path: str | os.PathLike) -> Iterator[Image.Image]:
             ) from None
         except MemoryError:
             raise
+        except _KindError as error:
+            raise ValueError(f"{path}: {error}") from None
         except Exception as error:  # Plugins raise whatever a damaged file leads them into.
             raise ValueError(
                 f"{path} cannot be read ({error}): it is damaged, or no photograph. Replace the "
@@ -128,14 +197,42 @@ def _bomb() -> str:
     )
 
 
-def _eight_bits(image: Image.Image, form: str | None) -> Image.Image:
-    """Return grey levels of 16 bits as of 8; Pillow would clip them."""
-    sixteen = image.mode.startswith("I;16") or (image.mode == "I" and form == "PNG")
-    if sixteen:
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    if image.mode in ("I", "F"):
-        raise ValueError(
-            f"its grey levels are of 32 bits, mode {image.mode!r}, and nothing says which is white:"
-            " save it with 8 or 16"
+def _check_jpeg(stream: io.BufferedReader) -> None:
+    """Refuse a JPEG file of which libjpeg would make up a part, in grey mostly."""
+    import simplejpeg
+
+    stream.seek(0)
+    content = stream.read()
+    for colours in ("RGB", "CMYK"):
+        try:
+            simplejpeg.decode_jpeg(content, colours, min_factor=8, min_height=1, min_width=1)
+            return
+        except ValueError as error:
+            if str(error).startswith(_DAMAGE):
+                raise
+
+
+def _check_png(stream: io.BufferedReader) -> None:
+    """Refuse a PNG file with a chunk that does not match its checksum."""
+    stream.seek(0)
+    with Image.open(stream, formats=("PNG",)) as image:
+        image.verify()
+
+
+_CHECKS = {"JPEG": _check_jpeg, "MPO": _check_jpeg, "PNG": _check_png}
+
+
+def _eight_bits(
+    image: Image.Image, form: str | None, twelve: bool
+) -> tuple[Image.Image, str | None]:
+    """Return grey levels of 16 bits as of 8, which Pillow would clip, and what there is to say."""
+    if not image.mode.startswith("I;16") and not (image.mode == "I" and form in ("PNG", "PPM")):
+        raise _KindError(
+            f"its grey levels are of 32 bits or have a sign, mode {image.mode!r}, and nothing says "
+            "which is white: save it with 8 or 16."
         )
-    return image
+    levels = np.asarray(image)
+    small = not twelve and 0 < levels.max() < _TWELVE_BITS
+    grey = (levels >> (4 if twelve or small else 8)).astype(np.uint8)
+    grey[levels == image.info.get("transparency", -1)] = 255
+    return Image.fromarray(grey), _TWELVE if small else None

@@ -5,8 +5,9 @@ import json
 import pandas as pd
 import pytest
 
-from boxest import annotation_formats, annotations
+from boxest import annotations
 from boxest.annotations import AnnotationError, read
+from boxest.annotations import voc as voc_format
 
 # Two images by hand: a box of 3 × 4 pixels at column 2, row 1, and one around all of 10 × 8.
 TABLE = pd.DataFrame(
@@ -137,7 +138,7 @@ def test_less_than_half_a_pixel_outside_is_rounding_and_cut_off(csv_file):
         ("a,0,0,1", r"line 2 has another number of values than the first line"),
         ("a,0,0,1,5,10,8,7", r"line 2 has another number of values than the first line"),
         ("a,0,0,1,5,10,8.5", r"line 2: the height of a must be a whole number.*got '8\.5'"),
-        ("a,0,0,1,5,0,8", r"the width of a must be a whole number of pixels; got '0'"),
+        ("a,0,0,1,5,-1,8", r"the width of a must be a whole number of pixels; got '-1'"),
         (",0,0,1,5", r"must be named by its path within the folder of images; got ''"),
         ("../a,0,0,1,5", r"within the folder of images; got '\.\./a'"),
         ("/etc/a,0,0,1,5", r"within the folder of images; got '/etc/a'"),
@@ -158,7 +159,10 @@ def test_wrong_lines(csv_file, lines, message):
         ("", "the first line must name the columns image .*; got nothing"),
         ("image,x,y,w,h\n", r"the first line must name .*got image, x, y, w, h"),
         ("image,x1,y1,x2,y2,x1\n", "each once; got"),
-        ("image,xmin,ymin,xmax,ymax\na,0,1,5,5\n", "xmin of a is 0, but Pascal VOC counts.*x1, y1"),
+        (
+            "image,xmin,ymin,xmax,ymax\na,0,1,5,5\n",
+            "xmin of a is 0, but Pascal VOC counts.*--coordinates edges",
+        ),
         ("image,x1,y1,x2,y2\n" + "a" * 200_000 + ",0,0,1,1\n", "no CSV file.*field larger"),
     ],
 )
@@ -183,8 +187,11 @@ def test_formats_that_are_not_known(csv_file, tmp_path):
     ("changes", "message"),
     [
         ({"annotations": []}, "holds no box"),
-        ({"annotations": [{"image_id": 9, "bbox": [0, 0, 1, 1]}]}, "annotation 0: .*trouble is 9"),
-        ({"annotations": [{"image_id": 7}]}, "annotation 0: .*trouble is 'bbox'"),
+        (
+            {"annotations": [{"image_id": 9, "bbox": [0, 0, 1, 1]}]},
+            "annotation 0: image_id is 9, which is the id of no image",
+        ),
+        ({"annotations": [{"image_id": 7}]}, "annotation 0: bbox of a.png must be .*; got None"),
         ({"annotations": [{"image_id": 7, "bbox": [1, 2, 3]}]}, r"a\.png must be .*\[1, 2, 3\]"),
         (
             {"annotations": [{"image_id": 7, "bbox": [1, 2, float("nan"), 4]}]},
@@ -223,12 +230,15 @@ def test_no_coco(tmp_path, text, message):
         (XML.format("a", 9, 9, OBJECT.format("x", 1, 0, 5, 5)), "xmin of a is 0, but Pascal VOC"),
         (XML.format("a", 9, 9, OBJECT.format("x", 1, 1, 10, 5)), r"not inside.* of 9×9 pixels"),
         (XML.format("a", 9, 9, OBJECT.format("x", 5, 1, 5, 3)), "is empty or flipped"),
-        (XML.format("a", "", "", "<object/>"), "object 0: xmin of a must be a number; got None"),
+        (
+            XML.format("a", "", "", "<object/>"),
+            "object 0: it has no <bndbox> with xmin.*but nothing",
+        ),
         (XML.format("", 9, 9, ""), "no annotation of Pascal VOC"),
         ("<annotation/>", "no annotation of Pascal VOC: it needs <annotation> with <filename>"),
         ("<annotation>", "is no XML: no element|is no XML: unclosed"),
         (XML.format("a", 9, 9, ""), "holds no box"),
-        ("<!--" + "x" * annotation_formats.MAX_XML_BYTES + "-->", "is longer than 1048576 bytes"),
+        ("<!--" + "x" * voc_format.MAX_XML_BYTES + "-->", "is longer than 1048576 bytes"),
     ],
 )
 def test_wrong_voc(voc, text, message):
