@@ -1,7 +1,6 @@
 """The state of a training in a file, from which it goes on exactly after it was interrupted."""
 
 import contextlib
-import errno
 import glob
 import io
 import json
@@ -13,16 +12,14 @@ import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
 from boxest.files import atomic_path
 
-try:
-    import fcntl
-except ImportError:  # Windows has no such locks.
-    fcntl = None
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 # Writing may take one part in so many of the time of training.
 SHARE = 100
@@ -30,8 +27,6 @@ SHARE = 100
 FIRST = 1.0
 # Bytes at either end of a state that hold the names of its parts.
 _NAMES = 2**16
-# What a file system says that knows no locks.
-_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
 class State(NamedTuple):
@@ -64,7 +59,7 @@ class Checkpoint:
 
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
-        self._lock_file: int | None = None
+        self._lock: FileLock | None = None
         self._writing = threading.Lock()
         self._newest = self._written = None
         self._due = 0.0
@@ -75,19 +70,19 @@ class Checkpoint:
     def __enter__(self) -> Self:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock_file = _locked(self.path.with_name(self.path.name + ".lock"))
+            self._lock = _locked(self.path.with_name(self.path.name + ".lock"))
         except OSError as error:
             self._warn(f"cannot be locked ({error}). The training goes on without")
-        if self._lock_file is not None:
+        if self._lock is not None:
             self._sweep()
         return self
 
     def __exit__(self, *_) -> None:
-        if self._lock_file is not None:
+        if self._lock is not None:
             with contextlib.suppress(OSError):
-                os.unlink(self.path.with_name(self.path.name + ".lock"))
-            os.close(self._lock_file)
-            self._lock_file = None
+                os.unlink(self._lock.lock_file)
+            self._lock.release()
+            self._lock = None
 
     def _sweep(self) -> None:
         """Delete what processes have left that were killed while they wrote the state."""
@@ -226,46 +221,33 @@ def _differences(found: dict[str, Any], expected: dict[str, Any]) -> Iterator[st
             yield f"{name}: {values[0]}, now {values[1]}" if short else f"another {name}"
 
 
-def _locked(path: Path) -> int | None:
+def _locked(path: Path) -> "FileLock":
     """Take the lock that a file stands for; wait for it where another process has it.
 
-    Returns
-    -------
-    int or None
-        The open file, which holds the lock until it is closed or the process ends, however it does.
-        None where the file system knows no locks.
+    It is free when it is released, and when its process ends, however it does. So there is no
+    falling back to a file whose mere existence is the lock: after a kill, that would stay.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be made, or the file system knows no locks.
     """
-    said = False
-    while fcntl is not None:
-        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if not said:
-                owner = os.read(file, 200).decode(errors="replace") or "Another process"
-                warnings.warn(f"{owner} has locked {path}; this one waits for it.", stacklevel=4)
-                said = True
-            os.close(file)
-            time.sleep(0.2)
-            continue
-        except OSError as error:
-            os.close(file)
-            if error.errno not in _NO_LOCKS:
-                raise
-            path.unlink(missing_ok=True)
-            return None
-        if _is_at(file, path):
-            with contextlib.suppress(OSError):  # On a full disk, nobody learns who it is.
-                os.truncate(file, 0)
-                os.write(file, f"Process {os.getpid()} on {socket.gethostname()}".encode())
-            return file
-        os.close(file)  # Its owner has just deleted it.
-    return None
+    from filelock import FileLock, Timeout  # Most trainings have no checkpoint.
 
-
-def _is_at(file: int, path: Path) -> bool:
-    """Whether a path still leads to an open file."""
+    lock = FileLock(path, thread_local=False, fallback_to_soft=False, on_acquired=_sign)
     try:
-        return os.path.samestat(os.fstat(file), os.stat(path))
-    except FileNotFoundError:
-        return False
+        lock.acquire(blocking=False)
+    except Timeout:
+        owner = "Another process"
+        with contextlib.suppress(OSError):
+            owner = path.read_text(errors="replace")[:200] or owner
+        warnings.warn(f"{owner} has locked {path}; this one waits for it.", stacklevel=4)
+        lock.acquire(poll_interval=0.2)
+    return lock
+
+
+def _sign(file: int) -> None:
+    """Write into the file of a lock whose it is."""
+    with contextlib.suppress(OSError):  # On a full disk, nobody learns it.
+        os.truncate(file, 0)
+        os.write(file, f"Process {os.getpid()} on {socket.gethostname()}".encode())
