@@ -25,6 +25,10 @@ class ShardError(FileError):
     """A file that is no shard, is damaged, or does not fit the others."""
 
 
+# How pictures of another aspect are fitted into their images.
+MODES = ("stretch", "pad")
+
+
 @dataclasses.dataclass(frozen=True)
 class Part:
     """What every shard says about itself: which examples of which data set it holds.
@@ -147,6 +151,8 @@ class PhotoMeta(Part):
         Of each image, in pixels.
     channels : {1, 3}
         1: grey levels; 3: red, green and blue.
+    mode : {"stretch", "pad"}
+        How pictures of another aspect were fitted: changed, or kept and centred on black.
     originals : str
         SHA-256 of the table of the originals (see `boxest.photographs`), so that shards of two
         conversions are told apart.
@@ -161,9 +167,12 @@ class PhotoMeta(Part):
     height: int
     width: int
     channels: int
+    mode: str
     originals: str
 
     def __post_init__(self):
+        if self.mode not in MODES:
+            raise ValueError(f"mode must be one of {', '.join(MODES)}; got {self.mode!r}.")
         if self.channels not in (1, 3):
             raise ValueError(f"channels must be 1 (grey) or 3 (colour); got {self.channels!r}.")
         if operator.index(self.height) < 1 or operator.index(self.width) < 1:

@@ -121,7 +121,7 @@ def test_shards_and_table(folder, tmp_path):
     assert sorted(os.listdir(tmp_path / "new")) == ["out"]
     meta = shards.read(done.train[1]).meta
     table = (tmp_path / "new" / "out" / "images.csv").read_bytes()
-    assert meta == PhotoMeta("train", 5, 8, 3, 16, 16, 1, meta.originals)
+    assert meta == PhotoMeta("train", 5, 8, 3, 16, 16, 1, "stretch", meta.originals)
     assert meta.image_shape == (16, 16, 1)
     rows = photographs.originals(done.train[::-1])
     assert rows["shard"].tolist() == ["train-000.h5"] * 5 + ["train-001.h5"] * 3

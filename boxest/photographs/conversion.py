@@ -1,13 +1,13 @@
 """Photographs or arrays into shards: what goes where, and each shard by itself."""
 
 import contextlib
+import dataclasses
 import hashlib
 import operator
 import os
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ from boxest.annotations import CORNERS, AnnotationError
 from boxest.annotations.folder import Folder
 from boxest.annotations.parsing import some
 from boxest.files import atomic_folder, check_folder, write_text
-from boxest.meta import PhotoMeta
+from boxest.meta import MODES, PhotoMeta
 from boxest.photographs.splitting import PARTS, Split, cut, divide
 from boxest.photographs.table import (
     COLUMNS,
@@ -34,7 +34,6 @@ from boxest.photographs.table import (
 
 # Reads one picture: its name, its size in the image as (width, height).
 Reader = Callable[[str, tuple[int, int]], np.ndarray]
-MODES = ("stretch", "pad")
 
 
 class Conversion(NamedTuple):
@@ -55,7 +54,7 @@ class Conversion(NamedTuple):
     read_as: str
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Form:
     """What the images in shards are like.
 
@@ -89,7 +88,7 @@ class Form:
         return cls(*map(operator.index, pair), channels, mode)
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Plan:
     """Which picture goes into which shard.
 
@@ -115,7 +114,7 @@ class Plan:
         found, start = {}, 0
         for (split, shard), rows in self.table.groupby(["split", "shard"], sort=False):
             stop = start + len(rows)
-            form = (self.form.height, self.form.width, self.form.channels)
+            form = dataclasses.astuple(self.form)
             found[Path(shard).stem] = PhotoMeta(split, start, stop, self.seed, *form, self.checksum)
             start = stop
         return found
@@ -265,7 +264,9 @@ def convert(
     table = boxes_of(boxes, folder, split=split if isinstance(split, str) else None)
     measured, turned = measure(table, folder, verbose)
     plan, text = lay_out(measured, form, split=split, seed=seed, shard_size=shard_size)
-    for remark in [*table.attrs.get("remarks", ()), *shared(plan.table, folder.path)]:
+    names = measured["image"]
+    copies = shared(plan.table, names, digests(names, folder.path))
+    for remark in [*table.attrs.get("remarks", ()), *copies]:
         warnings.warn(remark, stacklevel=2)
     plan.shards()  # Sizes are checked before anything is written.
     with (
@@ -365,21 +366,37 @@ def measure(
     return measured.astype({"width": int, "height": int}), turned
 
 
-def shared(table: pd.DataFrame, folder: Path) -> list[str]:
-    """Return a sentence where parts of the data set share a picture, under two names."""
-    files = table.assign(bytes=[(folder / name).stat().st_size for name in table["image"]])
-    files = files[files["bytes"].duplicated(keep=False)]
-    digests = [hashlib.sha256((folder / name).read_bytes()).digest() for name in files["image"]]
-    across, copies = [], 0
-    for _, same in files.groupby(digests, sort=False):
+def digests(names: Iterable[str], folder: Path) -> list[str | bytes]:
+    """Return what is the same for files of the same bytes; only those of one size are read."""
+    paths = [folder / name for name in names]
+    sizes = [path.stat().st_size for path in paths]
+    often = {size for size, count in Counter(sizes).items() if count > 1}
+    return [
+        hashlib.sha256(path.read_bytes()).digest() if size in often else str(path)
+        for path, size in zip(paths, sizes, strict=True)
+    ]
+
+
+def shared(table: pd.DataFrame, names: Iterable[str], keys: Iterable[str | bytes]) -> list[str]:
+    """Return a sentence where parts of the data set share a picture, under two names.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of the originals.
+    names, keys : iterables
+        Of the same pictures, and what is the same for the same picture.
+    """
+    key_of = dict(zip(names, keys, strict=True))
+    across = []
+    for _, same in table.groupby(table["image"].map(key_of), sort=False):
         if same["split"].nunique() > 1:
-            copies += len(same)
             across += [f"{row.image} in {row.split}" for row in same.itertuples()]
     if not across:
         return []
     return [
-        f"{copies} photographs are copies of others, byte for byte, in another part of the data set"
-        f" ({some(across)}): what is seen in training should not be tested. Take copies out."
+        f"{len(across)} pictures are copies of others, byte for byte, in another part of the data "
+        f"set ({some(across)}): what is seen in training should not be tested. Take copies out."
     ]
 
 

@@ -1,0 +1,226 @@
+"""Photographs and arrays of one's own for a study: the plan, and each shard by itself."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+
+from boxest import photographs, shards, sources
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (12, 20, 30, 3)).astype(np.uint8)
+BOXES = np.array([[2.0, 3, 20, 15]] * 6 + [[1.0, 1, 30, 20]] * 6)
+SPLIT = [0.5, 0.25, 0.25]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Twelve photographs of 30×20 pixels with a box each; the working directory."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pictures").mkdir()
+    lines = ["image,x1,y1,x2,y2,part"]
+    for number, (pixels, box) in enumerate(zip(PIXELS, BOXES, strict=True)):
+        Image.fromarray(pixels).save(f"pictures/{number:02d}.png")
+        part = ("train", "val", "test")[number % 3]
+        lines.append(f"{number:02d}.png,{','.join(map(str, box))},{part}")
+    Path("boxes.csv").write_text("\n".join(lines))
+    return tmp_path
+
+
+def made(data, order=1):
+    """Make plan and shards; return images, boxes and originals of each part."""
+    sources.check(data)
+    Path("data").mkdir(exist_ok=True)
+    sources.write_plan(data, "data/images.csv")
+    found = {}
+    for part, names in sources.shard_names(data).items():
+        paths = [f"data/{name}.h5" for name in names]
+        for name, path in list(zip(names, paths, strict=True))[::order]:
+            sources.write_shard(data, "data/images.csv", name, path)
+        found[part] = (*shards.load(paths), photographs.originals(paths))
+    return found
+
+
+def photographs_section(**settings):
+    section = {"source": "photographs", "folder": "pictures", "boxes": "boxes.csv"}
+    return section | {"split": SPLIT, "channels": 3, "image_size": [20, 30]} | settings
+
+
+def test_shards_one_by_one_are_those_of_convert(folder):
+    data = photographs_section(mode="pad", image_size=[16, 24], seed=3, shards=2)
+    assert [len(part[0]) for part in made(data).values()] == [6, 3, 3]
+    whole = photographs.convert(
+        "pictures", "boxes.csv", "converted", image_size=(16, 24), channels=3, mode="pad",
+        split=SPLIT, seed=3, shard_size=3,
+    )  # fmt: skip
+    X, y = shards.load(["data/train-000.h5", "data/train-001.h5"])
+    expected = shards.load(whole.train)
+    assert (expected[0] == X).all()
+    assert (y == expected[1]).all()
+    again = Path("data/train-001.h5").read_bytes()
+    made(data, order=-1)
+    assert Path("data/train-001.h5").read_bytes() == again
+
+
+def test_boxes_come_out_in_pixels_of_the_originals(folder):
+    for images, boxes, table in made(photographs_section(image_size=[8, 9], mode="pad")).values():
+        assert images.shape[1:] == (8, 9, 3)
+        expected = BOXES[[int(name[:2]) for name in table["image"]]]
+        np.testing.assert_allclose(photographs.to_pixels(boxes, table), expected, atol=1e-9)
+
+
+def test_a_column_says_the_parts(folder):
+    found = made(photographs_section(split="part"))
+    for index, part in enumerate(("train", "validation", "test")):
+        assert sorted(found[part][2]["image"]) == [f"{n:02d}.png" for n in range(index, 12, 3)]
+
+
+def test_lists_say_the_parts(folder):
+    Path("train.txt").write_text("00\n01 1\n02.png\n")
+    Path("validation.txt").write_text("03\n")
+    Path("test.txt").write_text("04\n05\n")
+    data = photographs_section(split=["train.txt", "validation.txt", "test.txt"])
+    assert sources.inputs(data)[2:] == ["train.txt", "validation.txt", "test.txt"]
+    with pytest.warns(UserWarning, match=r"6 images with a box are in no list.*\(06\.png, 07"):
+        found = made(data)
+    assert sorted(found["train"][2]["image"]) == ["00.png", "01.png", "02.png"]
+    assert found["test"][0].shape == (2, 20, 30, 3)
+
+
+def save(images, boxes, name="a.npz", **more):
+    if name.endswith(".h5"):
+        with h5py.File(name, "w") as file:
+            for key, value in {"group/x": images, "group/y": boxes, **more}.items():
+                file[key] = value
+    else:
+        np.savez(name, pictures=images, target=boxes, **more)
+    return {"source": "arrays", "file": name, "split": SPLIT}
+
+
+@pytest.mark.parametrize("name", ["a.npz", "a.h5"])
+@pytest.mark.parametrize("boxes", [BOXES, BOXES / [30, 20, 30, 20]])
+def test_arrays_of_any_names(folder, name, boxes):
+    found = made(save(PIXELS, boxes, name, meta=np.arange(3)))
+    assert [len(part[0]) for part in found.values()] == [6, 3, 3]
+    for images, y, table in found.values():
+        rows = [int(image) for image in table["image"]]
+        assert (images == PIXELS[rows]).all()
+        np.testing.assert_allclose(photographs.to_pixels(y, table), BOXES[rows], atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        PIXELS[..., 0],
+        PIXELS[..., :1],
+        (PIXELS[..., 0] / 255).astype(np.float32),
+        PIXELS[..., 0].astype(np.float64),
+        PIXELS[..., 0].astype(np.int64),
+        PIXELS[..., 0].astype(np.uint16) * 257,
+    ],
+)
+def test_grey_levels_of_arrays(folder, images):
+    stored, _, table = made(save(images, BOXES))["train"]
+    assert (stored == PIXELS[[int(name) for name in table["image"]], ..., 0]).all()
+
+
+def test_arrays_of_another_size_and_parts_by_an_array(folder):
+    parts = np.array(["train", "validation", "test"] * 4)
+    data = save(PIXELS > 127, BOXES, part=parts) | {"split": "part", "image_size": 10}
+    images, boxes, table = made(data | {"channels": 1})["test"]
+    assert images.shape == (4, 10, 10)
+    assert table["image"].astype(int).max() == 11
+    expected = BOXES[table["image"].astype(int)]
+    np.testing.assert_allclose(boxes * [30, 20, 30, 20], expected, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("images", "boxes", "more", "message"),
+    [
+        (PIXELS, BOXES[:5], {}, r"a\.npz: 12 images and 5 boxes do not fit"),
+        (PIXELS, BOXES * 2, {}, r"the box of image 0, \(4, 6, 40, 30\), is not inside.* 30×20"),
+        (PIXELS, BOXES[:, [2, 1, 0, 3]], {}, "the box of image 0, .* is empty or flipped"),
+        (PIXELS, BOXES * np.nan, {}, r"the box of image 0 is \[nan nan nan nan\]"),
+        (PIXELS, BOXES[:, :3], {}, r"must have one array of boxes, of shape \(n, 4\).*\(12, 3\)"),
+        (PIXELS.transpose(0, 3, 1, 2), BOXES, {}, r"\(12, 3, 20, 30\)\. Channels come last"),
+        (PIXELS[0], BOXES, {"other": PIXELS}, r"must have one array of images.*other \(12, 20"),
+        (PIXELS.astype(int) - 1, BOXES, {}, "values from -1 to .*; expected are fractions 0..1"),
+        (PIXELS * 1e6, BOXES, {}, "the images have values from 0 to"),
+        (PIXELS > 127, BOXES, {"images": "x"}, "has no array 'x'"),
+        ((PIXELS > 127).astype(np.uint8), BOXES, {}, "largest value is 1: save them as bool"),
+        (PIXELS.astype(str), BOXES, {}, "the images must be numbers; got <U"),
+    ],
+)
+def test_wrong_arrays(folder, images, boxes, more, message):
+    arrays = {name: value for name, value in more.items() if not isinstance(value, str)}
+    data = save(images, boxes, **arrays)
+    data |= {name: value for name, value in more.items() if isinstance(value, str)}
+    with pytest.raises(ValueError, match=message):
+        made(data)
+    assert list(Path("data").iterdir()) == []
+
+
+def test_files_that_hold_no_arrays(folder):
+    np.savez("objects.npz", a=np.array([{}], dtype=object))
+    Path("text.npz").write_text("PK no archive")
+    for name in ("objects.npz", "text.npz"):
+        with pytest.raises(ValueError, match=rf"{name} cannot be read .* no plain arrays"):
+            made({"source": "arrays", "file": name})
+    with pytest.raises(ValueError, match=r"boxes\.csv is neither an \.npz nor an HDF5 file"):
+        made({"source": "arrays", "file": "boxes.csv"})
+
+
+def test_pictures_that_two_parts_share_are_told(folder):
+    same = PIXELS.copy()
+    same[1:] = same[0]
+    with pytest.warns(UserWarning, match="12 pictures are copies of others, byte for byte"):
+        made(save(same, BOXES))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"folder": "none"}, "config: data: none is not there"),
+        ({"boxes": None}, "config: data.boxes is needed for the source 'photographs'"),
+        ({"shards": 0}, "data.shards must be a whole number, 1 or more; got 0"),
+        ({"shards": 4}, "3 images for validation are too few for 4 shards"),
+        ({"split": [1, 0, 0]}, "leaves no image for validation and test; a study needs all three"),
+        ({"split": [0.98, 0.01, 0.01]}, "12 images leave none for validation and test"),
+        ({"split": "no"}, "has no column 'no' that says which part"),
+        ({"split": ["a", "b", "c"]}, "config: data: a is not there"),
+        ({"split": ["boxes.csv"] * 3}, "is in the lists of train and of validation"),
+        ({"source": "drawn"}, "must be photographs, arrays or shards here; got 'drawn'"),
+        ({"mode": "crop"}, "mode must be 'stretch' or 'pad'"),
+    ],
+)
+def test_wrong_sections(folder, changes, message):
+    with pytest.raises(ValueError, match=message):
+        made(photographs_section(**changes))
+
+
+def test_shards_that_exist(folder):
+    made(photographs_section())
+    data = {
+        "source": "shards",
+        "train": "data/train-*.h5",
+        "validation": ["data/validation-000.h5"],
+    }
+    with pytest.raises(ValueError, match=r"data\.test names no file: .* files of all three parts"):
+        sources.check(data)
+    with pytest.raises(ValueError, match=r"data\.test: no\*\.h5 is not there"):
+        sources.check(data | {"test": "no*.h5"})
+    found = sources.files(data | {"test": "data/test-000.h5"})
+    assert found["train"] == ["data/train-000.h5"]
+
+
+def test_a_snakefile_that_asks_for_names_imports_no_numpy():
+    code = (
+        "import sys; from boxest import sources; "
+        "sources.shard_names({'source': 'arrays'}); "
+        "sources.inputs({'source': 'arrays', 'file': 1}); "
+        "assert not {'numpy', 'pandas', 'PIL', 'h5py'} & set(sys.modules), sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
