@@ -147,7 +147,7 @@ def test_shards_of_colours(folder, tmp_path):
 
 def test_shards_of_two_conversions_do_not_belong_together(folder, tmp_path):
     first = convert(folder, tmp_path / "a", image_size=16, shard_size=4)
-    second = convert(folder, tmp_path / "b", image_size=16, shard_size=4, mode="pad")
+    second = convert(folder, tmp_path / "b", image_size=16, shard_size=4, split=(0.7, 0.2, 0.1))
     with pytest.raises(ShardError, match=r"originals is .* in the one and .* in the other"):
         shards.load([first.train[0], second.train[1]])
     drawn = tmp_path / "drawn.h5"
