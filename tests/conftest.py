@@ -1,6 +1,7 @@
 """What the tests share."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -26,13 +27,26 @@ def small_data():
 
 @pytest.fixture(scope="session")
 def study(tmp_path_factory):
-    """Run the tiny study from nothing; return its results, and what Snakemake printed."""
-    from studies import TINY, clone, snakemake
+    """Return the results of the tiny study, run from nothing, and what Snakemake printed.
 
-    directory = clone(tmp_path_factory.mktemp("study") / "boxest")
-    done = snakemake(directory, "--cores", "2", *TINY)
-    assert done.returncode == 0, done.stderr
-    return directory / "results" / "tiny", done.stderr
+    All test processes share it. A test that changes it, or starts Snakemake in it, takes
+    `study_copy`.
+    """
+    from studies import TINY, clone, once, snakemake
+
+    def make(directory):
+        done = snakemake(clone(directory / "boxest"), "--cores", "2", *TINY)
+        assert done.returncode == 0, done.stderr
+        (directory / "printed").write_text(done.stderr)
+
+    directory = once(tmp_path_factory, "study", make)
+    return directory / "boxest" / "results" / "tiny", (directory / "printed").read_text()
+
+
+@pytest.fixture
+def study_copy(study, tmp_path):
+    """Return a repository of one's own in which the tiny study is done."""
+    return Path(shutil.copytree(study[0].parent.parent, tmp_path / "study" / "boxest"))
 
 
 @pytest.fixture

@@ -1,27 +1,58 @@
 """Studies as a user starts them: a copy of the repository, the real Snakemake."""
 
+import functools
+import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pandas as pd
 from conftest import ROOT
+from filelock import FileLock
 
 TINY = ("--configfile", "config/tiny.yaml")
 
 
+@functools.cache
+def forks() -> subprocess.Popen:
+    """Start the process whose forks Snakemake runs in; it ends with this one."""
+    command = [sys.executable, ROOT / "tests" / "forks.py"]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
 def snakemake(directory, *arguments, **environment):
     """Run Snakemake in a copy of the repository; return what it printed and its exit status."""
-    return subprocess.run(
-        [sys.executable, "-m", "snakemake", *arguments],
-        cwd=directory,
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with tempfile.NamedTemporaryFile() as stdout, tempfile.NamedTemporaryFile() as stderr:
+        start = {
+            "arguments": arguments,
+            "directory": str(directory),
+            "environment": os.environ | environment,
+            "printed": [stdout.name, stderr.name],
+        }
+        print(json.dumps(start), file=forks().stdin, flush=True)
+        status = int(forks().stdout.readline())
+        printed = (file.read().decode() for file in (stdout, stderr))
+        return subprocess.CompletedProcess(["snakemake", *arguments], status, *printed)
+
+
+def once(factory, name: str, make) -> Path:
+    """Have one of all test processes fill a directory; the others wait for it.
+
+    Whoever wants to change what is there takes a copy.
+    """
+    base = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    directory, begun = base / name, base / f"{name}-begun"
+    with FileLock(base / f"{name}.lock"):
+        if not directory.exists():
+            shutil.rmtree(begun, ignore_errors=True)
+            make(begun)
+            begun.rename(directory)
+    return directory
 
 
 def clone(target: Path) -> Path:

@@ -5,7 +5,7 @@ import time
 
 import pandas as pd
 import pytest
-from studies import snakemake
+from studies import TINY, snakemake
 from test_workflow import FIGURES, TABLES
 
 from boxest import pages
@@ -74,12 +74,12 @@ def images(browser):
 
 
 @pytest.fixture(scope="module")
-def report(study):
-    repository = study[0].parent.parent
-    name = "results/tiny/opened.html"
-    done = snakemake(repository, "--configfile", "config/tiny.yaml", "--report", name)
+def report(study, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("report") / "boxest"
+    shutil.copytree(study[0].parent.parent, directory)
+    done = snakemake(directory, *TINY, "--report", "report.html")
     assert done.returncode == 0, done.stderr
-    return (repository / name).as_uri()
+    return (directory / "report.html").as_uri()
 
 
 @pytest.mark.parametrize("section", SECTIONS)
