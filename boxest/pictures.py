@@ -20,7 +20,8 @@ SUFFIXES = (
     ".tif", ".tiff", ".webp",
 )  # fmt: skip
 MODES = {1: "L", 3: "RGB"}
-_ORIENTATION, _TIFF_SIZE = 0x0112, (256, 257)
+_ORIENTATION = 0x0112
+_TIFF_SIZE, _TIFF_BITS, _TIFF_PHOTOMETRIC = (256, 257), 258, 262
 # What libjpeg says where it makes up for lost or damaged data; Pillow passes over it in silence.
 _DAMAGE = ("Corrupt JPEG data", "Premature end")
 _TWELVE_BITS = 2**12
@@ -122,13 +123,12 @@ def read(path: str | os.PathLike, channels: int, resize: tuple[int, int]) -> np.
     """
     with _open(path, whole=True) as image:
         deep = ";16" in str(image.tile)
-        twelve = "I;12" in str(image.tile)
         image.load()
         upright = ImageOps.exif_transpose(image)
         if upright.mode.startswith(("I", "F")):
-            upright, remark = _eight_bits(upright, image.format, twelve)
+            upright, remark = _eight_bits(upright, image)
         else:  # Pillow has taken the upper eight bits of colours already.
-            dark = deep and np.asarray(upright).max() < _TWELVE_BITS >> 8
+            dark = deep and np.asarray(upright.convert("RGB")).max() < _TWELVE_BITS >> 8
             remark = _DARK if dark else None
         upright = _on_white(upright)
         pixels = np.asarray(
@@ -222,17 +222,20 @@ def _check_png(stream: io.BufferedReader) -> None:
 _CHECKS = {"JPEG": _check_jpeg, "MPO": _check_jpeg, "PNG": _check_png}
 
 
-def _eight_bits(
-    image: Image.Image, form: str | None, twelve: bool
-) -> tuple[Image.Image, str | None]:
+def _eight_bits(image: Image.Image, opened: Image.Image) -> tuple[Image.Image, str | None]:
     """Return grey levels of 16 bits as of 8, which Pillow would clip, and what there is to say."""
-    if not image.mode.startswith("I;16") and not (image.mode == "I" and form in ("PNG", "PPM")):
+    if not image.mode.startswith("I;16") and not (
+        image.mode == "I" and opened.format in ("PNG", "PPM")
+    ):
         raise _KindError(
             f"its grey levels are of 32 bits or have a sign, mode {image.mode!r}, and nothing says "
             "which is white: save it with 8 or 16."
         )
-    levels = np.asarray(image)
+    levels, tags = np.asarray(image), getattr(opened, "tag_v2", {})
+    twelve = tags.get(_TIFF_BITS) == (12,)
     small = not twelve and 0 < levels.max() < _TWELVE_BITS
     grey = (levels >> (4 if twelve or small else 8)).astype(np.uint8)
-    grey[levels == image.info.get("transparency", -1)] = 255
+    if tags.get(_TIFF_PHOTOMETRIC) == 0:  # White is zero, which Pillow heeds in 8 bits alone.
+        grey = 255 - grey
+    grey[levels == opened.info.get("transparency", -1)] = 255
     return Image.fromarray(grey), _TWELVE if small else None

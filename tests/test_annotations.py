@@ -1,9 +1,11 @@
 """Tables of boxes: the same from each format, and what is wrong with one is named."""
 
 import json
+import unicodedata
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 from boxest import annotations
 from boxest.annotations import AnnotationError, read
@@ -264,3 +266,223 @@ def test_entities_are_refused(voc, text, encoding):
     (folder / "0.xml").write_bytes(text.encode(encoding))
     with pytest.raises(AnnotationError, match=r"0\.xml: it has a document type"):
         read(folder)
+
+
+# --- what may be meant otherwise ---------------------------------------------------------------
+
+LINE = "image,x1,y1,x2,y2\na.png,2,1,5,5\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        LINE.replace(",", ";").encode(),
+        LINE.replace(",", "\t").encode(),
+        LINE.replace(",", ";").replace("5;5", "5,0;5,0").encode(),
+        LINE.encode("utf-8-sig"),
+        LINE.encode("utf-16"),
+        LINE.encode("utf-16-le"),
+        LINE.replace("\n", "\r\n").encode(),
+        LINE.replace("5\n", "5,,\n").replace("y2\n", "y2,,\n").encode(),
+        LINE.replace("image,x1,y1,x2,y2", "Image,X1,Y1,X2,Y2").encode(),
+        b'image,x1,y1,x2,y2,note\na.png,2,1,5,5,"a;b;c;d;e;f\ng"\n',
+        LINE.replace("a.png", "./a.png").encode(),
+    ],
+)
+def test_csv_as_programs_write_it(tmp_path, content):
+    (tmp_path / "boxes.csv").write_bytes(content)
+    table = read(tmp_path / "boxes.csv")
+    assert table[["image", *annotations.CORNERS]].to_numpy().tolist() == [["a.png", 2, 1, 5, 5]]
+    assert table.attrs["read_as"] == "x1, y1, x2, y2: edges in pixels, from 0"
+    assert table.attrs["remarks"] == []
+
+
+@pytest.fixture
+def images(tmp_path):
+    """A folder of files by name; sizes are 60×40 where they are looked at."""
+    for name in ("a.png", "b.png", "sub/c d.png", unicodedata.normalize("NFC", "é.png")):
+        (tmp_path / "images" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (60, 40)).save(tmp_path / "images" / name)
+    return tmp_path / "images"
+
+
+@pytest.mark.parametrize(
+    ("written", "file"),
+    [
+        ("./a.png", "a.png"),
+        ("sub//c d.png", "sub/c d.png"),
+        (r"sub\c d.png", "sub/c d.png"),
+        (r".\sub\c d.png", "sub/c d.png"),
+        ("sub/c%20d.png", "sub/c d.png"),
+        (unicodedata.normalize("NFD", "é.png"), unicodedata.normalize("NFC", "é.png")),
+        ("absent.png", "absent.png"),
+    ],
+)
+def test_names_that_are_written_in_another_way_find_their_file(csv_file, images, written, file):
+    path = csv_file(f"image,x1,y1,x2,y2\n{written},0,0,9,9\n")
+    assert read(path, images=images)["image"].tolist() == [file]
+    if file != "absent.png":
+        path = csv_file(f"image,x1,y1,x2,y2\n{written},0,0,9,9\n{file},0,0,5,5\n")
+        with pytest.raises(AnnotationError, match=r"line 3: .* has a second box .*line 2"):
+            read(path, images=images)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        (r"C:\data\images\a.png", "a.png"),
+        ("/home/me/images/sub/c d.png", "sub/c d.png"),
+        ("../images/a.png", "a.png"),
+    ],
+)
+def test_a_path_of_another_machine_is_refused_with_the_file_that_may_be_meant(
+    csv_file, images, written, meant
+):
+    path = csv_file(f"image,x1,y1,x2,y2\n{written},0,0,9,9\n")
+    with pytest.raises(AnnotationError, match=rf"within the folder .* There is '{meant}': did you"):
+        read(path, images=images)
+
+
+def test_fractions_are_refused_or_asked_for(csv_file, tmp_path, images):
+    path = csv_file("image,x1,y1,x2,y2\na.png,0.25,0.5,0.75,1\nb.png,0,0,1,0.5\n")
+    with pytest.raises(AnnotationError, match=r"line 2: x1, y1, x2, y2 of a\.png are 0\.25, 0\.5"):
+        read(path)
+    table = read(path, images=images, coordinates="fractions")
+    assert table[annotations.CORNERS].to_numpy().tolist() == [[15, 20, 45, 40], [0, 0, 60, 20]]
+    with pytest.raises(AnnotationError, match=r"the size of a\.png is not told, .*images="):
+        read(path, coordinates="fractions")
+    whole = csv_file("image,x1,y1,x2,y2\na.png,0,0,1,1\n")
+    with pytest.raises(AnnotationError, match=r"the corners of all boxes lie within 0\.\.1"):
+        read(whole)
+    some = csv_file("image,x1,y1,x2,y2\na.png,0,0,30,20\nb.png,0.1,0.1,0.5,0.5\n")
+    with pytest.raises(AnnotationError, match=r"line 3: x1, y1, x2, y2 of b\.png are 0\.1"):
+        read(some)
+    bbox = [{"image_id": 7, "bbox": [0.1, 0.25, 0.5, 0.5]}]
+    with pytest.raises(AnnotationError, match=r"--coordinates fractions"):
+        read(coco(tmp_path, annotations=bbox))
+    table = read(tmp_path / "coco.json", coordinates="fractions")
+    assert table[annotations.CORNERS].to_numpy().tolist() == [[2, 4, 12, 12]]
+
+
+@pytest.mark.parametrize(
+    ("coordinates", "corners"),
+    [
+        ("auto", [2, 1, 5, 5]),
+        ("edges", [3, 2, 5, 5]),
+        ("pixels-from-1", [2, 1, 5, 5]),
+        ("pixels-from-0", [3, 2, 6, 6]),
+    ],
+)
+def test_coordinates(csv_file, voc, coordinates, corners):
+    table = read(csv_file("image,xmin,ymin,xmax,ymax\na,3,2,5,5\n"), coordinates=coordinates)
+    assert table[annotations.CORNERS].to_numpy().tolist() == [corners]
+    folder = voc(XML.format("a", 20, 16, OBJECT.format("cup", 2, 3, 5, 5)))
+    assert read(folder, coordinates=coordinates)[annotations.CORNERS].to_numpy().tolist() == [
+        corners
+    ]
+    with pytest.raises(ValueError, match=r"coordinates must be one of auto, edges, .*got 'xyxy'"):
+        read(folder, coordinates="xyxy")
+
+
+def test_pixels_with_decimals_are_told_or_refused(csv_file, voc):
+    table = read(csv_file("image,xmin,ymin,xmax,ymax\na,3.0,2.0,5.0,5.0\nb,1,1,2,2\n"))
+    assert table["x1"].tolist() == [2, 0]
+    (remark,) = table.attrs["remarks"]
+    assert "1 boxes are written with decimals" in remark
+    assert "--coordinates edges" in remark
+    folder = voc(XML.format("a", 20, 16, OBJECT.format("cup", "2.5", 3, 5, 5)))
+    with pytest.raises(AnnotationError, match=r"not all of its corners are whole .*edges"):
+        read(folder)
+
+
+def test_coco_that_holds_corners(tmp_path):
+    def one(bbox, **more):
+        return coco(tmp_path, annotations=[{"image_id": 7, "bbox": bbox, **more}])
+
+    with pytest.raises(AnnotationError, match=r"area of 1 annotations is that of .*read as x1, y1"):
+        read(one([2, 1, 12, 9], area=80))
+    with pytest.raises(AnnotationError, match=r"bbox of a\.png, .* is not inside .* but as x1, y1"):
+        read(one([10, 8, 19, 15]))
+    table = read(one([10, 8, 19, 15]), coordinates="edges")
+    assert table[annotations.CORNERS].to_numpy().tolist() == [[10, 8, 19, 15]]
+    assert read(one([2, 1, 12, 9], area=108)).attrs["remarks"] == []
+    assert "nothing in the file tells" in read(one([2, 1, 12, 9])).attrs["read_as"]
+    assert "nothing in the file tells" not in read(one([12, 9, 2, 1])).attrs["read_as"]
+    (remark,) = read(one([12, 9, 2, 1], area=500)).attrs["remarks"]
+    assert "larger than width times height" in remark
+    with pytest.raises(AnnotationError, match="'pixels-from-1' are not those of COCO"):
+        read(one([2, 1, 12, 9]), coordinates="pixels-from-1")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"image_id": "7"},
+        {"image_id": 7.0},
+        {"category_id": "1"},
+        {"bbox": ["2", "1", "3", "4"]},
+        {"iscrowd": "0"},
+        {"iscrowd": None},
+        {"area": "12"},
+    ],
+)
+def test_coco_with_numbers_as_text(tmp_path, changes):
+    annotation = {"image_id": 7, "bbox": [2, 1, 3, 4], "category_id": 1} | changes
+    table = read(coco(tmp_path, annotations=[annotation]), label="cup")
+    assert table[annotations.CORNERS].to_numpy().tolist() == [[2, 1, 5, 5]]
+
+
+def test_objects_that_are_passed_over_are_counted_by_reason(tmp_path, voc):
+    objects = [
+        {"image_id": 3, "bbox": [0, 0, 1, 1], "category_id": 2, "iscrowd": "1"},
+        {"image_id": 3, "bbox": [0, 0, 1, 1], "category_id": 2},
+        {"image_id": 3, "bbox": [0, 0, 1, 1], "category_id": 9},
+        {"image_id": 7, "bbox": [0, 0, 5, 5], "category_id": 4},
+    ]
+    categories = [{"id": 2, "name": "Cup"}, {"id": 4, "name": "cup "}]
+    table = read(coco(tmp_path, annotations=objects, categories=categories), label=" cup")
+    assert table["label"].tolist() == ["cup"]
+    assert table.attrs["passed_over"] == {
+        "crowds (iscrowd)": ["sub/b.png"],
+        "objects of the label 'Cup'": ["sub/b.png"],
+        "objects without a label": ["sub/b.png"],
+    }
+    empty = voc(XML.format("a", 9, 9, ""), XML.format("b", 9, 9, OBJECT.format("x", 1, 1, 3, 3)))
+    assert read(empty).attrs["passed_over"] == {"photographs without an object in their XML": ["a"]}
+
+
+def test_a_size_of_0_is_not_known(tmp_path, voc):
+    folder = voc(XML.format("a", 0, "0", OBJECT.format("x", 1, 1, 3, 3)))
+    assert read(folder)[["width", "height"]].isna().all(axis=None)
+    images = [{"id": 7, "file_name": "a.png", "width": 0, "height": "0"}]
+    boxes = [{"image_id": 7, "bbox": [2, 1, 3, 4]}]
+    assert read(coco(tmp_path, images=images, annotations=boxes))["width"].isna().all()
+
+
+def test_two_files_of_one_photograph(voc):
+    texts = [XML.format("a", 9, 9, OBJECT.format("x", 1, 1, n, n)) for n in (3, 5)]
+    folder = voc(*texts)
+    for several in ("error", "largest"):
+        with pytest.raises(
+            AnnotationError, match=r"1\.xml and .*0\.xml speak of one photograph, a"
+        ):
+            read(folder, several=several)
+
+
+def test_voc_in_folders_below_and_what_macos_leaves(tmp_path, images):
+    for name in ("a.png", "c d.png"):
+        text = XML.format(name, 60, 40, OBJECT.format("x", 1, 1, 3, 3))
+        path = tmp_path / "voc" / ("sub" if name == "c d.png" else "") / "one.xml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (tmp_path / "voc" / "._one.xml").write_bytes(b"\0\5\x16\7")
+    assert sorted(read(tmp_path / "voc", images=images)["image"]) == ["a.png", "sub/c d.png"]
+
+
+def test_a_column_that_says_the_part(csv_file, tmp_path):
+    path = csv_file("image,x1,y1,x2,y2,Part\na,0,0,2,2,train\nb,0,0,2,2,val\n")
+    assert read(path, split="part")["split"].tolist() == ["train", "val"]
+    with pytest.raises(AnnotationError, match=r"has no column 'set' that says which part.*part"):
+        read(path, split="set")
+    with pytest.raises(AnnotationError, match=r"can be in a CSV file only; give three lists"):
+        read(coco(tmp_path), split="part")

@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import zlib
+import warnings
 
 import h5py
 import numpy as np
@@ -16,7 +16,7 @@ import pytest
 from conftest import ROOT
 from PIL import Image
 
-from boxest import BoxRegressor, annotations, photographs, pictures, shards
+from boxest import BoxRegressor, annotations, photographs, shards
 from boxest.annotations import CORNERS, AnnotationError
 from boxest.convert import main as convert_command
 from boxest.meta import PhotoMeta
@@ -236,22 +236,6 @@ def test_boxes_that_are_not_one_per_row():
         photographs.to_pixels(np.zeros((2, 4)), table)
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_orientation_is_applied(tmp_path, orientation):
-    """As in the tables of EXIF: where the first row and column of the file are shown."""
-    upright = np.zeros((16, 48), np.uint8)
-    upright[:8, :12] = 255
-    stored = {
-        1: upright, 2: upright[:, ::-1], 3: upright[::-1, ::-1], 4: upright[::-1],
-        5: upright.T, 6: np.rot90(upright), 7: upright[::-1, ::-1].T, 8: np.rot90(upright, -1),
-    }[orientation]  # fmt: skip
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    Image.fromarray(np.ascontiguousarray(stored)).save(tmp_path / "a.png", exif=exif)
-    assert pictures.size(tmp_path / "a.png") == (48, 16, orientation)
-    assert (pictures.read(tmp_path / "a.png", 1, (48, 16)) == upright).all()
-
-
 def test_sizes_from_before_the_orientation_are_explained(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -261,110 +245,6 @@ def test_sizes_from_before_the_orientation_are_explained(tmp_path):
         AnnotationError, match=r"has 20×40 pixels, .* say 40×20: .*EXIF orientation"
     ):
         convert(tmp_path, tmp_path / "out")
-
-
-def test_all_kinds_of_pixels(tmp_path):
-    """One grey level, 200 of 255, or one colour, stored in every way."""
-    colour = Image.new("RGB", (4, 4), (200, 100, 50))
-    red = Image.new("RGB", (4, 4), (200, 0, 0))
-    half = Image.new("RGBA", (4, 4), (200, 0, 0, 128))
-    deep = Image.fromarray(np.full((4, 4), 200 * 256 + 77, np.uint16))
-    files = {
-        "grey.png": (Image.new("L", (4, 4), 200), (200, 200, 200)),
-        "deep.png": (deep, (200, 200, 200)),
-        "deep.tif": (deep, (200, 200, 200)),
-        "bits.png": (Image.new("1", (4, 4), 1), (255, 255, 255)),
-        "colour.png": (colour, (200, 100, 50)),
-        "palette.gif": (colour.quantize(4), (200, 100, 50)),
-        "cmyk.tif": (red.convert("CMYK"), (200, 0, 0)),
-        "clear.png": (Image.new("RGBA", (4, 4), (0, 0, 0, 0)), (255, 255, 255)),
-        "half.png": (half, (227, 127, 127)),
-        "grey-half.png": (Image.new("LA", (4, 4), (0, 128)), (127, 127, 127)),
-        "bmp.bmp": (colour, (200, 100, 50)),
-        "webp.webp": (colour, (200, 100, 50)),
-    }
-    for name, (image, rgb) in files.items():
-        options = {"lossless": True} if name.endswith("webp") else {}
-        image.save(tmp_path / name, **options)
-        read = pictures.read(tmp_path / name, 3, (2, 2))
-        assert read.shape == (2, 2, 3), name
-        np.testing.assert_allclose(read[0, 0], rgb, atol=1, err_msg=name)
-        luma = np.dot(rgb, [0.299, 0.587, 0.114])
-        np.testing.assert_allclose(pictures.read(tmp_path / name, 1, (2, 2)), luma, atol=1.5)
-    Image.new("F", (4, 4), 1.0).save(tmp_path / "float.tif")
-    with pytest.raises(
-        ValueError, match=r"float\.tif: its grey levels are of 32 bits or have a sign, mode 'F'"
-    ):
-        pictures.read(tmp_path / "float.tif", 1, (2, 2))
-
-
-def bomb():
-    """Write a PNG of 200,000 × 200,000 pixels, in 100 bytes."""
-
-    def chunk(kind, data):
-        check = zlib.crc32(kind + data).to_bytes(4, "big")
-        return len(data).to_bytes(4, "big") + kind + data + check
-
-    size = (200_000).to_bytes(4, "big")
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", size + size + bytes([8, 0, 0, 0, 0]))
-        + chunk(b"IDAT", zlib.compress(b"\0"))
-        + chunk(b"IEND", b"")
-    )
-
-
-@pytest.mark.fault
-def test_files_that_are_no_photographs(tmp_path):
-    path = tmp_path / "a.png"
-    for content in (
-        b"",
-        b"GIF89a",
-        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
-        b"x" * 99,
-    ):
-        path.write_bytes(content)
-        with pytest.raises(ValueError, match=r"a\.png .*(is no image|cannot be read)"):
-            pictures.size(path)
-    path.write_bytes(bomb())
-    with pytest.raises(ValueError, match=r"a\.png: it has more than 89,478,485 pixels"):
-        pictures.size(path)
-    with pytest.raises(FileNotFoundError):
-        pictures.size(tmp_path / "absent.png")
-    os.mkfifo(tmp_path / "pipe.png")
-    with pytest.raises(OSError, match="Not a regular file"):
-        pictures.size(tmp_path / "pipe.png")
-
-
-def test_the_limit_of_pixels_is_that_of_pillow(tmp_path, monkeypatch):
-    draw(tmp_path / "a.png", 20, 10, (0, 0, 5, 5))
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 199)
-    with pytest.raises(ValueError, match="more than 199 pixels"):
-        pictures.read(tmp_path / "a.png", 1, (5, 5))
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
-    assert pictures.read(tmp_path / "a.png", 1, (5, 5)).shape == (5, 5)
-
-
-@pytest.mark.fault
-@pytest.mark.parametrize("kind", ["png", "jpg", "gif", "tif", "webp", "bmp", "ppm"])
-def test_damaged_photographs(tmp_path, kind):
-    """Cut off anywhere, or with any byte changed: read, or refused in words."""
-    path = tmp_path / f"a.{kind}"
-    draw(path, 40, 30, (3, 3, 20, 20))
-    whole, refused = path.read_bytes(), 0
-    step = max(1, len(whole) // 60)
-    damaged = [whole[:end] for end in range(0, len(whole), step)]
-    for at in range(0, len(whole), step):
-        damaged += [whole[:at] + bytes([whole[at] ^ flip]) + whole[at + 1 :] for flip in (1, 255)]
-    for content in damaged:
-        path.write_bytes(content)
-        try:
-            assert pictures.read(path, 3, (5, 5)).shape == (5, 5, 3)
-        except ValueError as error:
-            if not str(error).startswith(str(path)):
-                raise
-            refused += 1
-    assert refused > 5
 
 
 def run(folder, *arguments):
@@ -464,3 +344,160 @@ def test_snippets_of_the_documentation(folder, monkeypatch, tmp_path, capsys):
         predicted.columns.tolist() == photographs.originals(["shards/test-000.h5"]).columns.tolist()
     )
     assert predicted[CORNERS].notna().all(axis=None)
+
+
+def some_photographs(folder, names, **exif):
+    """Write photographs that differ, 60×40, and a table of their boxes."""
+    lines = ["image,x1,y1,x2,y2,label,set"]
+    for number, name in enumerate(names):
+        draw(folder / "images" / name, 60, 40, (10, 8, 40, 24), 40 + 9 * number, **exif)
+        part = ("train", "val", "test")[number % 3]
+        lines.append(f"{name},10,8,40,24,cup {number},{part}")
+    (folder / "boxes.csv").write_text("\n".join(lines))
+    return [line.split(",")[0] for line in lines[1:]]
+
+
+def test_a_turned_tiff_has_its_box_where_it_is_shown(tmp_path):
+    names = some_photographs(tmp_path, ["0.png", "1.png", "2.png"])
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(tmp_path / "images" / "0.png") as upright:
+        upright.rotate(90, expand=True).save(tmp_path / "images" / "0.tif", exif=exif)
+    text = (tmp_path / "boxes.csv").read_text().replace("0.png", "0.tif")
+    lines = [f"{line},{'60,40' if number else 'width,height'}" for number, line in
+             enumerate(text.split("\n"))]  # fmt: skip
+    (tmp_path / "boxes.csv").write_text("\n".join(lines))
+    done = convert(tmp_path, tmp_path / "out", image_size=(40, 60), split=(1, 0, 0))
+    images, _, table = everything(done)
+    assert done.turned == ["0.tif"]
+    assert table["image"].tolist() != names
+    assert (bright(images[table["image"] == "0.tif"][0]) == [10, 8, 40, 24]).all()
+    assert (table[["width", "height"]] == [60, 40]).all(axis=None)
+
+
+def test_labels_stay_in_the_table(tmp_path):
+    some_photographs(tmp_path, [f"{n}.png" for n in range(4)])
+    done = convert(tmp_path, tmp_path / "out", image_size=8, split=(0.5, 0.25, 0.25))
+    rows = photographs.originals(done.train)
+    assert [f"cup {name[0]}" for name in rows["image"]] == rows["label"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("split", "parts"),
+    [
+        ((1, 0, 0), ["0123456", "", ""]),
+        ((0, 1, 0), None),
+        ("set", ["036", "14", "25"]),
+        ([["0.png", "1", "./2.png"], ["5.png"], []], ["012", "5", ""]),
+    ],
+)
+def test_a_split_that_is_given(tmp_path, split, parts):
+    some_photographs(tmp_path, [f"{n}.png" for n in range(7)])
+    options = {"image_size": 8, "split": split, "shard_size": 2}
+    if parts is None:
+        with pytest.raises(ValueError, match="leaves no image to train on"):
+            convert(tmp_path, tmp_path / "out", **options)
+        return
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        done = convert(tmp_path, tmp_path / "out", **options)
+    for paths, names in zip(done[:3], parts, strict=True):
+        found = photographs.originals(paths)["image"].tolist() if paths else []
+        assert sorted(found) == [f"{name}.png" for name in names]
+    assert [str(each.message) for each in caught] == (
+        ["3 images with a box are in no list of the split, and left out (3.png, 4.png, 6.png)."]
+        if isinstance(split, list)
+        else []
+    )
+
+
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [
+        ([["0"], ["0"], []], "0 is in the lists of train and of validation"),
+        ([["0"], ["x"], []], "Of the images in the list of validation, none has a box: 'x' is"),
+        ([["0"], ["1"]], "split must be three shares, or three lists"),
+        ("label", "The part of .* must be train, validation .*got 'cup "),
+    ],
+)
+def test_wrong_splits(tmp_path, split, message):
+    some_photographs(tmp_path, [f"{n}.png" for n in range(4)])
+    with pytest.raises(ValueError, match=message):
+        convert(tmp_path, tmp_path / "out", split=split)
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_photograph_twice_is_told(tmp_path):
+    some_photographs(tmp_path, [f"{n}.png" for n in range(6)])
+    shutil.copy(tmp_path / "images" / "0.png", tmp_path / "images" / "5.png")
+    message = r"2 pictures are copies of others, byte for byte, in another part .*0\.png in train"
+    with pytest.warns(UserWarning, match=message):
+        convert(tmp_path, tmp_path / "a", split=[["0", "1"], ["2", "3"], ["4", "5"]], image_size=8)
+    convert(tmp_path, tmp_path / "b", split=[["0", "5"], ["2", "3"], ["4", "1"]], image_size=8)
+    table = annotations.read(tmp_path / "boxes.csv")
+    table.loc[5, "image"] = "./0.png"
+    with pytest.raises(
+        AnnotationError, match=r"0\.png is in .* twice, as '0\.png' and '\./0\.png'"
+    ):
+        photographs.convert(tmp_path / "images", table, tmp_path / "c")
+
+
+def test_twelve_bits_are_told_once(tmp_path):
+    some_photographs(tmp_path, [f"{n}.png" for n in range(3)])
+    for number in range(2):
+        dark = np.full((40, 60), 1000 + number, np.uint16)
+        Image.fromarray(dark).save(tmp_path / "images" / f"{number}.png")
+    with pytest.warns(UserWarning, match=r"^2 pictures \(.*\): 16 bits .* 12 bits$") as caught:
+        done = convert(tmp_path, tmp_path / "out", image_size=8, split=(1, 0, 0))
+    assert len(caught) == 1
+    assert everything(done)[0].min() >= 40
+
+
+@pytest.mark.parametrize("kind", ["empty", "link", "dot"])
+def test_a_folder_that_is_there_is_written_into(tmp_path, monkeypatch, kind):
+    """A mounted folder can be neither replaced nor removed."""
+    some_photographs(tmp_path, [f"{n}.png" for n in range(3)])
+    out = tmp_path / "out"
+    out.mkdir()
+    inode = out.stat().st_ino
+    (tmp_path / "link").symlink_to(out)
+    monkeypatch.chdir(out)
+    to = {"empty": out, "link": tmp_path / "link", "dot": "."}[kind]
+    done = convert(tmp_path, to, image_size=8, split=(1, 0, 0))
+    assert sorted(os.listdir(out)) == ["images.csv", "train-000.h5"]
+    assert out.stat().st_ino == inode
+    assert (tmp_path / "link").is_symlink()
+    assert len(photographs.originals(done.train)) == 3
+
+
+def test_the_report_says_what_was_read_and_what_was_not(tmp_path, capsys):
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    names = [f"{n}.jpg" for n in range(7)]
+    some_photographs(tmp_path, names, exif=exif)
+    draw(tmp_path / "images" / "._5.jpg", 9, 9, (0, 0, 3, 3), format="JPEG")
+    images = [{"id": n, "file_name": name} for n, name in enumerate(names[:6])]
+    objects = [
+        {"image_id": n, "bbox": [10, 8, 5, 2], "category_id": 1, "iscrowd": int(n == 0)}
+        for n in range(5)
+    ] + [{"image_id": 5, "bbox": [10, 8, 5, 2], "category_id": 2}]
+    categories = [{"id": 1, "name": "cup"}, {"id": 2, "name": "Cup"}]
+    coco = {"images": images, "annotations": objects, "categories": categories}
+    (tmp_path / "coco.json").write_text(json.dumps(coco))
+    paths = [str(tmp_path / name) for name in ("images", "coco.json", "out")]
+    assert convert_command([*paths, "--split", "1", "0", "0", "--label", "cup", "--size", "8"]) == 0
+    said = capsys.readouterr()
+    assert said.err.count("warning") == 0
+    for line in (
+        f"4 photographs in {paths[2]}: 4 train, 0 validation, 0 test.",
+        "Boxes were read as x, y, width, height in pixels, from 0, as COCO has them; sides of 2 to",
+        "Passed over, crowds (iscrowd): 1 (0.jpg).",
+        "Passed over, objects of the label 'Cup': 1 (5.jpg).",
+        "Left out, with such objects alone: 2 (0.jpg, 5.jpg).",
+        "Left out, without a box: 1 (6.jpg).",
+        "Turned or mirrored by their EXIF orientation: 4 (1.jpg, 2.jpg, 3.jpg, 4.jpg); their boxes",
+    ):
+        assert line in said.out
+    options = ["--split", "set", "--size", "8"]
+    assert convert_command([paths[0], str(tmp_path / "boxes.csv"), paths[2] + "2", *options]) == 0
+    assert "3 train, 2 validation, 2 test" in capsys.readouterr().out

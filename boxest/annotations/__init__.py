@@ -235,7 +235,7 @@ class _Boxes:
         if not self.boxes:
             found = ", ".join(sorted(str(name) for name in self._labels if name)) or "none"
             of = "" if self.label is None else f" of the label {self.label!r} (labels: {found})"
-            counts = [f"{len(images)} {reason}" for reason, images in self.passed_over.items()]
+            counts = [f"{reason}: {len(images)}" for reason, images in self.passed_over.items()]
             passed = f" Passed over: {'; '.join(counts)}." if counts else ""
             raise AnnotationError(
                 f"{self.path} holds no box{of}: there is nothing to learn from.{passed}"

@@ -64,9 +64,10 @@ class Folder:
                 return plain
             if (self.path / plain).exists():
                 return self._spelled(plain)
-            slashes = plain.replace("\\", "/")
-            for other in dict.fromkeys([plain, slashes, unquote(plain), unquote(slashes)]):
-                alike = [n for n in self._by_form.get(_form(other), []) if _same(n, other)]
+            slashes = written.replace("\\", "/")
+            for other in map(normal, (plain, slashes, unquote(written), unquote(slashes))):
+                forms = self._by_form.get(_form(other), [])
+                alike = [file for file in forms if _composed(file) == _composed(other)]
                 if len(alike) == 1:
                     return alike[0]
         return normal(name)
@@ -74,15 +75,11 @@ class Folder:
     def suggestion(self, name: str) -> str:
         """Return a sentence with the file that may be meant by a name; empty where none is."""
         wanted = _form(posixpath.basename(unquote(name).replace("\\", "/")))
-        stem = posixpath.splitext(wanted)[0]
-        alike = [n for form, names in self._by_form.items() for n in names if _ends(form, wanted)]
-        alike = alike or [
-            n
-            for form, names in self._by_form.items()
-            for n in names
-            if posixpath.splitext(posixpath.basename(form))[0] in (stem, wanted)
-        ]
-        return f" There is {sorted(alike)[0]!r}: did you mean it?" if alike else ""
+        for alike in (str, lambda form: posixpath.splitext(form)[0]):
+            for form, names in sorted(self._by_form.items()):
+                if alike(posixpath.basename(form)) in (wanted, alike(wanted)):
+                    return f" There is {names[0]!r}: did you mean it?"
+        return ""
 
     def _spelled(self, name: str) -> str:
         """Return how the folder spells the name of a file that is there."""
@@ -99,12 +96,8 @@ def normal(name: str) -> str:
 
 def _form(name: str) -> str:
     """Return what is the same for all forms of Unicode and all cases."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+    return _composed(_composed(name).casefold())
 
 
-def _same(name: str, other: str) -> bool:
-    return unicodedata.normalize("NFC", name) == unicodedata.normalize("NFC", normal(other))
-
-
-def _ends(form: str, wanted: str) -> bool:
-    return posixpath.basename(form) == wanted
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)

@@ -59,7 +59,7 @@ def edges(
     whole = all(value == int(value) for value in numbers)
     if coordinates == "fractions":
         return tuple(numbers)
-    if not whole and min(numbers) >= 0 and max(numbers) <= 1.01:
+    if not whole and min(numbers) >= -0.01 and max(numbers) <= 1.01:
         raise AnnotationError(
             f"{where}: {', '.join(values)} of {image} are {', '.join(f'{n:.4g}' for n in numbers)}:"
             " all within 0..1, where pixels are needed. If they are fractions of width and height, "

@@ -23,26 +23,20 @@ from boxest.annotations.voc import decimals_remark
 from boxest.files import regular
 
 _IMAGE, _LABEL = ("image", "filename"), ("label", "class")
-_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 
 def read(path: Path, coordinates: str, notes: Notes, split: str | None = None) -> Iterator[Box]:
     """Yield the boxes of the lines."""
     with open(path, "rb", opener=regular) as file:
         content = file.read()
-    encoding = _MARKS.get(content[:2], "utf-8-sig")
     try:
-        decoded = content.decode(encoding)
-        delimiter = _delimiter(decoded)
-        rows = csv.DictReader(
-            io.StringIO(decoded, newline=""), delimiter=delimiter, skipinitialspace=True
-        )
+        rows = _rows(content.decode(_encoding(content)))
         names = _names(path, rows, split)
         written = "pixels-from-1" if names.corners is VOC_NAMES else "edges"
         coordinates = written if coordinates == "auto" else coordinates
         notes.read_as, decimals = MEANING[coordinates], 0
         for row in rows:
-            box, decimal = _box(path, rows.line_num, row, names, coordinates, delimiter)
+            box, decimal = _box(path, rows, row, names, coordinates)
             decimals += decimal
             yield box
     except (csv.Error, UnicodeError) as error:
@@ -63,19 +57,32 @@ class _Names:
         self.corners = next((c for c in (CORNERS, VOC_NAMES) if set(c) <= set(names)), None)
 
 
-def _delimiter(content: str) -> str:
-    """Return what divides the first line: spreadsheets write others than a comma."""
-    line = content.split("\n", 1)[0]
-    return max((",", ";", "\t"), key=line.count)
+def _encoding(content: bytes) -> str:
+    """Return UTF-8, or the UTF-16 of spreadsheets, which shows in a mark or in zeros."""
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16"
+    zeros = content[:2].find(b"\0")
+    return {-1: "utf-8-sig", 0: "utf-16-be", 1: "utf-16-le"}[zeros]
+
+
+def _rows(content: str) -> csv.DictReader:
+    """Divide lines by what makes columns of the first: spreadsheets write others than commas."""
+    found = []
+    for delimiter in (",", ";", "\t"):
+        file = io.StringIO(content, newline="")
+        rows = csv.DictReader(file, delimiter=delimiter, skipinitialspace=True)
+        names = [name.strip().lower() for name in rows.fieldnames or []]
+        while names and not names[-1]:  # Names that are empty, at the end.
+            names.pop()
+        rows.fieldnames = names
+        found.append((len({*_IMAGE, *CORNERS, *VOC_NAMES} & set(names)), rows))
+    return max(found, key=lambda each: each[0])[1]
 
 
 def _names(path: Path, rows: csv.DictReader, split: str | None) -> _Names:
-    """Read the line of names; names that are empty, at its end, are dropped."""
-    names = [name.strip() for name in rows.fieldnames or []]
-    while names and not names[-1]:
-        names.pop()
-    rows.fieldnames = names
-    found = _Names(names, split)
+    """Find the columns by the line of names."""
+    names = list(rows.fieldnames)
+    found = _Names(names, split and split.strip().lower())
     if found.image is None or found.corners is None or len(set(names)) < len(names):
         values = sum(bool(re.fullmatch(r"-?[0-9.]+", name)) for name in names)
         raise AnnotationError(
@@ -84,7 +91,7 @@ def _names(path: Path, rows: csv.DictReader, split: str | None) -> _Names:
             f"{', '.join(names) or 'nothing'}."
             + (" It looks like a box: write a line of names above it." if values >= 4 else "")
         )
-    if split is not None and split not in names:
+    if found.split is not None and found.split not in names:
         raise AnnotationError(
             f"{path} has no column {split!r} that says which part an image belongs to; it has "
             f"{', '.join(names)}."
@@ -93,10 +100,10 @@ def _names(path: Path, rows: csv.DictReader, split: str | None) -> _Names:
 
 
 def _box(
-    path: Path, line: int, row: dict, names: _Names, coordinates: str, delimiter: str
+    path: Path, rows: csv.DictReader, row: dict, names: _Names, coordinates: str
 ) -> tuple[Box, bool]:
     """Return the box of a line, and whether its corners are written with decimals."""
-    where = f"{path}, line {line}"
+    where, delimiter = f"{path}, line {rows.line_num}", rows.reader.dialect.delimiter
     if any(row.pop(None, None) or []) or None in row.values():
         raise AnnotationError(
             f"{where} has another number of values than the first line of names "
@@ -109,10 +116,8 @@ def _box(
     corners = edges(where, image, values, coordinates)
     size = tuple(side(where, image, name, row.get(name)) for name in SIDES)
     part = None if names.split is None else row[names.split].strip()
-    label = text(row.get(names.label))
-    return Box(where, image, corners, size, label, path, part), any(
-        "." in v for v in values.values()
-    )
+    box = Box(where, image, corners, size, text(row.get(names.label)), path, part)
+    return box, any("." in value for value in values.values())
 
 
 def _first(names: Any, wanted: tuple[str, ...]) -> str | None:

@@ -51,7 +51,15 @@ def read(path: Path, coordinates: str, notes: Notes) -> Iterator[Box]:
         size = tuple(side(file, image, name, root.findtext(f"size/{name}")) for name in SIDES)
         objects = root.findall("object")
         if not objects:
-            yield Box(str(file), image, None, size, None, file, reason="no object in their XML")
+            yield Box(
+                str(file),
+                image,
+                None,
+                size,
+                None,
+                file,
+                reason="photographs without an object in their XML",
+            )
         for count, item in enumerate(objects):
             where = f"{file}, object {count}"
             values = _corners(where, item)
