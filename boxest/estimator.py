@@ -1,12 +1,15 @@
 """`BoxRegressor`: the network as a scikit-learn estimator."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from sklearn.utils._param_validation import StrOptions
 
+from boxest import augmentation as augmentations
 from boxest import boxes, scorers
+from boxest.augmentation import Augmentation
 from boxest.base import ImageRegressor
 from boxest.images import are_paths
 
@@ -113,6 +116,11 @@ class BoxRegressor(ImageRegressor):
         Compile with XLA. "auto" does on a GPU and on JAX; with TensorFlow on a CPU, where it is the
         faster way: for networks whose convolutions are small and have a pooling behind them, or run
         along one axis, such as those of `boxest.networks`.
+    augmentation : "default", Augmentation, dict of its options, or None, default=None
+        How the examples are changed at random in each epoch, their boxes with them: mirrored,
+        shifted, zoomed, in brightness, contrast and colour. See
+        `boxest.augmentation.Augmentation`; "default" has its defaults. What an epoch sees is a
+        function of the seed and the epoch. None: nothing is changed.
     random_state : int, RandomState or None, default=None
         Seed of the initial weights, of the order of examples and of the held-out share. An int
         gives the same network each time, bit for bit on a CPU with one number of threads. Global
@@ -177,6 +185,11 @@ class BoxRegressor(ImageRegressor):
     True
     """
 
+    _parameter_constraints: dict = {  # noqa: RUF012 -- scikit-learn's convention
+        **ImageRegressor._parameter_constraints,
+        "augmentation": [StrOptions({"default"}), dict, Augmentation, None],
+    }
+
     def __init__(
         self,
         *,
@@ -199,6 +212,7 @@ class BoxRegressor(ImageRegressor):
         memory_limit: float = 2**29,
         engine: str = "compiled",
         xla: bool | str = "auto",
+        augmentation: "str | Mapping[str, Any] | Augmentation | None" = None,
         random_state: "int | np.random.RandomState | None" = None,
         verbose: int = 0,
     ):
@@ -225,6 +239,7 @@ class BoxRegressor(ImageRegressor):
             random_state=random_state,
             verbose=verbose,
         )
+        self.augmentation = augmentation
 
     @classmethod
     def paper(cls, **parameters: Any) -> Self:
@@ -283,6 +298,9 @@ class BoxRegressor(ImageRegressor):
         from boxest import losses
 
         return {f"{measure}_loss": losses.BoxLoss(measure).call for measure in _MEASURES}
+
+    def _augmentation(self) -> Augmentation | None:
+        return augmentations.of(self.augmentation)
 
     def _metrics(self) -> "list[keras.Metric]":
         from boxest import losses

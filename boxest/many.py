@@ -37,8 +37,14 @@ _OWN = (
     "plateau_min_delta",
     "verbose",
 )
-# These have to be what they are by default.
-_DEFAULT = {"callbacks": None, "checkpoint": None, "engine": "compiled", "warm_start": False}
+# These have to be so.
+_DEFAULT = {
+    "augmentation": None,
+    "callbacks": None,
+    "checkpoint": None,
+    "engine": "compiled",
+    "warm_start": False,
+}
 # What an estimator keeps of the form of the data.
 _FORM = ("image_shape_", "n_features_in_", "feature_names_in_", "n_outputs_", "_flat_targets")
 
@@ -65,8 +71,8 @@ def fit_many(
         They are fitted in place. They may differ in ``learning_rate``, ``random_state``,
         ``epochs``, ``stop_patience`` and the parameters of the plateau, and in nothing else.
         Losses and optimizers may be objects that are alike; functions must be the same one.
-        ``callbacks``, ``checkpoint``, ``engine`` and ``warm_start`` have to be the default;
-        ``verbose`` has no effect.
+        ``augmentation``, ``callbacks`` and ``checkpoint`` have to be None, ``engine`` "compiled"
+        and ``warm_start`` False; ``verbose`` has no effect.
     X, y, sample_weight, validation_data
         As for `BoxRegressor.fit`. Without validation data, each run holds out a share of its own.
     checkpoint : path-like or None, default=None

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from boxest import networks, runtime, versions
+from boxest.augmentation import Augmentation
 from boxest.files import FileError, atomic_path, regular
 from boxest.training import Schedule
 
@@ -70,7 +71,7 @@ def save(estimator: "ImageRegressor", path: str | os.PathLike) -> None:
     ----------
     estimator : BoxRegressor or ImageRegressor
         Fitted. Its parameters must be numbers, strings, None or tuples of these, which a text can
-        hold.
+        hold; ``augmentation`` is kept as its options.
     path : path-like
         The file; written whole or not at all.
 
@@ -81,8 +82,10 @@ def save(estimator: "ImageRegressor", path: str | os.PathLike) -> None:
     """
     # A path is of this machine, and none that a reader's file may be overwritten at.
     parameters = estimator.get_params() | {"checkpoint": None}
+    if isinstance(parameters.get("augmentation"), Augmentation):
+        parameters["augmentation"] = asdict(parameters["augmentation"])
     for name, value in parameters.items():
-        if not all(isinstance(part, _PLAIN) for part in _parts(value)):
+        if not _is_plain(name, value):
             raise ValueError(
                 f"{name}={value!r} cannot be saved: only numbers, strings and None can. "
                 "Use a name, or pickle the estimator."
@@ -189,7 +192,7 @@ def _check_about(about: Any) -> None:
 def _check_parameters(parameters: dict[str, Any]) -> None:
     """Check that parameters are plain, and have no file written."""
     for name, value in parameters.items():
-        if not all(isinstance(part, _PLAIN) for part in _parts(value)):
+        if not _is_plain(name, value):
             raise FileError(f"its parameter {name:.80} is {value!r:.80}")
     if parameters.get("checkpoint") is not None:
         raise FileError("its parameter checkpoint should be null: it would have a file overwritten")
@@ -207,9 +210,12 @@ def _check_types(values: Any, types: dict[str, Any], what: str) -> None:
             raise FileError(f"its {name} is {values[name]!r:.80}")
 
 
-def _parts(value: Any) -> tuple | list:
-    """Return the elements of a sequence, or anything else as the only one."""
-    return value if isinstance(value, (tuple, list)) else [value]
+def _is_plain(name: str, value: Any) -> bool:
+    """Whether a text can hold a parameter: a plain value, several, or those of an augmentation."""
+    if name == "augmentation" and isinstance(value, dict):
+        value = [*value, *value.values()]
+    parts = value if isinstance(value, (tuple, list)) else [value]
+    return all(isinstance(part, _PLAIN) for part in parts)
 
 
 def _restore(cls: type, about: dict[str, Any], numbers: bytes) -> "ImageRegressor":

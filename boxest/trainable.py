@@ -11,6 +11,7 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import validate_data
 
 from boxest import examples, fingerprint, fitting, images, rates, runtime
+from boxest.augmentation import Augmentation
 from boxest.callbacks import KerasCallbacks
 from boxest.progress import reporter
 from boxest.storable import Storable
@@ -42,6 +43,10 @@ class Trainable(Storable):
     def _measures(self) -> dict[str, Any]:
         """Return what the history has beside the loss: functions of targets and outputs."""
         return {}
+
+    def _augmentation(self) -> Augmentation | None:
+        """Return how the examples are changed in each epoch."""
+        return None
 
     def _metrics(self) -> "list[keras.Metric]":
         """Return the metrics that `model_` is compiled with, for those who evaluate it by Keras."""
@@ -297,6 +302,7 @@ class Trainable(Storable):
             xla=self.xla,
             engine=self.engine,
             memory_limit=self.memory_limit,
+            augmentation=self._augmentation(),
         )
 
     def _trainer_to_go_on(self) -> Trainer:
@@ -307,7 +313,7 @@ class Trainable(Storable):
         return self._new_trainer(self.model_)
 
     def _compiled_with(self) -> tuple:
-        return self.loss, self.xla, self.engine, self.memory_limit
+        return self.loss, self.xla, self.engine, self.memory_limit, self._augmentation()
 
     def _prediction(self) -> Predictor:
         """Return the compiled prediction; it reads the weights of ``model_`` at each call."""

@@ -4,6 +4,7 @@ Nothing here computes what `boxest.analysis` could, needs a display or changes g
 """
 
 from boxest.figures.architectures import architectures, combination, conditions
+from boxest.figures.augmentation import augmented
 from boxest.figures.comparison import comparison
 from boxest.figures.cost import seconds_against_loss
 from boxest.figures.curves import validation_curves
@@ -18,6 +19,7 @@ from boxest.figures.variants import variants
 
 __all__ = [
     "architectures",
+    "augmented",
     "combination",
     "comparison",
     "conditions",

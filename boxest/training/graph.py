@@ -64,7 +64,9 @@ def graph_of(model: keras.Model) -> Graph | None:
     return Graph(copy.inputs[0], calls, copy.outputs[0])
 
 
-def split_graph(model: keras.Model, *, fuse: bool = True) -> tuple[keras.Model | None, keras.Model]:
+def split_graph(
+    model: keras.Model, *, fuse: bool = True, whole: bool = False
+) -> tuple[keras.Model | None, keras.Model]:
     """Split a network behind all calls that no variable has a part in.
 
     Where several tensors cross the cut, the head gives them as one row of numbers per image.
@@ -73,7 +75,7 @@ def split_graph(model: keras.Model, *, fuse: bool = True) -> tuple[keras.Model |
     ----------
     model : keras.Model
         A built model.
-    fuse : bool, default=True
+    fuse, whole : bool
         As for `layout.split`.
 
     Returns
@@ -91,7 +93,7 @@ def split_graph(model: keras.Model, *, fuse: bool = True) -> tuple[keras.Model |
         return None, model
     crossing = _crossing(learning)
     # Numbers of other kinds than those of the image could not lie in one row with them.
-    if any(x is graph.image or x.dtype != graph.image.dtype for x in crossing):
+    if whole or any(x is graph.image or x.dtype != graph.image.dtype for x in crossing):
         crossing, learning = [graph.image], graph.calls
     for calls in (_fused(learning) if fuse else learning, learning):
         head, trunk = _cut(graph, crossing, calls)

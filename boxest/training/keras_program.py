@@ -1,5 +1,6 @@
 """Plain Keras, a step at a time: what `EpochProgram` does, slower, and open to look into."""
 
+import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -7,10 +8,12 @@ import numpy as np
 
 from boxest.training import layout
 from boxest.training.backend import load
-from boxest.training.program import EpochProgram, Measure, grey_levels
+from boxest.training.program import EpochProgram, Measure, augmented
 
 if TYPE_CHECKING:
     import keras
+
+    from boxest.augmentation import Augmentation
 
 
 class KerasProgram:
@@ -18,7 +21,7 @@ class KerasProgram:
 
     Parameters
     ----------
-    trunk, optimizer, loss, measures, xla
+    trunk, optimizer, loss, measures, xla, augmentation
         As for `boxest.training.program.EpochProgram`. On a CPU, a step is not compiled with XLA,
         which is slower there.
 
@@ -38,6 +41,7 @@ class KerasProgram:
         measures: Mapping[str, Measure],
         *,
         xla: bool,
+        augmentation: "Augmentation | None" = None,
     ):
         import keras
 
@@ -56,9 +60,29 @@ class KerasProgram:
             auto_scale_loss=False,
         )
 
-    def put(self, features: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> None:
-        """Hold the training examples."""
+        augment = functools.partial(augmented, augmentation)
+        self.augmentation = augmentation
+        self._augmented = load().compile(augment, xla=xla) if augmentation else augment
+
+    def put(
+        self,
+        features: np.ndarray,
+        targets: np.ndarray,
+        weights: np.ndarray,
+        draws: np.ndarray | None = None,
+    ) -> None:
+        """Hold the training examples, with what `begin` draws for them, if known."""
         self.examples = features, targets, weights
+        if draws is not None:
+            self.examples += (draws,)
+        else:
+            self.begin(seed=0, epoch=0)
+
+    def begin(self, *, seed: int, epoch: int) -> None:
+        """Draw how the examples are changed in an epoch."""
+        if self.augmentation is not None:
+            draws = self.augmentation.draw(len(self.examples[1]), seed=seed, epoch=epoch)
+            self.examples = (*self.examples[:3], draws)
 
     def compile(self, order: np.ndarray, rest: int) -> None:
         """Compile the step, and undo what it did."""
@@ -91,11 +115,10 @@ class KerasProgram:
     def _step(self, batch: np.ndarray) -> tuple[float, np.ndarray]:
         """Make one update; return the weight of the batch and its weighted means."""
         rows = batch[batch >= 0]
-        features, targets, weights = (values[rows] for values in self.examples)
+        features, targets, weights, *draws = (values[rows] for values in self.examples)
+        features, targets = self._augmented(features, targets, *draws)
         total = float(weights.sum(dtype=np.float64))
         self.network.reset_metrics()
-        logs = self.network.train_on_batch(
-            grey_levels(features), targets, weights, return_dict=True
-        )
+        logs = self.network.train_on_batch(features, targets, weights, return_dict=True)
         names = ("loss", *self.measures)
         return total, np.array([float(logs[f"mean_{name}"]) for name in names])

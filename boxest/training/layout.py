@@ -38,7 +38,7 @@ class Split(NamedTuple):
     trunk: "keras.Model"
 
 
-def arrange(model: "keras.Model", xla: bool | str) -> tuple[Split, bool]:
+def arrange(model: "keras.Model", xla: bool | str, *, whole: bool = False) -> tuple[Split, bool]:
     """Split a network for the compiler that suits it, and say whether that is XLA.
 
     Parameters
@@ -47,6 +47,8 @@ def arrange(model: "keras.Model", xla: bool | str) -> tuple[Split, bool]:
         As for `split`.
     xla : bool or "auto"
         "auto": on a GPU always, on a CPU where `suits_xla` holds. JAX knows no other compiler.
+    whole : bool, default=False
+        As for `split`.
 
     Returns
     -------
@@ -57,12 +59,12 @@ def arrange(model: "keras.Model", xla: bool | str) -> tuple[Split, bool]:
     """
     backend = load()
     if backend.ALWAYS_XLA:
-        return split(model), True
+        return split(model, whole=whole), True
     if xla:
-        fused = split(model)
+        fused = split(model, whole=whole)
         if xla != "auto" or backend.device() != "cpu" or suits_xla(fused.trunk):
             return fused, True
-    return split(model, fuse=False), False
+    return split(model, fuse=False, whole=whole), False
 
 
 def suits_xla(trunk: "keras.Model") -> bool:
@@ -86,7 +88,7 @@ def suits_xla(trunk: "keras.Model") -> bool:
     return suits(trunk)
 
 
-def split(model: "keras.Model", *, fuse: bool = True) -> Split:
+def split(model: "keras.Model", *, fuse: bool = True, whole: bool = False) -> Split:
     """Split a network behind its leading layers without variables.
 
     These layers, the first max pooling in the paper's network, the profiles in `profile`, give the
@@ -99,6 +101,8 @@ def split(model: "keras.Model", *, fuse: bool = True) -> Split:
         A built model with one input.
     fuse : bool, default=True
         Whether one layer may stand for a convolution and a pooling.
+    whole : bool, default=False
+        Cut nothing off.
 
     Returns
     -------
@@ -113,10 +117,11 @@ def split(model: "keras.Model", *, fuse: bool = True) -> Split:
 
     layers = chain(model)
     if layers is None:
-        return Split(*split_graph(model, fuse=fuse))
+        return Split(*split_graph(model, fuse=fuse, whole=whole))
     n_head = next((i for i, layer in enumerate(layers) if layer.variables), len(layers))
     if n_head == len(layers):
         return Split(None, model)
+    n_head = 0 if whole else n_head
     shape = model.input_shape[1:]
     learning = _fused(layers[n_head:]) if fuse else layers[n_head:]
     if n_head == 0:

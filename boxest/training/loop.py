@@ -23,6 +23,8 @@ from boxest.training.trials import Trials
 if TYPE_CHECKING:
     import keras
 
+    from boxest.augmentation import Augmentation
+
 ENGINES = ("compiled", "keras")
 # Epochs from which on cutting images into patches beforehand takes less time than it saves.
 PATCHES_PAY = 3
@@ -49,6 +51,8 @@ class Trainer:
     memory_limit : float, default=inf
         Bytes that prepared images may take. More of them are kept in a temporary file, and trained
         on a buffer at a time.
+    augmentation : Augmentation or None, default=None
+        How images and boxes are changed, anew in each epoch.
     """
 
     def __init__(
@@ -61,13 +65,19 @@ class Trainer:
         xla: bool | str = True,
         engine: str = "compiled",
         memory_limit: float = math.inf,
+        augmentation: "Augmentation | None" = None,
     ):
         self.clock = Clock()
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.memory_limit = memory_limit
-        self.predictor = Predictor(model, xla=xla)
+        self.predictor = Predictor(model, xla=xla, whole=augmentation is not None)
         self._program_class = _program(engine)
-        self._settings = {"optimizer": optimizer, "loss": loss, "measures": measures or {}}
+        self._settings = {
+            "optimizer": optimizer,
+            "loss": loss,
+            "measures": measures or {},
+            "augmentation": augmentation,
+        }
 
     @functools.cached_property
     def program(self) -> EpochProgram:
@@ -82,6 +92,8 @@ class Trainer:
         """The same for images that are cut into patches once; None where that gains nothing."""
         with self.clock("data"):
             if self._program_class is not EpochProgram or load().device() != "cpu":
+                return None
+            if self._settings["augmentation"] is not None:
                 return None
             trunk = layout.unfolded(self.predictor.trunk)
             return trunk and UnfoldedProgram(trunk, **self._settings, xla=self.predictor.xla)
@@ -120,6 +132,11 @@ class Trainer:
         draw = buffered_order if streams else epoch_order
         order = functools.partial(draw, len(examples.images), batch_size, seed=seed)
         program = self._program_for(examples.images, epochs)
+
+        def begin(epoch: int) -> np.ndarray:
+            program.begin(seed=seed, epoch=epoch)
+            return order(epoch=epoch)
+
         self._load(program, examples, validation, order(epoch=1))
         if checkpoint is not None and (state := checkpoint.begin(fingerprint)):
             self._restore(state, training, schedule)
@@ -127,7 +144,7 @@ class Trainer:
                 watcher.resume(training.history)
         else:
             if find_rate is not None:
-                schedule.learning_rate = find_rate(Trials(self, program, order, validation))
+                schedule.learning_rate = find_rate(Trials(self, program, begin, validation))
             training.learning_rate = schedule.learning_rate
         with self._clock_reset(), written_if_interrupted(checkpoint):
             while len(training.history) < epochs and not training.ended:
@@ -136,7 +153,7 @@ class Trainer:
                 with self._rate_from(schedule):
                     for watcher in watchers:
                         watcher.begin(epoch)
-                steps = order(epoch=epoch)
+                steps = begin(epoch)
                 row = {
                     "epoch": epoch,
                     "learning_rate_now": schedule.learning_rate,

@@ -12,6 +12,8 @@ from boxest.training.backend import load
 if TYPE_CHECKING:
     import keras
 
+    from boxest.augmentation import Augmentation
+
 Measure = Callable[[Any, Any], Any]
 
 # Images per call where only outputs are wanted: stay in the cache of a CPU, fill a GPU.
@@ -30,17 +32,20 @@ class Predictor:
         Its weights are read anew at each call.
     xla : bool or "auto", default=True
         Compile with XLA; "auto" where it is faster, see `layout.arrange`.
+    whole : bool, default=False
+        Leave the layers without weights where they are: images that differ in every epoch have to
+        go through them each time.
     """
 
     # What is made when it is needed: of many networks in one program, most are never called.
 
-    def __init__(self, model: "keras.Model", *, xla: bool | str = True):
-        self.backend, self._model, self._asked = load(), model, xla
+    def __init__(self, model: "keras.Model", *, xla: bool | str = True, whole: bool = False):
+        self.backend, self._model, self._asked, self._whole = load(), model, xla, whole
         self.batch = PREDICTION_BATCH["cpu" if self.backend.device() == "cpu" else "gpu"]
 
     @functools.cached_property
     def _arranged(self) -> tuple[layout.Split, bool]:
-        return layout.arrange(self._model, self._asked)
+        return layout.arrange(self._model, self._asked, whole=self._whole)
 
     @functools.cached_property
     def _predict(self) -> Callable:
@@ -127,6 +132,17 @@ def grey_levels(rows):
     return rows
 
 
+def augmented(augmentation: "Augmentation | None", rows, targets, draws=None):
+    """Return rows as the network sees them, changed as was drawn, and their targets."""
+    from keras import backend
+
+    images = grey_levels(rows)
+    if augmentation is None:
+        return images, targets
+    in_levels = backend.standardize_dtype(rows.dtype) == "uint8"
+    return augmentation.apply(images, targets, draws, grey_levels=in_levels)
+
+
 def in_parts(order: np.ndarray, size: int | None) -> np.ndarray:
     """Cut each batch of an order into parts, the last one filled up with -1.
 
@@ -172,6 +188,8 @@ class EpochProgram:
         ``function(y_true, y_pred)`` gives a number per example.
     xla : bool
         Compile with XLA.
+    augmentation : Augmentation or None, default=None
+        How the examples are changed, anew in each epoch.
     """
 
     def __init__(
@@ -182,10 +200,11 @@ class EpochProgram:
         measures: Mapping[str, Measure],
         *,
         xla: bool,
+        augmentation: "Augmentation | None" = None,
     ):
         self.backend = load()
         self.trunk, self.optimizer, self.loss = trunk, optimizer, loss
-        self.measures = dict(measures)
+        self.measures, self.augmentation = dict(measures), augmentation
         # A normalisation over the batch needs all of it, and nothing else.
         self.sees_the_batch = layout.sees_the_batch(trunk)
         self.rest = 0
@@ -194,9 +213,26 @@ class EpochProgram:
         self.part = None if whole else PART
         self._epoch = self.backend.compile_epoch(self, xla=xla)
 
-    def put(self, features: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> None:
-        """Lay the training examples on the device."""
+    def put(
+        self,
+        features: np.ndarray,
+        targets: np.ndarray,
+        weights: np.ndarray,
+        draws: np.ndarray | None = None,
+    ) -> None:
+        """Lay the training examples on the device, with what `begin` draws for them, if known."""
         self.examples = tuple(map(self.backend.put, (features, targets, weights)))
+        if draws is not None:
+            self.examples += (self.backend.put(draws),)
+        else:
+            self.begin(seed=0, epoch=0)
+
+    def begin(self, *, seed: int, epoch: int) -> None:
+        """Draw how the examples are changed in an epoch."""
+        if self.augmentation is not None:
+            n = self.examples[1].shape[0]
+            draws = self.augmentation.draw(n, seed=seed, epoch=epoch)
+            self.examples = (*self.examples[:3], self.backend.put(draws))
 
     def compile(self, order: np.ndarray, rest: int) -> None:
         """Compile for orders of this shape, with `rest` as for the epoch, without an update."""
@@ -282,8 +318,9 @@ class EpochProgram:
         from keras import ops
 
         rows = ops.maximum(indices, 0)
-        features, targets, weights = (ops.take(values, rows, axis=0) for values in examples)
-        return grey_levels(features), targets, ops.where(indices >= 0, weights, 0.0)
+        features, targets, weights, *draws = (ops.take(x, rows, axis=0) for x in examples)
+        features, targets = augmented(self.augmentation, features, targets, *draws)
+        return features, targets, ops.where(indices >= 0, weights, 0.0)
 
     def objective(self, outputs, penalties, targets, weights, extent):
         """Return what a part adds to the objective, and to the sums of weights, losses, measures.

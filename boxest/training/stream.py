@@ -138,7 +138,13 @@ class StreamedProgram:
 
     def put(self, features: FeatureFile, targets: np.ndarray, weights: np.ndarray) -> None:
         """Hold the training examples."""
-        self.features, self.targets, self.weights = features, targets, weights
+        self.features, self.others = features, (targets, weights)
+
+    def begin(self, *, seed: int, epoch: int) -> None:
+        """Draw how the examples are changed in an epoch, as where all are in memory."""
+        if (augmentation := self.program.augmentation) is not None:
+            draws = augmentation.draw(len(self.features), seed=seed, epoch=epoch)
+            self.others = (*self.others[:2], draws)
 
     def compile(self, order: np.ndarray, rest: int) -> None:
         """Compile for orders of this shape, without an update."""
@@ -174,13 +180,13 @@ class StreamedProgram:
         there = rows >= 0
         blocks, which = np.unique(rows[there] // block, return_inverse=True)
         features = np.zeros((rows.size, *self.features.shape[1:]), self.features.dtype)
-        targets = np.zeros((rows.size, self.targets.shape[1]), np.float32)
-        weights = np.zeros(rows.size, np.float32)
+        others = [np.zeros((rows.size, *x.shape[1:]), np.float32) for x in self.others]
         for i, start in enumerate(blocks * block):
             stop = min(start + block, len(self.features))
             place = slice(i * block, i * block + stop - start)
             features[place] = self.features[start:stop]
-            targets[place], weights[place] = self.targets[start:stop], self.weights[start:stop]
+            for gathered, values in zip(others, self.others, strict=True):
+                gathered[place] = values[start:stop]
         numbered = np.full_like(rows, -1)
         numbered[there] = which * block + rows[there] % block
-        return numbered, (features, targets, weights)
+        return numbered, (features, *others)

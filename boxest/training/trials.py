@@ -34,8 +34,9 @@ class Trials:
     trainer : Trainer
     program : EpochProgram or StreamedProgram
         Compiled, with its examples.
-    order : callable
-        ``order(epoch=1)``, an ndarray of int32, shape (steps, batch_size).
+    begin : callable
+        ``begin(1)`` begins the first epoch, and returns its order, an ndarray of int32, shape
+        (steps, batch_size).
     validation : Examples or None
 
     Attributes
@@ -49,12 +50,12 @@ class Trials:
         self,
         trainer: "Trainer",
         program: "EpochProgram | StreamedProgram",
-        order: Callable[..., np.ndarray],
+        begin: Callable[[int], np.ndarray],
         validation: "Examples | None",
     ):
         self.trainer, self.program = trainer, program
-        self.order, self.validation = order, validation
-        self.updates_per_epoch = len(order(epoch=1))
+        self.begin, self.validation = begin, validation
+        self.updates_per_epoch = len(begin(1))
         self.updates = 0
 
     def train(self, learning_rate: float, epochs: int) -> list[dict[str, float]]:
@@ -69,9 +70,7 @@ class Trials:
         with self._trial():
             self.trainer.optimizer.learning_rate = learning_rate
             for epoch in range(1, epochs + 1):
-                rows.append(
-                    self.trainer.epoch(self.program, self.order(epoch=epoch), self.validation)
-                )
+                rows.append(self.trainer.epoch(self.program, self.begin(epoch), self.validation))
                 self.updates += self.updates_per_epoch
                 if not math.isfinite(rows[-1]["train_loss"]):
                     break
@@ -95,7 +94,7 @@ class Trials:
         total, done = epochs * self.updates_per_epoch, 0
         with self._trial():
             for epoch in range(1, epochs + 1):
-                for rows in self._pieces(self.order(epoch=epoch), size):
+                for rows in self._pieces(self.begin(epoch), size):
                     rate = lowest * (highest / lowest) ** (done / max(total - size, 1))
                     self.trainer.optimizer.learning_rate = rate
                     with self.trainer.clock("train"):
