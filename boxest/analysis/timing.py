@@ -115,14 +115,13 @@ def fit_time(times: pd.DataFrame, value: str = "seconds") -> pd.DataFrame:
         return pd.DataFrame([result | dict.fromkeys(names, np.nan)])
     scale = y
     for _ in range(_REWEIGHTINGS):
-        design = np.column_stack([1 / scale, x / scale])
-        (a, b), *_ = np.linalg.lstsq(design, y / scale)
+        (b, a), unscaled = np.polyfit(x, y, 1, w=1 / scale, cov="unscaled")
         fitted, used_scale = a + b * x, scale
         scale = np.where(fitted > 0, fitted, y)
     residual = (y - fitted) / used_scale
     variance = residual @ residual / (len(y) - 2) if len(y) > 2 else np.nan
-    covariance = variance * np.linalg.inv(design.T @ design)
-    a_se, b_se = np.sqrt(np.diag(covariance))
+    covariance = variance * unscaled
+    b_se, a_se = np.sqrt(np.diag(covariance))
     mean = np.average(y, weights=1 / used_scale**2)
     total = np.sum((y - mean) ** 2 / used_scale**2)
     r2 = 1 - residual @ residual / total if total > 0 else np.nan

@@ -77,8 +77,7 @@ def interval(statistic: Statistic) -> tuple[float, float, float]:
     mean = float(values.mean()) if values.size else math.nan
     if values.size < LEAST_REPETITIONS:
         return mean, math.nan, math.nan
-    error = values.std(ddof=1) / math.sqrt(values.size)
-    half = error * stats.t.ppf((1 + CONFIDENCE) / 2, values.size - 1)
+    half = stats.sem(values) * stats.t.ppf((1 + CONFIDENCE) / 2, values.size - 1)
     low, high = np.clip([mean - half, mean + half], *statistic.bounds)
     return mean, float(low), float(high)
 
