@@ -150,6 +150,9 @@ class BoxRegressor(ImageRegressor):
         Backend, versions, device, threads, XLA and engine that trained the network.
     image_shape_ : tuple of int
         Height, width and channels of the images, in pixels.
+    image_mode_ : {"stretch", "pad"} or None
+        How photographs were fitted into the images, where `fit` was given shards of photographs;
+        for `boxest.photographs.predict`.
     n_features_in_ : int
         Numbers per image, height × width × channels.
     feature_names_in_ : ndarray of str

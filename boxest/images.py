@@ -97,6 +97,8 @@ class ShardImages:
         self._shards = shards.arrange(paths)
         first, last = self._shards[0][1], self._shards[-1][1]
         self.shape = (last.stop - first.start, *first.image_shape)
+        # How photographs were fitted into their images; drawn boxes were not.
+        self.mode = getattr(first, "mode", None)
         if image_shape is not None and self.shape[1:] != tuple(image_shape):
             raise ValueError(
                 f"The shards hold images of shape {self.shape[1:]}, but images of shape "

@@ -46,7 +46,14 @@ _DEFAULT = {
     "warm_start": False,
 }
 # What an estimator keeps of the form of the data.
-_FORM = ("image_shape_", "n_features_in_", "feature_names_in_", "n_outputs_", "_flat_targets")
+_FORM = (
+    "image_shape_",
+    "image_mode_",
+    "n_features_in_",
+    "feature_names_in_",
+    "n_outputs_",
+    "_flat_targets",
+)
 
 
 def fit_many(

@@ -57,6 +57,7 @@ _FITTED = {
     "seed_": int,
     "n_features_in_": int,
     "n_outputs_": int,
+    "image_mode_": str | None,
     "_flat_targets": bool,
     "_first_rate": float,
 }

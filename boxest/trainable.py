@@ -66,6 +66,7 @@ class Trainable(Storable):
         if reset:
             self.image_shape_ = opened.shape[1:]
             self.n_features_in_ = math.prod(self.image_shape_)
+            self.image_mode_ = getattr(opened, "mode", None)
         return opened
 
     def _given(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> examples.Given:

@@ -664,3 +664,32 @@ def test_search_marks_its_suggestion():
     assert losses.get_ydata().tolist() == kept["loss"].tolist()
     assert smoothed.get_ydata().tolist() == kept["smoothed_loss"].tolist()
     assert suggestion.get_xdata() == [0.1, 0.1]
+
+
+def test_predictions_in_colour_and_without_a_table_of_losses():
+    images = np.zeros((2, 8, 12, 3), np.uint8)
+    images[..., 0] = 200
+    true = np.array([[0, 0, 0.5, 1], [0, 0, 1, 1]])
+    predicted = np.array([[0, 0, 1, 1], [0, 0, 1, 1]])
+    figure = figures.predictions(images, true, predicted)
+    assert [axes.get_title() for axes in figure.axes] == [
+        f"IoU {iou:.3f}\ninclusive {inclusive:.3f}" for iou, inclusive in ((0.5, 0.75), (1, 1))
+    ]
+    assert figure.axes[0].images[0].get_array().shape == (8, 12, 3)
+    assert figures.dataset_preview(images, true).axes[1].get_title() == "12 × 8 px"
+    with pytest.raises(ValueError, match=r"\(n, height, width, 3\), got \(2, 8, 12, 4\)"):
+        figures.predictions(np.zeros((2, 8, 12, 4)), true, predicted)
+
+
+def test_validation_curves_of_one_fit():
+    history = [
+        {"epoch": n, "validation_loss": 1 / n, "train_loss": 0.5 / n, "learning_rate_now": 0.1}
+        for n in (1, 2, 3)
+    ]
+    (axes,) = figures.validation_curves(history).axes
+    assert [line.get_ydata().tolist() for line in axes.lines] == [
+        [row[name] for row in history] for name in ("validation_loss", "train_loss")
+    ]
+    assert axes.lines[0].get_xdata().tolist() == [1, 2, 3]
+    with pytest.raises(ValueError, match=r"history_.*nonsense"):
+        figures.validation_curves(history, metric="nonsense")

@@ -333,17 +333,20 @@ def test_rendered_photographs_are_the_same_in_each_format(tmp_path, monkeypatch)
 def test_snippets_of_the_documentation(folder, monkeypatch, tmp_path, capsys):
     text = (ROOT / "docs" / "photographs.md").read_text(encoding="utf-8")
     command = re.search(r"```sh\n(python -m boxest\.convert .*)\n```", text).group(1)
-    (snippet,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    snippets = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     shutil.copytree(folder, tmp_path / "work")
     monkeypatch.chdir(tmp_path / "work")
     assert convert_command(command.split()[3:]) == 0
-    exec(snippet.replace("epochs=60", "epochs=1"), {})
+    os.symlink("images", "holiday")
+    exec("\n".join(snippets).replace("epochs=60", "epochs=1"), {})
     assert 0 <= float(capsys.readouterr().out.split()[-1]) <= 1
     predicted = pd.read_csv("predicted.csv")
     assert (
         predicted.columns.tolist() == photographs.originals(["shards/test-000.h5"]).columns.tolist()
     )
     assert predicted[CORNERS].notna().all(axis=None)
+    assert len(pd.read_csv("found.csv")) == len(SCENES) + 1
+    assert os.path.getsize("found.png") > 1000
 
 
 def some_photographs(folder, names, **exif):

@@ -10,6 +10,7 @@ from boxest.figures.cost import seconds_against_loss
 from boxest.figures.curves import validation_curves
 from boxest.figures.errors import error_histogram, error_scatter
 from boxest.figures.images import dataset_preview, predictions, scenes
+from boxest.figures.photographs import photographs
 from boxest.figures.rates import found_rates, rate_search
 from boxest.figures.scaling import loss_against_updates, residuals
 from boxest.figures.style import save
@@ -30,6 +31,7 @@ __all__ = [
     "found_rates",
     "layer_table",
     "loss_against_updates",
+    "photographs",
     "predictions",
     "rate_search",
     "residuals",

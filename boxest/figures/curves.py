@@ -31,7 +31,7 @@ NAMED_SEEDS = 14
 
 @styled
 def validation_curves(
-    histories: pd.DataFrame,
+    histories: pd.DataFrame | list[dict],
     runs: pd.DataFrame | None = None,
     *,
     enlarged: bool = False,
@@ -44,8 +44,10 @@ def validation_curves(
 
     Parameters
     ----------
-    histories : pandas.DataFrame
-        `batch_size`, `learning_rate`, `seed`, `epoch` and the column `metric`.
+    histories : pandas.DataFrame or list of dict
+        `batch_size`, `learning_rate`, `seed`, `epoch` and the column `metric`. Or ``history_`` of
+        one estimator: `metric` is drawn with what it was on the training examples, and the other
+        parameters do not count.
     runs : pandas.DataFrame, optional
         One row per run with `stopped_early` and `diverged`. Without it, a run counts as diverged if
         its last loss is not finite and as stopped early if it is shorter than the longest run.
@@ -64,6 +66,8 @@ def validation_curves(
     -------
     matplotlib.figure.Figure
     """
+    if not isinstance(histories, pd.DataFrame):
+        return _one_fit(pd.DataFrame(histories), metric)
     require(histories, [*RUN, "epoch", metric], "histories")
     outcomes = _outcomes(histories, runs, metric)
     sizes = _chosen(histories, "batch_size", batch_sizes)
@@ -87,6 +91,25 @@ def validation_curves(
     _scale(panels, shown, metric, enlarged)
     figure.suptitle(_title(text, first_epoch, enlarged))
     _legend(figure, panels, styles, outcomes, enlarged)
+    return figure
+
+
+def _one_fit(history: pd.DataFrame, metric: str) -> Figure:
+    """Draw the losses of one fit over its epochs."""
+    require(history, ["epoch", metric], "history_")
+    figure = new_figure(4.2, 2.8)
+    axes = figure.subplots()
+    columns = dict.fromkeys([metric, metric.replace("validation", "train", 1)])
+    for number, column in enumerate(name for name in columns if name in history):
+        # A line through one point has no length.
+        style = {"color": COLOURS[number], "linestyle": LINES[number], "gid": "run"}
+        marker = "o" if len(history) == 1 else None
+        axes.plot(
+            history["epoch"], history[column], marker=marker, label=label(column, history), **style
+        )
+    axes.set(xlabel="epoch", ylabel="loss")
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
+    axes.legend(fontsize=7)
     return figure
 
 

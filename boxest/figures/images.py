@@ -11,16 +11,21 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
 from boxest.analysis import require
+from boxest.boxes import inclusive_iou, iou
 from boxest.figures.style import COLOURS, new_figure, styled
 
 TRUE = {"color": COLOURS[4], "linestyle": "-", "linewidth": 1.5}
 PREDICTED = {"color": COLOURS[5], "linestyle": (0, (3, 1.5)), "linewidth": 1.2}
 
 
-def _check_images(images: np.ndarray, boxes: dict[str, np.ndarray]) -> None:
-    if np.ndim(images) != 3 or not len(images):
-        raise ValueError(f"images must have shape (n, height, width), got {np.shape(images)}")
-    for name, values in boxes.items():
+def _check_images(images: np.ndarray, given: dict[str, np.ndarray]) -> None:
+    colour = np.ndim(images) == 4 and np.shape(images)[3] == 3
+    if not (np.ndim(images) == 3 or colour) or not len(images):
+        raise ValueError(
+            "images must have shape (n, height, width) or (n, height, width, 3), got "
+            f"{np.shape(images)}"
+        )
+    for name, values in given.items():
         if np.shape(values) != (len(images), 4):
             raise ValueError(
                 f"{name} must have shape ({len(images)}, 4), one box per image, "
@@ -28,7 +33,7 @@ def _check_images(images: np.ndarray, boxes: dict[str, np.ndarray]) -> None:
             )
 
 
-def _grid(n: int, cell_height: float) -> tuple[Figure, np.ndarray]:
+def grid_of(n: int, cell_height: float) -> tuple[Figure, np.ndarray]:
     """Return a figure with n axes in rows of five at most, and no others."""
     columns = min(5, n)
     rows = math.ceil(n / columns)
@@ -39,21 +44,22 @@ def _grid(n: int, cell_height: float) -> tuple[Figure, np.ndarray]:
     return figure, axes[:n]
 
 
-def _show(axes: Axes, image: np.ndarray) -> None:
-    height, width = image.shape
-    # Greys instead of black and white, so that lines of any colour can be seen on both; pixel edges
-    # at whole numbers, so that a box divided by the size lies exactly around its pixels.
-    axes.imshow(
-        image, cmap="gray", vmin=-60, vmax=300, extent=(0, width, height, 0), rasterized=True
-    )
+def show(axes: Axes, image: np.ndarray) -> None:
+    """Show an image, grey or in colour."""
+    height, width = image.shape[:2]
+    # Pixel edges at whole numbers, so that a box divided by the size lies exactly around its
+    # pixels. Greys instead of black and white, so that lines of any colour can be seen on both.
+    greys = {"cmap": "gray", "vmin": -60, "vmax": 300} if image.ndim == 2 else {}
+    axes.imshow(image, extent=(0, width, height, 0), rasterized=True, **greys)
     margin = 0.04 * max(width, height)
     axes.set(xlim=(-margin, width + margin), ylim=(height + margin, -margin), xticks=[], yticks=[])
     for spine in axes.spines.values():
         spine.set_visible(False)
 
 
-def _outline(axes: Axes, box: np.ndarray, shape: tuple[int, int], style: dict) -> None:
-    height, width = shape
+def outline(axes: Axes, box: np.ndarray, shape: tuple[int, ...], style: dict) -> None:
+    """Draw the outline of a box that is divided by the image size."""
+    height, width = shape[:2]
     x1, y1, x2, y2 = np.asarray(box, float) * [width, height, width, height]
     outline = withStroke(linewidth=style["linewidth"] + 0.9, foreground="black")
     corners = [x1, x2, x2, x1, x1], [y1, y1, y2, y2, y1]
@@ -66,7 +72,7 @@ def dataset_preview(images: np.ndarray, boxes: np.ndarray) -> Figure:
 
     Parameters
     ----------
-    images : numpy.ndarray of uint8, shape (n, height, width)
+    images : numpy.ndarray of uint8, shape (n, height, width) or (n, height, width, 3)
         The images to show, in rows of five.
     boxes : numpy.ndarray, shape (n, 4)
         Their boxes (x1, y1, x2, y2), divided by the image size.
@@ -76,11 +82,11 @@ def dataset_preview(images: np.ndarray, boxes: np.ndarray) -> Figure:
     matplotlib.figure.Figure
     """
     _check_images(images, {"boxes": boxes})
-    figure, grid = _grid(len(images), 1.66)
-    height, width = images.shape[1:]
+    figure, grid = grid_of(len(images), 1.66)
+    height, width = images.shape[1:3]
     for axes, image, box in zip(grid, images, boxes, strict=True):
-        _show(axes, image)
-        _outline(axes, box, (height, width), PREDICTED | {"linestyle": "-"})
+        show(axes, image)
+        outline(axes, box, (height, width), PREDICTED | {"linestyle": "-"})
         sides = np.rint([(box[2] - box[0]) * width, (box[3] - box[1]) * height]).astype(int)
         axes.set_title(f"{sides[0]} × {sides[1]} px", fontsize=8)
     figure.suptitle(f"Images of {width} × {height} px; width × height of the box")
@@ -94,8 +100,8 @@ def scenes(rows: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
     Parameters
     ----------
     rows : mapping of str to (images, boxes)
-        By the name of the scene: uint8 (n, height, width), and (x1, y1, x2, y2) divided by the
-        image size, (n, 4); as many images in each row.
+        By the name of the scene: uint8 (n, height, width) or (n, height, width, 3), and
+        (x1, y1, x2, y2) divided by the image size, (n, 4); as many images in each row.
 
     Returns
     -------
@@ -118,8 +124,8 @@ def scenes(rows: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
     for (name, (images, boxes)), row in zip(rows.items(), grid, strict=True):
         _check_images(images, {"boxes": boxes})
         for axes, image, box in zip(row, images, boxes, strict=True):
-            _show(axes, image)
-            _outline(axes, box, image.shape, true)
+            show(axes, image)
+            outline(axes, box, image.shape, true)
         row[0].set_ylabel(name, rotation=0, ha="right", va="center", labelpad=6)
     figure.legend(handles=[Line2D([], [], label="true box", **true)], loc="outside lower center")
     return figure
@@ -127,18 +133,21 @@ def scenes(rows: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
 
 @styled
 def predictions(
-    images: np.ndarray, true: np.ndarray, predicted: np.ndarray, losses: pd.DataFrame
+    images: np.ndarray,
+    true: np.ndarray,
+    predicted: np.ndarray,
+    losses: pd.DataFrame | None = None,
 ) -> Figure:
     """Draw true and predicted boxes over the images, with both IoUs (Fig. 5).
 
     Parameters
     ----------
-    images : numpy.ndarray of uint8, shape (n, height, width)
+    images : numpy.ndarray of uint8, shape (n, height, width) or (n, height, width, 3)
         The images to show, in rows of five.
     true, predicted : numpy.ndarray, shape (n, 4)
         Boxes (x1, y1, x2, y2), divided by the image size.
-    losses : pandas.DataFrame, n rows
-        `iou_loss` and `inclusive_iou_loss` of each image.
+    losses : pandas.DataFrame, n rows, optional
+        `iou_loss` and `inclusive_iou_loss` of each image; computed from the boxes if not given.
 
     Returns
     -------
@@ -146,18 +155,22 @@ def predictions(
         An image without a finite predicted box says that the run diverged.
     """
     _check_images(images, {"true": true, "predicted": predicted})
+    if losses is None:
+        true, predicted = (np.asarray(values, float) for values in (true, predicted))
+        measures = {"iou_loss": iou, "inclusive_iou_loss": inclusive_iou}
+        losses = pd.DataFrame({name: 1 - of(true, predicted) for name, of in measures.items()})
     require(losses, ["iou_loss", "inclusive_iou_loss"], "losses")
     if len(losses) != len(images):
         raise ValueError(f"losses must have {len(images)} rows, one per image, got {len(losses)}")
-    figure, grid = _grid(len(images), 1.8)
+    figure, grid = grid_of(len(images), 1.8)
     ious = 1 - losses[["iou_loss", "inclusive_iou_loss"]].to_numpy(float)
-    for axes, image, outer, inner, iou in zip(grid, images, true, predicted, ious, strict=True):
-        _show(axes, image)
-        _outline(axes, outer, image.shape, TRUE)
-        _outline(axes, inner, image.shape, PREDICTED)
+    for axes, image, outer, inner, both in zip(grid, images, true, predicted, ious, strict=True):
+        show(axes, image)
+        outline(axes, outer, image.shape, TRUE)
+        outline(axes, inner, image.shape, PREDICTED)
         # Swapped corners enclose nothing, which the drawn outline cannot show.
         swapped = inner[2] < inner[0] or inner[3] < inner[1]
-        text = f"IoU {iou[0]:.3f}{' (swapped)' if swapped else ''}\ninclusive {iou[1]:.3f}"
+        text = f"IoU {both[0]:.3f}{' (swapped)' if swapped else ''}\ninclusive {both[1]:.3f}"
         axes.set_title(text if np.isfinite(inner).all() else "the run diverged", fontsize=8)
     handles = [Line2D([], [], label="true box", **TRUE)]
     handles.append(Line2D([], [], label="predicted box", **PREDICTED))

@@ -9,6 +9,16 @@ They are there when all is written. The same photographs, boxes and settings giv
 """
 
 from boxest.photographs.conversion import Conversion, convert
+from boxest.photographs.prediction import predict
 from boxest.photographs.table import OFFSETS, SCALES, TABLE, originals, to_pixels
 
-__all__ = ["OFFSETS", "SCALES", "TABLE", "Conversion", "convert", "originals", "to_pixels"]
+__all__ = [
+    "OFFSETS",
+    "SCALES",
+    "TABLE",
+    "Conversion",
+    "convert",
+    "originals",
+    "predict",
+    "to_pixels",
+]

@@ -1,0 +1,74 @@
+"""Boxes drawn over photographs, in pixels of the files."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from boxest import pictures
+from boxest.analysis import require
+from boxest.boxes import iou
+from boxest.figures.images import PREDICTED, TRUE, grid_of, outline, show
+from boxest.figures.style import styled
+
+CORNERS = ["x1", "y1", "x2", "y2"]
+# Longer side of a photograph in the figure, in pixels.
+_SHOWN = 320
+
+
+@styled
+def photographs(
+    predicted: pd.DataFrame,
+    folder: str | os.PathLike = ".",
+    true: pd.DataFrame | None = None,
+) -> Figure:
+    """Draw predicted boxes over photographs of any sizes, and the true ones where they are known.
+
+    Parameters
+    ----------
+    predicted : pandas.DataFrame
+        ``image``, the name of the file, and ``x1, y1, x2, y2`` in its pixels, as
+        `boxest.photographs.predict` and `boxest.photographs.originals` have them. All rows are
+        drawn, five beside each other: take a part of a long table, such as ``table[:15]``.
+    folder : path-like, default="."
+        What the names are relative to.
+    true : pandas.DataFrame, optional
+        The same of the true boxes, row by row; the IoU is then written above.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ValueError
+        If columns are lacking, the rows do not fit, or a file is no photograph.
+    OSError
+        If a file cannot be opened.
+    """
+    require(predicted, ["image", *CORNERS], "predicted")
+    boxes = {"predicted box": (predicted, PREDICTED)}
+    if true is not None:
+        require(true, ["image", *CORNERS], "true")
+        if list(true["image"]) != list(predicted["image"]):
+            raise ValueError("true and predicted must have the same images in the same order.")
+        boxes = {"true box": (true, TRUE)} | boxes
+        measured = iou(*(table[CORNERS].to_numpy(float) for table in (true, predicted)))
+    figure, grid = grid_of(len(predicted), 1.8)
+    for row, (axes, name) in enumerate(zip(grid, predicted["image"], strict=True)):
+        path = Path(folder) / name
+        size = np.asarray(pictures.size(path)[:2])
+        shown = np.maximum(np.rint(size * min(1, _SHOWN / size.max())).astype(int), 1)
+        pixels = pictures.read(path, 3, tuple(shown.tolist()))
+        show(axes, pixels)
+        for table, style in boxes.values():
+            corners = table[CORNERS].iloc[row].to_numpy(float)
+            outline(axes, corners / np.tile(size, 2), pixels.shape, style)
+        above = "" if true is None else f"\nIoU {measured[row]:.3f}"
+        axes.set_title(f"{Path(name).name:.24}{above}", fontsize=7)
+    handles = [Line2D([], [], label=text, **style) for text, (_, style) in boxes.items()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=2)
+    return figure
