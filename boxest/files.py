@@ -143,7 +143,8 @@ def check_folder(path: str | os.PathLike) -> None:
     """
     path = Path(path)
     if path.is_dir():
-        first = min((file.name for file in path.iterdir()), default=None)
+        # A file system of its own has the latter.
+        first = min({file.name for file in path.iterdir()} - {"lost+found"}, default=None)
         if first is not None:
             raise FileExistsError(
                 errno.EEXIST,

@@ -215,8 +215,9 @@ def test_tables_that_do_not_fit_the_photographs(folder, tmp_path):
         r"has 256×256 pixels, and the annotations say 256×99.*resized since", width=256, height=99
     )
     refused(r"wide\.png is in the table of boxes twice", image="wide.png")
-    with pytest.raises(AnnotationError, match="1 rows, lacking: x1, y1, x2, y2, width, height"):
+    with pytest.raises(AnnotationError, match="1 rows, lacking: x1, y1, x2, y2"):
         photographs.convert(folder / "images", pd.DataFrame({"image": ["a"]}), tmp_path / "out")
+    refused("corners of all boxes lie within 0..1", x1=0.25, y1=0.25, x2=0.5, y2=1.0)
     with pytest.raises(
         ValueError, match=r"boxes\.csv is no folder: it should hold the photographs"
     ):
@@ -464,10 +465,11 @@ def test_a_folder_that_is_there_is_written_into(tmp_path, monkeypatch, kind):
     out.mkdir()
     inode = out.stat().st_ino
     (tmp_path / "link").symlink_to(out)
+    (out / "lost+found").mkdir()  # As file systems of their own have.
     monkeypatch.chdir(out)
     to = {"empty": out, "link": tmp_path / "link", "dot": "."}[kind]
     done = convert(tmp_path, to, image_size=8, split=(1, 0, 0))
-    assert sorted(os.listdir(out)) == ["images.csv", "train-000.h5"]
+    assert sorted(os.listdir(out)) == ["images.csv", "lost+found", "train-000.h5"]
     assert out.stat().st_ino == inode
     assert (tmp_path / "link").is_symlink()
     assert len(photographs.originals(done.train)) == 3

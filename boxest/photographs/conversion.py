@@ -313,12 +313,17 @@ def boxes_of(
     else:
         table = annotations.read(boxes, images=folder.path, split=split, **options)
         split = split and "split"
-    needed = [*annotations.COLUMNS[:-1], *([split] if split else [])]
+    needed = ["image", *CORNERS, *([split] if split else [])]
     lacking = [name for name in needed if name not in table]
     if lacking or not len(table):
         raise AnnotationError(
-            "A table of boxes has a row or more, and the columns of annotations.read; "
+            "A table of boxes has a row or more, and the columns image, x1, y1, x2, y2; "
             f"{len(table)} rows, lacking: {', '.join(lacking) or 'none'}."
+        )
+    if table[CORNERS].max(axis=None) <= 1:
+        raise AnnotationError(
+            "The corners of all boxes lie within 0..1, where pixels are needed: multiply them by "
+            "the width and height of their images."
         )
     found = [folder.find(str(name)) for name in table["image"]]
     names = dict(zip(found, table["image"], strict=True))
@@ -327,10 +332,9 @@ def boxes_of(
         written = dict.fromkeys(w for f, w in zip(found, table["image"], strict=True) if f == twice)
         also = f", as {' and '.join(map(repr, written))}" if len(written) > 1 else ""
         raise AnnotationError(f"{twice} is in the table of boxes twice{also}.")
+    optional = {name: table.get(name, pd.NA) for name in ("width", "height", "label")}
     kept = {"split": table[split]} if split else {}
-    label = table.get("label")
-    table = table.assign(image=found, label=label, **kept)
-    return table.sort_values("image")
+    return table.assign(image=found, **optional, **kept).sort_values("image")
 
 
 def measure(
