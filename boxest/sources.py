@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from boxest.photographs.arrays import Arrays
-    from boxest.photographs.conversion import Form
+    from boxest.photographs.layout import Form
 
 PARTS = ("train", "validation", "test")
 DEFAULTS: dict[str, Any] = {
@@ -150,7 +150,7 @@ def write_plan(data: Mapping[str, Any], path: str | os.PathLike) -> None:
     import warnings
 
     from boxest.files import write_text
-    from boxest.photographs import conversion, splitting
+    from boxest.photographs import check, layout
 
     split = _get(data, "split")
     column = split if isinstance(split, str) else None
@@ -159,21 +159,21 @@ def write_plan(data: Mapping[str, Any], path: str | os.PathLike) -> None:
         table, form = arrays.table(), _form(data, arrays)
         remarks, keys = [], arrays.digests()
     else:
-        folder = conversion.open_folder(data["folder"])
+        folder = check.open_folder(data["folder"])
         options = {name: _get(data, name) for name in ("label", "several", "coordinates")}
-        boxes = conversion.boxes_of(data["boxes"], folder, split=column, **options)
-        table, form = conversion.measure(boxes, folder)[0], _form(data)
-        remarks, keys = boxes.attrs["remarks"], conversion.digests(table["image"], folder.path)
-    plan, text = conversion.lay_out(
+        boxes = check.boxes_of(data["boxes"], folder, split=column, **options)
+        table, form = check.measure(boxes, folder)[0], _form(data)
+        remarks, keys = boxes.attrs["remarks"], check.digests(table["image"], folder.path)
+    plan, text = layout.lay_out(
         table, form, split=split, seed=_get(data, "seed"), n_shards=_get(data, "shards")
     )
-    lacking = [part for part in splitting.PARTS if not (plan.table["split"] == part).any()]
+    lacking = [part for part in PARTS if not (plan.table["split"] == part).any()]
     if lacking:
         raise ValueError(
             f"config: data.split leaves no image for {' and '.join(lacking)}; a study needs all "
             f"three parts. Images: {len(table)}."
         )
-    for remark in [*remarks, *conversion.shared(plan.table, table["image"], keys)]:
+    for remark in [*remarks, *check.shared(plan.table, table["image"], keys)]:
         warnings.warn(remark, stacklevel=2)
     plan.shards()
     write_text(path, text)
@@ -203,18 +203,18 @@ def write_shard(
         If a file cannot be opened, or the disk is full.
     """
     from boxest import pictures
-    from boxest.photographs import conversion, table
+    from boxest.photographs import check, layout, table
 
     rows, checksum = table.read_table(plan)
-    with conversion.gathered():
+    with check.gathered():
         if data["source"] == "arrays":
             arrays = _arrays(data)
             form = _form(data, arrays)
-            made = conversion.Plan(rows, form, _get(data, "seed"), checksum)
+            made = layout.Plan(rows, form, _get(data, "seed"), checksum)
             made.write_shard(name, path, lambda n, size: arrays.read(n, form.channels, size))
         else:
             folder, form = Path(data["folder"]), _form(data)
-            made = conversion.Plan(rows, form, _get(data, "seed"), checksum)
+            made = layout.Plan(rows, form, _get(data, "seed"), checksum)
             made.write_shard(
                 name, path, lambda n, size: pictures.read(folder / n, form.channels, size)
             )
@@ -241,7 +241,7 @@ def _arrays(data: Mapping[str, Any]) -> "Arrays":
 
 def _form(data: Mapping[str, Any], arrays: "Arrays | None" = None) -> "Form":
     """Return what the images in the shards are like; arrays stay as they are if nothing is said."""
-    from boxest.photographs.conversion import Form
+    from boxest.photographs.layout import Form
 
     size, channels = _get(data, "image_size"), _get(data, "channels")
     if arrays is not None:

@@ -11,7 +11,8 @@ import pandas as pd
 from boxest import pictures
 from boxest.annotations import CORNERS
 from boxest.annotations.folder import Folder
-from boxest.photographs.conversion import Form, gathered
+from boxest.photographs.check import gathered
+from boxest.photographs.layout import Form
 from boxest.photographs.table import clipped, place, to_pixels, windows
 
 if TYPE_CHECKING:
