@@ -1,11 +1,20 @@
-# make run: the study in its quick form. make test: every test that this machine can run.
-# Both make their own virtual environment first.
+# make run: the study in its quick form. make test: the fast tests, some minutes of them; make test-all:
+# all of them. Each makes its own virtual environment first.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: run study test lint clean
+# Processes that run tests. Slow ones wait a lot, for a queue or a download: one more than cores.
+CORES = $(shell getconf _NPROCESSORS_ONLN)
+PYTEST = $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
+
+ifneq ($(words $(CURDIR)),1)
+$(error There is a blank in the path of this folder, "$(CURDIR)", and Snakemake cannot start jobs with \
+a Python in such a path. Move the folder to a path without blanks)
+endif
+
+.PHONY: run study test test-all test-slow lint clean
 
 run: $(VENV)/.installed
 	$(BIN)/snakemake --cores all --configfile config/quick.yaml
@@ -20,7 +29,12 @@ study: $(VENV)/.installed
 	$(BIN)/snakemake --report results/paper/report.html
 
 test: $(VENV)/.tests-installed
-	$(BIN)/python -m pytest -n logical --dist loadfile
+	$(PYTEST) -n $(CORES) $(OPTIONS)
+
+test-slow: $(VENV)/.tests-installed
+	$(PYTEST) -n $$(($(CORES) + 1)) -m slow $(OPTIONS)
+
+test-all: test test-slow
 
 lint: $(VENV)/.tests-installed
 	$(BIN)/ruff check .

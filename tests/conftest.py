@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,54 @@ import pytest
 from boxest import runtime
 
 ROOT = Path(__file__).parent.parent
+# Why a file is left out on TensorFlow.
+ON_JAX = "needs KERAS_BACKEND=jax; test_jax.py runs it"
+
+# What the shell had, before the tests add to it.
+ENVIRONMENT = dict(os.environ)
 
 # One thread, before anything imports the backend: the same bits on every machine with this CPU.
 runtime.set_threads(1)
 runtime.quiet()
+if os.environ.get("KERAS_BACKEND") == "jax":
+    # Programs that several tests need are compiled by the first of them. (TensorFlow's cache would
+    # not find them: the name of a program counts the ones before.)
+    COMPILED = tempfile.TemporaryDirectory()
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = COMPILED.name
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+
+
+# The files that take longest: begun first, so that at the end no process waits for another.
+LONGEST = ["install", "readme", "slurm", "workflow", "conda", "kills", "jax", "versions", "resume"]
+LONGEST += ["faults", "figures", "estimator", "training", "sklearn", "benchmarks"]
+
+
+def pytest_addoption(parser):
+    parser.addoption("--nothing-skipped", action="store_true", help="fail where a test was skipped")
+
+
+def pytest_report_header(config):
+    if config.option.markexpr == "not slow":
+        return "the fast suite: -m slow runs the others, -m '' all (README, The tests)"
+    return None
+
+
+def pytest_collection_modifyitems(items):
+    def place(item):
+        name = item.path.stem.removeprefix("test_")
+        return LONGEST.index(name) if name in LONGEST else len(LONGEST)
+
+    items.sort(key=place)
+
+
+def pytest_sessionfinish(session):
+    """Let nothing that could be installed go untested without a word."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter and session.config.option.nothing_skipped:
+        reasons = {report.longrepr[2] for report in reporter.stats.get("skipped", ())}
+        if reasons - {f"Skipped: {ON_JAX}"}:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session")

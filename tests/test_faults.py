@@ -18,6 +18,8 @@ from test_workflow import clone
 
 from boxest import history, shards, synthetic
 
+pytestmark = pytest.mark.slow
+
 # Two cells, one of which diverges, for its rate has no power over a loss without gradient.
 OVERLAY = """
 data: {images: 60, image_size: 16, shard_size: 20, box_law: {max_side: 16}}

@@ -17,19 +17,16 @@ pytestmark = pytest.mark.skipif(
 @pytest.mark.jax
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("names", "which", "least"),
+    ("names", "least"),
     [
-        (["training", "stream", "persistence"], "", 120),
-        (["graph", "networks"], "", 70),
-        # Long, and longer on JAX, which compiles each program anew.
-        (["networks_fitted", "rates"], "not slow", 40),
-        (["many"], "", 70),
+        (["training", "stream", "persistence", "losses"], 170),
+        (["many", "graph", "networks", "networks_fitted", "rates"], 180),
     ],
 )
-def test_training_passes_its_tests_on_jax(names, which, least):
+def test_training_passes_its_tests_on_jax(names, least):
     files = [f"tests/test_{name}.py" for name in names]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-m", which, *files],
+        [sys.executable, "-m", "pytest", "-q", *files],
         cwd=ROOT,
         env=os.environ | {"KERAS_BACKEND": "jax"},
         capture_output=True,

@@ -1,10 +1,5 @@
 """boxest.losses: the same numbers as boxest.boxes, gradients that are finite, and saving."""
 
-import importlib.util
-import os
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -242,17 +237,3 @@ def test_giou_l1_adds_the_absolute_errors_of_the_edges():
     assert (again.absolute_error, again.name) == (1.0, "giou_l1_loss")
     with pytest.raises(ValueError, match="absolute_error must be a number in 0"):
         BoxLoss("giou", absolute_error=-1)
-
-
-@pytest.mark.jax
-@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
-@pytest.mark.skipif(keras.backend.backend() == "jax", reason="this is that run")
-def test_all_of_this_with_jax():
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-m", "not jax", __file__],
-        env={**os.environ, "KERAS_BACKEND": "jax"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 0, run.stdout + run.stderr

@@ -1,24 +1,27 @@
 """Many runs in one program: each is what it would be alone. Run by test_jax.py, on JAX."""
 
 import functools
+import importlib
 import itertools
 import math
 import time
 import types
 
-import jax
 import keras
 import numpy as np
 import pytest
+from conftest import ON_JAX
 from sklearn.base import clone
 
 from boxest import BoxRegressor, fit_many
 from boxest.base import ImageRegressor
 from boxest.training import checkpoint as checkpoints
-from boxest.training import stack as stacks
 
 if keras.backend.backend() != "jax":
-    pytest.skip("needs KERAS_BACKEND=jax; test_jax.py runs it", allow_module_level=True)
+    pytest.skip(ON_JAX, allow_module_level=True)
+# It imports JAX, which need not be installed.
+stacks = importlib.import_module("boxest.training.stack")
+jax = stacks.jax
 
 OPTIMIZERS = [
     "sgd",
@@ -36,22 +39,6 @@ OPTIMIZERS = [
     keras.optimizers.Adam(use_ema=True, gradient_accumulation_steps=2),
 ]
 LOSSES = ["inclusive_iou", "iou", "giou", "diou", "ciou", "mean_absolute_error", "mse"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _compiled_once(tmp_path_factory):
-    """Programs that several tests need are compiled by the first of them."""
-    settings = {
-        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
-        "jax_persistent_cache_min_compile_time_secs": 0,
-        "jax_persistent_cache_min_entry_size_bytes": -1,
-    }
-    before = {name: getattr(jax.config, name) for name in settings}
-    for name, value in settings.items():
-        jax.config.update(name, value)
-    yield
-    for name, value in before.items():
-        jax.config.update(name, value)
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,15 @@ import yaml
 from conftest import ROOT
 from studies import clone, snakemake
 
-# In the place of a job: when it ran.
+# In the place of a job: when it ran. Where two may run at once, the first waits for another.
 STUB = """
 import time
 from pathlib import Path
 begin = time.time()
-time.sleep(1)
+Path(f"{snakemake.rule}.{begin}.begun").touch()
+while len(list(Path().glob("train.*.begun"))) < %d and snakemake.rule == "train":
+    time.sleep(0.1)
+time.sleep(0.3)
 for path in snakemake.output:
     Path(path).touch()
 with open(f"{snakemake.rule}.times", "a") as file:
@@ -28,7 +31,7 @@ with open(f"{snakemake.rule}.times", "a") as file:
 def test_on_one_machine_a_gpu_trains_one_network_at_a_time(tmp_path, gpus, options, at_once):
     repository = clone(tmp_path / "boxest")
     for script in ("shard", "train"):
-        (repository / "workflow" / "scripts" / f"{script}.py").write_text(STUB)
+        (repository / "workflow" / "scripts" / f"{script}.py").write_text(STUB % at_once)
     (repository / "gpus.yaml").write_text(f"training: {{gpus: {gpus}}}\ngrid: {{batch_size: [16]}}")
     resources = ("--resources", *options) if options else ()
     done = snakemake(

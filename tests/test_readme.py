@@ -1,0 +1,58 @@
+"""The commands of the README, as they are written, each form in an environment of its own."""
+
+import re
+
+import pytest
+import readers
+
+# Where each block of commands is run, by how it begins.
+TRIED = {
+    "make run": "here",
+    "pip install -e .\n": "here",
+    "snakemake --cores all\n": "here, as a dry run: it takes an hour",
+    "snakemake --cores all --use-conda": "test_conda.py, on the tiny study",
+    "snakemake --workflow-profile profiles/slurm": "test_slurm.py, on the tiny study",
+    "pip install -e '.[test]' && pytest": "test_install.py",
+    "make test": "the continuous integration",
+    "snakemake --cores all --configfile my.yaml": "here, as a dry run",
+}
+
+
+def test_every_block_of_commands_is_tried_somewhere():
+    blocks = readers.blocks("sh")
+    assert len(blocks) == len(TRIED)
+    for block, beginning in zip(blocks, TRIED, strict=True):
+        assert block.startswith(beginning)
+
+
+def jobs(printed, rule):
+    return re.search(rf"^{rule} +(\d+)$", printed, re.MULTILINE)[1]
+
+
+@pytest.mark.slow
+def test_study_by_make_and_by_hand_and_the_network_on_jax(tmp_path):
+    _, by_hand, paper, *_, own = readers.blocks("sh")
+    directory = readers.copy(tmp_path / "boxest")
+    report = directory / "results" / "quick" / "report.html"
+    readers.run("make run", directory, readers.environment(tmp_path / "nothing"))
+    assert "fig8_final_losses" in report.read_text("utf-8")
+    report.unlink()
+
+    # The same study, so there is nothing to train.
+    variables = readers.environment(tmp_path / "environment")
+    assert "Nothing to be done" in readers.run(by_hand, directory, variables)
+    assert "fig8_final_losses" in report.read_text("utf-8")
+    assert jobs(readers.run(f"{paper.strip()} --dry-run", directory, variables), "train") == "240"
+    (directory / "my.yaml").write_text(readers.blocks("yaml")[0])
+    assert jobs(readers.run(f"{own.strip()} --dry-run", directory, variables), "train") == "20"
+
+    install = "pip install -e '.[jax]'"
+    assert f"`{install}`" in readers.README
+    assert "`KERAS_BACKEND=jax`" in readers.README
+    readers.run(install, directory, variables)
+    (code,) = readers.blocks("python")
+    (directory / "network.py").write_text(code + "\nprint(regressor.runtime_['backend'])")
+    on_jax = variables | {"KERAS_BACKEND": "jax"}
+    *_, score, backend = readers.run("python network.py", directory, on_jax).split()
+    assert backend == "jax"
+    assert 0.3 < float(score) < 1
