@@ -401,6 +401,31 @@ def test_readers_beside_a_writer_see_whole_shards_only(path):
     assert os.listdir(path.parent) == ["shard.h5"]
 
 
+@pytest.mark.parametrize("size", [8, 128])
+def test_noise_that_gzip_makes_larger(tmp_path, size):
+    images = np.random.default_rng(0).integers(0, 256, (70, size, size), dtype=np.uint8)
+    _, boxes, meta = make(stop=70, size=size)
+    shards.write(tmp_path / "noise.h5", images, boxes, meta)
+    assert (tmp_path / "noise.h5").stat().st_size > images.nbytes
+    np.testing.assert_array_equal(shards.read(tmp_path / "noise.h5").images, images)
+
+
+def test_threads_read_at_once(tmp_path, monkeypatch):
+    """Beside others that read with h5py: some of its functions do without its lock."""
+    monkeypatch.setattr(hdf5, "CHUNK_BYTES", 64)
+    path, images = write(tmp_path, stop=40), make(stop=40)[0]
+
+    def read(number):
+        if number % 3:
+            return shards.read(path).images
+        with h5py.File(path, locking=False) as file:
+            return file["images"][:]
+
+    with ThreadPoolExecutor(6) as pool:
+        for found in pool.map(read, range(200)):
+            np.testing.assert_array_equal(found, images)
+
+
 def test_no_file_stays_open(path):
     """So shards can be read in processes that are forked, and by what is pickled."""
     before = h5py.h5f.get_obj_count()
