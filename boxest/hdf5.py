@@ -70,6 +70,8 @@ def read_into(stream: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
     ------
     FormatError
         If the file is not laid out as `pack` does.
+    OSError
+        If the disk cannot read it.
     """
     try:
         with h5py.File(stream, "r") as file:
@@ -79,6 +81,8 @@ def read_into(stream: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
                 _check(file, name, array)
                 file[name].read_direct(array)
     except (OSError, RuntimeError, KeyError, TypeError) as error:
+        if getattr(error, "errno", None) is not None:  # Of the disk: the file may be in order.
+            raise
         raise FormatError(f"h5py cannot read it ({error})") from error
 
 

@@ -231,8 +231,9 @@ def _no_shard(begin: bytes, path: str | os.PathLike) -> str:
         return "this is not a shard of boxest but an array of numpy: pass numpy.load of it"
     if (mimetypes.guess_type(path)[0] or "").startswith("image/"):
         return (
-            "this is not a shard of boxest but a picture: convert photographs and their boxes "
-            "(python -m boxest.convert), or pass pixels as an array"
+            "this is not a shard of boxest but a picture: to train on photographs, convert them "
+            "and their boxes (python -m boxest.convert); to find the box in one, call "
+            "boxest.photographs.predict"
         )
     return "this is not a shard of boxest, or its beginning is damaged"
 

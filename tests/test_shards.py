@@ -1,7 +1,9 @@
 """boxest.shards: what is written comes back, and whatever is damaged is noticed."""
 
 import dataclasses
+import errno
 import fcntl
+import io
 import json
 import os
 import pickle
@@ -228,7 +230,10 @@ OTHER_FILES = {
     "empty.h5": (lambda path: path.touch(), "it is empty"),
     "rewritten.h5": (rewritten, "open it with h5py and pass its data sets"),
     "array.npy": (lambda path: np.save(path, make()[0]), "an array of numpy: pass numpy.load"),
-    "photo.png": (lambda path: Image.new("L", (8, 8)).save(path), "a picture: convert photographs"),
+    "photo.png": (
+        lambda path: Image.new("L", (8, 8)).save(path),
+        "a picture: .* convert .* photographs.predict",
+    ),
     "boxes.csv": (lambda path: path.write_text("x1,y1\n" * 1000), "or its beginning is damaged"),
 }
 
@@ -434,6 +439,18 @@ def test_no_file_stays_open(path):
     assert h5py.h5f.get_obj_count() == before
     again = pickle.loads(pickle.dumps(images))
     np.testing.assert_array_equal(next(again.blocks()), next(images.blocks()))
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), KeyboardInterrupt()])
+def test_a_disk_that_fails_is_no_damage(path, error):
+    class Failing(io.FileIO):
+        def readinto(self, _):
+            raise error
+
+    images, boxes, _ = make()
+    with pytest.raises(type(error)), Failing(path) as stream:
+        hdf5.read_into(stream, {"images": images, "boxes": boxes})
 
 
 def test_writing_needs_no_lock(path):
