@@ -232,7 +232,7 @@ OTHER_FILES = {
     "array.npy": (lambda path: np.save(path, make()[0]), "an array of numpy: pass numpy.load"),
     "photo.png": (
         lambda path: Image.new("L", (8, 8)).save(path),
-        "a picture: .* convert .* photographs.predict",
+        "a picture: .*convert them.*photographs.predict",
     ),
     "boxes.csv": (lambda path: path.write_text("x1,y1\n" * 1000), "or its beginning is damaged"),
 }
