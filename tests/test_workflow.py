@@ -568,23 +568,3 @@ def test_study_killed_in_a_training_goes_on_when_it_is_started_again(repository)
     done = snakemake(repository, *command[3:], "--", "results/tiny/tables/runs.csv")
     assert done.returncode == 0, done.stderr
     assert len(pd.read_csv(repository / "results/tiny/tables/runs.csv")) == 8
-
-
-@pytest.mark.fault
-def test_damaged_shard_is_named_and_a_new_one_mends_it(repository):
-    common = ["--cores", "1", "--configfile", "config/tiny.yaml", "--"]
-    run = "results/tiny/runs/batch_size~64/learning_rate~0.1/seed~0/history.csv"
-    shard = repository / "results/tiny/data/train-001.h5"
-    assert snakemake(repository, *common, str(shard.relative_to(repository))).returncode == 0
-    content = bytearray(shard.read_bytes())
-    shard.write_bytes(content[: len(content) // 2])
-    done = snakemake(repository, *common, run)
-    assert done.returncode == 1
-    log = repository / "results/tiny/logs/train/batch_size~64/learning_rate~0.1/seed~0.log"
-    for text in (done.stderr, log.read_text()):
-        assert "train-001.h5" in text
-        assert "run snakemake again" in text.lower()
-    assert not (repository / run).exists()
-    shard.unlink()
-    assert snakemake(repository, *common, run).returncode == 0
-    assert (repository / run).exists()
