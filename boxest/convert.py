@@ -23,7 +23,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("images", help="folder of the photographs")
-    add("annotations", help="boxes: a .csv file, a COCO .json file, or a folder of VOC .xml files")
+    add(
+        "annotations",
+        help="boxes: a .csv, COCO .json or CVAT .xml file, or a folder of VOC .xml, YOLO .txt, "
+        "LabelMe .json files or masks",
+    )
     add("out", help="folder to write: shards per split, and images.csv")
     add("--size", type=int, nargs="+", default=[128], metavar="PX",
         help="side of the images in the shards, or height and width (default: 128)")  # fmt: skip
@@ -42,6 +46,8 @@ def _parser() -> argparse.ArgumentParser:
         help="where an image has several boxes: stop, or take the largest")  # fmt: skip
     add("--coordinates", choices=annotations.COORDINATES, default="auto",
         help="what the numbers of a box are (default: auto, what the format says)")  # fmt: skip
+    add("--columns", nargs="+", default=[], metavar="NAME=COLUMN",
+        help="how columns of the CSV file are called: image=path x1=left ...")  # fmt: skip
     return parser
 
 
@@ -56,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         table = annotations.read(
             options.annotations, images=options.images, label=options.label,
             several=options.several, coordinates=options.coordinates, split=column,
+            columns=_columns(options.columns),
         )  # fmt: skip
         with warnings.catch_warnings():
             warnings.showwarning = _show
@@ -78,6 +85,14 @@ def _split(words: list) -> "photographs.Split":
         return [float(word) for word in words]
     except ValueError:
         return words[0] if len(words) == 1 else words
+
+
+def _columns(words: list[str]) -> dict[str, str]:
+    """Return names of columns."""
+    wrong = [word for word in words if "=" not in word]
+    if wrong:
+        raise ValueError(f"--columns takes NAME=COLUMN, such as image=path; got {wrong[0]!r}.")
+    return dict(word.split("=", 1) for word in words)
 
 
 def _show(message: Warning, category: type, *_: object) -> None:

@@ -139,6 +139,34 @@ def read(path: str | os.PathLike, channels: int, resize: tuple[int, int]) -> np.
     return pixels
 
 
+def levels(path: str | os.PathLike) -> np.ndarray:
+    """Read the levels of a mask as they are stored, upright: of a palette the indices.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+
+    Returns
+    -------
+    ndarray of int, shape (height, width)
+
+    Raises
+    ------
+    ValueError, OSError
+        See `size`; and if the file is in colour.
+    """
+    with _open(path, whole=True) as image:
+        image.load()
+        values = np.asarray(ImageOps.exif_transpose(image)).astype(int)
+        if values.ndim == 3:
+            colours = values[..., : 1 if image.mode == "LA" else 3]
+            if (colours != colours[..., :1]).any():
+                raise _KindError("it is in colour, and no mask of one level for each object.")
+            values = colours[..., 0]
+        return values
+
+
 def _on_white(image: Image.Image) -> Image.Image:
     """Return an image without transparency."""
     if image.mode == "LAB":

@@ -174,15 +174,16 @@ def test_other_tables(csv_file, text, message):
 
 
 def test_formats_that_are_not_known(csv_file, tmp_path):
-    with pytest.raises(AnnotationError, match=r"a \.csv file, a \.json file .*, not \.txt"):
+    with pytest.raises(AnnotationError, match=r"a \.csv file, a \.json file .*; not \.txt"):
         read(csv_file(CSV, "boxes.txt"))
     (tmp_path / "latin.csv").write_bytes(b"image,x1,y1,x2,y2\n\xe9,0,0,1,1\n")
     with pytest.raises(AnnotationError, match=r"latin\.csv is no CSV file in UTF-8"):
         read(tmp_path / "latin.csv")
     with pytest.raises(FileNotFoundError, match=r"absent\.csv"):
         read(tmp_path / "absent.csv")
-    with pytest.raises(AnnotationError, match=r"a folder without \.xml files"):
-        read(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(AnnotationError, match=r"a folder without \.xml files.* or pictures"):
+        read(tmp_path / "empty")
 
 
 @pytest.mark.parametrize(
@@ -484,5 +485,5 @@ def test_a_column_that_says_the_part(csv_file, tmp_path):
     assert read(path, split="part")["split"].tolist() == ["train", "val"]
     with pytest.raises(AnnotationError, match=r"has no column 'set' that says which part.*part"):
         read(path, split="set")
-    with pytest.raises(AnnotationError, match=r"can be in a CSV file only; give three lists"):
+    with pytest.raises(AnnotationError, match=r"named of a CSV file only; give three lists"):
         read(coco(tmp_path), split="part")

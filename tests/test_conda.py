@@ -67,7 +67,7 @@ def test_environment_has_the_bounds_of_the_package(file):
 @pytest.mark.parametrize(
     ("file", "sources", "optional"),
     [
-        ("environment.yml", ["boxest/**/*.py", "workflow/scripts/*.py"], {"jax"}),
+        ("environment.yml", ["boxest/**/*.py", "workflow/scripts/*.py"], {"globox", "jax", "yaml"}),
         ("environment-jax.yml", ["workflow/scripts/train_stacked.py"], set()),
     ],
 )

@@ -36,7 +36,7 @@ def read(path: Path, coordinates: str, notes: Notes) -> Iterator[Box]:
             f"{path}: coordinates={coordinates!r} are not those of COCO, which has x, y, width and "
             "height of a box: 'auto' or 'fractions'; or 'edges', where they are x1, y1, x2, y2."
         )
-    notes.read_as = _READ_AS[coordinates]
+    notes.read_as, notes.fractions = _READ_AS[coordinates], coordinates == "fractions"
     content = _content(path)
     images = _by_id(path, "images", content["images"])
     categories = _by_id(path, "categories", content.get("categories") or [])

@@ -24,6 +24,12 @@ class Folder:
         for parent, _, names in os.walk(self.path):
             inside = Path(parent).relative_to(self.path)
             self.files.update((inside / name).as_posix() for name in names)
+        # Those by the last part of their name alone have a slash behind it, as no stem has.
+        self._by_stem: dict[str, list[str]] = {}
+        for name in self.pictures():
+            stem = posixpath.splitext(name)[0]
+            for key in (stem, posixpath.basename(stem) + "/"):
+                self._by_stem.setdefault(key, []).append(name)
         self._by_form: dict[str, list[str]] = {}
         for name in sorted(self.files):
             self._by_form.setdefault(_form(name), []).append(name)
@@ -71,6 +77,13 @@ class Folder:
                 if len(alike) == 1:
                     return alike[0]
         return normal(name)
+
+    def of_stem(self, stem: str, anywhere: bool = True) -> str | None:
+        """Return the picture of a name without suffix, or the only one in another folder."""
+        alike = self._by_stem.get(stem, [])
+        if anywhere and not alike:
+            alike = self._by_stem.get(posixpath.basename(stem) + "/", [])
+        return alike[0] if len(alike) == 1 else None
 
     def suggestion(self, name: str) -> str:
         """Return a sentence with the file that may be meant by a name; empty where none is."""

@@ -23,9 +23,13 @@ class AnnotationError(ValueError):
 
 @dataclass
 class Notes:
-    """What a reader has to say: how it took the numbers, and what may be meant otherwise."""
+    """What a reader has to say: how it took the numbers, and what may be meant otherwise.
+
+    ``fractions`` is set where corners are given as fractions of the image.
+    """
 
     read_as: str = ""
+    fractions: bool = False
     remarks: list[str] = field(default_factory=list)
 
 

@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +22,23 @@ from boxest.annotations.voc import NAMES as VOC_NAMES
 from boxest.annotations.voc import decimals_remark
 from boxest.files import regular
 
-_IMAGE, _LABEL = ("image", "filename"), ("label", "class")
+_IMAGE, _LABEL = ("image", "filename", "imageid"), ("label", "class", "labelname")
+# What can be called otherwise.
+NAMES = ("image", *CORNERS, *VOC_NAMES, *SIDES, "label")
 
 
-def read(path: Path, coordinates: str, notes: Notes, split: str | None = None) -> Iterator[Box]:
-    """Yield the boxes of the lines."""
+def read(
+    path: Path, coordinates: str, notes: Notes, split: str | None, columns: Mapping[str, str]
+) -> Iterator[Box]:
+    """Yield the boxes of the lines; ``columns`` says how some are called in the file."""
     with open(path, "rb", opener=regular) as file:
         content = file.read()
     try:
-        rows = _rows(content.decode(_encoding(content)))
+        rows = _rows(content.decode(_encoding(content)), _called(columns))
         names = _names(path, rows, split)
-        written = "pixels-from-1" if names.corners is VOC_NAMES else "edges"
-        coordinates = written if coordinates == "auto" else coordinates
-        notes.read_as, decimals = MEANING[coordinates], 0
+        coordinates = names.coordinates if coordinates == "auto" else coordinates
+        notes.read_as, notes.fractions = MEANING[coordinates], coordinates == "fractions"
+        decimals = 0
         for row in rows:
             box, decimal = _box(path, rows, row, names, coordinates)
             decimals += decimal
@@ -56,6 +60,13 @@ class _Names:
         self.label = _first(names, _LABEL)
         self.corners = next((c for c in (CORNERS, VOC_NAMES) if set(c) <= set(names)), None)
 
+    @property
+    def coordinates(self) -> str:
+        """What the corners are, if nothing else is said."""
+        if self.image == "imageid":  # As in OpenImages.
+            return "fractions"
+        return "pixels-from-1" if self.corners is VOC_NAMES else "edges"
+
 
 def _encoding(content: bytes) -> str:
     """Return UTF-8, or the UTF-16 of spreadsheets, which shows in a mark or in zeros."""
@@ -65,7 +76,17 @@ def _encoding(content: bytes) -> str:
     return {-1: "utf-8-sig", 0: "utf-16-be", 1: "utf-16-le"}[zeros]
 
 
-def _rows(content: str) -> csv.DictReader:
+def _called(columns: Mapping[str, str]) -> dict[str, str]:
+    """Return our name of a column by its name in the file."""
+    unknown = [name for name in columns if name not in NAMES]
+    if unknown:
+        raise AnnotationError(
+            f"columns can be named of {', '.join(NAMES)}; got {', '.join(unknown)}."
+        )
+    return {theirs.strip().lower(): ours for ours, theirs in columns.items()}
+
+
+def _rows(content: str, called: Mapping[str, str]) -> csv.DictReader:
     """Divide lines by what makes columns of the first: spreadsheets write others than commas."""
     found = []
     for delimiter in (",", ";", "\t"):
@@ -74,8 +95,8 @@ def _rows(content: str) -> csv.DictReader:
         names = [name.strip().lower() for name in rows.fieldnames or []]
         while names and not names[-1]:  # Names that are empty, at the end.
             names.pop()
-        rows.fieldnames = names
-        found.append((len({*_IMAGE, *CORNERS, *VOC_NAMES} & set(names)), rows))
+        rows.fieldnames = [called.get(name, name) for name in names]
+        found.append((len({*_IMAGE, *CORNERS, *VOC_NAMES} & set(rows.fieldnames)), rows))
     return max(found, key=lambda each: each[0])[1]
 
 
@@ -113,10 +134,15 @@ def _box(
     values = {name: row[name].strip() for name in names.corners}
     if delimiter != ",":  # Where the comma is the decimal point.
         values = {name: value.replace(",", ".") for name, value in values.items()}
+    label = text(row.get(names.label))
+    if row.get("isgroupof", "").strip() == "1":
+        return Box(
+            where, image, None, (None, None), label, path, reason="groups (IsGroupOf)"
+        ), False
     corners = edges(where, image, values, coordinates)
     size = tuple(side(where, image, name, row.get(name)) for name in SIDES)
     part = None if names.split is None else row[names.split].strip()
-    box = Box(where, image, corners, size, text(row.get(names.label)), path, part)
+    box = Box(where, image, corners, size, label, path, part)
     return box, any("." in value for value in values.values())
 
 

@@ -39,9 +39,10 @@ def read(path: Path, coordinates: str, notes: Notes) -> Iterator[Box]:
     )
     if not files:
         raise AnnotationError(f"{path} is a folder without .xml files (Pascal VOC).")
-    notes.read_as, decimals = MEANING[coordinates], 0
+    notes.read_as, notes.fractions = MEANING[coordinates], coordinates == "fractions"
+    decimals = 0
     for file in files:
-        root = _tree(file)
+        root = tree(file)
         image = text(root.findtext("filename"))
         if root.tag != "annotation" or not image:
             raise AnnotationError(
@@ -90,12 +91,12 @@ def _corners(where: str, item: ElementTree.Element) -> dict[str, str | None]:
     return {name: item.findtext(f"bndbox/{name}") for name in NAMES}
 
 
-def _tree(file: Path) -> ElementTree.Element:
-    """Parse a file of XML that may come from a stranger."""
+def tree(file: Path, most: int = MAX_XML_BYTES) -> ElementTree.Element:
+    """Parse a file of XML that may come from a stranger, of so many bytes at most."""
     with open(file, "rb", opener=regular) as stream:
-        content = stream.read(MAX_XML_BYTES + 1)
-    if len(content) > MAX_XML_BYTES:
-        raise AnnotationError(f"{file} is longer than {MAX_XML_BYTES} bytes: no annotation is.")
+        content = stream.read(most + 1)
+    if len(content) > most:
+        raise AnnotationError(f"{file} is longer than {most} bytes: no annotation is.")
     try:
         return ElementTree.fromstring(content, ElementTree.XMLParser(target=_Builder()))
     except AnnotationError as error:

@@ -1,0 +1,278 @@
+"""Files of labelling tools: one small file per format, read to the same boxes, and written."""
+
+import importlib
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from boxest import annotations
+from boxest.annotations import CORNERS, AnnotationError, read
+from boxest.convert import main as convert_command
+
+# Photographs of 60×40 and 20×50 pixels, and the box of each: every format says this.
+SIZES = {"a.png": (60, 40), "sub/b.jpg": (20, 50)}
+BOXES = {"a.png": (15, 10, 45, 30), "sub/b.jpg": (5, 10, 10, 40)}
+LABELS = {"a.png": "cup", "sub/b.jpg": "dog"}
+
+
+@pytest.fixture
+def images(tmp_path):
+    """A folder of the photographs."""
+    for number, (name, size) in enumerate(SIZES.items()):
+        (tmp_path / "images" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", size, (40 + 90 * number, 40, 40)).save(tmp_path / "images" / name)
+    return tmp_path / "images"
+
+
+def text_file(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content, encoding="utf-8")
+    return path
+
+
+def yolo(folder, names="classes.txt", a="1 0.5 0.5 0.5 0.5", b="0 0.375 0.5 0.25 0.6"):
+    text_file(folder / "labels" / "a.txt", a)
+    text_file(folder / "labels" / "sub" / "b.txt", b)
+    content = {"classes.txt": "dog\ncup\n", "data.yaml": "names: {0: dog, 1: cup}\n", None: ""}
+    if names:
+        text_file(folder / ("labels" if names == "classes.txt" else "") / names, content[names])
+    return folder / "labels"
+
+
+def shape(points, kind="rectangle", label="cup"):
+    return {"label": label, "points": points, "shape_type": kind}
+
+
+def labelme(folder, *shapes, path="a.png", **changes):
+    first = shapes or [shape([[45, 30], [15, 10]])]
+    a = {"imagePath": path, "imageWidth": 60, "imageHeight": 40, "shapes": first} | changes
+    polygon = shape([["5", 10], [10, 20], [7, 40]], "polygon", "dog")
+    b = {"imagePath": "..\\sub\\b.jpg", "imageWidth": 20, "imageHeight": 50, "shapes": [polygon]}
+    text_file(folder / "json" / "a.json", json.dumps(a))
+    text_file(folder / "json" / "sub" / "b.json", json.dumps(b))
+    return folder / "json"
+
+
+def cvat(folder, more="", begin=""):
+    boxes = "".join(
+        f'<image id="0" name="{name}" width="{w}" height="{h}"><box label="{LABELS[name]}" '
+        f'xtl="{x1}" ytl="{y1}" xbr="{x2}" ybr="{y2}" occluded="0"/></image>'
+        for (name, (w, h)), (x1, y1, x2, y2) in zip(SIZES.items(), BOXES.values(), strict=True)
+    )
+    content = f"{begin}<annotations><version>1.1</version>{boxes}{more}</annotations>"
+    return text_file(folder / "cvat.xml", content)
+
+
+def masks(folder):
+    for name, (width, height) in SIZES.items():
+        levels = np.zeros((height, width), np.uint8)
+        x1, y1, x2, y2 = BOXES[name]
+        levels[y1:y2, x1:x2] = 255
+        path = (folder / "masks" / name).with_suffix(".png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(levels).save(path)
+    return folder / "masks"
+
+
+def open_images(folder):
+    lines = ["ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsGroupOf"]
+    for name, (w, h) in SIZES.items():
+        x1, y1, x2, y2 = BOXES[name]
+        fractions = f"{x1 / w},{x2 / w},{y1 / h},{y2 / h}"
+        lines += [f"{name.split('.')[0]},x,{LABELS[name]},1,{fractions},{n}" for n in (0, 1)]
+    return text_file(folder / "openimages.csv", "\n".join(lines))
+
+
+def tensorflow(folder):
+    lines = ["filename,width,height,class,xmin,ymin,xmax,ymax"]
+    for name, (w, h) in SIZES.items():
+        x1, y1, x2, y2 = BOXES[name]
+        lines.append(f"{name},{w},{h},{LABELS[name]},{x1 + 1},{y1 + 1},{x2},{y2}")
+    return text_file(folder / "tensorflow.csv", "\n".join(lines))
+
+
+FORMATS = [yolo, labelme, cvat, masks, open_images, tensorflow]
+
+
+@pytest.mark.parametrize("write", FORMATS)
+def test_every_format_says_the_same(tmp_path, images, write):
+    table = read(write(tmp_path), images=images).set_index("image")
+    assert {name: tuple(table.loc[name, CORNERS]) for name in SIZES} == BOXES
+    if write is not masks:
+        assert table["label"].to_dict() == LABELS
+    assert table.attrs["remarks"] == []
+    assert set(table.attrs["passed_over"]) <= {"groups (IsGroupOf)"}
+
+
+@pytest.mark.parametrize(("names", "label"), [("data.yaml", "cup"), (None, "1")])
+def test_names_of_classes_of_yolo(tmp_path, images, names, label):
+    table = read(yolo(tmp_path, names), images=images)
+    assert table.set_index("image")["label"]["a.png"] == label
+
+
+def test_an_outline_of_yolo_is_its_bounds(tmp_path, images):
+    outline = "1 0.25 0.25 0.75 0.5 0.5 0.75\n\n"
+    table = read(yolo(tmp_path, a=outline), images=images).set_index("image")
+    assert tuple(table.loc["a.png", CORNERS]) == BOXES["a.png"]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("1 0.5 0.5 0.5", r"a\.txt, line 1 \(1 0\.5 0\.5 0\.5\) cannot be read: Syntax error"),
+        ("1 0.5 0.5 nan 0.5", r"line 1 .* a fraction of a\.png must be a number; got 'nan'"),
+        ("1 30 20 30 20", r"line 1 .*: 30 is no fraction of the image, as YOLO"),
+        ("1 0.9 0.5 0.5 0.5", r"the box of a\.png, \(39, 10, 69, 30\), is not inside the image"),
+        ("1 0.5 0.5 0 0.5", r"line 1 .* (cannot be read|is empty)"),
+        ("7 0.5 0.5 0.5 0.5", r"the class 7 is none of the names \(2 of them\)"),
+        ("1,0.5,0.5,0.5,0.5", r"cannot be read: Syntax error"),
+        ("\n1 0.5 0.5 0.5 0.5\n1 0.5 0.5 0.5 0.5", r"line 3 .*: a\.png has a second box"),
+    ],
+)
+def test_wrong_lines_of_yolo(tmp_path, images, line, message):
+    with pytest.raises(AnnotationError, match=message):
+        read(yolo(tmp_path, a=line), images=images)
+
+
+def test_folders_of_yolo(tmp_path, images):
+    folder = yolo(tmp_path, a="")
+    assert read(folder, images=images).attrs["passed_over"] == {
+        "photographs without an object in their file": ["a.png"]
+    }
+    with pytest.raises(AnnotationError, match=r"pass their folder \(images=\.\.\.\)"):
+        read(folder)
+    text_file(folder / "c.txt", "1 0.5 0.5 0.5 0.5")
+    with pytest.raises(AnnotationError, match=r"c\.txt: there is no photograph c\.\* in .*images"):
+        read(folder, images=images)
+    text_file(tmp_path / "labels" / "classes.txt", "")
+    (tmp_path / "labels" / "classes.txt").unlink()
+    text_file(tmp_path / "data.yaml", "nc: 2")
+    with pytest.raises(AnnotationError, match=r"data\.yaml names no classes"):
+        read(folder, images=images)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"shapes": [shape([[1, 2]])]}, "shape 0: it needs two points or more, of x and y"),
+        ({"shapes": [{"label": "a", "shape_type": "polygon"}]}, "shape 0: it needs two points"),
+        ({"shapes": [shape([[1, 2], [3, "x"]])]}, r"a point of a\.png must be a number; got 'x'"),
+        ({"shapes": [shape([[1, 2], [300, 30]])]}, r"\(1, 2, 300, 30\), is not inside"),
+        ({"shapes": [shape([[1, 2], [1, 30]])]}, "shape 0 cannot be read|is empty"),
+        ({"shapes": None}, r"a\.json is no file of LabelMe .*: it needs shapes and imagePath"),
+        ({"imageWidth": "wide"}, "the imageWidth of a.png must be a whole number"),
+    ],
+)
+def test_wrong_files_of_labelme(tmp_path, images, changes, message):
+    with pytest.raises(AnnotationError, match=message):
+        read(labelme(tmp_path, **changes), images=images)
+
+
+def test_shapes_that_are_no_boxes_are_counted(tmp_path, images):
+    shapes = [shape([[15, 10], [45, 30]]), shape([[1, 1], [5, 5]], "circle")]
+    table = read(labelme(tmp_path, *shapes, imageWidth=None), images=images)
+    assert len(table) == 2
+    assert table.attrs["passed_over"] == {"shapes of the kind 'circle'": ["a.png"]}
+    more = (
+        '<image id="2" name="c.png" width="9" height="9"><polygon label="x" points="1,2;3,4"/>'
+        '<box label="x" xtl="1" ytl="1" xbr="5" ybr="5" rotation="30"/></image>'
+        '<image id="3" name="d.png" width="9" height="9"/>'
+    )
+    assert read(cvat(tmp_path, more)).attrs["passed_over"] == {
+        "shapes of the kind <polygon>": ["c.png"],
+        "turned boxes": ["c.png"],
+        "photographs without an object in their file": ["d.png"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("more", "begin", "message"),
+    [
+        ("<track/>", "", "holds a video, and not <annotations> with <image>"),
+        ("", '<!DOCTYPE a [<!ENTITY l "lol">]>', "it has a document type"),
+        ('<image name="a"><box label="x" xtl="1"/></image>', "", "shape 0 cannot be read: Syntax"),
+        (
+            '<image name="a"><box label="x" xtl="nan" ytl="1" xbr="5" ybr="5"/></image>',
+            "",
+            "shape 0 cannot be read|must be a number",
+        ),
+    ],
+)
+def test_wrong_files_of_cvat(tmp_path, more, begin, message):
+    with pytest.raises(AnnotationError, match=message):
+        read(cvat(tmp_path, more, begin))
+
+
+def test_masks_with_several_objects(tmp_path, images):
+    folder = masks(tmp_path)
+    levels = np.zeros((40, 60), np.uint8)
+    levels[:5], levels[10:30, 15:45], levels[:2, :2] = 255, 2, 1
+    Image.fromarray(levels).save(folder / "a.png")
+    table = read(folder, images=images, label="2").set_index("image")
+    assert tuple(table.loc["a.png", CORNERS]) == BOXES["a.png"]
+    with pytest.raises(AnnotationError, match=r"a\.png, level 2: a\.png has a second box"):
+        read(folder, images=images)
+    Image.fromarray(levels * 0).save(folder / "a.png")
+    assert read(folder).attrs["passed_over"] == {"photographs whose mask is black": ["a.png"]}
+    Image.fromarray(np.arange(2400, dtype=np.uint8).reshape(40, 60)).save(folder / "a.png")
+    with pytest.raises(AnnotationError, match=r"a\.png is no mask: it has 255 levels above black"):
+        read(folder)
+    Image.new("RGB", (60, 40), (1, 2, 3)).save(folder / "a.png")
+    with pytest.raises(ValueError, match=r"a\.png: it is in colour, and no mask"):
+        read(folder)
+
+
+def test_columns_that_are_called_otherwise(tmp_path, images, capsys):
+    path = text_file(tmp_path / "boxes.csv", "Path,Left,Top,Right,Bottom\na.png,15,10,45,30\n")
+    columns = {"image": "path", "x1": "Left", "y1": "top", "x2": "right", "y2": "bottom"}
+    assert tuple(read(path, columns=columns)[CORNERS].iloc[0]) == BOXES["a.png"]
+    with pytest.raises(AnnotationError, match=r"columns can be named of image, x1.*; got picture"):
+        read(path, columns={"picture": "path"})
+    with pytest.raises(AnnotationError, match=r"columns can be named of a CSV file only\."):
+        read(cvat(tmp_path), columns=columns)
+    with pytest.raises(AnnotationError, match="is read as CVAT, of which the coordinates are"):
+        read(cvat(tmp_path), coordinates="edges")
+    words = [f"{name}={column}" for name, column in columns.items()]
+    arguments = [str(images), str(path), str(tmp_path / "out"), "--split", "1", "0", "0"]
+    assert convert_command([*arguments, "--size", "8", "--columns", *words]) == 0
+    assert "1 photographs in" in capsys.readouterr().out
+    assert convert_command([*arguments, "--columns", "path"]) == 1
+    assert "--columns takes NAME=COLUMN" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["found.csv", "found.json", "found"])
+def test_what_is_written_is_read_again(tmp_path, images, name):
+    rows = [(*SIZES[n], *BOXES[n]) for n in SIZES]
+    table = pd.DataFrame(rows, columns=["width", "height", *CORNERS])
+    table = table.assign(image=[str(images / n) for n in SIZES], label=list(LABELS.values()))
+    if name == "found.csv":
+        table["image"] = list(SIZES)
+    annotations.write(table, tmp_path / name)
+    read_again = read(tmp_path / name, images=images).set_index("image")
+    assert {n: tuple(read_again.loc[n, CORNERS].round(9)) for n in SIZES} == BOXES
+    assert read_again["label"].to_dict() == LABELS
+
+
+def test_what_cannot_be_written(tmp_path, images, monkeypatch):
+    table = pd.DataFrame({"image": ["a.png", "a.jpg"], "width": 60, "height": 40})
+    table = table.assign(x1=[0, 5], y1=0, x2=5, y2=5)
+    with pytest.raises(AnnotationError, match=r"1 boxes, that of a\.jpg .* which coco cannot hold"):
+        annotations.write(table, tmp_path / "a.json")
+    annotations.write(table, tmp_path / "a.csv")
+    with pytest.raises(AnnotationError, match=r"written as csv, coco, yolo; got None"):
+        annotations.write(table, tmp_path / "a.xls")
+    with pytest.raises(AnnotationError, match=r"two photographs would share the file a\.txt"):
+        annotations.write(table.assign(x1=0), tmp_path / "yolo")
+    with pytest.raises(AnnotationError, match=r"\.\./x\.png is not in the folder"):
+        annotations.write(table[:1].assign(image="../x.png"), tmp_path / "yolo", images=images)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "images"]
+
+    def absent(name):
+        raise ImportError(name)
+
+    monkeypatch.setattr(importlib, "import_module", absent)
+    with pytest.raises(AnnotationError, match=r"pip install 'boxest\[formats\]'"):
+        annotations.write(table[:1], tmp_path / "a.json")
