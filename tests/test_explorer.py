@@ -77,6 +77,11 @@ def test_what_does_not_fit_is_refused(histories, changes, message):
         explorer.page(histories, **options(**changes))
 
 
+def in_browser(test):
+    """Mark a test that opens the page."""
+    return pytest.mark.browser(pytest.mark.slow(test))
+
+
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     path = tmp_path_factory.mktemp("explorer") / "explorer.html"
@@ -108,7 +113,7 @@ def last_rows(by=("batch_size", "learning_rate")):
     return HISTORIES.groupby([*by, "seed"]).tail(1).groupby(list(by))
 
 
-@pytest.mark.browser
+@in_browser
 def test_map_shows_the_means_of_the_table(browser, address):  # noqa: F811
     opened(browser, address)
     expected = {
@@ -132,7 +137,7 @@ def test_map_shows_the_means_of_the_table(browser, address):  # noqa: F811
     assert errors(browser) == []
 
 
-@pytest.mark.browser
+@in_browser
 def test_cells_are_chosen_by_mouse_keyboard_and_sliders_and_stand_in_the_address(browser, address):  # noqa: F811
     opened(browser, address)
     one(browser, "[data-key='0,0']").click()
@@ -157,7 +162,7 @@ def test_cells_are_chosen_by_mouse_keyboard_and_sliders_and_stand_in_the_address
     assert errors(browser) == []
 
 
-@pytest.mark.browser
+@in_browser
 def test_pictures_show_the_boxes_of_the_epoch(browser, address):  # noqa: F811
     opened(browser, f"{address}#a=1,1&epoch=1")
 
@@ -179,7 +184,7 @@ def test_pictures_show_the_boxes_of_the_epoch(browser, address):  # noqa: F811
     assert errors(browser) == []
 
 
-@pytest.mark.browser
+@in_browser
 def test_line_of_constant_product_marks_cells_and_can_be_dragged(browser, address):  # noqa: F811
     from selenium.webdriver import ActionChains
 
@@ -196,7 +201,7 @@ def test_line_of_constant_product_marks_cells_and_can_be_dragged(browser, addres
     assert errors(browser) == []
 
 
-@pytest.mark.browser
+@in_browser
 def test_tour_has_six_steps_and_a_narrow_page_does_not_scroll_sideways(browser, address):  # noqa: F811
     opened(browser, address)
     one(browser, "#tour-start").click()
@@ -223,7 +228,7 @@ def test_tour_has_six_steps_and_a_narrow_page_does_not_scroll_sideways(browser, 
     assert errors(browser) == []
 
 
-@pytest.mark.browser
+@in_browser
 def test_further_axes_are_menus(browser, tmp_path):  # noqa: F811
     histories = table(AXES | {"optimizer": ["adam", "sgd"]})
     explorer.write(tmp_path / "page.html", histories, axes=[*AXES, "optimizer"], title="three")
