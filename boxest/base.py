@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from boxest.callbacks import CallbackSupportMixin, SklearnCallbacks, with_callbacks
+from boxest.pixels import Reader
 from boxest.trainable import Trainable
 from boxest.training.checkpoint import Checkpoint
 from boxest.training.loop import ENGINES
@@ -146,14 +147,17 @@ memory_limit, engine, xla, random_state, verbose
         Parameters
         ----------
         X : array-like of shape (n, height, width), (n, height, width, channels) or (n, pixels)
-            Images: bool, uint8 (grey levels 0..255, read as 0..1) or other numbers (taken as they
-            are). Flat rows become images of ``image_shape``; where that is None, square ones if
-            the number of pixels is a square, otherwise images of one row. A data set of h5py is
-            read block by block; paths of shards (`boxest.shards`) stand for images and boxes, and
-            are read one by one.
+            Images: bool, uint8 (grey levels 0..255), floats in 0..1, or other numbers whose white
+            is found by the rule of `boxest.pixels` and kept as ``pixels_``; numbers with negative
+            ones among them, such as standardised images, are taken as they are. Flat rows become
+            images of ``image_shape``; where that is None, square ones if the number of pixels is a
+            square, otherwise images of one row. A data set of h5py is read block by block, and
+            twice where its type does not say which number is white; paths of shards
+            (`boxest.shards`) stand for images and boxes, and are read one by one.
         y : array-like of shape (n, targets) or (n,)
             Targets. `BoxRegressor` takes boxes: corners ``(x1, y1, x2, y2)``, upper left and lower
-            right, divided by the image width and height, so in 0..1. None where X is shards.
+            right, divided by the image width and height, so in 0..1; of a table whose columns have
+            such names (also xmin, left, ...), in any order. None where X is shards.
         sample_weight : array-like of shape (n,), optional
             Weights of the examples in the losses: 2 counts as the example twice, 0 as its absence.
         validation_data : (X, y), (X, y, sample_weight) or paths of shards, optional
@@ -167,7 +171,13 @@ memory_limit, engine, xla, random_state, verbose
         Raises
         ------
         ValueError
-            If images or targets are not as described, or a parameter has no such value.
+            If images or targets are not as described, or a parameter has no such value. What was
+            fitted before stays.
+
+        Warns
+        -----
+        UserWarning
+            If it is doubtful what the numbers in the images, or the columns of the boxes, mean.
         """
         goes_on = self.warm_start and self._has_been_trained()
         watchers = []
@@ -175,7 +185,7 @@ memory_limit, engine, xla, random_state, verbose
             context = self._init_callback_context(max_subtasks=self.epochs)
             data = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
             watchers.append(SklearnCallbacks(self, context, data, self._fitted))
-        with self._checkpoint() as checkpoint:
+        with self._form_restored_on_error(), self._checkpoint() as checkpoint:
             return self._train(
                 self._given(X, y, sample_weight, reset=not goes_on),
                 self._validation(validation_data),
@@ -212,14 +222,15 @@ memory_limit, engine, xla, random_state, verbose
             The estimator itself.
         """
         goes_on = self._has_been_trained()
-        return self._train(
-            self._given(X, y, sample_weight, reset=not goes_on),
-            self._validation(validation_data),
-            fraction=0,
-            epochs=1,
-            goes_on=goes_on,
-            keep_trainer=True,
-        )
+        with self._form_restored_on_error():
+            return self._train(
+                self._given(X, y, sample_weight, reset=not goes_on),
+                self._validation(validation_data),
+                fraction=0,
+                epochs=1,
+                goes_on=goes_on,
+                keep_trainer=True,
+            )
 
     def predict(self, X: "npt.ArrayLike") -> np.ndarray:
         """Predict the targets of each image.
@@ -227,16 +238,27 @@ memory_limit, engine, xla, random_state, verbose
         Parameters
         ----------
         X : array-like of shape (n, height, width), (n, height, width, channels) or (n, pixels)
-            Images of the shape that was fitted, in any form that `fit` takes.
+            Images of the shape that was fitted, in any form that `fit` takes. Numbers of the type
+            that was fitted are read as in `fit`, others so that white is white.
 
         Returns
         -------
         ndarray of float64, shape (n, targets), or (n,) as the targets of `fit`
             Of `BoxRegressor`: boxes ``(x1, y1, x2, y2)``, divided by image width and height.
             Nothing keeps a network from predicting corners outside 0..1, or a flipped box.
+
+        Raises
+        ------
+        ValueError
+            If the images have another shape, or values that cannot be what was fitted.
+
+        Warns
+        -----
+        UserWarning
+            If the values are unlike those that were fitted.
         """
         check_is_fitted(self)
-        blocks = self._images(X, reset=False).blocks()
+        blocks = Reader(self._images(X, reset=False), self.pixels_).blocks()
         predictor = self._prediction()
         features = np.concatenate([predictor.features(block) for block in blocks])
         predicted = predictor(features).astype(np.float64)

@@ -12,6 +12,8 @@ flipped ones included, as long as the squares of areas do not overflow.
 """
 
 import math
+import re
+import warnings
 from types import ModuleType
 from typing import Any
 
@@ -24,6 +26,17 @@ _TINY = 1e-12
 # Least side in an aspect ratio (a hundredth of a pixel in 128): it bounds the gradient of
 # arctan(w/h), which is w/(w² + h²), and leaves the ratio of every larger box exact.
 _LEAST_SIDE = 1e-4
+# Names that corners have in tables, in the order x1, y1, x2, y2, without case and punctuation.
+_CORNERS = (
+    ("x1", "y1", "x2", "y2"),
+    ("xmin", "ymin", "xmax", "ymax"),
+    ("minx", "miny", "maxx", "maxy"),
+    ("x0", "y0", "x1", "y1"),
+    ("left", "top", "right", "bottom"),
+    ("xleft", "ytop", "xright", "ybottom"),
+    ("xtl", "ytl", "xbr", "ybr"),
+)
+_SIZES = {"w", "h", "width", "height"}
 
 
 def iou(a: Any, b: Any, xp: ModuleType = np) -> Any:
@@ -188,7 +201,8 @@ def check_boxes(boxes: npt.ArrayLike) -> np.ndarray:
     Parameters
     ----------
     boxes : array-like of shape (n, 4)
-        Boxes (x1, y1, x2, y2) in units of the image size.
+        Boxes (x1, y1, x2, y2) in units of the image size. Of a table, the names of the columns
+        count and not their order, where they are names of corners: see `in_order`.
 
     Raises
     ------
@@ -196,8 +210,10 @@ def check_boxes(boxes: npt.ArrayLike) -> np.ndarray:
         If the shape is wrong, or a box is not finite, not inside 0..1, flipped or without area. The
         message names the first such row, its values, and how many there are.
     """
+    if np.ma.is_masked(boxes):
+        raise ValueError("boxes has masked values; leave out such rows.")
     try:
-        boxes = np.asarray(boxes, dtype=np.float64)
+        boxes = np.asarray(in_order(boxes), dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"boxes must be an array of numbers of shape (n, 4): {error}") from error
     if boxes.ndim != 2 or boxes.shape[1] != 4:
@@ -208,7 +224,8 @@ def check_boxes(boxes: npt.ArrayLike) -> np.ndarray:
     _refuse(
         boxes,
         (boxes > 1).any(axis=1),
-        "lies outside 0..1 and looks like pixels: divide by the image size",
+        "lies outside 0..1 and looks like pixels: divide by the image size, x by its width and y "
+        "by its height",
     )
     _refuse(boxes, (boxes < 0).any(axis=1), "lies outside 0..1: clip it to the image")
     side = sides(boxes)
@@ -224,6 +241,59 @@ def check_boxes(boxes: npt.ArrayLike) -> np.ndarray:
         "has no area (x1 == x2 or y1 == y2), so no image shows it; remove it",
     )
     return boxes
+
+
+def in_order(boxes: Any) -> Any:
+    """Return a table of boxes as an array of x1, y1, x2, y2, in the order that its names tell.
+
+    Parameters
+    ----------
+    boxes : array-like
+        A table (a DataFrame, an array of numpy with named fields) or anything else, which is
+        returned as it is.
+
+    Raises
+    ------
+    ValueError
+        If the columns are a corner and a size, or the corners stand among others.
+
+    Warns
+    -----
+    UserWarning
+        If the columns have names that tell nothing.
+
+    Examples
+    --------
+    >>> corners = [("ymin", float), ("xmin", float), ("ymax", float), ("xmax", float)]
+    >>> in_order(np.array([(0.1, 0.2, 0.3, 0.4)], dtype=corners))
+    array([[0.2, 0.1, 0.4, 0.3]])
+    """
+    fields = getattr(getattr(boxes, "dtype", None), "names", None)
+    names = list(fields if fields is not None else getattr(boxes, "columns", ()))
+    if not all(isinstance(name, str) for name in names):
+        return boxes
+    plain = [re.sub("[^a-z0-9]", "", name.lower()) for name in names]
+    plain = [re.sub("^b?box(?=.)", "", name) for name in plain]
+    for corners in _CORNERS:
+        if set(corners) <= set(plain):
+            if len(names) != 4:
+                raise ValueError(f"boxes have the columns {names}: give the four corners alone.")
+            order = [names[plain.index(corner)] for corner in corners]
+            return np.stack([np.asarray(boxes[name]) for name in order], axis=1)
+    if set(plain) & _SIZES:
+        raise ValueError(
+            f"boxes have the columns {names}, a place and a size. Give two corners: of an upper "
+            "left corner x, y, that is (x, y, x + width, y + height); of a centre, "
+            "(x - width / 2, y - height / 2, x + width / 2, y + height / 2)."
+        )
+    if len(names) == 4 and not all(map(str.isdigit, plain)):
+        warnings.warn(
+            f"boxes have the columns {names}, which are taken for x1, y1, x2, y2 in this order. "
+            "Name them so, or pass an array.",
+            UserWarning,
+            stacklevel=2,
+        )
+    return boxes if fields is None else np.stack([boxes[name] for name in names], axis=1)
 
 
 def _refuse(boxes: np.ndarray, wrong: np.ndarray, what: str) -> None:

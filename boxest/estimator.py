@@ -153,6 +153,8 @@ class BoxRegressor(ImageRegressor):
     image_mode_ : {"stretch", "pad"} or None
         How photographs were fitted into the images, where `fit` was given shards of photographs;
         for `boxest.photographs.predict`.
+    pixels_ : boxest.pixels.Pixels
+        What the numbers in the images of `fit` were, and which of them was read as white.
     n_features_in_ : int
         Numbers per image, height × width × channels.
     feature_names_in_ : ndarray of str

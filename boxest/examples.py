@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length
 
-from boxest.images import Images, ShardImages, are_paths, check_grey_levels
+from boxest.images import Images, ShardImages, are_paths
+from boxest.pixels import Pixels, Reader
 from boxest.training.record import Examples
 
 if TYPE_CHECKING:
@@ -60,19 +61,37 @@ def split_validation_data(validation_data: Any) -> tuple[Any, Any, Any]:
     return (*validation_data, None)[:3]
 
 
-def collect(given: Given, trainer: "Trainer", check_targets: CheckTargets) -> Examples:
+def collect(
+    given: Given, trainer: "Trainer", check_targets: CheckTargets, pixels: Pixels | None
+) -> tuple[Examples, Pixels]:
     """Read the images block by block, and keep what the network learns from.
 
     Of the images, that is what their way through the layers without weights leaves: a quarter of
     the grey levels in the network of the paper. Examples of weight 0 are left out.
+
+    Parameters
+    ----------
+    given : Given
+    trainer : Trainer
+    check_targets : callable
+    pixels : Pixels or None
+        How the images before these were read; None: there were none.
+
+    Returns
+    -------
+    examples : Examples
+    pixels : Pixels
+        How these were read.
     """
-    blocks = check_grey_levels(given.images.blocks())
-    features = trainer.features(blocks)
+    reader = Reader(given.images, pixels)
+    features = trainer.features(reader.blocks())
     targets = given.targets
     if targets is None:
         targets = check_targets(given.images.boxes)
     examples = Examples(features, targets.reshape(len(targets), -1), given.weights)
-    return examples if given.weights.all() else _rows(examples, np.flatnonzero(given.weights))
+    if not given.weights.all():
+        examples = _rows(examples, np.flatnonzero(given.weights))
+    return examples, reader.pixels
 
 
 def hold_out(examples: Examples, fraction: float, seed: int) -> tuple[Examples, Examples | None]:

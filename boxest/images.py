@@ -2,6 +2,7 @@
 
 import math
 import os
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,12 @@ Shape = tuple[int, int, int]
 
 # What is read from a data set on disk at a time.
 BLOCK_BYTES = 2**25
+# Rows of numbers that make smaller images than this, in pixels, are the rows of a table.
+LEAST_SIDE = 8
+# More channels than this, and no more rows, are taken for channels that come first.
+MOST_CHANNELS = 4
+# Modes of Pillow in which the numbers are places in a table of colours.
+_PALETTE = ("P", "PA")
 
 
 class Images:
@@ -30,11 +37,15 @@ class Images:
     ----------
     shape : tuple of int
         (n, height, width, channels).
+    dtype : numpy.dtype
+        Of the numbers as they are given.
+    is_table : bool
+        Whether these are rows of numbers that are too short for an image.
 
     Raises
     ------
     ValueError
-        If the number of axes or the shape is wrong, or there is no image.
+        If the number of axes or the shape is wrong, channels come first, or there is no image.
     """
 
     def __init__(self, X: Any, *, image_shape: Shape | None = None):
@@ -47,14 +58,19 @@ class Images:
             )
         if 0 in shape:
             raise ValueError(f"X must hold at least one image of at least one pixel; got {shape}.")
+        # A tensor of PyTorch or TensorFlow has a dtype of its own.
+        self.dtype = X.dtype if isinstance(X, np.ndarray) else np.asarray(X[:1]).dtype
         if len(shape) == 2:
             self.shape = (shape[0], *_shape_of_rows(shape[1], image_shape))
         else:
             self.shape = shape if len(shape) == 4 else (*shape, 1)
-        if image_shape is not None and self.shape[1:] != tuple(image_shape):
+        self.is_table = len(shape) == 2 and min(self.shape[1:3]) < LEAST_SIDE
+        if image_shape is None:
+            _check_axes(shape)
+        elif self.shape[1:] != tuple(image_shape):
             raise ValueError(
                 f"X has images of shape {self.shape[1:]}, but images of shape {tuple(image_shape)} "
-                "(height, width, channels) are expected."
+                f"(height, width, channels) are expected.{_advice(shape, tuple(image_shape))}"
             )
 
     def __len__(self) -> int:
@@ -90,6 +106,9 @@ class ShardImages:
     ShardError
         If a file is no shard, is damaged, or does not fit the others.
     """
+
+    dtype = np.dtype(np.uint8)
+    is_table = False
 
     def __init__(self, paths: list[str | os.PathLike], *, image_shape: Shape | None = None):
         from boxest import shards
@@ -151,9 +170,18 @@ def is_lazy(X: Any) -> bool:
 
 
 def as_array(X: Any) -> np.ndarray:
-    """Return an array of numbers of any number of axes, in its own dtype."""
+    """Return an array of numbers of any number of axes, in its own dtype.
+
+    Raises
+    ------
+    ValueError
+        If it is a list of images that differ in size or type, or have a palette, or an array in
+        which values are masked.
+    """
+    if np.ma.is_masked(X):
+        raise ValueError("X has masked values. Give them a value, with X.filled(value).")
     return check_array(
-        X,
+        _stacked(X),
         allow_nd=True,
         ensure_2d=False,
         ensure_all_finite=False,
@@ -161,23 +189,55 @@ def as_array(X: Any) -> np.ndarray:
     )
 
 
-def check_grey_levels(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    """Pass blocks on; refuse 0/1 images in the guise of uint8, which would be read as nearly black.
-
-    Raises
-    ------
-    ValueError
-        If the largest of the uint8 grey levels 0..255 in all blocks is 1.
-    """
-    greatest = 0
-    for block in blocks:
-        greatest = max(greatest, block.max() if block.dtype == np.uint8 else 2)
-        yield block
-    if greatest == 1:
+def _stacked(X: Any) -> Any:
+    """Return a list or a column of images (arrays, pictures of Pillow) as one array."""
+    is_column = (
+        getattr(getattr(X, "dtype", None), "kind", "") == "O" and getattr(X, "ndim", None) == 1
+    )
+    if not (is_column or isinstance(X, (list, tuple))) or len(X) == 0:
+        return X
+    elements = list(X)
+    if not any(hasattr(elements[0], name) for name in ("__array__", "__array_interface__")):
+        return X
+    if palettes := [i for i, one in enumerate(elements) if getattr(one, "mode", "") in _PALETTE]:
         raise ValueError(
-            "X has dtype uint8, which means grey levels 0..255, but its largest value is 1. "
-            "Pass X.astype(bool) for images of 0 and 1."
+            f"X[{palettes[0]}] has the mode {elements[palettes[0]].mode!r}: its numbers are places "
+            "in a palette. Use convert('RGB') or convert('L')."
         )
+    arrays = list(map(np.asarray, elements))
+    for i, array in enumerate(arrays):
+        if (array.shape, array.dtype) != (arrays[0].shape, arrays[0].dtype):
+            raise ValueError(
+                f"X must hold images of one shape and one dtype: X[0] has {arrays[0].shape} and "
+                f"{arrays[0].dtype}, X[{i}] {array.shape} and {array.dtype}. Convert them first."
+            )
+    return np.stack(arrays)
+
+
+def _check_axes(shape: tuple[int, ...]) -> None:
+    """Refuse images whose channels come first, as those of PyTorch do; warn of what may be such."""
+    if len(shape) < 4 or shape[3] <= MOST_CHANNELS:
+        return
+    message = (
+        f"X has the shape {shape}. The axes are (n, height, width, channels): these would be "
+        f"images of {shape[1]}×{shape[2]} px with {shape[3]} channels. If channels come first, "
+        f"pass np.moveaxis(X, 1, -1)"
+    )
+    if shape[1] <= MOST_CHANNELS:
+        raise ValueError(f"{message}; if they do not, say so: image_shape={shape[1:]}.")
+    if shape[2] == shape[3] != shape[1]:
+        warnings.warn(f"{message}.", UserWarning, stacklevel=2)
+
+
+def _advice(shape: tuple[int, ...], expected: Shape) -> str:
+    """Say what to do about an array that holds the right images in another form."""
+    if shape in (expected, expected[:2]):
+        return " This is one image: pass X[np.newaxis]."
+    if len(shape) == 4 and (*shape[2:], shape[1]) == expected:
+        return " The channels come first: pass np.moveaxis(X, 1, -1)."
+    if len(shape) >= 3 and (shape[2], shape[1], *shape[3:], 1)[:3] == expected:
+        return " Height and width are exchanged: pass np.swapaxes(X, 1, 2)."
+    return ""
 
 
 def _shape_of_rows(n_pixels: int, image_shape: Shape | None) -> Shape:

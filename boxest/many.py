@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from boxest import examples, fingerprint, runtime
 from boxest.base import ImageRegressor
+from boxest.trainable import FORM
 from boxest.training import layout
 from boxest.training.checkpoint import Checkpoint, opened
 from boxest.training.clock import Clock
@@ -45,15 +47,6 @@ _DEFAULT = {
     "engine": "compiled",
     "warm_start": False,
 }
-# What an estimator keeps of the form of the data.
-_FORM = (
-    "image_shape_",
-    "image_mode_",
-    "n_features_in_",
-    "feature_names_in_",
-    "n_outputs_",
-    "_flat_targets",
-)
 
 
 def fit_many(
@@ -118,7 +111,10 @@ def fit_many(
         _need_seeds(estimators)
     import_seconds = runtime.start_backend()
     _need_jax()
-    with opened(checkpoint) as open_checkpoint:
+    with ExitStack() as stack:
+        for estimator in estimators:
+            stack.enter_context(estimator._form_restored_on_error())
+        open_checkpoint = stack.enter_context(opened(checkpoint))
         return _fit(
             estimators,
             (X, y, sample_weight),
@@ -144,10 +140,8 @@ def _fit(
         _share_form(estimators)
         begun = [estimator._begin(goes_on=False) for estimator in estimators]
         trainers, schedules, seeds = zip(*begun, strict=True)
-        train, held_out = (
-            part and examples.collect(part, trainers[0], first._check_targets)
-            for part in (given, validation)
-        )
+        train, held_out = first._collect(given, validation, trainers[0])
+        _share_form(estimators)
         _need_memory(train, held_out, first.memory_limit)
         runs = [
             _run(estimator, schedule, seed, train, held_out)
@@ -179,9 +173,9 @@ def _fit(
 
 def _share_form(estimators: Sequence[ImageRegressor]) -> None:
     """Let all know what the first one has learned about the form of the data."""
-    form = {name: value for name, value in vars(estimators[0]).items() if name in _FORM}
+    form = {name: value for name, value in vars(estimators[0]).items() if name in FORM}
     for estimator in estimators[1:]:
-        for name in _FORM:
+        for name in FORM:
             vars(estimator).pop(name, None)
         vars(estimator).update(form)
 

@@ -9,6 +9,7 @@ numbers: nothing is executed.
 import json
 import math
 import os
+import re
 import zipfile
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -18,6 +19,7 @@ import numpy as np
 from boxest import networks, runtime, versions
 from boxest.augmentation import Augmentation
 from boxest.files import FileError, atomic_path, regular
+from boxest.pixels import WHITES, Pixels
 from boxest.training import Schedule
 
 if TYPE_CHECKING:
@@ -26,12 +28,17 @@ if TYPE_CHECKING:
     from boxest.base import ImageRegressor
 
 FORMAT = "boxest estimator"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 PARTS = ("arrays", "estimator.json")
 # As objects of Python a text takes up to 20 times its bytes of memory.
 MAX_TEXT_BYTES = 2**26
 # Of an image, in pixels: a network of few weights must not be built for any size.
 MAX_SIDE = 2**24
+# Numbers of an image, and outputs, where it is not known how the weights grow with them.
+MAX_NUMBERS = 2**26
+MAX_OUTPUTS = 2**16
+# What scikit-learn takes for a random_state.
+MAX_SEED = 2**32 - 1
 _DTYPES = ("float16", "float32", "float64", "int32", "int64", "uint32", "uint64", "bool")
 _PLAIN = (int, float, str, type(None))
 # What a text must hold.
@@ -43,6 +50,7 @@ _ABOUT = {
     "parameters": dict,
     "image_shape": list,
     "feature_names": list | None,
+    "pixels": dict,
     "fitted": dict,
     "schedule": dict,
     "arrays": dict,
@@ -62,6 +70,13 @@ _FITTED = {
     "_first_rate": float,
 }
 _SCHEDULE = {field.name: field.type for field in fields(Schedule)}
+_PIXELS = {
+    "dtype": str,
+    "white": int | None,
+    "low": float | None,
+    "high": float | None,
+    "two_levels": bool,
+}
 _SECONDS = dict.fromkeys(("import", "data", "compile", "train", "evaluation"), float)
 
 
@@ -100,6 +115,7 @@ def save(estimator: "ImageRegressor", path: str | os.PathLike) -> None:
         "parameters": parameters,
         "image_shape": estimator.image_shape_,
         "feature_names": _names(estimator),
+        "pixels": estimator.pixels_._asdict(),
         "fitted": {name: getattr(estimator, name) for name in _FITTED},
         "schedule": asdict(estimator._schedule),
         "arrays": {
@@ -177,6 +193,7 @@ def _check_about(about: Any) -> None:
     _check_types(fitted, _FITTED, "fitted")
     _check_types(schedule, _SCHEDULE, "schedule")
     _check_types(fitted["seconds_"], _SECONDS, "seconds_")
+    _check_pixels(about["pixels"])
     _check_parameters(about["parameters"])
     history = fitted["history_"]
     if not history or len(history) != fitted["n_iter_"]:
@@ -185,9 +202,23 @@ def _check_about(about: Any) -> None:
         raise FileError(f"its history has {history[0]!r:.80} and no table")
     for row in history:
         _check_types(row, dict.fromkeys(history[0], float) | {"updates": int}, "epoch")
+    if not 0 <= fitted["seed_"] <= MAX_SEED:
+        raise FileError(f"it has the seed {fitted['seed_']:.3g}")
     for rate in (schedule["learning_rate"], fitted["_first_rate"]):
         if not 0 < rate < math.inf:
             raise FileError(f"it has the learning rate {rate}")
+
+
+def _check_pixels(pixels: Any) -> None:
+    """Check what is said about the numbers in images."""
+    _check_types(pixels, _PIXELS, "pixels")
+    dtype, white, low, high = (pixels[name] for name in ("dtype", "white", "low", "high"))
+    known = re.fullmatch("bool|u?int(8|16|32|64)|float(16|32|64|96|128)", dtype)
+    ordered = low is high is None or (
+        None not in (low, high) and -math.inf < low <= high < math.inf
+    )
+    if not known or white not in (*WHITES, None) or not ordered:
+        raise FileError(f"its pixels are {pixels!r:.120}")
 
 
 def _check_parameters(parameters: dict[str, Any]) -> None:
@@ -195,6 +226,9 @@ def _check_parameters(parameters: dict[str, Any]) -> None:
     for name, value in parameters.items():
         if not _is_plain(name, value):
             raise FileError(f"its parameter {name:.80} is {value!r:.80}")
+    # A text holds no callbacks.
+    if parameters.get("callbacks"):
+        raise FileError(f"its parameter callbacks is {parameters['callbacks']!r:.80}")
     if parameters.get("checkpoint") is not None:
         raise FileError("its parameter checkpoint should be null: it would have a file overwritten")
 
@@ -204,7 +238,7 @@ def _check_types(values: Any, types: dict[str, Any], what: str) -> None:
     if not isinstance(values, dict) or set(values) != set(types):
         raise FileError(f"its {what} should be a table of {', '.join(types)}")
     for name, kind in types.items():
-        kind = float | int if kind is float else kind
+        kind = kind | int if kind in (float, float | None) else kind
         if not isinstance(values[name], kind) or (
             isinstance(values[name], bool) and kind is not bool
         ):
@@ -229,9 +263,12 @@ def _restore(cls: type, about: dict[str, Any], numbers: bytes) -> "ImageRegresso
     for name in _FITTED:
         setattr(estimator, name, about["fitted"][name])
     estimator.image_shape_ = tuple(about["image_shape"])
+    estimator.pixels_ = Pixels(**about["pixels"])
     _check_shapes(estimator, len(numbers))
-    if about["feature_names"] is not None:
-        estimator.feature_names_in_ = np.array(about["feature_names"], dtype=object)
+    if (names := about["feature_names"]) is not None:
+        if len(names) != estimator.n_features_in_ or not all(isinstance(n, str) for n in names):
+            raise FileError(f"its feature_names are {names!r:.80}, {len(names)} of them")
+        estimator.feature_names_in_ = np.array(names, dtype=object)
     estimator._schedule = Schedule(**about["schedule"])
     runtime.start_backend()
     model = estimator._new_model(estimator.seed_)
@@ -245,13 +282,20 @@ def _check_shapes(estimator: "ImageRegressor", n_bytes: int) -> None:
     """Check, before anything is built, that no network needs more numbers than the file has."""
     shape, n_outputs = estimator.image_shape_, estimator.n_outputs_
     whole = len(shape) == 3 and all(type(side) is int and 0 < side <= MAX_SIDE for side in shape)
-    if not whole or networks.least_parameters(shape, estimator.network) * 4 > n_bytes:
+    if not whole or not _could_hold(estimator.network, shape, 1, n_bytes):
         raise FileError(f"its image shape is {shape!r:.80}, and it holds {n_bytes} bytes of arrays")
     if estimator.n_features_in_ != math.prod(shape):
         raise FileError(f"its images of shape {shape} have {estimator.n_features_in_} features")
-    # A weight per unit of the layer before, and a bias.
-    if not 0 < n_outputs * (networks.HIDDEN + 1) * 4 <= n_bytes:
+    if n_outputs < 1 or not _could_hold(estimator.network, shape, n_outputs, n_bytes):
         raise FileError(f"it has {n_outputs} outputs")
+
+
+def _could_hold(network: str, shape: tuple, n_outputs: int, n_bytes: int) -> bool:
+    """Whether the weights of a network could lie in so many bytes, as far as that is known."""
+    least = networks.least_parameters(network, shape, n_outputs)
+    if least is None:
+        return math.prod(shape) <= MAX_NUMBERS and n_outputs <= MAX_OUTPUTS
+    return least * 4 <= n_bytes
 
 
 def _assign(variables: dict[str, list], shapes: dict[str, list], numbers: bytes) -> None:

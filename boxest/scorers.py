@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import make_scorer
-from sklearn.utils.validation import check_consistent_length
+from sklearn.utils.validation import _check_sample_weight, check_consistent_length
 
 from boxest import boxes
 
@@ -25,7 +25,7 @@ def mean_iou(
     >>> mean_iou([[0, 0, 0.5, 1], [0, 0, 1, 1]], [[0, 0, 0.5, 1], [0, 0, 0.5, 1]])
     0.75
     """
-    return float(np.average(_ious(y_true, y_pred), weights=sample_weight))
+    return _mean(_ious(y_true, y_pred), sample_weight)
 
 
 def share_above(
@@ -49,7 +49,7 @@ def share_above(
     >>> share_above([[0, 0, 0.5, 1], [0, 0, 1, 1]], [[0, 0, 0.5, 1], [0, 0, 0.5, 1]], threshold=0.6)
     0.5
     """
-    return float(np.average(_ious(y_true, y_pred) >= threshold, weights=sample_weight))
+    return _mean(_ious(y_true, y_pred) >= threshold, sample_weight)
 
 
 #: For ``scoring=`` of `sklearn.model_selection`: one of them, or all of them.
@@ -62,6 +62,20 @@ SCORERS = {
 
 def _ious(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> np.ndarray:
     """Return the geometric IoU of each pair of boxes."""
-    y_true = boxes.check_boxes(y_true)
+    y_true, y_pred = boxes.check_boxes(y_true), boxes.in_order(y_pred)
     check_consistent_length(y_true, y_pred)
     return boxes.iou(y_true, y_pred)
+
+
+def _mean(values: np.ndarray, sample_weight: npt.ArrayLike | None) -> float:
+    """Return the weighted mean.
+
+    Raises
+    ------
+    ValueError
+        If there is not a weight for each value, or one is negative, or all are 0.
+    """
+    weights = _check_sample_weight(sample_weight, values, ensure_non_negative=True)
+    if not weights.any():
+        raise ValueError("sample_weight is 0 for all examples: there is no mean.")
+    return float(np.average(values, weights=weights))

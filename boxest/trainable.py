@@ -1,8 +1,8 @@
 """What `fit` and `predict` of the estimators are made of."""
 
 import math
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
@@ -29,6 +29,16 @@ if TYPE_CHECKING:
 
 # Stands for a learning rate that is still to be found.
 UNKNOWN = 1.0
+# What an estimator keeps of the form of the data.
+FORM = (
+    "image_shape_",
+    "image_mode_",
+    "n_features_in_",
+    "feature_names_in_",
+    "pixels_",
+    "n_outputs_",
+    "_flat_targets",
+)
 # Parameters that leave the result as it is, or, as callbacks, have effects that cannot be told.
 _WITHOUT_EFFECT = ("callbacks", "checkpoint", "memory_limit", "verbose", "warm_start")
 
@@ -64,7 +74,7 @@ class Trainable(Storable):
             shape = (*shape, 1)
         opened = images.open_images(X, image_shape=shape)
         if reset:
-            self.image_shape_ = opened.shape[1:]
+            self.image_shape_, self.pixels_ = opened.shape[1:], None
             self.n_features_in_ = math.prod(self.image_shape_)
             self.image_mode_ = getattr(opened, "mode", None)
         return opened
@@ -88,6 +98,20 @@ class Trainable(Storable):
         if validation_data is None:
             return None
         return self._given(*examples.split_validation_data(validation_data), reset=False)
+
+    @contextmanager
+    def _form_restored_on_error(self) -> Iterator[None]:
+        """Keep what is known of the form of the data where a fit fails before it trains."""
+        model = getattr(self, "model_", None)
+        before = {name: vars(self)[name] for name in FORM if name in vars(self)}
+        try:
+            yield
+        except BaseException:
+            if getattr(self, "model_", None) is model:
+                for name in FORM:
+                    vars(self).pop(name, None)
+                vars(self).update(before)
+            raise
 
     def _train(
         self,
@@ -144,11 +168,17 @@ class Trainable(Storable):
         seed: int,
     ) -> tuple[Examples, Examples | None]:
         """Read the examples to train on and those to validate with, given or held out."""
-        train, held_out = (
-            part and examples.collect(part, trainer, self._check_targets)
-            for part in (given, validation)
-        )
+        train, held_out = self._collect(given, validation, trainer)
         return (train, held_out) if held_out else examples.hold_out(train, fraction, seed)
+
+    def _collect(
+        self, given: examples.Given, validation: examples.Given | None, trainer: Trainer
+    ) -> tuple[Examples, Examples | None]:
+        """Read examples for training and validation; remember what their pixels stand for."""
+        train, self.pixels_ = examples.collect(given, trainer, self._check_targets, self.pixels_)
+        if validation is None:
+            return train, None
+        return train, examples.collect(validation, trainer, self._check_targets, self.pixels_)[0]
 
     def _rehearse(
         self, data: tuple, validation_data: Any, find_rate: "Callable[[Trials], float]"

@@ -3,10 +3,12 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from boxest import scorers
 from boxest.boxes import MEASURES, check_boxes, ciou, diou, giou, inclusive_iou, iou, sides
 
 A = np.array([0.0, 0.0, 0.5, 0.5])
@@ -190,3 +192,68 @@ def test_bad_shapes(shape):
 def test_no_numbers(boxes):
     with pytest.raises(ValueError, match=r"shape \(n, 4\)"):
         check_boxes(boxes)
+
+
+# --- tables of boxes -------------------------------------------------------------------------
+
+CORNERS = np.array([[0.1, 0.2, 0.3, 0.5], [0.0, 0.25, 1.0, 0.75]])
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("x1", "y1", "x2", "y2"),
+        ("xmin", "ymin", "xmax", "ymax"),
+        ("XMin", "YMin", "XMax", "YMax"),
+        ("bbox_x_min", "bbox_y_min", "bbox_x_max", "bbox_y_max"),
+        ("x0", "y0", "x1", "y1"),
+        ("left", "top", "right", "bottom"),
+    ],
+)
+def test_names_of_corners_count_and_not_their_order(names):
+    for order in ([0, 1, 2, 3], [1, 0, 3, 2], [0, 2, 1, 3]):
+        table = pd.DataFrame(CORNERS[:, order], columns=[names[i] for i in order])
+        assert np.array_equal(check_boxes(table), CORNERS)
+        assert np.array_equal(check_boxes(table.to_records(index=False)), CORNERS)
+        assert scorers.mean_iou(CORNERS, table) == 1
+
+
+@pytest.mark.parametrize(
+    "names", [("x", "y", "w", "h"), ("x", "y", "width", "height"), ("cx", "cy", "w", "h")]
+)
+def test_a_place_and_a_size_are_no_corners(names):
+    with pytest.raises(ValueError, match=r"a place and a size.*x \+ width, y \+ height"):
+        check_boxes(pd.DataFrame(CORNERS, columns=names))
+
+
+def test_corners_among_other_columns_are_to_be_chosen():
+    table = pd.DataFrame(CORNERS, columns=["x1", "y1", "x2", "y2"]).assign(label="cat")
+    with pytest.raises(ValueError, match=r"'label'\]: give the four corners alone"):
+        check_boxes(table)
+
+
+def test_columns_without_such_names_count_as_they_stand():
+    assert np.array_equal(check_boxes(pd.DataFrame(CORNERS)), CORNERS)
+    with pytest.warns(UserWarning, match=r"\['a', 'b', 'c', 'd'\], which are taken for x1, y1"):
+        assert np.array_equal(check_boxes(pd.DataFrame(CORNERS, columns=[*"abcd"])), CORNERS)
+
+
+def test_masked_boxes_are_refused():
+    with pytest.raises(ValueError, match="masked values"):
+        check_boxes(np.ma.masked_less(CORNERS, 0.2))
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ([1.0], "sample_weight"),
+        ([[1.0], [2.0]], "1D array or scalar"),
+        ([1.0, -1.0], "[Nn]egative"),
+        ([0.0, 0.0], "is 0 for all examples|at least one non-zero"),
+        ([1.0, np.nan], "NaN"),
+    ],
+)
+def test_weights_of_scores_are_checked(weights, message):
+    for score in (scorers.mean_iou, scorers.share_above):
+        with pytest.raises(ValueError, match=message):
+            score(CORNERS, CORNERS, sample_weight=weights)

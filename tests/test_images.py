@@ -2,7 +2,9 @@
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
+from PIL import Image
 from sklearn.base import clone
 
 from boxest import BoxRegressor, images, shards, synthetic
@@ -43,6 +45,9 @@ def paths(tmp_path_factory, data):
         lambda X: (X / 255).astype("float32"),
         lambda X: (X // 255).astype("int64"),
         lambda X: (X / 255).tolist(),
+        lambda X: list(X),
+        lambda X: pd.Series(list(X), index=range(100, 160)),
+        lambda X: [Image.fromarray(one) for one in X],
         lambda X: X[..., np.newaxis],
         lambda X: X.reshape(len(X), -1),
         lambda X: np.asfortranarray(X),
@@ -55,6 +60,9 @@ def paths(tmp_path_factory, data):
         "float32",
         "int64",
         "list",
+        "list of arrays",
+        "column of a table",
+        "pictures",
         "channels",
         "flat",
         "fortran",
@@ -166,6 +174,25 @@ def test_shards_that_do_not_fit_are_refused(fitted, paths, data, tmp_path):
         (np.ones((5, 8, 8), np.uint8), ValueError, r"uint8.*largest value is 1.*astype\(bool\)"),
         (np.zeros((4, 8, 8)), ValueError, r"inconsistent numbers of samples: \[4, 5\]"),
         (np.zeros((5, 4, 8)), ValueError, "at least 8×8 px, got 4×8 px"),
+        (
+            np.zeros((5, 3, 16, 16)),
+            ValueError,
+            r"3×16 px with 16 channels.*np\.moveaxis\(X, 1, -1\)",
+        ),
+        (
+            np.zeros((5, 1, 16, 12)),
+            ValueError,
+            r"1×16 px with 12 channels.*image_shape=\(1, 16, 12\)",
+        ),
+        (np.zeros((5, 6, 16, 16)), UserWarning, "6×16 px with 16 channels. If channels come first"),
+        (
+            [np.zeros((8, 8)), np.zeros((9, 8))],
+            ValueError,
+            r"X\[0\] has \(8, 8\).* X\[1\] \(9, 8\)",
+        ),
+        ([np.zeros((8, 8)), np.zeros((8, 8), "u1")], ValueError, r"float64, X\[1\].* uint8. Conv"),
+        ([Image.new("P", (8, 8))] * 5, ValueError, r"X\[0\] has the mode 'P': .*convert\('RGB'\)"),
+        (np.ma.masked_less(np.ones((5, 8, 8)), 2), ValueError, r"masked values.*X\.filled"),
     ],
 )
 def test_bad_images_are_named(X, error, message):
@@ -177,3 +204,26 @@ def test_bad_images_are_named(X, error, message):
 def test_predict_checks_the_shape_of_images(fitted):
     with pytest.raises(ValueError, match=r"\(8, 8, 1\), but images of shape \(16, 16, 1\)"):
         fitted.predict(np.zeros((2, 8, 8)))
+
+
+@pytest.mark.parametrize(
+    ("change", "advice"),
+    [
+        (lambda X: X[0], r"This is one image: pass X\[np\.newaxis\]"),
+        (
+            lambda X: np.moveaxis(X, -1, 1),
+            r"The channels come first: pass np\.moveaxis\(X, 1, -1\)",
+        ),
+        (lambda X: np.swapaxes(X, 1, 2), r"exchanged: pass np\.swapaxes\(X, 1, 2\)"),
+    ],
+    ids=["one", "channels first", "transposed"],
+)
+def test_the_right_image_in_another_form_is_recognised(change, advice):
+    X = np.zeros((3, 16, 24, 3))
+    with pytest.raises(ValueError, match=advice):
+        images.open_images(change(X), image_shape=(16, 24, 3))
+
+
+def test_many_channels_of_small_images_are_taken_where_they_are_said():
+    X = np.zeros((3, 4, 16, 8))
+    assert images.open_images(X, image_shape=(4, 16, 8)).shape == (3, 4, 16, 8)

@@ -175,7 +175,7 @@ def change(path, *, arrays=None, more=None, compression=zipfile.ZIP_STORED, **ch
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": "pickle"}, "it has the format 'pickle' 2"),
+        ({"format": "pickle"}, "it has the format 'pickle' 3"),
         ({"format_version": 1}, "it has the format 'boxest estimator' 1"),
         ({"more": "model.keras"}, "should hold arrays and estimator.json, and nothing else"),
         ({"image_shape": [2**14, 2**14, 1]}, r"its image shape is \(16384, 16384, 1\)"),
@@ -205,6 +205,17 @@ def change(path, *, arrays=None, more=None, compression=zipfile.ZIP_STORED, **ch
         ({"fitted": {"seconds_": {}}}, "its seconds_ should be a table of import, data"),
         ({"versions": "1"}, "its versions is '1'"),
         ({"feature_names": "x"}, "its feature_names is 'x'"),
+        ({"feature_names": ["a", "b"]}, r"its feature_names are \['a', 'b'\], 2 of them"),
+        ({"feature_names": [1] * 256}, r"its feature_names are \[1, 1"),
+        ({"parameters": {"callbacks": ["x"]}}, r"its parameter callbacks is \['x'\]"),
+        ({"fitted": {"seed_": 2**100}}, r"it has the seed 1\.27e\+30"),
+        ({"fitted": {"seed_": -1}}, "it has the seed -1"),
+        ({"pixels": {"white": 256}}, "its pixels are {'dtype': 'uint8', 'white': 256"),
+        ({"pixels": {"dtype": "os.system"}}, "its pixels are {'dtype': 'os.system'"),
+        ({"pixels": {"low": float("nan")}}, "its pixels are .*'low': nan"),
+        ({"pixels": {"low": 300.0}}, "its pixels are .*'low': 300.0"),
+        ({"pixels": {"high": "255"}}, "its high is '255'"),
+        ({"pixels": {"black": 0}}, "its pixels should be a table of dtype, white"),
     ],
 )
 def test_files_with_other_claims_are_refused(saved, changes, message):
@@ -216,3 +227,29 @@ def test_files_with_other_claims_are_refused(saved, changes, message):
 def test_missing_file_stays_a_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         BoxRegressor.load(tmp_path / "nowhere.boxest")
+
+
+def test_small_network_of_the_registry_is_saved_and_loaded(data, tmp_path, monkeypatch):
+    """Whatever a file must hold at least is known of networks that say it, and of no others."""
+    import keras
+
+    from boxest import networks
+
+    def mean(image_shape, *, n_outputs=4, output_activation="linear", seed=0):
+        layers = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(n_outputs)]
+        return keras.Sequential([keras.Input(image_shape), *layers])
+
+    monkeypatch.setitem(networks.NETWORKS, "mean", mean)
+    regressor = quick(network="mean", epochs=1).fit(*data)
+    assert regressor.model_.count_params() == 8
+    loaded = by_file(regressor, tmp_path)
+    assert np.array_equal(loaded.predict(data[0]), regressor.predict(data[0]))
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_copies_read_pixels_as_the_original(data, tmp_path, way):
+    X, y = data
+    copied = way(quick(epochs=1).fit(X.astype(np.float32), y), tmp_path)
+    assert copied.pixels_ == ("float32", 255, 0.0, 255.0, True)
+    with pytest.warns(UserWarning, match=r"float64 and values 0\.\.1, but .* fitted on .*float32"):
+        copied.predict(X / 255)

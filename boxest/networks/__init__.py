@@ -18,10 +18,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from boxest.networks.dense import HIDDEN, auto, paper
+from boxest.networks.dense import auto, least_dense_parameters, paper
 from boxest.networks.marginals import marginal
-from boxest.networks.parts import LEAST_SIDE, Shape
-from boxest.networks.profiles import FILTERS, profile
+from boxest.networks.parts import Shape
+from boxest.networks.profiles import profile
 from boxest.networks.regions import roi
 
 if TYPE_CHECKING:
@@ -33,6 +33,13 @@ NETWORKS: dict[str, Callable[..., "keras.Model"]] = {
     "paper": paper,
     "profile": profile,
     "roi": roi,
+}
+# Optional, for networks that grow with the image: a number of weights that they have at least, so
+# that a file is refused which claims a larger image than the weights in it can be for.
+LEAST_PARAMETERS: dict[str, Callable[[Shape, int], int]] = {
+    "auto": least_dense_parameters,
+    "paper": least_dense_parameters,
+    "roi": least_dense_parameters,
 }
 
 
@@ -105,18 +112,13 @@ def build(
     return model
 
 
-def least_parameters(image_shape: Shape, network: str = "auto") -> int:
-    """Count weights that a network for images of that shape has at least.
+def least_parameters(network: str, image_shape: Shape, n_outputs: int) -> int | None:
+    """Return a number of weights that a network has at least, before it is built.
 
-    Those behind the last pooling, which grow with the image, and where nothing does, those of the
-    first convolution.
+    None where `LEAST_PARAMETERS` has nothing about the network.
     """
-    height, width, channels = image_shape
-    if network in ("profile", "marginal"):
-        return channels * FILTERS
-    if min(height, width) < LEAST_SIDE:
-        return height * width * channels * HIDDEN
-    return max((height // 8) * (width // 8) * 4 * HIDDEN, 9 * channels)
+    least = LEAST_PARAMETERS.get(network)
+    return least and least(image_shape, n_outputs)
 
 
 class LayerRow(NamedTuple):

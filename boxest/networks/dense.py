@@ -114,3 +114,16 @@ def auto(
         ],
         name="auto",
     )
+
+
+def least_dense_parameters(image_shape: Shape, n_outputs: int) -> int:
+    """Count weights that these networks have at least: those of both dense layers.
+
+    Behind three poolings, or, where an image is too small for them, behind its numbers. Where
+    channels are many, they are more in the first convolution.
+    """
+    height, width, channels = image_shape
+    last = n_outputs * (HIDDEN + 1)
+    if min(height, width) < LEAST_SIDE:
+        return height * width * channels * HIDDEN + last
+    return max((height // 8) * (width // 8) * 4 * HIDDEN, 9 * channels) + last
