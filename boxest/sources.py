@@ -3,7 +3,7 @@
 A section ``data`` of a configuration names its ``source``:
 
 - "photographs": ``folder``, ``boxes`` (a table in any format of `boxest.annotations`), and, where
-  they are needed, ``label``, ``several`` and ``coordinates``;
+  they are needed, ``label``, ``several``, ``coordinates`` and ``columns``;
 - "arrays": ``file``, an ``.npz`` or HDF5 file, and, where they are not the only ones of their
   shapes, the names of its arrays as ``images`` and ``boxes``; and ``coordinates``;
 - "shards": ``train``, ``validation`` and ``test``, lists of files or patterns such as ``a/*.h5``.
@@ -38,8 +38,11 @@ DEFAULTS: dict[str, Any] = {
     "label": None,
     "several": "error",
     "coordinates": "auto",
+    "columns": None,
     "images": None,
 }
+# What is said about a table of boxes; see `boxest.annotations.read`.
+_OPTIONS = ("label", "several", "coordinates", "columns")
 _FILES = {"photographs": ("folder", "boxes"), "arrays": ("file",)}
 
 
@@ -160,7 +163,7 @@ def write_plan(data: Mapping[str, Any], path: str | os.PathLike) -> None:
         remarks, keys = [], arrays.digests()
     else:
         folder = check.open_folder(data["folder"])
-        options = {name: _get(data, name) for name in ("label", "several", "coordinates")}
+        options = {name: _get(data, name) for name in _OPTIONS}
         boxes = check.boxes_of(data["boxes"], folder, split=column, **options)
         table, form = check.measure(boxes, folder)[0], _form(data)
         remarks, keys = boxes.attrs["remarks"], check.digests(table["image"], folder.path)

@@ -139,6 +139,7 @@ def test_wrong_lines_of_yolo(tmp_path, images, line, message):
 
 def test_folders_of_yolo(tmp_path, images):
     folder = yolo(tmp_path, a="")
+    text_file(folder / "README.roboflow.txt", "what this is")
     assert read(folder, images=images).attrs["passed_over"] == {
         "photographs without an object in their file": ["a.png"]
     }

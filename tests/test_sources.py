@@ -72,6 +72,13 @@ def test_boxes_come_out_in_pixels_of_the_originals(folder):
         np.testing.assert_allclose(photographs.to_pixels(boxes, table), expected, atol=1e-9)
 
 
+def test_columns_may_be_called_otherwise(folder):
+    text = Path("boxes.csv").read_text().replace("image,x1", "path,left")
+    Path("boxes.csv").write_text(text)
+    data = photographs_section(columns={"image": "path", "x1": "left"})
+    assert len(made(data)["train"][0]) == 6
+
+
 def test_a_column_says_the_parts(folder):
     found = made(photographs_section(split="part"))
     for index, part in enumerate(("train", "validation", "test")):

@@ -68,7 +68,7 @@ class Boxes:
         if self._files.setdefault(box.image, box.file) != box.file:
             raise AnnotationError(
                 f"{box.file} and {self._files[box.image]} speak of one photograph, {box.image}: "
-                "correct <filename> in one of them."
+                "correct its name in one of them."
             )
         if box.reason is None:
             self._labels.add(box.label)

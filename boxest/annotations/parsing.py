@@ -122,5 +122,6 @@ def text(value: Any) -> str | None:
 
 
 def some(names: list[str], most: int = 3) -> str:
-    """Return names in a line, not all where they are many."""
-    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
+    """Return names in a line, not all where they are many; names of files may be any bytes."""
+    line = ", ".join(names[:most]) + (", …" if len(names) > most else "")
+    return line.encode(errors="backslashreplace").decode()

@@ -21,7 +21,7 @@ from boxest.files import regular
 MAX_CVAT_BYTES = 2**28
 _NO_OBJECT = "photographs without an object in their file"
 _NAMES = ("classes.txt", "obj.names", "data.names", "data.yaml", "dataset.yaml")
-_LISTS = (*_NAMES, "train.txt", "val.txt", "valid.txt", "test.txt", "readme.txt", "labels.txt")
+_LISTS = (*_NAMES, "train.txt", "val.txt", "valid.txt", "test.txt", "labels.txt")
 
 
 def read_yolo(path: Path, folder: Folder | None, notes: Notes) -> Iterator[Box]:
@@ -109,9 +109,12 @@ def read_cvat(path: Path, folder: Folder | None, notes: Notes) -> Iterator[Box]:
 
 def files(path: Path, suffix: str) -> list[Path]:
     """Return the files of annotations in a folder and the folders below."""
-    found = (file for file in path.rglob("*") if file.suffix.lower() == suffix)
     return sorted(
-        file for file in found if not file.name.startswith("._") and file.name.lower() not in _LISTS
+        file
+        for file in path.rglob("*")
+        if file.suffix.lower() == suffix
+        and not file.name.lower().startswith(("._", "readme"))
+        and file.name.lower() not in _LISTS
     )
 
 

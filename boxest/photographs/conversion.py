@@ -116,7 +116,7 @@ def convert(
     for name, meta in plan.shards().items():
         paths[meta.split].append(Path(out) / f"{name}.h5")
     passed_over = table.attrs.get("passed_over", {})
-    known = set(plan.table["image"]).union(*passed_over.values())
+    known = set(names).union(*passed_over.values())
     return Conversion(
         **paths,
         without_box=[name for name in folder.pictures() if name not in known],
