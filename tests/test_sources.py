@@ -154,11 +154,21 @@ def test_arrays_of_another_size_and_parts_by_an_array(folder):
         (PIXELS, BOXES[:, :3], {}, r"must have one array of boxes, of shape \(n, 4\).*\(12, 3\)"),
         (PIXELS.transpose(0, 3, 1, 2), BOXES, {}, r"\(12, 3, 20, 30\)\. Channels come last"),
         (PIXELS[0], BOXES, {"other": PIXELS}, r"must have one array of images.*other \(12, 20"),
-        (PIXELS.astype(int) - 1, BOXES, {}, "values from -1 to .*; expected are fractions 0..1"),
-        (PIXELS * 1e6, BOXES, {}, "the images have values from 0 to"),
+        (
+            PIXELS.astype(int) - 1,
+            BOXES,
+            {},
+            r"values -1\.\..*, of which no number is white",
+        ),
+        (PIXELS * 1e6, BOXES, {}, "float64 and values 0.*, of which no number is white"),
         (PIXELS > 127, BOXES, {"images": "x"}, "has no array 'x'"),
-        ((PIXELS > 127).astype(np.uint8), BOXES, {}, "largest value is 1: save them as bool"),
-        (PIXELS.astype(str), BOXES, {}, "the images must be numbers; got <U"),
+        (
+            (PIXELS > 127).astype(np.uint8),
+            BOXES,
+            {},
+            "images as X: .* its largest value is 1",
+        ),
+        (PIXELS.astype(str), BOXES, {}, "X must hold real numbers, got dtype <U"),
     ],
 )
 def test_wrong_arrays(folder, images, boxes, more, message):

@@ -1,7 +1,9 @@
 """Images and boxes in one file of arrays, ``.npz`` or ``.h5``, whatever the arrays are called."""
 
+import functools
 import hashlib
 import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,11 +15,12 @@ from PIL import Image
 from boxest import annotations
 from boxest.annotations.parsing import COORDINATES, CORNERS
 from boxest.files import regular
+from boxest.images import Images
+from boxest.pixels import Reader
 
+_WHITES = {"bool": 1, "uint8": 255}
 # Images that are looked through at a time.
 _BLOCK = 256
-# The level that is white, by the largest there is: fractions, 8, 12 and 16 bits.
-_WHITES = (1, 255, 4095, 65535)
 
 
 class Arrays:
@@ -63,7 +66,6 @@ class Arrays:
         self._boxes = np.asarray(self._arrays[self._named("boxes", boxes, (2,))])
         self._check_shapes()
         self._parts = None if split is None else self._part_names(split)
-        self._white = self._find_white()
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -75,9 +77,10 @@ class Arrays:
 
         Raises
         ------
-        AnnotationError
-            If a box is empty, flipped or outside of its image.
+        ValueError
+            If a box is empty, flipped or outside of its image, or the images hold what is no level.
         """
+        _ = self._white  # The levels are checked as well.
         height, width, _ = self.image_shape
         boxes = self._boxes.astype(np.float64)
         kind = self.coordinates
@@ -101,8 +104,10 @@ class Arrays:
     def read(self, name: str, channels: int, size: tuple[int, int]) -> np.ndarray:
         """Return an image of this (width, height) as grey levels or colours, uint8."""
         levels = np.asarray(self._images[int(name)])
-        if self._white != 255:
-            levels = np.rint(levels.astype(np.float64) * (255 / self._white))
+        # Where the type alone tells which level is white, the others need not be read.
+        white = _WHITES.get(levels.dtype.name) or self._white
+        if white != 255:
+            levels = np.rint(levels.astype(np.float64) * (255 / white)).clip(0, 255)
         levels = levels.astype(np.uint8)
         image = Image.fromarray(levels[..., 0] if levels.shape[2:] == (1,) else levels)
         image = image.convert("L" if channels == 1 else "RGB")
@@ -172,28 +177,25 @@ class Arrays:
             )
         return [part.decode() if isinstance(part, bytes) else str(part) for part in parts.tolist()]
 
-    def _find_white(self) -> int:
-        """Return the level that is white, or say why there is none."""
-        kind, least, greatest = self._images.dtype, 0.0, 0.0
-        if kind == np.bool_:
-            return 1
-        if kind.kind not in "iuf":
-            raise ValueError(f"{self.file}: the images must be numbers; got {kind}.")
-        for block in self._blocks():
-            least, greatest = min(least, block.min()), max(greatest, block.max())
-            if not np.isfinite(block).all() or least < 0 or (kind == np.uint8 and greatest > 1):
-                break
-        if not np.isfinite(greatest) or not least >= 0 or greatest > _WHITES[-1]:
+    @functools.cached_property
+    def _white(self) -> int:
+        """The level that is white by the rule of `boxest.pixels`; all levels are looked through."""
+        reader = Reader(Images(self._images))
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                for _ in reader.blocks():
+                    pass
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"{self.file}, the images as X: {error}") from None
+        if reader.pixels.white is None:
             raise ValueError(
-                f"{self.file}: the images have values from {least:g} to {greatest:g}; expected are "
-                "fractions 0..1, or levels 0..255 (8 bits) or 0..65535 (16 bits)."
+                f"{self.file}: the images have {reader.pixels}, of which no number is white. "
+                "Shards hold levels of 8 bits: save fractions 0..1, or levels of 8, 12 or 16 bits."
             )
-        if kind.kind != "f" and greatest <= 1:
-            raise ValueError(
-                f"{self.file}: the images are {kind}, which means levels 0..255, but their largest "
-                "value is 1: save them as bool."
-            )
-        return next(white for white in _WHITES if greatest <= white)
+        for warning in caught:
+            warnings.warn(f"{self.file}, the images as X: {warning.message}", stacklevel=3)
+        return reader.pixels.white
 
     def _blocks(self) -> Iterator[np.ndarray]:
         for start in range(0, len(self._images), _BLOCK):
