@@ -24,12 +24,13 @@ _ORIENTATION = 0x0112
 _TIFF_SIZE, _TIFF_BITS, _TIFF_PHOTOMETRIC = (256, 257), 258, 262
 # What libjpeg says where it makes up for lost or damaged data; Pillow passes over it in silence.
 _DAMAGE = ("Corrupt JPEG data", "Premature end")
-_TWELVE_BITS = 2**12
+# Of 16 bits a darker picture than a quarter of white is likely one of fewer bits.
+_QUARTER = 64
 _DARK = (
-    "16 bits a colour hold less than 4,096 of 65,535, and the upper eight bits that are read are "
-    "nearly black: save it with 8 bits"
+    "16 bits hold no level above a quarter of white: it is read as dark as it is. If it is of "
+    "fewer bits, save it with 8"
 )
-_TWELVE = "16 bits hold less than 4,096 of 65,535: read as grey levels of 12 bits"
+_FEWER = "16 bits hold levels of no more than {0} bits: read as levels of {0} bits"
 
 
 class _KindError(ValueError):
@@ -94,9 +95,9 @@ def read(path: str | os.PathLike, channels: int, resize: tuple[int, int]) -> np.
     """Read an image, upright and resized.
 
     Colours become grey levels by ITU-R 601-2 luma; grey levels of 16 bits lose their lower eight,
-    or the lower four where no level needs more than twelve bits; what is transparent is shown on
-    white. Palettes, CMYK, Lab and the like become RGB. Resizing goes over all pixels that a new one
-    covers (Pillow's bilinear filter).
+    but where none needs more than 12 or 8 bits they are read as such; what is transparent is shown
+    on white. Palettes, CMYK, Lab and the like become RGB. Resizing goes over all pixels that a new
+    one covers (Pillow's bilinear filter).
 
     Parameters
     ----------
@@ -128,7 +129,7 @@ def read(path: str | os.PathLike, channels: int, resize: tuple[int, int]) -> np.
         if upright.mode.startswith(("I", "F")):
             upright, remark = _eight_bits(upright, image)
         else:  # Pillow has taken the upper eight bits of colours already.
-            dark = deep and np.asarray(upright.convert("RGB")).max() < _TWELVE_BITS >> 8
+            dark = deep and 0 < np.asarray(upright.convert("RGB")).max() < _QUARTER
             remark = _DARK if dark else None
         upright = _on_white(upright)
         pixels = np.asarray(
@@ -260,10 +261,13 @@ def _eight_bits(image: Image.Image, opened: Image.Image) -> tuple[Image.Image, s
             "which is white: save it with 8 or 16."
         )
     levels, tags = np.asarray(image), getattr(opened, "tag_v2", {})
-    twelve = tags.get(_TIFF_BITS) == (12,)
-    small = not twelve and 0 < levels.max() < _TWELVE_BITS
-    grey = (levels >> (4 if twelve or small else 8)).astype(np.uint8)
+    greatest, told = int(levels.max()), tags.get(_TIFF_BITS) == (12,)
+    bits = 12 if told else next(bits for bits in (8, 12, 16) if greatest < 2**bits)
+    grey = (levels >> (bits - 8)).astype(np.uint8)
     if tags.get(_TIFF_PHOTOMETRIC) == 0:  # White is zero, which Pillow heeds in 8 bits alone.
         grey = 255 - grey
+    remark = _DARK if 0 < grey.max() < _QUARTER else None
+    if bits < 16 and not told and greatest > 0:
+        remark = _FEWER.format(bits)
     grey[levels == opened.info.get("transparency", -1)] = 255
-    return Image.fromarray(grey), _TWELVE if small else None
+    return Image.fromarray(grey), remark

@@ -173,22 +173,32 @@ def test_every_kind_of_pixels_in_every_format(tmp_path, name):
     np.testing.assert_allclose(pictures.read(tmp_path / name, 1, (4, 3)), luma, atol=2.5)
 
 
-TWELVE = np.full((6, 8), 200 * 16, np.uint16)
+def grey16(level, name="png"):
+    return encoded(Image.fromarray(np.full((6, 8), level, np.uint16)), name)
 
 
 @pytest.mark.parametrize(
     ("name", "content", "shown", "message"),
     [
-        ("a.png", encoded(Image.fromarray(TWELVE), "png"), 200, "read as grey levels of 12 bits"),
-        ("a.tif", encoded(Image.fromarray(TWELVE), "tif"), 200, "read as grey levels of 12 bits"),
-        ("b.png", deep(3200), 12, "upper eight bits .* nearly black: save it with 8 bits"),
-        ("c.png", png(np.full((6, 8, 2), (3200, 65535), ">u2"), 4), 12, "nearly black"),
+        ("a.png", grey16(3200), 200, "no more than 12 bits: read as levels of 12 bits"),
+        ("a.tif", grey16(3200, "tif"), 200, "no more than 12 bits: read as levels of 12 bits"),
+        ("b.png", grey16(200), 200, "no more than 8 bits: read as levels of 8 bits"),
+        ("c.png", grey16(10_000), 39, "no level above a quarter of white: it is read as dark"),
+        ("d.png", deep(3200), 12, "no level above a quarter of white: it is read as dark"),
+        ("e.png", png(np.full((6, 8, 2), (3200, 65535), ">u2"), 4), 12, "a quarter of white"),
     ],
 )
-def test_twelve_bits_in_sixteen_are_told(tmp_path, name, content, shown, message):
+def test_fewer_bits_in_sixteen_are_told(tmp_path, name, content, shown, message):
     (tmp_path / name).write_bytes(content)
-    with pytest.warns(pictures.PictureWarning, match=rf"{name}: 16 bits .*{message}"):
+    with pytest.warns(pictures.PictureWarning, match=rf"{name}: 16 bits hold .*{message}"):
         assert pictures.read(tmp_path / name, 1, (8, 6)).max() == shown
+
+
+def test_black_is_black(tmp_path):
+    (tmp_path / "a.png").write_bytes(grey16(0))
+    (tmp_path / "b.png").write_bytes(deep(0))
+    assert pictures.read(tmp_path / "a.png", 1, (8, 6)).max() == 0
+    assert pictures.read(tmp_path / "b.png", 3, (8, 6)).max() == 0
 
 
 @pytest.mark.parametrize(
