@@ -38,9 +38,9 @@ class ImageRegressor(Trainable, CallbackSupportMixin, RegressorMixin, BaseEstima
         A Keras loss. Targets are not scaled; see `sklearn.compose.TransformedTargetRegressor`.
     optimizer : str or keras.Optimizer, default="adam"
     learning_rate : float or "auto", default=0.01
-    image_shape, batch_size, epochs, stop_patience, plateau_patience, plateau_factor, \
-plateau_min_delta, validation_fraction, callbacks, checkpoint, warm_start, \
-memory_limit, engine, xla, random_state, verbose
+    image_shape, batch_size, epochs, stop_patience, restore_best_weights, schedule, \
+warmup_epochs, plateau_patience, plateau_factor, plateau_min_delta, validation_fraction, \
+callbacks, checkpoint, warm_start, memory_limit, engine, xla, random_state, verbose
         As for `BoxRegressor`.
 
     Attributes
@@ -66,11 +66,18 @@ memory_limit, engine, xla, random_state, verbose
         "output_activation": [str],
         "loss": [str, object],
         "optimizer": [str, object],
-        "learning_rate": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "learning_rate": [
+            Interval(Real, 0, None, closed="neither"),
+            StrOptions({"auto"}),
+            callable,
+        ],
         "image_shape": [tuple, list, None],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "epochs": [Interval(Integral, 1, None, closed="left")],
         "stop_patience": [Interval(Integral, 1, None, closed="left"), None],
+        "restore_best_weights": ["boolean"],
+        "schedule": [StrOptions({"plateau", "cosine", "constant"})],
+        "warmup_epochs": [Interval(Real, 0, None, closed="left")],
         "plateau_patience": [Interval(Integral, 1, None, closed="left"), None],
         "plateau_factor": [Interval(Real, 0, 1, closed="neither")],
         "plateau_min_delta": [Interval(Real, 0, None, closed="left")],
@@ -92,11 +99,14 @@ memory_limit, engine, xla, random_state, verbose
         output_activation: str = "linear",
         loss: "str | keras.Loss" = "mean_squared_error",
         optimizer: "str | keras.Optimizer" = "adam",
-        learning_rate: float | str = 0.01,
+        learning_rate: "float | str | keras.optimizers.schedules.LearningRateSchedule" = 0.01,
         image_shape: tuple[int, ...] | None = None,
         batch_size: int = 16,
         epochs: int = 30,
         stop_patience: int | None = None,
+        restore_best_weights: bool = False,
+        schedule: str = "plateau",
+        warmup_epochs: float = 0,
         plateau_patience: int | None = 2,
         plateau_factor: float = 0.5,
         plateau_min_delta: float = 1e-4,
@@ -119,6 +129,9 @@ memory_limit, engine, xla, random_state, verbose
         self.batch_size = batch_size
         self.epochs = epochs
         self.stop_patience = stop_patience
+        self.restore_best_weights = restore_best_weights
+        self.schedule = schedule
+        self.warmup_epochs = warmup_epochs
         self.plateau_patience = plateau_patience
         self.plateau_factor = plateau_factor
         self.plateau_min_delta = plateau_min_delta
@@ -206,10 +219,13 @@ memory_limit, engine, xla, random_state, verbose
         *,
         validation_data: "tuple | list | None" = None,
     ) -> Self:
-        """Train for one epoch on these examples, going on from where the estimator is.
+        """Train once on each of these examples, going on from where the estimator is.
 
         Optimizer, learning rate, number of epochs and order of examples go on. Nothing is held
-        out: ``validation_fraction`` and ``epochs`` do not count here.
+        out: ``validation_fraction`` and ``epochs`` do not count here. Nor do ``schedule``,
+        ``warmup_epochs``, ``stop_patience`` and ``restore_best_weights``, for these examples may be
+        a piece of all: the rate stays as it is, unless a Keras schedule gives the rate of each
+        update. Another one can be set with ``set_params(learning_rate=...)``.
 
         Parameters
         ----------
@@ -220,6 +236,12 @@ memory_limit, engine, xla, random_state, verbose
         -------
         self : object
             The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            As for `fit`; and if the optimizer has ``use_ema``, whose averages are taken at the end
+            of a `fit`.
         """
         goes_on = self._has_been_trained()
         with self._form_restored_on_error():
@@ -230,6 +252,7 @@ memory_limit, engine, xla, random_state, verbose
                 epochs=1,
                 goes_on=goes_on,
                 keep_trainer=True,
+                piece=True,
             )
 
     def predict(self, X: "npt.ArrayLike") -> np.ndarray:

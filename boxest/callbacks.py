@@ -81,6 +81,14 @@ class KerasCallbacks(Watcher):
         """Begin an epoch; Keras counts from 0."""
         self.list.on_epoch_begin(epoch - 1)
 
+    def begin_evaluation(self) -> None:
+        """Begin an evaluation: `SwapEMAWeights`, for one, has the averages evaluated."""
+        self.list.on_test_begin()
+
+    def end_evaluation(self) -> None:
+        """End an evaluation; what came of it is among the logs of the epoch."""
+        self.list.on_test_end()
+
     def end(self, row: dict[str, float]) -> bool:
         """End an epoch, with the logs named as Keras names them: loss, val_loss, ..."""
         self.logs = {

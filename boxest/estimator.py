@@ -30,6 +30,9 @@ PAPER = {
     "batch_size": 16,
     "epochs": 30,
     "stop_patience": None,
+    "restore_best_weights": False,
+    "schedule": "plateau",
+    "warmup_epochs": 0,
     "plateau_patience": 2,
     "plateau_factor": 0.5,
 }
@@ -60,11 +63,15 @@ class BoxRegressor(ImageRegressor):
     optimizer : str or keras.Optimizer, default="adam"
         A Keras optimizer, by name or as an object, of which a copy is used; "momentum" stands for
         SGD with a momentum of 0.9.
-    learning_rate : float or "auto", default=0.002
-        Learning rate of the first epoch. It replaces that of an optimizer given as an object.
-        "auto": `fit` finds one before the first epoch, by the range test of
+    learning_rate : float, "auto" or keras LearningRateSchedule, default=0.002
+        The learning rate to begin with; see ``schedule``. It replaces that of an optimizer given as
+        an object. "auto": `fit` finds one before the first epoch, by the range test of
         `boxest.find_learning_rate`, which takes an epoch or more; an interrupted training, warm
-        starts and `partial_fit` go on with the rate that was found.
+        starts and `partial_fit` go on with the rate that was found. An object of
+        `keras.optimizers.schedules` gives the rate of each update from the number of all updates
+        before it, also across warm starts and `partial_fit`; it takes the place of ``schedule``
+        and ``warmup_epochs``. So does one in the optimizer, beside which a number here does not
+        count.
     image_shape : tuple of int or None, default=None
         (height, width) or (height, width, channels) of the images, in pixels: what flat rows are
         made into. None: a number of pixels that is a square makes square images, another one
@@ -74,10 +81,24 @@ class BoxRegressor(ImageRegressor):
     epochs : int, default=30
         Passes over the training examples, at most.
     stop_patience : int or None, default=None
-        Stop when the validation loss has had no new minimum for this many epochs. None: never.
+        Stop when the validation loss has had no new minimum for this many epochs. None: never. The
+        last weights stay, unless ``restore_best_weights`` is True.
+    restore_best_weights : bool, default=False
+        Whether `fit` leaves the network, and the state of its optimizer, as they were after the
+        epoch with the smallest validation loss of this `fit`, ``best_epoch_``. False: as they are
+        after the last epoch. Without validation examples, the last weights stay, too.
+    schedule : {"plateau", "cosine", "constant"}, default="plateau"
+        What becomes of the learning rate. "plateau": it is multiplied by ``plateau_factor``
+        whenever the validation loss has not improved for ``plateau_patience`` epochs. "cosine": it
+        falls at each update along half a cosine, to 0 after ``epochs`` epochs; each `fit` of a warm
+        start begins anew with ``learning_rate``. "constant": it stays. The parameters
+        ``plateau_...`` have no effect but with "plateau".
+    warmup_epochs : float, default=0
+        The learning rate rises linearly, at each update, during this many epochs at the beginning
+        of `fit`, with any ``schedule``.
     plateau_patience : int or None, default=2
-        Multiply the learning rate by ``plateau_factor`` whenever the validation loss has not
-        improved for this many epochs. None: keep the rate.
+        Epochs without an improvement after which the learning rate is lowered. None: never, as
+        with ``schedule="constant"``.
     plateau_factor : float, default=0.5
         Factor in (0, 1).
     plateau_min_delta : float, default=1e-4
@@ -87,9 +108,10 @@ class BoxRegressor(ImageRegressor):
         ``validation_data``. Each row counts as one, whatever its weight, and those of weight 0
         not at all. 0: none; the training loss takes the place of the validation loss.
     callbacks : list of keras.callbacks.Callback or None, default=None
-        Copies of them are called at the beginning and the end of training and of each epoch, and
-        are left in ``callbacks_``. A learning rate that they set and ``stop_training`` are
-        honoured. Hooks per batch need ``engine="keras"``.
+        Copies of them are called at the beginning and the end of training, of each epoch and of its
+        evaluation, and are left in ``callbacks_``. ``stop_training`` is honoured, and so is a
+        learning rate that they set, where the schedule itself does not change it at every update.
+        Hooks per batch need ``engine="keras"``.
     checkpoint : path-like or None, default=None
         A file in which `fit` keeps the state of the training: interrupted at any moment and called
         again with the same data and parameters, it goes on to the same result, on a CPU to the last
@@ -138,10 +160,13 @@ class BoxRegressor(ImageRegressor):
         IoUs, on the training and the validation examples, learning rate, updates and seconds.
     n_iter_ : int
         Number of epochs that were run.
+    best_epoch_ : int or None
+        With ``restore_best_weights``, the epoch that the network was put back to; None where the
+        last weights stayed.
     diverged_ : bool
         Whether training ended because the loss was NaN or infinite.
     learning_rate_ : float
-        The rate of the first epoch, also where it was found.
+        The rate that training began with, before any warm-up, also where it was found.
     stopped_early_ : bool
         Whether early stopping, or a callback, ended the training.
     seconds_ : dict of float
@@ -202,11 +227,14 @@ class BoxRegressor(ImageRegressor):
         output_activation: str = "linear",
         loss: "str | keras.Loss" = "inclusive_iou",
         optimizer: "str | keras.Optimizer" = "adam",
-        learning_rate: float | str = 0.002,
+        learning_rate: "float | str | keras.optimizers.schedules.LearningRateSchedule" = 0.002,
         image_shape: tuple[int, ...] | None = None,
         batch_size: int = 16,
         epochs: int = 30,
         stop_patience: int | None = None,
+        restore_best_weights: bool = False,
+        schedule: str = "plateau",
+        warmup_epochs: float = 0,
         plateau_patience: int | None = 2,
         plateau_factor: float = 0.5,
         plateau_min_delta: float = 1e-4,
@@ -231,6 +259,9 @@ class BoxRegressor(ImageRegressor):
             batch_size=batch_size,
             epochs=epochs,
             stop_patience=stop_patience,
+            restore_best_weights=restore_best_weights,
+            schedule=schedule,
+            warmup_epochs=warmup_epochs,
             plateau_patience=plateau_patience,
             plateau_factor=plateau_factor,
             plateau_min_delta=plateau_min_delta,

@@ -167,13 +167,14 @@ def describe(value: Any, of_object: Callable[[Any], Any] = _name) -> Any:
 def _configuration(value: Any) -> dict[str, Any]:
     """Return what an object of Keras says of itself, without what has no effect, and loss values.
 
-    Names may be counted up, and the learning rate gives way to that of the estimator. A loss does
-    not say all: Huber's keeps its delta to itself.
+    Names may be counted up, and a learning rate that is a number gives way to that of the
+    estimator. A loss does not say all: Huber's keeps its delta to itself.
     """
     from keras import losses, ops
 
-    config = value.get_config()
-    config = {key: item for key, item in config.items() if key not in ("name", "learning_rate")}
+    config = {key: item for key, item in value.get_config().items() if key != "name"}
+    if not isinstance(config.get("learning_rate"), dict):
+        config.pop("learning_rate", None)
     if isinstance(value, losses.Loss):
         boxes = (ops.convert_to_tensor(some, "float32") for some in _BOXES)
         values = ops.convert_to_numpy(value.call(*boxes))

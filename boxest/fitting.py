@@ -3,12 +3,11 @@
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from boxest.training.schedule import Schedule
+from boxest.training.schedule import RateFunction, Schedule
 
 if TYPE_CHECKING:
     import keras
@@ -62,7 +61,8 @@ def optimizer(
     Raises
     ------
     ValueError
-        If there is no optimizer of that name, or it scales the loss.
+        If there is no optimizer of that name, it scales the loss, consists of several, or was
+        changed after it was made.
     """
     from keras import optimizers
 
@@ -73,19 +73,66 @@ def optimizer(
             f"Unknown optimizer {given!r}. Give the name of a Keras optimizer, for example 'sgd' "
             "or 'adam', or an optimizer object."
         ) from None
+    if hasattr(given, "optimizers"):
+        raise ValueError(
+            f"optimizer={given.name!r} has several optimizers, each with a learning rate of its "
+            "own, and here all weights have one. Give one of them."
+        )
     if isinstance(given, optimizers.LossScaleOptimizer) or given.loss_scale_factor is not None:
         raise ValueError(
             f"optimizer={given.name!r} expects a loss that is scaled, and here none is: its steps "
             "would be too small. Give one without loss_scale_factor; in place of a "
             "LossScaleOptimizer, the optimizer inside it."
         )
-    own = type(given).from_config(given.get_config() | {"learning_rate": learning_rate})
+    own = type(given).from_config(given.get_config() | {"learning_rate": float(learning_rate)})
     own.build(model.trainable_variables)
+    # A copy has what the constructor was given; Keras keeps a cache beside that.
+    lost = {name for name in vars(given).keys() - vars(own).keys() if not name.endswith("_cache")}
+    if lost:
+        raise ValueError(
+            f"optimizer={given.name!r} was changed after it was made ({', '.join(sorted(lost))}), "
+            "and a copy of it, which is what trains, does not have that. Make the change in the "
+            "method `build` of a subclass: there, exclude_from_weight_decay(var_names=...) works."
+        )
     return own
 
 
+def rate_function(learning_rate: Any, given: "str | keras.Optimizer") -> RateFunction | None:
+    """Return the Keras schedule of the learning rate: the one given, or that of the optimizer.
+
+    Raises
+    ------
+    ValueError
+        If it is a function of another kind, or there is also a rate to be found.
+    """
+    from keras.optimizers import schedules
+
+    if callable(learning_rate):
+        if not isinstance(learning_rate, schedules.LearningRateSchedule):
+            raise ValueError(
+                "learning_rate must be a number, 'auto' or a "
+                f"keras.optimizers.schedules.LearningRateSchedule; got {learning_rate!r}."
+            )
+        return RateFunction(learning_rate)
+    config = given.get_config() if hasattr(given, "get_config") else {}
+    if not isinstance(config.get("learning_rate"), dict):
+        return None
+    if learning_rate == "auto":
+        raise ValueError(
+            "learning_rate='auto' finds a rate for a training whose rate is a number, and the "
+            f"optimizer {given.name!r} has a schedule of its own. Use one of them."
+        )
+    try:
+        return RateFunction(schedules.deserialize(config["learning_rate"]))
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"The learning rate of the optimizer {given.name!r} cannot be copied ({error}). Give "
+            "the schedule as learning_rate in place of the optimizer's."
+        ) from error
+
+
 def go_on(schedule: Schedule, parameters: Schedule, first_rate: float) -> Schedule:
-    """Return a schedule that goes on from another, with the parameters of now.
+    """Have a new schedule go on from where another one is, and return it.
 
     Parameters
     ----------
@@ -100,10 +147,12 @@ def go_on(schedule: Schedule, parameters: Schedule, first_rate: float) -> Schedu
     rate = schedule.learning_rate
     if parameters.learning_rate != first_rate:
         rate = parameters.learning_rate
-    state = {name: getattr(schedule, name) for name in ("best", "plateau_best", "plateau_wait")}
+    parameters.learning_rate = rate
+    for name in ("best", "plateau_best", "plateau_wait"):
+        setattr(parameters, name, getattr(schedule, name))
     # Patience that ran out begins anew; otherwise no further epoch could run.
-    wait = 0 if schedule.stopped else schedule.wait
-    return replace(parameters, learning_rate=rate, wait=wait, **state)
+    parameters.wait = 0 if schedule.stopped else schedule.wait
+    return parameters
 
 
 @contextmanager

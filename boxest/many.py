@@ -34,6 +34,9 @@ _OWN = (
     "random_state",
     "epochs",
     "stop_patience",
+    "restore_best_weights",
+    "schedule",
+    "warmup_epochs",
     "plateau_patience",
     "plateau_factor",
     "plateau_min_delta",
@@ -69,7 +72,8 @@ def fit_many(
     ----------
     estimators : iterable of BoxRegressor or ImageRegressor
         They are fitted in place. They may differ in ``learning_rate``, ``random_state``,
-        ``epochs``, ``stop_patience`` and the parameters of the plateau, and in nothing else.
+        ``epochs``, ``stop_patience``, ``restore_best_weights`` and the schedule of the rate, and in
+        nothing else.
         Losses and optimizers may be objects that are alike; functions must be the same one.
         ``augmentation``, ``callbacks`` and ``checkpoint`` have to be None, ``engine`` "compiled"
         and ``warm_start`` False; ``verbose`` has no effect.
@@ -164,7 +168,8 @@ def _fit(
         fingerprint=checkpoint and _fingerprint(estimators, train, held_out),
     )
     for place, (estimator, trainer, run) in enumerate(zip(estimators, trainers, runs, strict=True)):
-        _assign(trainer, stack.state(place))
+        _assign(trainer, run.best or stack.state(place))
+        trainer.optimizer.finalize_variable_values(trainer.model.trainable_variables)
         estimator._trainer, estimator.callbacks_ = None, []
         estimator._keep(run.training, [], import_seconds)
         estimator.runtime_ |= {"engine": "stacked", "runs_together": len(runs)}
@@ -186,7 +191,8 @@ def _run(estimator, schedule, seed, train: "Examples", held_out: "Examples | Non
     if held_out is None:
         rows, own = examples.hold_out_rows(len(rows), estimator.validation_fraction, seed)
     weights = (held_out or train).weights[own]
-    return Run(schedule, estimator.epochs, seed, rows, own, weights)
+    best = estimator.restore_best_weights and own.size > 0
+    return Run(schedule, estimator.epochs, seed, rows, own, weights, restore_best=best)
 
 
 def _stack(

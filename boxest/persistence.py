@@ -58,6 +58,7 @@ _ABOUT = {
 _FITTED = {
     "history_": list,
     "n_iter_": int,
+    "best_epoch_": int | None,
     "diverged_": bool,
     "stopped_early_": bool,
     "seconds_": dict,

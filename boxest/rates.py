@@ -84,7 +84,8 @@ def find_learning_rate(
         Rates in it, about. It takes one epoch, and where an epoch has fewer updates than this, as
         many as have them: 30 epochs with two updates each.
     start : float or None, default=None
-        First rate of "magnitudes". None: the ``learning_rate`` of the estimator; for "auto", 0.01.
+        First rate of "magnitudes". None: the ``learning_rate`` of the estimator, or 0.01 where that
+        is not a number.
     factor : float, default=10
         Step of "magnitudes". A smaller one refines.
     epochs : int, default=3
@@ -125,7 +126,7 @@ def find_learning_rate(
     if method == "range_test":
         options: dict[str, Any] = {"lowest": lowest, "highest": highest, "n_rates": n_rates}
     else:
-        given = START if own.learning_rate == "auto" else own.learning_rate
+        given = own.learning_rate if isinstance(own.learning_rate, Real) else START
         options = {"start": given if start is None else start, "factor": factor, "epochs": epochs}
     before = time.perf_counter()
     runtime.start_backend()

@@ -19,7 +19,8 @@ from boxest.training import Schedule
 from boxest.training.checkpoint import Checkpoint, opened
 from boxest.training.loop import Trainer
 from boxest.training.program import Predictor
-from boxest.training.record import Examples, Watcher
+from boxest.training.record import Examples, Settings, Watcher
+from boxest.training.schedule import RateFunction
 
 if TYPE_CHECKING:
     import keras
@@ -122,13 +123,17 @@ class Trainable(Storable):
         epochs: int,
         goes_on: bool,
         keep_trainer: bool,
+        piece: bool = False,
         watchers: Sequence[Watcher] = (),
         checkpoint: Checkpoint | None = None,
     ) -> Self:
-        """Train a new network, or the one that is there, and set the fitted attributes."""
+        """Train a new network, or the one that is there, and set the fitted attributes.
+
+        A ``piece`` is not an epoch: the learning rate stays, unless it follows a Keras schedule.
+        """
         import_seconds = runtime.start_backend()
         history = self.history_ if goes_on else []
-        trainer, schedule, seed = self._begin(goes_on)
+        trainer, schedule, seed = self._begin(goes_on, piece)
         train, held_out = self._examples(given, validation, trainer, fraction, seed)
 
         # From here on the estimator is another one; an error before leaves the network as it was.
@@ -142,11 +147,14 @@ class Trainable(Storable):
                 train,
                 held_out,
                 schedule=schedule,
-                batch_size=self.batch_size,
-                epochs=epochs,
-                seed=seed,
-                epochs_before=len(history),
-                updates_before=history[-1]["updates"] if history else 0,
+                settings=Settings(
+                    self.batch_size,
+                    epochs,
+                    seed,
+                    epochs_before=len(history),
+                    updates_before=history[-1]["updates"] if history else 0,
+                    restore_best=self.restore_best_weights and not piece,
+                ),
                 watchers=[stack.enter_context(watcher) for watcher in watchers],
                 checkpoint=checkpoint,
                 fingerprint=checkpoint and self._fingerprint(train, held_out),
@@ -192,27 +200,33 @@ class Trainable(Storable):
             train,
             held_out,
             schedule=schedule,
-            batch_size=self.batch_size,
-            epochs=0,
-            seed=seed,
+            settings=Settings(self.batch_size, epochs=0, seed=seed),
             find_rate=find_rate,
         )
 
-    def _begin(self, goes_on: bool) -> tuple[Trainer, Schedule, int]:
+    def _begin(self, goes_on: bool, piece: bool = False) -> tuple[Trainer, Schedule, int]:
         """Return network with programs, schedule and seed: new ones, or those that go on."""
+        schedule = self._new_schedule(self._first_rate if goes_on else UNKNOWN, piece)
         if goes_on:
-            parameters = self._new_schedule(self._rate(self._first_rate))
-            schedule = fitting.go_on(self._schedule, parameters, self._first_rate)
-            return self._trainer_to_go_on(), schedule, self.seed_
-        seed = self._new_seed()
-        return self._new_trainer(self._new_model(seed)), self._new_schedule(self._rate()), seed
+            fitting.go_on(self._schedule, schedule, self._first_rate)
+            trainer, seed = self._trainer_to_go_on(), self.seed_
+        else:
+            seed = self._new_seed()
+            trainer = self._new_trainer(self._new_model(seed, schedule.learning_rate))
+        if piece and trainer.optimizer.use_ema:
+            raise ValueError(
+                f"The optimizer {trainer.optimizer.name!r} has use_ema=True: what `fit` leaves is "
+                "the average of the weights over the updates, taken when the last epoch has ended. "
+                "partial_fit knows no last epoch. Use `fit`, or an optimizer without use_ema."
+            )
+        return trainer, schedule, seed
 
     def _adopt(self, trainer: Trainer, schedule: Schedule, seed: int) -> None:
         """Make a network, and what its training goes on from, the estimator's own."""
         if getattr(self, "model_", None) is not trainer.model:
             vars(self).pop("history_", None)  # It is of another one.
         self.model_, self._predictor = trainer.model, trainer.predictor
-        first_rate = self._rate(getattr(self, "_first_rate", UNKNOWN))
+        first_rate = self._rate(getattr(self, "_first_rate", UNKNOWN), schedule.function)
         self.seed_, self._schedule, self._first_rate = seed, schedule, first_rate
 
     def _checkpoint(self) -> AbstractContextManager[Checkpoint | None]:
@@ -253,6 +267,7 @@ class Trainable(Storable):
             seconds = {name: seconds[name] + self.seconds_[name] for name in seconds}
         self.history_ = history + training.history
         self.n_iter_ = len(self.history_)
+        self.best_epoch_ = training.best_epoch
         self.diverged_ = training.diverged
         self.stopped_early_ = training.stopped_early
         self.seconds_ = seconds
@@ -271,7 +286,8 @@ class Trainable(Storable):
                 epochs_before=epochs_before,
             )
             self.callbacks_ = keras_callbacks.copies
-            trainer.program.callbacks = keras_callbacks.list
+            if self.engine == "keras":
+                trainer.program.callbacks = keras_callbacks.list
             watchers.append(keras_callbacks)
         return watchers
 
@@ -281,9 +297,11 @@ class Trainable(Storable):
             return int(self.random_state)
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
-    def _rate(self, found: float = UNKNOWN) -> float:
+    def _rate(self, found: float, function: RateFunction | None) -> float:
         """Return the rate to begin with: the one given, or the one that was found before."""
-        return found if self.learning_rate == "auto" else self.learning_rate
+        if function is not None:
+            return float(function(0, 1)[0])
+        return found if self.learning_rate == "auto" else float(self.learning_rate)
 
     @property
     def learning_rate_(self) -> float:
@@ -292,16 +310,23 @@ class Trainable(Storable):
             raise AttributeError(f"This {type(self).__name__} has not been fitted: it has no rate.")
         return float(self._first_rate)
 
-    def _new_schedule(self, learning_rate: float) -> Schedule:
-        return Schedule(
-            float(learning_rate),
-            self.stop_patience,
-            self.plateau_patience,
+    def _new_schedule(self, found: float = UNKNOWN, piece: bool = False) -> Schedule:
+        """Return the schedule that the parameters ask for; ``found`` is the rate for "auto"."""
+        function = fitting.rate_function(self.learning_rate, self.optimizer)
+        own = function is None and not piece
+        schedule = Schedule(
+            self._rate(found, function),
+            None if piece else self.stop_patience,
+            self.plateau_patience if own and self.schedule == "plateau" else None,
             self.plateau_factor,
             self.plateau_min_delta,
+            cosine=own and self.schedule == "cosine",
+            warmup_epochs=float(self.warmup_epochs) if own else 0.0,
         )
+        schedule.function = function
+        return schedule
 
-    def _new_model(self, seed: int) -> "keras.Model":
+    def _new_model(self, seed: int, learning_rate: float = UNKNOWN) -> "keras.Model":
         """Build the network and its optimizer."""
         model = fitting.network(
             self.network,
@@ -310,7 +335,7 @@ class Trainable(Storable):
             output_activation=self.output_activation,
             seed=seed,
         )
-        model.optimizer = fitting.optimizer(self.optimizer, model, self._rate())
+        model.optimizer = fitting.optimizer(self.optimizer, model, learning_rate)
         return model
 
     def _new_trainer(self, model: "keras.Model") -> Trainer:

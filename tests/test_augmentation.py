@@ -206,7 +206,7 @@ def test_images_in_a_file_are_changed_as_those_in_memory(data, monkeypatch):
         program.compile(orders[0], rest(orders[0]))
         for epoch, order in enumerate(orders):
             program.begin(seed=3, epoch=epoch)
-            program(order)
+            program(order, np.full(len(order), 0.05))
         results.append(np.concatenate([w.ravel() for w in model.get_weights()]))
     np.testing.assert_allclose(*results, atol=1e-6)
 

@@ -113,6 +113,17 @@ TRAININGS = {
     "from a file": {"memory_limit": 0},
     "plain Keras": {"engine": "keras", "epochs": 4},
     "no XLA": {"xla": False},
+    "cosine": {"schedule": "cosine", "warmup_epochs": 1.5, "epochs": 4},
+    "schedule of Keras": {
+        "learning_rate": keras.optimizers.schedules.ExponentialDecay(0.1, 20, 0.5),
+        "epochs": 4,
+    },
+    "best weights": {"learning_rate": 1.0, "restore_best_weights": True, "epochs": 6},
+    "averages": {
+        "optimizer": keras.optimizers.Adam(use_ema=True, ema_momentum=0.9),
+        "restore_best_weights": True,
+        "epochs": 4,
+    },
     "divergence": {"learning_rate": 1.5, "loss": "mean_squared_error", "epochs": 40},
 }
 

@@ -91,7 +91,7 @@ def test_streamed_training_equals_resident_training_in_the_same_order(
         program.put(features, boxes, weights)
         orders = [stream.buffered_order(150, batch_size, seed=1, epoch=e) for e in (1, 2)]
         program.compile(orders[0], rest(orders[0]))
-        means = [program(order) for order in orders]
+        means = [program(order, np.full(len(order), 0.05)) for order in orders]
         results.append(np.concatenate([w.ravel() for w in model.get_weights()]))
     np.testing.assert_allclose(results[0], results[1], atol=1e-6)
     assert means[1]["loss"] < means[0]["loss"]

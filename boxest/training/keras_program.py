@@ -84,6 +84,8 @@ class KerasProgram:
             draws = self.augmentation.draw(len(self.examples[1]), seed=seed, epoch=epoch)
             self.examples = (*self.examples[:3], draws)
 
+    close = EpochProgram.close
+
     def compile(self, order: np.ndarray, rest: int) -> None:
         """Compile the step, and undo what it did."""
         del rest  # Batches are as small as they are.
@@ -93,15 +95,16 @@ class KerasProgram:
         for variable, value in zip(variables, before, strict=True):
             variable.assign(value)
 
-    def __call__(self, order: np.ndarray) -> dict[str, float]:
-        """Train for one epoch; return the weighted means of the loss and the measures."""
-        return self.means(self.sums(order, n_steps=len(order)))
+    __call__ = EpochProgram.__call__
 
-    def sums(self, order: np.ndarray, *, n_steps: int) -> np.ndarray:
+    def sums(self, order: np.ndarray, rates: np.ndarray, *, n_steps: int) -> np.ndarray:
         """Make ``n_steps`` updates; return sums as `EpochProgram.sums` does."""
         names = ("loss", *self.measures)
         sums = np.zeros(1 + len(names))
         for number, batch in enumerate(order[:n_steps]):
+            # A callback may set another rate, which then stays as long as this one would.
+            if number == 0 or rates[number] != rates[number - 1]:
+                self.optimizer.learning_rate = float(rates[number])
             if self.callbacks:
                 self.callbacks.on_train_batch_begin(number)
             weight, values = self._step(batch)

@@ -3,7 +3,7 @@
 import functools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,17 @@ from boxest.training.checkpoint import Checkpoint, State
 from boxest.training.clock import Clock
 from boxest.training.order import epoch_order
 from boxest.training.program import EpochProgram, Measure, Predictor, UnfoldedProgram, rest
-from boxest.training.record import Examples, Training, Watcher, evaluate, judge, prefixed, told
+from boxest.training.record import (
+    Examples,
+    Settings,
+    Training,
+    Watcher,
+    evaluate,
+    is_best,
+    judge,
+    prefixed,
+    told,
+)
 from boxest.training.schedule import Schedule
 from boxest.training.stream import FeatureFile, StreamedProgram, buffered_order, keep
 from boxest.training.trials import Trials
@@ -40,7 +50,7 @@ class Trainer:
     loss : keras.Loss
         Anything whose ``call`` gives a loss per example.
     optimizer : keras.Optimizer
-        Built for the model. Its learning rate is set by the schedule.
+        Built for the model, with a number as its learning rate, which the schedule sets.
     measures : mapping of str to function, optional
         ``function(y_true, y_pred)``, a number per example, for numpy arrays and Keras tensors.
     xla : bool or "auto", default=True
@@ -70,12 +80,15 @@ class Trainer:
         self.clock = Clock()
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.memory_limit = memory_limit
+        self.measures = dict(measures or {})
+        # All variables as they were after the best epoch, once there is one.
+        self._best: list[np.ndarray] = []
         self.predictor = Predictor(model, xla=xla, whole=augmentation is not None)
         self._program_class = _program(engine)
         self._settings = {
             "optimizer": optimizer,
             "loss": loss,
-            "measures": measures or {},
+            "measures": self.measures,
             "augmentation": augmentation,
         }
 
@@ -109,66 +122,86 @@ class Trainer:
         validation: Examples | None = None,
         *,
         schedule: Schedule,
-        batch_size: int,
-        epochs: int,
-        seed: int,
-        epochs_before: int = 0,
-        updates_before: int = 0,
+        settings: Settings,
         watchers: Sequence[Watcher] = (),
-        report: Callable[[dict[str, float]], None] | None = None,
         checkpoint: Checkpoint | None = None,
         fingerprint: dict[str, Any] | None = None,
         find_rate: Callable[[Trials], float] | None = None,
     ) -> Training:
-        """Train on examples whose images are `features`; parameters are those of `train`.
+        """Train on examples whose images are `features`.
 
-        ``epochs_before`` and ``updates_before`` were made already: counting goes on from them, and
-        so does the order of examples. With a checkpoint, the training goes on from the state that
-        one with this fingerprint left there. ``find_rate``, where it is given, finds the rate that
-        the schedule begins with; a state has it.
+        With a checkpoint, the training goes on from the state that one with this fingerprint left
+        there. ``find_rate``, where it is given, finds the rate that the schedule begins with; a
+        state has it.
         """
         training = Training(seconds=self.clock.seconds)
         streams = isinstance(examples.images, FeatureFile)
         draw = buffered_order if streams else epoch_order
-        order = functools.partial(draw, len(examples.images), batch_size, seed=seed)
-        program = self._program_for(examples.images, epochs)
+        order = functools.partial(
+            draw, len(examples.images), settings.batch_size, seed=settings.seed
+        )
+        program = self._program_for(examples.images, settings.epochs)
+        self._best = []
 
         def begin(epoch: int) -> np.ndarray:
-            program.begin(seed=seed, epoch=epoch)
+            program.begin(seed=settings.seed, epoch=epoch)
             return order(epoch=epoch)
 
-        self._load(program, examples, validation, order(epoch=1))
-        if checkpoint is not None and (state := checkpoint.begin(fingerprint)):
-            self._restore(state, training, schedule)
-            for watcher in watchers:
-                watcher.resume(training.history)
-        else:
-            if find_rate is not None:
-                schedule.learning_rate = find_rate(Trials(self, program, begin, validation))
-            training.learning_rate = schedule.learning_rate
-        with self._clock_reset(), written_if_interrupted(checkpoint):
-            while len(training.history) < epochs and not training.ended:
-                done = len(training.history)
-                epoch = epochs_before + done + 1
-                with self._rate_from(schedule):
-                    for watcher in watchers:
-                        watcher.begin(epoch)
-                steps = begin(epoch)
-                row = {
-                    "epoch": epoch,
-                    "learning_rate_now": schedule.learning_rate,
-                    "updates": updates_before + (done + 1) * len(steps),
-                    **self.epoch(program, steps, validation),
-                }
-                training.history.append(row)
-                if report is not None:
-                    report(row)
-                with self._rate_from(schedule):
-                    stops = [watcher.end(row) for watcher in watchers]
-                judge(training, schedule, stop=any(stops), last=done + 1 == epochs)
+        with self._clock_reset(), closing(program), written_if_interrupted(checkpoint):
+            self._load(program, examples, validation, order(epoch=1))
+            if checkpoint is not None and (state := checkpoint.begin(fingerprint)):
+                self._restore(state, training, schedule)
+                for watcher in watchers:
+                    watcher.resume(training.history)
+            else:
+                if find_rate is not None:
+                    schedule.learning_rate = find_rate(Trials(self, program, begin, validation))
+                training.learning_rate = schedule.learning_rate
+            while len(training.history) < settings.epochs and not training.ended:
+                self._next_epoch(program, begin, validation, training, schedule, settings, watchers)
                 if checkpoint is not None:
                     checkpoint.offer(self._state(training, schedule))
+            self._finish(settings)
         return training
+
+    def _next_epoch(
+        self,
+        program: EpochProgram | StreamedProgram,
+        begin: Callable[[int], np.ndarray],
+        validation: Examples | None,
+        training: Training,
+        schedule: Schedule,
+        settings: Settings,
+        watchers: Sequence[Watcher],
+    ) -> None:
+        """Make the next epoch, with all that is done before and after it."""
+        done = len(training.history)
+        epoch = settings.epochs_before + done + 1
+        batches = begin(epoch)
+        steps = len(batches)
+        updates = settings.updates_before + done * steps
+        rates = functools.partial(
+            schedule.rates, done, epochs=settings.epochs, steps=steps, updates=updates
+        )
+        with self._rate_from(schedule, rates()[0]):
+            for watcher in watchers:
+                watcher.begin(epoch)
+        about = {"epoch": epoch, "learning_rate_now": float(rates()[0]), "updates": updates + steps}
+        row = about | self.epoch(program, batches, rates(), validation, watchers)
+        training.history.append(row)
+        if settings.restore_best and is_best(training):
+            self._best = self.arrays()
+        with self._rate_from(schedule, rates()[-1]):
+            stops = [watcher.end(row) for watcher in watchers]
+        judge(training, schedule, stop=any(stops), last=done + 1 == settings.epochs)
+
+    def _finish(self, settings: Settings) -> None:
+        """Leave the network as it was after the best epoch, and the averages that Keras leaves."""
+        if self._best:
+            self.assign(self._best)
+            self._best = []
+        if settings.epochs:
+            self.optimizer.finalize_variable_values(self.model.trainable_variables)
 
     def _program_for(
         self, images: np.ndarray | FeatureFile, epochs: int
@@ -191,7 +224,8 @@ class Trainer:
 
     def _state(self, training: Training, schedule: Schedule) -> State:
         """Return all that the next epochs depend on, and what is to be told of those before."""
-        return State(told(training) | {"schedule": asdict(schedule)}, self.arrays())
+        about = told(training) | {"schedule": asdict(schedule)}
+        return State(about, [*self.arrays(), *self._best])
 
     @contextmanager
     def undone_if_interrupted(self, schedule: Schedule) -> Iterator[None]:
@@ -208,13 +242,15 @@ class Trainer:
         """Go back to a state. The seconds of this start are added to those before."""
         about = state.about
         training.history[:] = about["history"]
-        for name in ("diverged", "stopped_early", "learning_rate"):
+        for name in ("diverged", "stopped_early", "learning_rate", "best_epoch", "best_loss"):
             setattr(training, name, about[name])
         for name, seconds in about["seconds"].items():
             training.seconds[name] += seconds
         for name, value in about["schedule"].items():
             setattr(schedule, name, value)
-        self.assign(state.arrays)
+        n_variables = len(self._variables())
+        self.assign(state.arrays[:n_variables])
+        self._best = state.arrays[n_variables:]
 
     def _variables(self) -> "list[keras.Variable]":
         """Return all that training changes, seeds of random layers included."""
@@ -254,27 +290,41 @@ class Trainer:
         self,
         program: EpochProgram | StreamedProgram,
         order: np.ndarray,
+        rates: np.ndarray,
         validation: Examples | None,
+        watchers: Sequence[Watcher] = (),
     ) -> dict[str, float]:
         """Train for one epoch and evaluate."""
         with self.clock("train"):
-            row = prefixed("train", program(order))
+            row = prefixed("train", program(order, rates))
         with self.clock("evaluation"):
             if validation:
+                for watcher in watchers:
+                    watcher.begin_evaluation()
                 outputs = self.predictor(validation.images)
-                values = evaluate(outputs, validation, self.loss, self.program.measures)
+                values = evaluate(outputs, validation, self.loss, self.measures)
+                for watcher in watchers:
+                    watcher.end_evaluation()
                 row |= prefixed("validation", values)
         return row | {f"{name}_seconds": self.clock.last[name] for name in ("train", "evaluation")}
 
     @contextmanager
-    def _rate_from(self, schedule: Schedule) -> Iterator[None]:
+    def _rate_from(self, schedule: Schedule, rate: float) -> Iterator[None]:
         """Set the learning rate, and have the schedule take over another that the block sets."""
-        self.optimizer.learning_rate = schedule.learning_rate
+        self.optimizer.learning_rate = float(rate)
         before = float(self.optimizer.learning_rate)
         yield
         # A single-precision variable holds it: an unchanged rate must not pick up its rounding.
-        if float(self.optimizer.learning_rate) != before:
-            schedule.learning_rate = float(self.optimizer.learning_rate)
+        after = float(self.optimizer.learning_rate)
+        if after == before:
+            return
+        if schedule.varies:
+            raise ValueError(
+                f"A callback set the learning rate to {after:g}, and here it changes at every "
+                "update by the schedule. Use one of them: no such callback, or "
+                "schedule='constant' without warmup_epochs and without a Keras schedule."
+            )
+        schedule.learning_rate = after
 
 
 def train(
@@ -288,6 +338,7 @@ def train(
     batch_size: int,
     epochs: int,
     seed: int,
+    restore_best_weights: bool = False,
     measures: Mapping[str, Measure] | None = None,
     xla: bool | str = True,
     engine: str = "compiled",
@@ -305,17 +356,20 @@ def train(
         Fed with the validation loss, or with the training loss where there is no validation.
     batch_size, epochs, seed : int
         Examples per update, epochs at most, and seed of the order of examples.
+    restore_best_weights : bool, default=False
+        Leave the network as it was after the epoch with the smallest validation loss.
     report : callable, optional
         Called with each row of the history.
 
     Returns
     -------
     Training
-        A row of its history has ``epoch`` (from 1), ``learning_rate_now``, ``train_loss``,
-        ``train_<measure>``, ``validation_loss``, ``validation_<measure>``, ``updates`` (since the
-        start), ``train_seconds`` and ``evaluation_seconds``. Training values are means over the
-        epoch, each batch taken before its update, as Keras reports them.
+        A row of its history has ``epoch`` (from 1), ``learning_rate_now`` (of its first
+        update), ``train_loss``, ``train_<measure>``, ``validation_loss``, ``validation_<measure>``,
+        ``updates`` (since the start), ``train_seconds`` and ``evaluation_seconds``. Training values
+        are means over the epoch, each batch taken before its update, as Keras reports them.
     """
+    watchers = [_Report(report)] if report is not None else []
     trainer = Trainer(
         model, loss=loss, optimizer=optimizer, measures=measures, xla=xla, engine=engine
     )
@@ -326,11 +380,21 @@ def train(
     return trainer.run(
         *parts,
         schedule=schedule,
-        batch_size=batch_size,
-        epochs=epochs,
-        seed=seed,
-        report=report,
+        settings=Settings(batch_size, epochs, seed, restore_best=restore_best_weights),
+        watchers=watchers,
     )
+
+
+class _Report(Watcher):
+    """Hands the rows of the history on."""
+
+    def __init__(self, report: Callable[[dict[str, float]], None]):
+        self.report = report
+
+    def end(self, row: dict[str, float]) -> bool:
+        """Hand on a row; never stop."""
+        self.report(row)
+        return False
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The loop over epochs for many runs at once."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from boxest.training.checkpoint import Checkpoint, State
 from boxest.training.clock import Clock
 from boxest.training.loop import written_if_interrupted
 from boxest.training.order import epoch_order
-from boxest.training.record import Training, judge, prefixed, told
+from boxest.training.record import Training, is_best, judge, prefixed, told
 from boxest.training.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -32,6 +33,13 @@ class Run:
         Examples of the stack that it trains on, and validation examples that it is evaluated on.
     held_out_weights : ndarray
         The weights of the latter.
+    restore_best : bool, default=False
+        Whether the state after the epoch with the smallest validation loss is kept.
+
+    Attributes
+    ----------
+    best : tuple of lists of ndarray, or None
+        That state, as `Stack.state` gives it, once there is one.
     """
 
     schedule: Schedule
@@ -40,12 +48,19 @@ class Run:
     rows: np.ndarray
     held_out: np.ndarray
     held_out_weights: np.ndarray
+    restore_best: bool = False
     training: Training = field(default_factory=Training)
+    best: tuple[list, list, list] | None = None
 
     @property
     def goes_on(self) -> bool:
         """Whether there is a next epoch."""
         return len(self.training.history) < self.epochs and not self.training.ended
+
+    def rates(self, steps: int) -> np.ndarray:
+        """Return the learning rates of the next epoch."""
+        done = len(self.training.history)
+        return self.schedule.rates(done, epochs=self.epochs, steps=steps, updates=done * steps)
 
     def order(self, batch_size: int) -> np.ndarray:
         """Draw the order of the next epoch, as the run alone would."""
@@ -107,24 +122,28 @@ def _train_epoch(
     """Train these runs of a stack for an epoch, and add a row to the history of each."""
     names = ("loss", *stack.program.measures)
     with clock("train"):
-        rates = np.array([run.schedule.learning_rate for run in active])
         orders = np.stack([run.order(batch_size) for run in active])
+        rates = np.stack([run.rates(orders.shape[1]) for run in active])
         sums = stack.train(places, rates, orders)
     with clock("evaluation"):
         rows = np.stack([run.held_out for run in active])
         values = stack.evaluate(places, rows) if rows.size else [()] * len(active)
     shares = {f"{name}_seconds": clock.last[name] / len(active) for name in _EACH_EPOCH}
-    for run, own_sums, own_values in zip(active, sums, values, strict=True):
+    for place, run, own_rates, own_sums, own_values in zip(
+        places, active, rates, sums, values, strict=True
+    ):
         epoch = len(run.training.history) + 1
         row = {
             "epoch": epoch,
-            "learning_rate_now": run.schedule.learning_rate,
+            "learning_rate_now": float(own_rates[0]),
             "updates": epoch * orders.shape[1],
         }
         row |= prefixed("train", stack.program.means(own_sums))
         means = (np.average(v.astype(np.float64), weights=run.held_out_weights) for v in own_values)
         row |= prefixed("validation", dict(zip(names, map(float, means), strict=False)))
         run.training.history.append(row | shares)
+        if run.restore_best and is_best(run.training):
+            run.best = stack.state(place)
         judge(run.training, run.schedule, stop=False, last=epoch == run.epochs)
 
 
@@ -139,18 +158,21 @@ def _seconds(run: Run, n_runs: int, clock: Clock) -> dict[str, float]:
 def _state(stack: "Stack", runs: Sequence[Run], clock: Clock) -> State:
     """Return all that the next epochs depend on, and what is to be told of those before."""
     about = [told(run.training) | {"schedule": asdict(run.schedule)} for run in runs]
-    return State({"runs": about, "seconds": dict(clock.seconds)}, stack.arrays())
+    best = [array for run in runs for part in run.best or () for array in part]
+    return State({"runs": about, "seconds": dict(clock.seconds)}, [*stack.arrays(), *best])
 
 
 def _restore(state: State, stack: "Stack", runs: Sequence[Run], clock: Clock) -> None:
     """Go back to a state. The seconds of this start are added to those before."""
-    for run, about in zip(runs, state.about["runs"], strict=True):
+    arrays = iter(state.arrays)
+    stack.set_arrays(list(itertools.islice(arrays, len(stack.arrays()))))
+    for place, (run, about) in enumerate(zip(runs, state.about["runs"], strict=True)):
         vars(run.schedule).update(about["schedule"])
         run.training.history[:] = about["history"]
-        run.training.diverged, run.training.stopped_early = (
-            about["diverged"],
-            about["stopped_early"],
-        )
+        for name in ("diverged", "stopped_early", "best_epoch", "best_loss"):
+            setattr(run.training, name, about[name])
+        if run.training.best_epoch is not None:
+            form = stack.state(place)
+            run.best = tuple([next(arrays) for _ in part] for part in form)
     for name, seconds in state.about["seconds"].items():
         clock.seconds[name] += seconds
-    stack.set_arrays(state.arrays)

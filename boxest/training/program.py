@@ -234,27 +234,33 @@ class EpochProgram:
             draws = self.augmentation.draw(n, seed=seed, epoch=epoch)
             self.examples = (*self.examples[:3], self.backend.put(draws))
 
+    def close(self) -> None:
+        """Let go of the training examples, which may take much memory."""
+        self.examples = None
+
     def compile(self, order: np.ndarray, rest: int) -> None:
         """Compile for orders of this shape, with `rest` as for the epoch, without an update."""
         self.rest = rest
-        self.sums(order, n_steps=0)
+        self.sums(order, np.zeros(len(order)), n_steps=0)
 
-    def __call__(self, order: np.ndarray) -> dict[str, float]:
+    def __call__(self, order: np.ndarray, rates: np.ndarray) -> dict[str, float]:
         """Train for one epoch.
 
         Parameters
         ----------
         order : ndarray of int32, shape (steps, batch_size)
             As from `epoch_order`.
+        rates : ndarray of float, shape (steps,)
+            The learning rate of each update. The optimizer keeps the last one.
 
         Returns
         -------
         dict
             Weighted means over the examples: ``loss``, and one item per measure.
         """
-        return self.means(self.sums(order, n_steps=len(order)))
+        return self.means(self.sums(order, rates, n_steps=len(order)))
 
-    def sums(self, order: np.ndarray, *, n_steps: int) -> np.ndarray:
+    def sums(self, order: np.ndarray, rates: np.ndarray, *, n_steps: int) -> np.ndarray:
         """Make ``n_steps`` updates: an argument, so that 0 of them compile the same program.
 
         Returns
@@ -264,12 +270,14 @@ class EpochProgram:
         """
         put = self.backend.put
         pieces = [
-            (put(in_parts(rows, self.part)), put(np.int32(n)))
-            for rows, n in self.pieces(order, n_steps)
+            (put(in_parts(rows, self.part)), put(some_rates), put(np.int32(n)))
+            for rows, some_rates, n in self.pieces(order, rates, n_steps)
         ]
         return self.backend.get(self._epoch(self.examples, pieces)).astype(np.float64)
 
-    def pieces(self, order: np.ndarray, n_steps: int) -> list[tuple[np.ndarray, int]]:
+    def pieces(
+        self, order: np.ndarray, rates: np.ndarray, n_steps: int
+    ) -> list[tuple[np.ndarray, np.ndarray, int]]:
         """Divide an epoch's order into what the compiled program loops over.
 
         A smaller last batch is filled up with examples of weight 0, and so needs no program of its
@@ -280,18 +288,24 @@ class EpochProgram:
         ----------
         order : ndarray of int32, shape (..., steps, batch_size)
             Of one run, or of several that end with batches of one size.
+        rates : ndarray of float, shape (..., steps)
         n_steps : int
 
         Returns
         -------
-        list of (ndarray of int32, shape (..., steps, examples), int)
-            Orders, and how many steps of each are made.
+        list of (ndarray of int32, (..., steps, examples), ndarray of float32, (..., steps), int)
+            Orders, the rate of each of their steps, and how many of these are made.
         """
+        rates = np.asarray(rates, np.float32)
         if not (self.sees_the_batch and self.rest):
-            return [(order, n_steps)]
-        last = order[..., max(n_steps - 1, 0), :]
+            return [(order, rates, n_steps)]
+        at = max(n_steps - 1, 0)
+        last = order[..., at : at + 1, :]
         partial = int(n_steps > 0 and bool((last[..., -1] < 0).all()))
-        return [(order, n_steps - partial), (last[..., np.newaxis, : self.rest], partial)]
+        return [
+            (order, rates, n_steps - partial),
+            (last[..., : self.rest], rates[..., at : at + 1], partial),
+        ]
 
     def means(self, sums: np.ndarray) -> dict[str, float]:
         """Return the means that belong to `sums`, by name."""

@@ -23,6 +23,29 @@ class Examples(NamedTuple):
     weights: np.ndarray
 
 
+@dataclass(frozen=True)
+class Settings:
+    """What a training is to make, and what was made before it.
+
+    Parameters
+    ----------
+    batch_size, epochs, seed : int
+        Examples per update, epochs at most, and seed of the order of examples.
+    epochs_before, updates_before : int, default=0
+        Made in earlier trainings: counting, and the order of examples, go on from there.
+    restore_best : bool, default=False
+        Put everything back to what it was after the epoch with the smallest validation loss.
+        Without validation examples, the last state stays.
+    """
+
+    batch_size: int
+    epochs: int
+    seed: int
+    epochs_before: int = 0
+    updates_before: int = 0
+    restore_best: bool = False
+
+
 @dataclass
 class Training:
     """What a training leaves beside the weights.
@@ -40,6 +63,10 @@ class Training:
         Whether the loss became NaN or infinite. The last row has it.
     stopped_early : bool
         Whether early stopping, or a watcher, ended the training.
+    best_epoch : int or None
+        The epoch after which the network was kept as the best one by validation loss.
+    best_loss : float
+        Its validation loss.
     """
 
     history: list[dict[str, float]] = field(default_factory=list)
@@ -47,6 +74,8 @@ class Training:
     learning_rate: float = math.nan
     diverged: bool = False
     stopped_early: bool = False
+    best_epoch: int | None = None
+    best_loss: float = math.inf
 
     @property
     def ended(self) -> bool:
@@ -65,6 +94,12 @@ class Watcher:
 
     def begin(self, epoch: int) -> None:
         """Epoch ``epoch``, from 1, is about to begin."""
+
+    def begin_evaluation(self) -> None:
+        """Prepare for the evaluation of the validation examples."""
+
+    def end_evaluation(self) -> None:
+        """Undo that: they have been evaluated."""
 
     def end(self, row: dict[str, float]) -> bool:
         """Take the row of the epoch that has just ended; return whether training should stop."""
@@ -88,6 +123,16 @@ def evaluate(
         name: float(np.average(value.astype(np.float64), weights=examples.weights))
         for name, value in values.items()
     }
+
+
+def is_best(training: Training) -> bool:
+    """Note an epoch that has the smallest validation loss so far; return whether this is one."""
+    row = training.history[-1]
+    better = row.get("validation_loss", math.nan) < training.best_loss
+    # Where the training loss is NaN, so are the weights.
+    if better := better and math.isfinite(row["train_loss"]):
+        training.best_epoch, training.best_loss = row["epoch"], row["validation_loss"]
+    return better
 
 
 def told(training: Training) -> dict[str, Any]:

@@ -1,21 +1,27 @@
-"""When to stop, and when to lower the learning rate."""
+"""The learning rate of every update, and when to stop."""
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclass
 class Schedule:
-    """Early stopping and reduction of the learning rate on a plateau, fed with a loss per epoch.
+    """The learning rate of each update, and early stopping; fed with a loss per epoch.
 
-    Both follow the rules of the Keras callbacks `EarlyStopping` and `ReduceLROnPlateau`. They are
-    plain numbers here, so that the state of a run can be stored and several runs can share one
-    model.
+    Early stopping and the reduction on a plateau follow the rules of the Keras callbacks
+    `EarlyStopping` and `ReduceLROnPlateau`. All fields are plain numbers, so that the state of a
+    run can be stored and several runs can share one model.
 
     Parameters
     ----------
     learning_rate : float
-        Rate of the first epoch; afterwards, of the next one.
+        The rate to begin with; with a cosine, the largest one. A plateau lowers it.
     stop_patience : int or None
         Stop after this many epochs without a new smallest loss. None: never.
     plateau_patience : int or None
@@ -25,9 +31,16 @@ class Schedule:
         Factor in (0, 1).
     plateau_min_delta : float, default=1e-4
         Smallest fall of the loss that counts as progress.
+    cosine : bool, default=False
+        Lower the rate at each update along half a cosine, to 0 at the end of the training.
+    warmup_epochs : float, default=0
+        Raise the rate linearly during the updates of so many epochs, before all else.
 
     Attributes
     ----------
+    function : RateFunction or None
+        Gives the rate of an update from the number of all updates before it, and takes the place
+        of plateau, cosine and warm-up. Not a field, for it is not a number.
     stopped : bool
         Whether training should stop.
     """
@@ -37,11 +50,57 @@ class Schedule:
     plateau_patience: int | None = None
     plateau_factor: float = 0.5
     plateau_min_delta: float = 1e-4
+    cosine: bool = False
+    warmup_epochs: float = 0.0
     stopped: bool = False
     best: float = math.inf
     wait: int = 0
     plateau_best: float = math.inf
     plateau_wait: int = 0
+
+    function: "ClassVar[RateFunction | None]" = None
+
+    @property
+    def varies(self) -> bool:
+        """Whether the rate changes from update to update."""
+        return self.function is not None or self.cosine or self.warmup_epochs > 0
+
+    def rates(self, epoch: int, *, epochs: int, steps: int, updates: int) -> np.ndarray:
+        """Return the rate of each update of an epoch.
+
+        A function of its arguments and the fields alone, so that an interrupted training goes on
+        exactly.
+
+        Parameters
+        ----------
+        epoch : int
+            Number of the epoch in this training, from 0.
+        epochs, steps : int
+            How many epochs the training has at most, and updates an epoch.
+        updates : int
+            Made before the epoch, in all trainings of the network.
+
+        Returns
+        -------
+        ndarray of float64, shape (steps,)
+
+        References
+        ----------
+        I. Loshchilov and F. Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", ICLR
+        2017, for the cosine. P. Goyal et al., "Accurate, Large Minibatch SGD", 2017, §2.2, for the
+        warm-up.
+        """
+        if self.function is not None:
+            return self.function(updates, steps)
+        rates = np.full(steps, self.learning_rate)
+        update = epoch * steps + np.arange(steps)
+        warmup = self.warmup_epochs * steps
+        if self.cosine:
+            rest = max(epochs * steps - warmup, 1)
+            rates *= 0.5 * (1 + np.cos(math.pi * np.clip((update - warmup) / rest, 0, 1)))
+        if warmup:
+            rates *= np.minimum((update + 1) / warmup, 1)
+        return rates
 
     def update(self, loss: float) -> None:
         """Take the loss of the epoch that has just ended."""
@@ -65,3 +124,28 @@ class Schedule:
         if self.plateau_wait >= self.plateau_patience:
             self.learning_rate *= self.plateau_factor
             self.plateau_wait = 0
+
+
+class RateFunction:
+    """A `keras.optimizers.schedules.LearningRateSchedule`, compiled for the updates of an epoch.
+
+    Parameters
+    ----------
+    given : keras.optimizers.schedules.LearningRateSchedule
+    """
+
+    def __init__(self, given: "keras.optimizers.schedules.LearningRateSchedule"):
+        from boxest.training.backend import load
+
+        self.given, self._backend = given, load()
+        self._compiled = self._backend.compile(self._map, xla=False)
+
+    def __call__(self, updates: int, steps: int) -> np.ndarray:
+        """Return the rates of consecutive updates, of which the first comes after ``updates``."""
+        numbers = np.arange(updates, updates + steps, dtype=np.int32)
+        return self._backend.get(self._compiled(self._backend.put(numbers))).astype(np.float64)
+
+    def _map(self, numbers):
+        from keras import ops
+
+        return ops.map(lambda n: ops.convert_to_tensor(self.given(n), "float32"), numbers)

@@ -60,8 +60,6 @@ class Stack:
             )
         self.program, self.n_runs = program, len(states)
         self.states = jax.tree.map(lambda *values: jnp.stack(values), *states)
-        rate = program.optimizer.learning_rate
-        self._rate = next(i for i, v in enumerate(program.optimizer.variables) if v is rate)
         self._updates = backend.updates(program)
         self._put_back = jax.jit(_put_back)
         self._on_cpu = backend.device() == "cpu"
@@ -133,8 +131,8 @@ class Stack:
         ----------
         runs : ndarray of int, shape (k,)
             Their places in the stack.
-        rates : ndarray of float, shape (k,)
-            Their learning rates.
+        rates : ndarray of float, shape (k, steps)
+            The learning rates of their updates.
         orders : ndarray of int32, shape (k, steps, batch_size)
             Their orders of the examples.
 
@@ -144,9 +142,7 @@ class Stack:
             As from `EpochProgram.sums`.
         """
         all_sums = []
-        groups = self._in_groups(
-            self._train, self.examples, runs, rates.astype(np.float32), *self._pieces(orders)
-        )
+        groups = self._in_groups(self._train, self.examples, runs, *self._pieces(orders, rates))
         for places, (states, sums) in groups:
             self.states = self._put_back(self.states, places, states)
             all_sums.append(sums)
@@ -193,13 +189,20 @@ class Stack:
 
         return jax.jit(fused.unfold)(features)
 
-    def _pieces(self, orders: np.ndarray) -> list[np.ndarray]:
-        """Divide the orders and cut batches into parts, for each run: (k, steps, parts, size)."""
+    def _pieces(self, orders: np.ndarray, rates: np.ndarray) -> list[np.ndarray]:
+        """Divide the orders and rates, and cut batches into parts, for each run.
+
+        Returns
+        -------
+        list of ndarray
+            By turns an order of shape (k, steps, parts, size), and rates of shape (k, steps).
+        """
         pieces = []
-        for rows, n_steps in self.program.pieces(orders, orders.shape[1]):
+        for rows, some_rates, n_steps in self.program.pieces(orders, rates, orders.shape[1]):
             rows = rows[:, :n_steps]
             parts = in_parts(rows.reshape(-1, rows.shape[-1]), self.program.part)
             pieces.append(parts.reshape(*rows.shape[:2], *parts.shape[1:]))
+            pieces.append(some_rates[:, :n_steps])
         return pieces
 
     def _in_groups(
@@ -220,14 +223,15 @@ class Stack:
         self.width = width
         at_once = PREDICTION_BATCH["cpu" if self._on_cpu else "gpu"]
         self._evaluated_at_once = max(1, at_once // self.width)
-        places, rates = np.zeros(self.width, np.int32), np.zeros(self.width, np.float32)
-        pieces = self._pieces(np.repeat(self._order[np.newaxis], self.width, axis=0))
+        places = np.zeros(self.width, np.int32)
+        orders = np.repeat(self._order[np.newaxis], self.width, axis=0)
+        pieces = self._pieces(orders, np.zeros(orders.shape[:2]))
         rows = np.zeros((self.width, self._n_validation), np.int32)
 
         def compiled(function, examples, *arguments):
             return jax.jit(function).lower(self.states, examples, places, *arguments).compile()
 
-        self._train = compiled(self._train_group, self.examples, rates, *pieces)
+        self._train = compiled(self._train_group, self.examples, *pieces)
         self._programs = [self._train]
         if self._n_validation:
             rows = in_parts(rows, self._evaluated_at_once)
@@ -237,18 +241,15 @@ class Stack:
 
     # What follows is compiled.
 
-    def _train_group(self, states, examples, places, rates, *orders):
+    def _train_group(self, states, examples, places, *pieces):
         features, targets, weights = examples
-        trainable, fixed, optimizer = _take(states, places)
-        optimizer[self._rate] = rates
 
-        def train(state, weights, *orders):
-            pieces = [(order, order.shape[0]) for order in orders]
-            return self._updates(state, (features, targets, weights), pieces)
+        def train(state, weights, *pieces):
+            pairs = zip(pieces[::2], pieces[1::2], strict=True)
+            steps = [(order, rates, order.shape[0]) for order, rates in pairs]
+            return self._updates(state, (features, targets, weights), steps)
 
-        return self._over_runs(train)(
-            (trainable, fixed, optimizer), _take(weights, places), *orders
-        )
+        return self._over_runs(train)(_take(states, places), _take(weights, places), *pieces)
 
     def _evaluate_group(self, states, examples, places, rows):
         features, targets = examples

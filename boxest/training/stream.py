@@ -146,15 +146,20 @@ class StreamedProgram:
             draws = augmentation.draw(len(self.features), seed=seed, epoch=epoch)
             self.others = (*self.others[:2], draws)
 
+    def close(self) -> None:
+        """Let go of the training examples."""
+        self.features = self.others = None
+        self.program.close()
+
     def compile(self, order: np.ndarray, rest: int) -> None:
         """Compile for orders of this shape, without an update."""
         _, rows, buffer = next(self._buffers(order))
         self.program.put(*buffer)
         self.program.compile(rows, rest)
 
-    def __call__(self, order: np.ndarray) -> dict[str, float]:
+    def __call__(self, order: np.ndarray, rates: np.ndarray) -> dict[str, float]:
         """Train for one epoch in a `buffered_order`; the next buffer is read meanwhile."""
-        total = 0.0
+        total, done = 0.0, 0
         buffers = self._buffers(order)
         with ThreadPoolExecutor(1) as reader:
             ahead = reader.submit(next, buffers, None)
@@ -162,7 +167,10 @@ class StreamedProgram:
                 ahead = reader.submit(next, buffers, None)
                 n_steps, rows, buffer = piece
                 self.program.put(*buffer)
-                total = total + self.program.sums(rows, n_steps=n_steps)
+                # Filled up like the order of a last buffer, which is smaller.
+                some = np.resize(rates[done : done + n_steps], len(rows))
+                total = total + self.program.sums(rows, some, n_steps=n_steps)
+                done += n_steps
         return self.program.means(total)
 
     def _buffers(self, order: np.ndarray) -> Iterator[tuple[int, np.ndarray, tuple]]:

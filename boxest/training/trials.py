@@ -67,10 +67,11 @@ class Trials:
             ``train_loss`` and, with validation examples, ``validation_loss``, among others.
         """
         rows = []
+        rates = np.full(self.updates_per_epoch, learning_rate)
         with self._trial():
-            self.trainer.optimizer.learning_rate = learning_rate
             for epoch in range(1, epochs + 1):
-                rows.append(self.trainer.epoch(self.program, self.begin(epoch), self.validation))
+                begun = self.begin(epoch)
+                rows.append(self.trainer.epoch(self.program, begun, rates, self.validation))
                 self.updates += self.updates_per_epoch
                 if not math.isfinite(rows[-1]["train_loss"]):
                     break
@@ -96,9 +97,8 @@ class Trials:
             for epoch in range(1, epochs + 1):
                 for rows in self._pieces(self.begin(epoch), size):
                     rate = lowest * (highest / lowest) ** (done / max(total - size, 1))
-                    self.trainer.optimizer.learning_rate = rate
                     with self.trainer.clock("train"):
-                        loss = self._loss(rows)
+                        loss = self._loss(rows, rate)
                     done += len(rows)
                     self.updates += len(rows)
                     yield Step(rate, loss, len(rows))
@@ -112,19 +112,20 @@ class Trials:
             buffer = order[start : start + steps]
             yield from np.array_split(buffer, max(1, len(buffer) // size))
 
-    def _loss(self, rows: np.ndarray) -> float:
-        """Make the updates of a piece; return the mean loss."""
+    def _loss(self, rows: np.ndarray, rate: float) -> float:
+        """Make the updates of a piece at one rate; return the mean loss."""
         if isinstance(self.program, StreamedProgram):
-            return self.program(rows)["loss"]
+            return self.program(rows, np.full(len(rows), rate))["loss"]
         # Filled up to the form of an epoch, it needs no program of its own.
         missing = self.updates_per_epoch - len(rows)
         filled = np.pad(rows, ((0, missing), (0, 0)), constant_values=-1)
-        return self.program.means(self.program.sums(filled, n_steps=len(rows)))["loss"]
+        rates = np.full(len(filled), rate)
+        return self.program.means(self.program.sums(filled, rates, n_steps=len(rows)))["loss"]
 
     @contextmanager
     def _trial(self) -> Iterator[None]:
         """Have the training find everything as it was; Keras callbacks see none of this."""
-        before, program = self.trainer.arrays(), self.trainer.program
+        before, program = self.trainer.arrays(), getattr(self.program, "program", self.program)
         callbacks, program.callbacks = getattr(program, "callbacks", None), None
         try:
             yield

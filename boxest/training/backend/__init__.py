@@ -10,8 +10,9 @@ no other compiler; everything else is Keras.
 ``get(tensor)``                   the tensor as a numpy array; waits until it is computed
 ``compile(f, xla)``               ``f``, compiled
 ``compile_epoch(program, xla)``   all updates of an epoch: ``epoch(examples, pieces)`` trains
-                                  the program's network in the order of the pieces, pairs of an
-                                  order and a number of steps, and returns the sums
+                                  the program's network in the order of the pieces, triples of
+                                  an order, the learning rate of each step, and a number of
+                                  steps, and returns the sums
 ================================  ===========================================================
 """
 

@@ -61,6 +61,7 @@ def updates(program):
     The state is the values of `variables`.
     """
     trunk, optimizer = program.trunk, program.optimizer
+    rate = next(i for i, v in enumerate(optimizer.variables) if v is optimizer.learning_rate)
 
     def objective(trainable, fixed, part, extent):
         features, targets, weights = part
@@ -72,8 +73,10 @@ def updates(program):
 
     gradient = jax.grad(objective, has_aux=True)
 
-    def update(examples, state, batch):
+    def update(examples, state, batch, learning_rate):
         trainable, fixed, optimizer_variables = state
+        optimizer_variables = list(optimizer_variables)
+        optimizer_variables[rate] = learning_rate
         extent = program.extent(batch)
 
         def add_part(i, so_far):
@@ -93,11 +96,11 @@ def updates(program):
 
     def run(state, examples, pieces):
         carry = state, program.no_sums()
-        for order, n_steps in pieces:
+        for order, rates, n_steps in pieces:
 
-            def step(i, carry, order=order):
+            def step(i, carry, order=order, rates=rates):
                 state, sums = carry
-                state, batch_sums = update(examples, state, order[i])
+                state, batch_sums = update(examples, state, order[i], rates[i])
                 return state, sums + batch_sums
 
             carry = jax.lax.fori_loop(0, n_steps, step, carry)

@@ -82,7 +82,8 @@ def compile_epoch(program, *, xla: bool):
         zero = tf.UnconnectedGradients.ZERO
         return tape.gradient(objective, tensors, unconnected_gradients=zero), sums
 
-    def update(examples, batch):
+    def update(examples, batch, learning_rate):
+        optimizer.learning_rate.assign(learning_rate)
         extent = program.extent(batch)
         if batch.shape[0] == 1:
             gradients, sums = gradient(examples, batch[0], extent)
@@ -96,10 +97,10 @@ def compile_epoch(program, *, xla: bool):
         optimizer.apply(gradients, variables)
         return sums
 
-    def steps(examples, order, n_steps, sums):
+    def steps(examples, order, rates, n_steps, sums):
         _, sums = tf.while_loop(
             lambda i, _: i < n_steps,
-            lambda i, sums: (i + 1, sums + update(examples, order[i])),
+            lambda i, sums: (i + 1, sums + update(examples, order[i], rates[i])),
             (tf.constant(0), sums),
             parallel_iterations=1,
         )
@@ -107,8 +108,8 @@ def compile_epoch(program, *, xla: bool):
 
     def epoch(examples, pieces):
         sums = program.no_sums()
-        for order, n_steps in pieces:
-            sums = steps(examples, order, n_steps, sums)
+        for order, rates, n_steps in pieces:
+            sums = steps(examples, order, rates, n_steps, sums)
         return sums
 
     return compile(epoch, xla=xla)
