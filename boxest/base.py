@@ -15,6 +15,7 @@ from boxest.pixels import Reader
 from boxest.trainable import Trainable
 from boxest.training.checkpoint import Checkpoint
 from boxest.training.loop import ENGINES
+from boxest.training.record import Followed
 
 if TYPE_CHECKING:
     import keras
@@ -154,6 +155,7 @@ callbacks, checkpoint, warm_start, memory_limit, engine, xla, random_state, verb
         sample_weight: "npt.ArrayLike | None" = None,
         *,
         validation_data: "tuple | list | None" = None,
+        followed: "npt.ArrayLike | None" = None,
     ) -> Self:
         """Train the network.
 
@@ -175,6 +177,8 @@ callbacks, checkpoint, warm_start, memory_limit, engine, xla, random_state, verb
             Weights of the examples in the losses: 2 counts as the example twice, 0 as its absence.
         validation_data : (X, y), (X, y, sample_weight) or paths of shards, optional
             Examples that are not trained on, evaluated after each epoch.
+        followed : array-like of some images, optional
+            What the network predicts for them after each epoch is kept as ``followed_``.
 
         Returns
         -------
@@ -198,6 +202,8 @@ callbacks, checkpoint, warm_start, memory_limit, engine, xla, random_state, verb
             context = self._init_callback_context(max_subtasks=self.epochs)
             data = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
             watchers.append(SklearnCallbacks(self, context, data, self._fitted))
+        if followed is not None:
+            watchers.append(Followed(self.predict, followed))
         with self._form_restored_on_error(), self._checkpoint() as checkpoint:
             return self._train(
                 self._given(X, y, sample_weight, reset=not goes_on),

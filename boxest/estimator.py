@@ -160,6 +160,9 @@ class BoxRegressor(ImageRegressor):
         IoUs, on the training and the validation examples, learning rate, updates and seconds.
     n_iter_ : int
         Number of epochs that were run.
+    followed_ : ndarray of shape (epochs, k, 4)
+        What the network predicted for the ``followed`` images of the last `fit` after each of its
+        epochs; NaN after epochs of which it was not kept, empty where `fit` was given none.
     best_epoch_ : int or None
         With ``restore_best_weights``, the epoch that the network was put back to; None where the
         last weights stayed.

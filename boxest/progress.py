@@ -12,12 +12,6 @@ _FORMAT = "{n_fmt}/{total_fmt} epochs {bar:20} {postfix} {remaining} left"
 class Lines(Watcher):
     """Prints a line per epoch."""
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_) -> None:
-        pass
-
     def resume(self, history: list[dict[str, float]]) -> None:
         """Print where an interrupted training goes on."""
         print(f"Resumed after epoch {history[-1]['epoch']}.", flush=True)

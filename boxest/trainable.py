@@ -19,7 +19,7 @@ from boxest.training import Schedule
 from boxest.training.checkpoint import Checkpoint, opened
 from boxest.training.loop import Trainer
 from boxest.training.program import Predictor
-from boxest.training.record import Examples, Settings, Watcher
+from boxest.training.record import Examples, Followed, Settings, Watcher
 from boxest.training.schedule import RateFunction
 
 if TYPE_CHECKING:
@@ -265,7 +265,8 @@ class Trainable(Storable):
         seconds = {"import": import_seconds, **training.seconds}
         if history:
             seconds = {name: seconds[name] + self.seconds_[name] for name in seconds}
-        self.history_ = history + training.history
+        rows, self.followed_ = Followed.taken_out(training.history)
+        self.history_ = history + rows
         self.n_iter_ = len(self.history_)
         self.best_epoch_ = training.best_epoch
         self.diverged_ = training.diverged

@@ -651,3 +651,21 @@ def test_a_kill_while_the_state_is_written_leaves_the_state_before(tmp_path):
     with Checkpoint(path) as checkpoint:
         assert checkpoint.begin({}).about == {"epoch": 1}
         assert list(tmp_path.glob(".*-state.npz")) == []
+
+
+def test_followed_predictions_are_those_of_each_epoch_also_after_an_interruption(path, data):
+    X, y = data
+
+    def fit(**settings):
+        return BoxRegressor(**SETTINGS | {"epochs": 4} | settings).fit(X, y, followed=X[:3])
+
+    whole = fit()
+    two = BoxRegressor(**SETTINGS | {"epochs": 2}).fit(X, y)
+    assert whole.followed_.shape == (4, 3, 4)
+    np.testing.assert_array_equal(whole.followed_[-1], whole.predict(X[:3]))
+    np.testing.assert_array_equal(whole.followed_[1], two.predict(X[:3]))
+    assert "followed" not in whole.history_[0]
+    assert two.followed_.size == 0
+    with pytest.raises(KeyboardInterrupt):
+        fit(checkpoint=path, callbacks=[Interrupt(3)])
+    np.testing.assert_array_equal(fit(checkpoint=path).followed_, whole.followed_)

@@ -1,9 +1,9 @@
 """What a training takes and leaves: examples, rows of its history, and who looks on."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
@@ -89,6 +89,12 @@ class Watcher:
     Both methods may set the learning rate of the optimizer; the schedule goes on from that rate.
     """
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_) -> None:
+        """Do nothing at the end of a training."""
+
     def resume(self, history: list[dict[str, float]]) -> None:
         """Take the rows of the epochs that were made before an interruption."""
 
@@ -104,6 +110,39 @@ class Watcher:
     def end(self, row: dict[str, float]) -> bool:
         """Take the row of the epoch that has just ended; return whether training should stop."""
         return False
+
+
+class Followed(Watcher):
+    """Keeps what the network predicts for some images after every epoch.
+
+    The predictions stand in the rows of the history while a training lasts, so that one that was
+    interrupted has those of before, too.
+
+    Parameters
+    ----------
+    predict : callable
+        Called with the images; what it returns has the shape (k, n_outputs).
+    images
+        Whatever `predict` takes.
+    """
+
+    KEY = "followed"
+
+    def __init__(self, predict: Callable[[Any], np.ndarray], images: Any):
+        self.predict, self.images = predict, images
+
+    def end(self, row: dict[str, Any]) -> bool:
+        """Predict; never stop."""
+        row[self.KEY] = self.predict(self.images).tolist()
+        return False
+
+    @classmethod
+    def taken_out(cls, rows: list[dict[str, Any]]) -> tuple[list[dict[str, float]], np.ndarray]:
+        """Return the rows without predictions, and these as (epochs, k, n_outputs)."""
+        plain = [{name: row[name] for name in row if name != cls.KEY} for row in rows]
+        kept = [np.array(row[cls.KEY]) for row in rows if cls.KEY in row]
+        missing = [np.full_like(kept[0], np.nan)] * (len(rows) - len(kept)) if kept else []
+        return plain, np.array([*missing, *kept])
 
 
 def evaluate(
