@@ -79,7 +79,7 @@ def answers() -> bool:
         return False
     try:
         return (
-            subprocess.run(["sinfo"], capture_output=True, timeout=20, check=False).returncode == 0
+            subprocess.run(["sinfo"], capture_output=True, timeout=120, check=False).returncode == 0
         )
     except subprocess.TimeoutExpired:
         return False

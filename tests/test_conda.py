@@ -41,9 +41,6 @@ def _():
         print(json.dumps(record), file=file)
 """
 
-# The machine may be busy with other tests.
-pytestmark = pytest.mark.timeout(900)
-
 
 def environment(file: str = "environment.yml") -> dict[str, str]:
     """Return the bounds of an environment by name."""

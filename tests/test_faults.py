@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from test_workflow import clone
+from studies import clone, snakemake
 
 from boxest import history, shards, synthetic
 
@@ -68,11 +68,16 @@ def start(directory, *targets, before=(), **environment):
     )
 
 
-def run(directory, *targets, **options):
+def run(directory, *targets, before=(), **environment):
     """Run Snakemake; return its exit status and what it printed."""
-    process = start(directory, *targets, **options)
-    printed, _ = process.communicate()
-    return process.returncode, printed
+    if before:
+        process = start(directory, *targets, before=before, **environment)
+        printed, _ = process.communicate()
+        return process.returncode, printed
+    environment = {"PYTHONPATH": str(directory / "sabotage")} | environment
+    separator = [] if "--" in targets else ["--"]
+    done = snakemake(directory, *COMMAND[3:], *separator, *targets, **environment)
+    return done.returncode, done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")

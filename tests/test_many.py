@@ -23,22 +23,16 @@ if keras.backend.backend() != "jax":
 stacks = importlib.import_module("boxest.training.stack")
 jax = stacks.jax
 
+# Without a state, with one, with one that does not begin at zero; what clips all gradients at once,
+# and what does not update at each step.
 OPTIMIZERS = [
     "sgd",
-    "momentum",
     "adam",
-    "adamw",
-    "adamax",
     "adagrad",
-    "adadelta",
-    "nadam",
-    "rmsprop",
-    "ftrl",
-    "lion",
     keras.optimizers.SGD(momentum=0.9, nesterov=True, global_clipnorm=0.1),
     keras.optimizers.Adam(use_ema=True, gradient_accumulation_steps=2),
 ]
-LOSSES = ["inclusive_iou", "iou", "giou", "diou", "ciou", "mean_absolute_error", "mse"]
+LOSSES = ["inclusive_iou", "ciou", "mse"]
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +49,7 @@ def as_on_a_gpu(monkeypatch):
 
 
 def runs(rates=(0.05, 0.01), seeds=(0, 1), **settings):
-    settings = {"batch_size": 4, "epochs": 3} | settings
+    settings = {"batch_size": 4, "epochs": 3, "network": dense} | settings
     return [
         BoxRegressor.paper(learning_rate=rate, random_state=seed, **settings)
         for rate in rates
@@ -102,7 +96,7 @@ def dense(image_shape, output_activation="linear", seed=0):
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda o: o if type(o) is str else o.name)
 def test_same_histories_as_alone_with_every_optimizer(data, optimizer):
     rate = 0.001 if optimizer != "sgd" else 0.05
-    settings = {"rates": (rate, rate / 3), "seeds": (0,), "optimizer": optimizer, "network": dense}
+    settings = {"rates": (rate, rate / 3), "seeds": (0,), "optimizer": optimizer}
     many = fit_many(runs(**settings), *data)
     assert_same(many, fit_alone(runs(**settings), data))
     assert many[0].history_[0]["train_loss"] != many[1].history_[0]["train_loss"]
@@ -110,32 +104,23 @@ def test_same_histories_as_alone_with_every_optimizer(data, optimizer):
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_same_histories_as_alone_with_every_loss(data, loss):
-    settings = {"rates": (0.01,), "loss": loss, "network": dense}
+    settings = {"rates": (0.01,), "loss": loss}
     assert_same(fit_many(runs(**settings), *data), fit_alone(runs(**settings), data))
 
 
 @pytest.mark.parametrize(
     "settings",
-    [{"loss": loss} for loss in LOSSES[1:]]
-    + [{"optimizer": "momentum"}, {"optimizer": "adam", "batch_size": 20}],
-    ids=str,
+    [{"batch_size": 20, "loss": "giou", "optimizer": "adam"}, {"batch_size": 4096}],
+    ids=["batches of 20", "one batch"],
 )
 @pytest.mark.usefixtures("as_on_a_gpu")
-def test_the_paper_s_network_with_every_loss_where_all_runs_go_at_once(data, settings):
-    settings = {"rates": (0.01,), "epochs": 2} | settings
+def test_same_histories_as_alone_where_all_runs_go_at_once(data, settings):
+    settings = {"network": "paper", "rates": (0.05, 0.01), "seeds": (0,)} | settings
     assert_same(fit_many(runs(**settings), *data), fit_alone(runs(**settings), data))
 
 
-@pytest.mark.parametrize("batch_size", [4, 20, 4096])
-@pytest.mark.usefixtures("as_on_a_gpu")
-def test_same_histories_as_alone_where_all_runs_go_at_once(data, batch_size):
-    settings = {"batch_size": batch_size}
-    assert_same(fit_many(runs(**settings), *data), fit_alone(runs(**settings), data))
-
-
-@pytest.mark.parametrize("batch_size", [16, 40])
-def test_same_histories_as_alone_where_runs_take_turns(data, batch_size):
-    settings = {"batch_size": batch_size, "rates": (0.05,)}
+def test_same_histories_as_alone_where_runs_take_turns(data):
+    settings = {"batch_size": 16, "rates": (0.05,), "network": "paper"}
     assert_same(fit_many(runs(**settings), *data), fit_alone(runs(**settings), data), rel=1e-6)
 
 
@@ -157,7 +142,7 @@ def other_network(image_shape, output_activation="linear", seed=0):
 
 
 def test_other_networks_their_state_and_their_penalties(data):
-    settings = {"network": other_network, "loss": "mse"}
+    settings = {"network": other_network, "loss": "mse", "seeds": (0,)}
     many, alone = fit_many(runs(**settings), *data), fit_alone(runs(**settings), data)
     assert_same(many, alone)
     for one, other in zip(many, alone, strict=True):
@@ -165,13 +150,10 @@ def test_other_networks_their_state_and_their_penalties(data):
             np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("batch_size", [4, 12])
-def test_a_normalisation_sees_a_smaller_last_batch_as_it_is(data, batch_size):
-    """Of 81 examples, the last batch has 1, or 9."""
-    settings = {"network": other_network, "rates": (0.01,), "batch_size": batch_size}
-    many = fit_many(runs(**settings), *data)
-    assert_same(many, fit_alone(runs(**settings), data))
-    assert_same(many, fit_alone(runs(engine="keras", **settings), data))
+def test_a_normalisation_sees_a_smaller_last_batch_as_it_is(data):
+    """Of 81 examples, the last batch has 1."""
+    settings = {"network": other_network, "rates": (0.01,), "batch_size": 4, "epochs": 2}
+    assert_same(fit_many(runs(**settings), *data), fit_alone(runs(**settings), data))
 
 
 def test_weights_validation_data_and_any_targets(data):
@@ -220,8 +202,7 @@ def test_networks_that_are_graphs_of_layers(data, network, optimizer):
     assert_same(fit_many(runs(**settings), *data), fit_alone(runs(**settings), data), rel=1e-3)
 
 
-@pytest.mark.parametrize("network", ["paper", other_network])
-@pytest.mark.parametrize("gpu", [False, True])
+@pytest.mark.parametrize(("network", "gpu"), [("paper", False), (other_network, True)])
 def test_a_run_that_diverges_ends_and_leaves_the_others(data, network, gpu, request):
     if gpu:
         request.getfixturevalue("as_on_a_gpu")
@@ -290,7 +271,7 @@ def test_a_line_per_epoch(data, capsys):
 # --- groups, memory, patches ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("batch_size", "width"), [(1, 5), (4, 3), (5, 3), (8, 2), (16, 1)])
+@pytest.mark.parametrize(("batch_size", "width"), [(1, 5), (5, 3), (16, 1)])
 def test_on_a_cpu_sixteen_examples_are_in_work_at_once(data, widths, batch_size, width):
     fit_many(runs(seeds=range(5), rates=(0.1,), batch_size=batch_size, epochs=1), *data)
     assert widths == [width]
@@ -317,12 +298,12 @@ def test_a_stack_is_split_where_it_exceeds_the_memory(
     data, widths, monkeypatch, batch_size, n_validation, larger
 ):
     """Ten runs need more than there is, four less: their greatest equal parts are 4, 4 and 2."""
-    settings = {"seeds": range(5), "batch_size": batch_size, "epochs": 2}
+    settings = {"seeds": range(5), "batch_size": batch_size, "epochs": 2, "network": "paper"}
     validation = {"validation_data": [part[:n_validation] for part in data]}
     needed, memory = [], stacks._memory
     monkeypatch.setattr(stacks, "_memory", lambda c: needed.append(memory(c)) or needed[-1])
     monkeypatch.setattr(stacks, "_free_memory", lambda: 1e12)
-    fit_many(runs(**settings), *data, **validation)
+    at_once = fit_many(runs(**settings), *data, **validation)
     assert widths == [10]
     training, evaluation = needed
     assert (evaluation > training) == (larger == "evaluation")
@@ -331,7 +312,7 @@ def test_a_stack_is_split_where_it_exceeds_the_memory(
     many = fit_many(runs(**settings), *data, **validation)
     assert widths == [10, 10, 4]
     assert max(needed[-2:]) <= free
-    assert_same(many, fit_alone(runs(**settings), data, **validation))
+    assert_same(many, at_once)
 
 
 def test_each_group_is_put_back_before_the_next_begins(data, monkeypatch):
@@ -346,7 +327,7 @@ def test_each_group_is_put_back_before_the_next_begins(data, monkeypatch):
             setattr(self, name, logged(name, getattr(self, name)))
 
     monkeypatch.setattr(stacks.Stack, "_compile", watched)
-    fit_many(runs(batch_size=16, epochs=1, network=dense), *data)
+    fit_many(runs(batch_size=16, epochs=1), *data)
     assert calls == ["_train", "_put_back"] * 4
 
 
@@ -376,23 +357,23 @@ def test_a_stack_becomes_narrower_where_that_pays(data, widths, monkeypatch):
         patient, *others = runs(seeds=range(10), rates=(0.3,), epochs=12, stop_patience=1)
         return [patient.set_params(stop_patience=None), *others]
 
+    fitted = []
     for seconds in (1e9, -1.0):
         constant = property(lambda _, seconds=seconds: seconds, _ignore)
         monkeypatch.setattr(stacks.Stack, "_compile_seconds", constant, raising=False)
         widths.clear()
-        many = fit_many(estimators(), *data)
+        fitted.append(fit_many(estimators(), *data))
         assert widths[0] == 10
         assert seconds < 0 or len(widths) == 1
     monkeypatch.undo()
     assert 1 < len(widths) <= 5
     assert all(2 * after <= before for before, after in itertools.pairwise(widths))
-    assert_same(many, fit_alone(estimators(), data))
+    assert_same(*fitted)
 
 
-@pytest.mark.parametrize("batch_size", [4, 16])
-def test_patches_are_kept_where_they_fit_in_memory(data, monkeypatch, batch_size):
+def test_patches_are_kept_where_they_fit_in_memory(data, monkeypatch):
     """90 images of 16 px are 8×8 behind the first pooling: 5,760 bytes."""
-    settings = {"rates": (0.05,), "batch_size": batch_size, "memory_limit": 6000}
+    settings = {"rates": (0.05,), "network": "paper", "memory_limit": 6000}
     seen, init = [], stacks.Stack.__init__
 
     def watched(self, *args, unfold):

@@ -20,7 +20,8 @@ def data():
 
 def quick(network, **settings):
     settings = {"loss": "giou", "optimizer": "adam", "epochs": 2, "batch_size": 16} | settings
-    return BoxRegressor.paper(network=network, learning_rate=0.01, random_state=0, **settings)
+    settings = {"learning_rate": 0.01, "random_state": 0, "xla": False} | settings
+    return BoxRegressor.paper(network=network, **settings)
 
 
 @pytest.fixture(scope="module", params=NAMES)

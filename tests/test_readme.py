@@ -1,9 +1,12 @@
 """The commands of the README, as they are written, each form in an environment of its own."""
 
 import re
+import shutil
+import subprocess
 
 import pytest
 import readers
+from conftest import ROOT
 
 # Where each block of commands is run, by how it begins.
 TRIED = {
@@ -23,6 +26,17 @@ def test_every_block_of_commands_is_tried_somewhere():
     assert len(blocks) == len(TRIED)
     for block, beginning in zip(blocks, TRIED, strict=True):
         assert block.startswith(beginning)
+
+
+def test_make_says_first_that_it_cannot_work_where_a_path_has_a_blank(tmp_path):
+    (directory := tmp_path / "a b").mkdir()
+    shutil.copy(ROOT / "Makefile", directory)
+    done = subprocess.run(
+        ["make", "run"], cwd=directory, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert f'There is a blank in the path of this folder, "{directory}"' in done.stderr
+    assert [path.name for path in directory.iterdir()] == ["Makefile"]
 
 
 def jobs(printed, rule):

@@ -49,7 +49,7 @@ def browser():
     driver.quit()
 
 
-def wait(condition, seconds=90):
+def wait(condition, seconds=900):
     """Return what the condition gives as soon as it gives something."""
     end = time.monotonic() + seconds
     while not (found := condition()):

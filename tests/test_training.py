@@ -18,7 +18,8 @@ def examples(data, rows=slice(None), weights=None):
 
 def fit(model, data, optimizer, *, validation=None, loss="inclusive_iou", **kwargs):
     optimizer.build(model.trainable_variables)
-    options = {"batch_size": 32, "epochs": 2, "seed": 5} | kwargs
+    # XLA takes seconds to compile: only where it makes a difference.
+    options = {"batch_size": 32, "epochs": 2, "seed": 5, "xla": False} | kwargs
     schedule = options.pop("schedule", Schedule(float(optimizer.learning_rate)))
     return train(
         model,
@@ -123,15 +124,23 @@ def test_paper_goes_from_a_tenth_to_0_0016():
 # --- the same numbers as Keras ---------------------------------------------------------------
 
 
-@pytest.mark.parametrize("batch_size", [4, 32, 300, 500, 4096])
-@pytest.mark.parametrize("loss", ["inclusive_iou", "mean_absolute_error"])
+@pytest.mark.parametrize(
+    ("batch_size", "loss"),
+    [
+        (4, "inclusive_iou"),
+        (32, "mean_absolute_error"),
+        (300, "inclusive_iou"),
+        (4096, "inclusive_iou"),
+    ],
+)
 def test_same_weights_as_plain_keras(small_data, batch_size, loss):
     data = examples(small_data, slice(300))
     # The IoU has kinks: at high rates, rounding grows into another path, as in any implementation.
     rate = min(0.05, batch_size / 1000)
     ours, theirs = (networks.paper((32, 32, 1), seed=1) for _ in range(2))
-    training = fit(ours, data, keras.optimizers.SGD(rate), batch_size=batch_size, loss=loss)
-    means = keras_fit(theirs, data, keras.optimizers.SGD(rate), batch_size=batch_size, loss=loss)
+    options = {"batch_size": batch_size, "loss": loss}
+    training = fit(ours, data, keras.optimizers.SGD(rate), xla=True, **options)
+    means = keras_fit(theirs, data, keras.optimizers.SGD(rate), **options)
     for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
     assert [row["train_loss"] for row in training.history] == pytest.approx(means, rel=1e-4)
@@ -175,7 +184,7 @@ def test_networks_with_state_are_trained(small_data):
     assert training.history[-1]["train_loss"] < 0.5 * training.history[0]["train_loss"]
 
 
-@pytest.mark.parametrize(("batch_size", "epochs"), [(8, 2), (64, 2), (64, 3)])
+@pytest.mark.parametrize(("batch_size", "epochs"), [(8, 2), (64, 3)])
 def test_penalties_count_once_per_update(small_data, batch_size, epochs):
     """Also where gradients are added up from parts, for fused layers, and for patches."""
 
@@ -190,7 +199,7 @@ def test_penalties_count_once_per_update(small_data, batch_size, epochs):
     data = examples(small_data, slice(128))
     ours, theirs = regularised(), regularised()
     options = {"batch_size": batch_size, "epochs": epochs}
-    fit(ours, data, keras.optimizers.SGD(0.01), **options)
+    fit(ours, data, keras.optimizers.SGD(0.01), xla=True, **options)
     keras_fit(theirs, data, keras.optimizers.SGD(0.01), **options)
     for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
@@ -325,8 +334,7 @@ def unpooled(image_shape, **_):
     )
 
 
-@pytest.mark.parametrize("network", ["paper", unpooled])
-@pytest.mark.parametrize("batch_size", [16, 150])
+@pytest.mark.parametrize(("network", "batch_size"), [("paper", 150), (unpooled, 16)])
 def test_without_xla_the_numbers_are_the_same(small_data, network, batch_size):
     settings = {"epochs": 3, "batch_size": batch_size, "learning_rate": 0.002, "random_state": 0}
     histories = {}
@@ -339,8 +347,7 @@ def test_without_xla_the_numbers_are_the_same(small_data, network, batch_size):
     assert histories["auto"] == histories[regressor.runtime_["xla"]]
 
 
-@pytest.mark.parametrize("batch_size", [8, 100])
-def test_a_network_may_compute_in_another_precision(small_data, batch_size):
+def test_a_network_may_compute_in_another_precision(small_data):
     def halved(image_shape, **options):
         keras.config.set_dtype_policy("mixed_bfloat16")
         try:
@@ -348,7 +355,7 @@ def test_a_network_may_compute_in_another_precision(small_data, batch_size):
         finally:
             keras.config.set_dtype_policy("float32")
 
-    settings = {"epochs": 3, "batch_size": batch_size, "learning_rate": 0.005, "random_state": 0}
+    settings = {"epochs": 3, "batch_size": 100, "learning_rate": 0.005, "random_state": 0}
     losses = []
     for network in ("paper", halved):
         regressor = BoxRegressor.paper(network=network, **settings).fit(*small_data)
@@ -394,9 +401,10 @@ def test_patches_are_cut_once_where_they_fit_and_pay(small_data, monkeypatch, se
     regressor = BoxRegressor.paper(**defaults | settings, learning_rate=0.05, random_state=0)
     rows = regressor.fit(*small_data).history_
     assert seen == [400] * cuts
-    regressor.set_params(memory_limit=400 * 16 * 16)
-    for row, other in zip(rows, regressor.fit(*small_data).history_, strict=True):
-        assert row["validation_loss"] == pytest.approx(other["validation_loss"], rel=1e-6)
+    if cuts:
+        regressor.set_params(memory_limit=400 * 16 * 16)
+        for row, other in zip(rows, regressor.fit(*small_data).history_, strict=True):
+            assert row["validation_loss"] == pytest.approx(other["validation_loss"], rel=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -579,8 +587,9 @@ def test_a_network_that_sees_the_batch_is_known():
     assert layout.sees_the_batch(nested)
 
 
-@pytest.mark.parametrize("network", ["paper", "sees the batch"])
-@pytest.mark.parametrize("batch_size", [8, 50, 128])
+@pytest.mark.parametrize(
+    ("network", "batch_size"), [("paper", 8), ("paper", 128), ("sees the batch", 50)]
+)
 def test_engines_agree(small_data, batch_size, network):
     """Three epochs in the same order, with weights and a smaller last batch."""
     weights = np.random.default_rng(0).integers(0, 3, 120).astype(float)
@@ -593,8 +602,9 @@ def test_engines_agree(small_data, batch_size, network):
             model = network_that_sees_the_batch()
         optimizer = keras.optimizers.SGD(0.01, momentum=0.5)
         training = fit(
-            model, data, optimizer, batch_size=batch_size, epochs=3, engine=engine, validation=data
-        )
+            model, data, optimizer, batch_size=batch_size, epochs=3, engine=engine, validation=data,
+            xla=network == "paper",
+        )  # fmt: skip
         names = ("train_loss", "train_iou_loss", "validation_loss", "validation_iou_loss")
         results.append([[row[name] for name in names] for row in training.history])
     np.testing.assert_allclose(*results, rtol=1e-4)

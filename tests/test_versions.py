@@ -27,8 +27,6 @@ REMEDY = (
 )
 
 
-# The machine may be busy with other tests.
-@pytest.mark.timeout(900)
 @pytest.mark.slow
 def test_tiny_study_with_the_oldest_of_everything(tmp_path):
     versions = oldest()

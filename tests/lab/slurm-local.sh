@@ -192,7 +192,7 @@ start_munge() {
     [[ -s /etc/munge/munge.key ]] || launch runuser -u munge -- mungekey --create
     install -d -o munge -g munge -m 755 /run/munge
     launch runuser -u munge -- munged --force >>"$DIR/log/munged.log" 2>&1
-    poll 5 munge_ok || die "munged does not answer, see /var/log/munge/munged.log"
+    poll 60 munge_ok || die "munged does not answer, see /var/log/munge/munged.log"
     cp /run/munge/munged.pid "$DIR/run/munged.pid"      # ours to stop again
 }
 
@@ -205,10 +205,10 @@ start_slurm() {
         mkdir -p "$DIR/spool/n$i"
         running "$DIR/run/slurmd.n$i.pid" slurmd || launch slurmd -N "n$i"
     done
-    if ! poll 30 nodes_idle; then
+    if ! poll 300 nodes_idle; then
         # DOWN or DRAINED by an earlier crash: resume once, then give up
         scontrol update NodeName="n[1-$NODES]" State=RESUME >/dev/null 2>&1 || true
-        poll 10 nodes_idle || { sinfo -R >&2 || true; die "nodes not idle, see $DIR/log"; }
+        poll 60 nodes_idle || { sinfo -R >&2 || true; die "nodes not idle, see $DIR/log"; }
     fi
 }
 
@@ -217,7 +217,7 @@ stop_slurm() {
     local f pid
     if running "$DIR/run/slurmctld.pid" slurmctld; then
         squeue -h -o %A 2>/dev/null | sort -u | xargs -r scancel >/dev/null 2>&1 || true
-        poll 12 no_jobs || say "some jobs did not end in time"
+        poll 60 no_jobs || say "some jobs did not end in time"
     fi
     for f in "$DIR"/run/slurmd.*.pid; do [[ -e $f ]] && stop "$f" slurmd; done
     stop "$DIR/run/slurmctld.pid" slurmctld
