@@ -1,6 +1,7 @@
 """What the tests share."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,9 @@ from boxest import runtime
 
 ROOT = Path(__file__).parent.parent
 # Why a file is left out on TensorFlow.
-ON_JAX = "needs KERAS_BACKEND=jax; test_jax.py runs it"
+ON_JAX = "on TensorFlow; test_jax.py runs it on JAX"
+# How a test is skipped for want of a package or a program.
+MISSING = re.compile("could not import|not installed|needs ")
 
 # What the shell had, before the tests add to it.
 ENVIRONMENT = dict(os.environ)
@@ -36,7 +39,11 @@ LONGEST += ["faults", "figures", "estimator", "training", "sklearn", "benchmarks
 
 
 def pytest_addoption(parser):
-    parser.addoption("--nothing-skipped", action="store_true", help="fail where a test was skipped")
+    parser.addoption(
+        "--nothing-missing",
+        action="store_true",
+        help="fail where a test was skipped for want of a package or a program",
+    )
 
 
 def pytest_report_header(config):
@@ -56,9 +63,10 @@ def pytest_collection_modifyitems(items):
 def pytest_sessionfinish(session):
     """Let nothing that could be installed go untested without a word."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if reporter and session.config.option.nothing_skipped:
-        reasons = {report.longrepr[2] for report in reporter.stats.get("skipped", ())}
-        if reasons - {f"Skipped: {ON_JAX}"}:
+    if reporter and session.config.option.nothing_missing:
+        skipped = (report.longrepr[2] for report in reporter.stats.get("skipped", ()))
+        if missing := {reason for reason in skipped if MISSING.search(reason)}:
+            reporter.write_line(f"\nWhat can be installed is missing: {sorted(missing)}", red=True)
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 

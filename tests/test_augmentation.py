@@ -229,6 +229,7 @@ def test_fit_many_refuses_it(data):
 
 
 @pytest.mark.jax
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
 @pytest.mark.skipif(keras.backend.backend() == "jax", reason="this is that run")
 def test_with_jax():
