@@ -14,6 +14,8 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+from boxest.compiled import CompiledPrograms
+
 try:
     import fcntl
 except ImportError:  # Windows has no such locks.
@@ -31,8 +33,8 @@ _DEFAULTS = {
     "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
 }
 
-# Where compiled programs are kept, if they are.
-_shared: Path | None = None
+# The compiled programs that are kept for the next process, if they are.
+_programs: CompiledPrograms | None = None
 
 
 def use_jax() -> None:
@@ -157,23 +159,25 @@ def _visible_gpus() -> list[str]:
 def share_compiled_programs(directory: str | os.PathLike) -> None:
     """Keep compiled programs in a directory, so that the next process need not compile them again.
 
-    Several processes may share it at once. Programs of another processor, backend or version do not
-    get in each other's way: each has a subdirectory of its own.
+    Several processes may share it at once. Programs of another processor, backend, version or user
+    do not get in each other's way: each has a subdirectory of its own. A program is used only if it
+    is, to the last bit, what this user has kept; see `boxest.compiled`.
 
     Parameters
     ----------
     directory : path-like
-        Made where it is missing. It can be deleted at any time.
+        Made where it is missing. It can be deleted at any time. Where it cannot be read or written,
+        programs are compiled anew.
 
     Raises
     ------
     RuntimeError
         If the backend has been imported already.
     """
-    global _shared
+    global _programs
     _refuse_if_started("share_compiled_programs()")
-    path = _shared = Path(directory).resolve() / machine()
-    path.mkdir(parents=True, exist_ok=True)
+    _programs = CompiledPrograms(directory, machine())
+    path = _programs.own
     flags = os.environ.get("TF_XLA_FLAGS", "")
     # TensorFlow splits its flags at blanks, but for quotes.
     cache = f'--tf_xla_persistent_cache_directory="{path}"'
@@ -185,12 +189,17 @@ def share_compiled_programs(directory: str | os.PathLike) -> None:
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 
 
+def keep_compiled_programs() -> None:
+    """Share what this process has compiled so far, if anything is shared."""
+    if _programs is not None:
+        _programs.keep()
+
+
 def forget_compiled_programs() -> bool:
-    """Delete what TensorFlow has kept for this machine; return whether anything is shared."""
-    if _shared is None:
+    """Go on without the programs that were kept; return whether there are any to go without."""
+    if _programs is None:
         return False
-    for entry in _shared.glob("xla_compile_cache__*.pb"):
-        entry.unlink(missing_ok=True)
+    _programs.forget()
     return True
 
 

@@ -369,6 +369,20 @@ def test_partial_fit_after_an_interrupted_fit_begins_anew(data, path):
     assert [row["epoch"] for row in regressor.history_] == [1]
 
 
+def test_leftovers_of_killed_writers_are_swept_and_nothing_else(path):
+    path.parent.mkdir()
+    left = path.with_name(f".4711-0123abcd-{path.name}")
+    stays = [
+        path.with_name(name + path.name)
+        for name in (".notes-20251128-", ".4711-0123abcdef-", ".4711-NOTES000-", "4711-0123abcd-")
+    ]
+    for file in [left, *stays]:
+        file.write_text("mine")
+    with Checkpoint(path):
+        assert not left.exists()
+        assert all(file.read_text() == "mine" for file in stays)
+
+
 @pytest.mark.fault
 @pytest.mark.parametrize("damage", [truncate, flip, lambda _: b"", lambda content: content[:50]])
 def test_a_damaged_state_is_left_aside(data, left, whole, damage):

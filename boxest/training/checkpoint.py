@@ -1,10 +1,10 @@
 """The state of a training in a file, from which it goes on exactly after it was interrupted."""
 
 import contextlib
-import glob
 import io
 import json
 import os
+import re
 import socket
 import threading
 import time
@@ -86,8 +86,10 @@ class Checkpoint:
 
     def _sweep(self) -> None:
         """Delete what processes have left that were killed while they wrote the state."""
-        for left in self.path.parent.glob(f".*-????????-{glob.escape(self.path.name)}"):
-            left.unlink(missing_ok=True)
+        own = re.compile(rf"\.[0-9]+-[0-9a-f]{{8}}-{re.escape(self.path.name)}")
+        for left in self.path.parent.iterdir():
+            if own.fullmatch(left.name):
+                left.unlink(missing_ok=True)
 
     def begin(self, fingerprint: dict[str, Any]) -> State | None:
         """Begin a training; return the state that one with this fingerprint left, if there is one.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from boxest import runtime
 from boxest.training import layout
 from boxest.training.backend import load
 from boxest.training.checkpoint import Checkpoint, State
@@ -285,6 +286,7 @@ class Trainer:
             program.compile(order, rest(order))
             if validation:
                 self.predictor(validation.images[:1])
+            runtime.keep_compiled_programs()
 
     def epoch(
         self,

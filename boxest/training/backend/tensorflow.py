@@ -55,12 +55,14 @@ def compile(function, *, xla: bool):
 
     def call(*args):
         nonlocal compiled
+        traces = compiled.experimental_get_tracing_count()
         try:
             return compiled(*args)
-        except tf.errors.OutOfRangeError:
-            # A program that was kept is cut short; TensorFlow does not compile it anew by itself,
-            # and remembers that it failed.
-            if not runtime.forget_compiled_programs():
+        except tf.errors.OpError:
+            # A program that was kept cannot be used, or not be kept, on a full disk for one.
+            # TensorFlow does not go on without by itself, and remembers that it failed.
+            is_new = compiled.experimental_get_tracing_count() > traces
+            if not is_new or not runtime.forget_compiled_programs():
                 raise
             compiled = make()
             return compiled(*args)
