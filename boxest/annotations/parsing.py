@@ -79,11 +79,11 @@ def edges(
                 f"they are counted from 0, pass {say('edges')} where x2 and y2 are the first pixel "
                 "outside of the box, or 'pixels-from-0' where they are the last pixel inside."
             )
-        if not whole:
+        if value != int(value):
             raise AnnotationError(
-                f"{where}: {name} of {image} is {value:g}, and not all of its corners are whole "
-                "numbers, as first and last pixel are in Pascal VOC. If they are edges in pixels, "
-                f"from 0, pass {say('edges')}."
+                f"{where}: {name} of {image} is {value:g}, and first and last pixel are whole "
+                "numbers, in Pascal VOC too. If the corners are edges in pixels, from 0, pass "
+                f"{say('edges')}."
             )
     return numbers[0] - first, numbers[1] - first, numbers[2] - first + 1, numbers[3] - first + 1
 
