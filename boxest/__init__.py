@@ -6,6 +6,8 @@ scikit-learn nor Keras nor a backend.
 
 from importlib import import_module
 
+from boxest.registration import register_with_keras
+
 __version__ = "0.1.0"
 
 _HOME = {
@@ -43,3 +45,6 @@ def __getattr__(name: str):
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+register_with_keras()

@@ -60,9 +60,9 @@ class KerasCallbacks(Watcher):
     ):
         import keras
 
-        self.copies = [copy.deepcopy(callback) for callback in callbacks]
-        for callback in self.copies:
+        for callback in callbacks:
             _check_callback(callback, engine)
+        self.copies = list(map(_copy, callbacks))
         self.model, self.logs = model, {}
         self.list = keras.callbacks.CallbackList(
             self.copies, model=model, epochs=epochs_before + epochs, verbose=0
@@ -143,6 +143,18 @@ class SklearnCallbacks(Watcher):
     def end(self, row: dict[str, float]) -> bool:
         """End the task of an epoch; return whether a callback wants to stop."""
         return self.epoch.call_on_fit_task_end(**self.data, reconstruction_attributes=self.fitted)
+
+
+def _copy(callback: "keras.callbacks.Callback") -> "keras.callbacks.Callback":
+    """Copy a callback."""
+    try:
+        return copy.deepcopy(callback)
+    except TypeError as error:
+        raise ValueError(
+            f"{type(callback).__name__} cannot be copied: {error}. Copies of callbacks are called, "
+            "so that the estimator's own stay as they are: let it make locks and files in "
+            "on_train_begin, or have a __deepcopy__."
+        ) from error
 
 
 def _check_callback(callback: Any, engine: str) -> None:

@@ -123,7 +123,8 @@ class BoxRegressor(ImageRegressor):
         Whether `fit` trains the network that is there for ``epochs`` further epochs. All goes on:
         optimizer, learning rate (unless another is set), number of epochs, order of examples. The
         network, the optimizer and the seed remain those of the first `fit`; the other parameters
-        may change in between.
+        may change in between. Where layers of ``model_`` were frozen or released in between, the
+        optimizer begins anew.
     memory_limit : float, default=2**29
         Bytes of prepared images (in the network of the paper, a quarter of the pixels) that are
         kept in memory. More of them lie in a temporary file and are trained on a buffer at a time,

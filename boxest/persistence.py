@@ -19,6 +19,7 @@ import numpy as np
 from boxest import networks, runtime, versions
 from boxest.augmentation import Augmentation
 from boxest.files import FileError, atomic_path, regular
+from boxest.networks.parts import all_layers
 from boxest.pixels import WHITES, Pixels
 from boxest.training import Schedule
 
@@ -95,7 +96,7 @@ def save(estimator: "ImageRegressor", path: str | os.PathLike) -> None:
     Raises
     ------
     ValueError
-        If a parameter is an object or a function; pickle can hold these.
+        If a parameter is an object or a function, or layers are frozen; pickle can hold these.
     """
     # A path is of this machine, and none that a reader's file may be overwritten at.
     parameters = estimator.get_params() | {"checkpoint": None}
@@ -107,6 +108,11 @@ def save(estimator: "ImageRegressor", path: str | os.PathLike) -> None:
                 f"{name}={value!r} cannot be saved: only numbers, strings and None can. "
                 "Use a name, or pickle the estimator."
             )
+    if any(not layer.trainable for layer in all_layers(estimator.model_)):
+        raise ValueError(
+            "Layers of model_ are frozen, which a file does not tell. Set trainable=True, or "
+            "pickle the estimator."
+        )
     arrays = {name: _values(variables) for name, variables in _variables(estimator.model_).items()}
     about = {
         "format": FORMAT,

@@ -5,10 +5,10 @@ from dataclasses import replace
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
-from sklearn.base import clone
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
 from boxest import runtime
+from boxest.stored import copied
 from boxest.training.search import (
     EPOCHS,
     FACTOR,
@@ -155,6 +155,6 @@ def _copy(estimator: Any) -> "ImageRegressor":
             f"{type(estimator).__name__}. Of a pipeline or a search, give the regressor inside."
         )
     parameters = estimator.get_params(deep=False) | _OFF
-    own = type(estimator)(**{name: clone(value, safe=False) for name, value in parameters.items()})
+    own = type(estimator)(**{name: copied(value) for name, value in parameters.items()})
     own._validate_params()
     return own

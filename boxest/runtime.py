@@ -25,6 +25,9 @@ except ImportError:  # Windows has no such locks.
 _DRIVER = Path("/proc/driver/nvidia")
 _BACKEND_MODULES = {"tensorflow": "tensorflow", "jax": "jaxlib"}
 
+# The process that has computed.
+_computing: int | None = None
+
 _DEFAULTS = {
     # Information and warnings of the C++ side are for the backend's developers; errors still show.
     "TF_CPP_MIN_LOG_LEVEL": "2",
@@ -265,6 +268,25 @@ def _greetings_withheld() -> Iterator[None]:
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
+
+
+def refuse_fork() -> None:
+    """Refuse to compute in a process that was forked from one that has computed.
+
+    The threads of a backend are not there in the fork, and it would wait for them for ever.
+
+    Raises
+    ------
+    RuntimeError
+    """
+    global _computing
+    _computing = _computing or os.getpid()
+    if _computing != os.getpid():
+        raise RuntimeError(
+            "This process was forked from one in which a network was trained or has predicted, and "
+            "the backend does not survive that. Start processes with "
+            "multiprocessing.get_context('spawn'), or with joblib."
+        )
 
 
 def device() -> str:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Self
 from sklearn.utils.validation import check_is_fitted
 
 from boxest import versions
+from boxest.stored import copied, stored
 
 if TYPE_CHECKING:
     import os
@@ -33,17 +34,23 @@ class Storable:
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is made again when it is needed, and say which versions this is."""
         state = super().__getstate__()
-        state = {name: value for name, value in state.items() if name not in _NOT_STORED}
-        if "model_" in state:
-            from boxest.stored import StoredModel
-
-            state["model_"] = StoredModel(state["model_"])
+        state = {name: stored(value) for name, value in state.items() if name not in _NOT_STORED}
         return state | {"_versions": versions.current()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore, and warn where other versions stored it."""
         state = dict(state)
         versions.check(state.pop("_versions", {}), f"This {type(self).__name__}")
-        if "model_" in state:
-            state["model_"] = state["model_"].model
         super().__setstate__(state)
+        if "model_" in state:
+            self._compile(self.model_, self.model_.loss)
+
+    def __sklearn_clone__(self) -> Self:
+        """Clone as scikit-learn does, with copies of Keras' objects that have lost nothing."""
+        parameters = self.get_params(deep=False)
+        copies = {
+            name: copied(value) for name, value in parameters.items() if stored(value) is not value
+        }
+        bare = object.__new__(type(self))
+        vars(bare).update(vars(self) | dict.fromkeys(copies))
+        return super(Storable, bare).__sklearn_clone__().set_params(**copies)

@@ -47,6 +47,9 @@ _WITHOUT_EFFECT = ("callbacks", "checkpoint", "memory_limit", "verbose", "warm_s
 class Trainable(Storable):
     """Training and prediction, for estimators with the parameters of `ImageRegressor`."""
 
+    # Which variables the optimizer was built for; None, from a file: those that the network trains.
+    _optimized: list[bool] | None = None
+
     def _check_targets(self, y: Any) -> np.ndarray:
         """Return targets as float64 of shape (n, targets) or (n,)."""
         return check_array(y, ensure_2d=False, dtype="numeric", input_name="y").astype(np.float64)
@@ -131,6 +134,7 @@ class Trainable(Storable):
 
         A ``piece`` is not an epoch: the learning rate stays, unless it follows a Keras schedule.
         """
+        runtime.refuse_fork()
         import_seconds = runtime.start_backend()
         history = self.history_ if goes_on else []
         trainer, schedule, seed = self._begin(goes_on, piece)
@@ -226,6 +230,7 @@ class Trainable(Storable):
         if getattr(self, "model_", None) is not trainer.model:
             vars(self).pop("history_", None)  # It is of another one.
         self.model_, self._predictor = trainer.model, trainer.predictor
+        self._optimized = _trainable(trainer.model)
         first_rate = self._rate(getattr(self, "_first_rate", UNKNOWN), schedule.function)
         self.seed_, self._schedule, self._first_rate = seed, schedule, first_rate
 
@@ -344,13 +349,7 @@ class Trainable(Storable):
         from boxest import losses
 
         loss = losses.get(self.loss)
-        model.compile(
-            model.optimizer,
-            loss,
-            metrics=self._metrics(),
-            jit_compile=False,
-            auto_scale_loss=False,
-        )
+        self._compile(model, loss)
         return Trainer(
             model,
             loss=loss,
@@ -362,18 +361,40 @@ class Trainable(Storable):
             augmentation=self._augmentation(),
         )
 
+    def _compile(self, model: "keras.Model", loss: "keras.Loss") -> None:
+        """Compile the network for those who evaluate it by Keras; the optimizer is its own."""
+        model.compile(
+            model.optimizer,
+            loss,
+            metrics=self._metrics(),
+            jit_compile=False,
+            auto_scale_loss=False,
+        )
+
     def _trainer_to_go_on(self) -> Trainer:
-        """Return the programs of the training before, or new ones where they are gone or differ."""
+        """Return the programs of the training before, or new ones where they are gone or differ.
+
+        Where layers were frozen or released since, an optimizer begins anew: the old one keeps
+        state for other variables.
+        """
         trainer, compiled_with = getattr(self, "_trainer", None) or (None, None)
         if compiled_with == self._compiled_with():
             return trainer
+        if not self.model_.trainable_variables:
+            raise ValueError(
+                "All layers of model_ are frozen: set trainable=True for some of them."
+            )
+        if self._optimized not in (None, _trainable(self.model_)):
+            self.model_.optimizer = fitting.optimizer(self.optimizer, self.model_, self._first_rate)
         return self._new_trainer(self.model_)
 
     def _compiled_with(self) -> tuple:
-        return self.loss, self.xla, self.engine, self.memory_limit, self._augmentation()
+        settings = self.loss, self.xla, self.engine, self.memory_limit, self._augmentation()
+        return *settings, _trainable(self.model_)
 
     def _prediction(self) -> Predictor:
         """Return the compiled prediction; it reads the weights of ``model_`` at each call."""
+        runtime.refuse_fork()
         if getattr(self, "_predictor", None) is None:
             runtime.start_backend()
             self._predictor = Predictor(self.model_, xla=self.xla)
@@ -398,3 +419,9 @@ class Trainable(Storable):
         tags.input_tags.three_d_array = True
         tags.target_tags.multi_output = True
         return tags
+
+
+def _trainable(model: "keras.Model") -> list[bool]:
+    """Return of each variable of a network whether an optimizer keeps state for it."""
+    trainable = set(map(id, model.trainable_variables))
+    return [id(variable) in trainable for variable in model.variables]

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from boxest.networks.dense import auto, least_dense_parameters, paper
 from boxest.networks.marginals import marginal
-from boxest.networks.parts import Shape
+from boxest.networks.parts import Shape, all_layers, channels_last
 from boxest.networks.profiles import profile
 from boxest.networks.regions import roi
 
@@ -76,8 +76,8 @@ def build(
     Raises
     ------
     ValueError
-        If the name is unknown, the model's output is not (n, n_outputs), or a class of the user's
-        is not told whether it is trained.
+        If the name is unknown, the model's output is not (n, n_outputs), it computes in float16, or
+        a class of the user's is not told whether it is trained.
     TypeError
         If a function returns no Keras model.
     """
@@ -90,7 +90,8 @@ def build(
                 "or give a function that returns a Keras model."
             )
         network = partial(NETWORKS[network], n_outputs=n_outputs)
-    model = network(image_shape, output_activation=output_activation, seed=seed)
+    with channels_last():
+        model = network(image_shape, output_activation=output_activation, seed=seed)
     if not isinstance(model, keras.Model):
         raise TypeError(
             f"A network must be a keras.Model; the function that was given as network returned "
@@ -100,6 +101,12 @@ def build(
         raise ValueError(
             f"The call of {type(model).__name__} must take the argument training, as in "
             "call(self, inputs, training=None), and hand it to layers such as Dropout."
+        )
+    if any(layer.compute_dtype == "float16" for layer in all_layers(model)):
+        raise ValueError(
+            f"The network {model.name!r} computes in float16, in which small gradients vanish "
+            "unless the loss is scaled, which it is not. Use the policy 'mixed_bfloat16' or "
+            "'float32'."
         )
     # Calling it builds a model that waits for its first images.
     outputs = model(keras.Input(image_shape))

@@ -5,7 +5,18 @@ from typing import Any
 import keras
 from keras import ops
 
+from boxest.networks.parts import exact
+
 AXES = ("x", "y")
+
+
+class _Exact(keras.layers.Layer):
+    """A layer for places, see `boxest.networks.parts.exact`."""
+
+    def __init__(self, **kwargs: Any):
+        if kwargs.get("dtype") is None:
+            kwargs["dtype"] = exact()
+        super().__init__(**kwargs)
 
 
 @keras.saving.register_keras_serializable(package="boxest")
@@ -58,7 +69,7 @@ class Profile(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="boxest")
-class Slope(keras.layers.Layer):
+class Slope(_Exact):
     """Adds to each channel a slope of its own along a line: a bias that depends on the place.
 
     Takes and gives (images, places, channels).
@@ -94,7 +105,7 @@ class Slope(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="boxest")
-class SoftArgmax(keras.layers.Layer):
+class SoftArgmax(_Exact):
     """Where along a line each channel has its peak: the mean place, by a softmax over all.
 
     Takes (images, places, channels), and gives (images, channels): 0 is the first place, 1 the
@@ -117,7 +128,7 @@ def _places(values):
 
 
 @keras.saving.register_keras_serializable(package="boxest")
-class Window(keras.layers.Layer):
+class Window(_Exact):
     """The box that is enlarged around its centre, in which a closer look is taken.
 
     Parameters
@@ -152,7 +163,7 @@ class Window(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="boxest")
-class Crop(keras.layers.Layer):
+class Crop(_Exact):
     """The part of an image in a window, at a size of its own; what lies outside the image is 0.
 
     Each cell of the crop is the mean of the pixels in its part of the window, in proportion to the
@@ -197,7 +208,7 @@ class Crop(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="boxest")
-class Placed(keras.layers.Layer):
+class Placed(_Exact):
     """A box in units of a window, put back into the image."""
 
     def compute_output_shape(self, box_shape: tuple, window_shape: tuple) -> tuple:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from boxest.networks.parts import Shape, check_is_a_box, initializers
+from boxest.networks.parts import Shape, check_is_a_box, exact, initializers
 
 if TYPE_CHECKING:
     import keras
@@ -103,9 +103,11 @@ def marginal(
         scores = layers.Conv1D(2, 4, kernel_initializer=next(glorot), name=f"scores_{axis}")(scores)
         scores = Slope((-2, 2), name=f"slope_{axis}")(scores)
         edges = SoftArgmax(name=f"edges_{axis}")(scores)
-        both.append(layers.Reshape((2, 1), name=f"first_and_second_{axis}")(edges))
-    box = layers.Flatten(name="box")(layers.Concatenate(name="corners")(both))
+        both.append(layers.Reshape((2, 1), name=f"first_and_second_{axis}", dtype=exact())(edges))
+    box = layers.Flatten(name="box", dtype=exact())(
+        layers.Concatenate(name="corners", dtype=exact())(both)
+    )
     if below or right:
         scale = [1 + right / width, 1 + below / height] * 2
-        box = layers.Rescaling(scale, name="unpadded")(box)
+        box = layers.Rescaling(scale, name="unpadded", dtype=exact())(box)
     return keras.Model(image, box, name="marginal")

@@ -1,6 +1,7 @@
 """What the architectures share: first weights, and checks of what they are asked for."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,39 @@ def initializers(seed: int) -> "Iterator[keras.initializers.GlorotUniform]":
 
     for child in np.random.SeedSequence(seed).spawn(64):
         yield GlorotUniform(seed=int(child.generate_state(1)[0] >> 1))
+
+
+@contextmanager
+def channels_last() -> Iterator[None]:
+    """Have layers that are made in the block take images as they are here, channels last.
+
+    The user's own setting, channels first, holds again behind it.
+    """
+    from keras import config
+
+    before = config.image_data_format()
+    config.set_image_data_format("channels_last")
+    try:
+        yield
+    finally:
+        config.set_image_data_format(before)
+
+
+def exact() -> str:
+    """Return the type for layers of places: under a mixed precision that of weights, a single one.
+
+    In bfloat16, a place in an image of 128 px would be half a pixel off.
+    """
+    from keras import config
+
+    return config.dtype_policy().variable_dtype
+
+
+def all_layers(model: "keras.Model") -> "Iterator[keras.Layer]":
+    """Yield a network and all layers in it."""
+    yield model
+    for layer in getattr(model, "layers", ()):
+        yield from all_layers(layer)
 
 
 def check_is_large_enough(network: str, image_shape: Shape) -> None:

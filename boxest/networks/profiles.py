@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from boxest.networks.parts import Shape, check_is_a_box, initializers
+from boxest.networks.parts import Shape, check_is_a_box, exact, initializers
 
 if TYPE_CHECKING:
     import keras
@@ -71,7 +71,7 @@ def profile(
         layers.Conv1D(2, 5, padding="same", kernel_initializer=next(glorot), name="edges"),
         Slope((-2, 2), name="slope"),
         SoftArgmax(name="places"),
-        layers.Reshape((2, 1), name="first_and_second"),
+        layers.Reshape((2, 1), name="first_and_second", dtype=exact()),
     ]
     both = []
     for axis in ("x", "y"):
@@ -79,5 +79,5 @@ def profile(
         for layer in score:
             values = layer(values)
         both.append(values)
-    corners = layers.Concatenate(name="corners")(both)
-    return keras.Model(image, layers.Flatten(name="box")(corners), name="profile")
+    corners = layers.Concatenate(name="corners", dtype=exact())(both)
+    return keras.Model(image, layers.Flatten(name="box", dtype=exact())(corners), name="profile")

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from boxest.networks.dense import HIDDEN
-from boxest.networks.parts import Shape, check_is_a_box, check_is_large_enough, initializers
+from boxest.networks.parts import Shape, check_is_a_box, check_is_large_enough, exact, initializers
 
 if TYPE_CHECKING:
     import keras
@@ -77,7 +77,11 @@ def roi(
         )(values)
         start = keras.initializers.Constant(start)
         return layers.Dense(
-            4, kernel_initializer=next(glorot), bias_initializer=start, name=f"{name}_box"
+            4,
+            kernel_initializer=next(glorot),
+            bias_initializer=start,
+            dtype=exact(),
+            name=f"{name}_box",
         )(values)
 
     image = keras.Input(image_shape)

@@ -109,7 +109,9 @@ def _cut(graph: Graph, crossing: list, calls: list[Call]) -> tuple[keras.Model |
         return None, _network(graph._replace(calls=calls), "trunk")
     rows = crossing[0]
     if len(crossing) > 1:
-        rows = keras.layers.Concatenate()([keras.layers.Flatten()(x) for x in crossing])
+        rows = keras.layers.Concatenate()(
+            [keras.layers.Flatten("channels_last")(x) for x in crossing]
+        )
     head = keras.Model(graph.image, rows, name="head")
     row = keras.Input(rows.shape[1:])
     parts = [row] if len(crossing) == 1 else Parts([x.shape[1:] for x in crossing])(row)

@@ -60,6 +60,10 @@ class Schedule:
 
     function: "ClassVar[RateFunction | None]" = None
 
+    def __getstate__(self) -> dict:
+        """Leave out the function: a schedule of Keras cannot be copied, and `fit` has it anew."""
+        return {name: value for name, value in vars(self).items() if name != "function"}
+
     @property
     def varies(self) -> bool:
         """Whether the rate changes from update to update."""
