@@ -393,7 +393,7 @@ def test_pixels_with_decimals_are_told_or_refused(csv_file, voc):
     assert "--coordinates edges" in remark
     folder = voc(XML.format("a", 20, 16, OBJECT.format("cup", "2.5", 3, 5, 5)))
     with pytest.raises(
-        AnnotationError, match=r"xmin of a is 2\.5, and first .* whole numbers.*edges"
+        AnnotationError, match=r"ymin of a is 2\.5, and first .* whole numbers.*edges"
     ):
         read(folder)
 
