@@ -17,6 +17,7 @@ from boxest.progress import reporter
 from boxest.storable import Storable
 from boxest.training import Schedule
 from boxest.training.checkpoint import Checkpoint, opened
+from boxest.training.clock import Clock
 from boxest.training.loop import Trainer
 from boxest.training.program import Predictor
 from boxest.training.record import Examples, Followed, Settings, Watcher
@@ -379,6 +380,7 @@ class Trainable(Storable):
         """
         trainer, compiled_with = getattr(self, "_trainer", None) or (None, None)
         if compiled_with == self._compiled_with():
+            trainer.clock = Clock()  # That of the training before, which may have failed.
             return trainer
         if not self.model_.trainable_variables:
             raise ValueError(

@@ -148,7 +148,7 @@ class Trainer:
             program.begin(seed=settings.seed, epoch=epoch)
             return order(epoch=epoch)
 
-        with self._clock_reset(), closing(program), written_if_interrupted(checkpoint):
+        with closing(program), written_if_interrupted(checkpoint):
             self._load(program, examples, validation, order(epoch=1))
             if checkpoint is not None and (state := checkpoint.begin(fingerprint)):
                 self._restore(state, training, schedule)
@@ -214,14 +214,6 @@ class Trainer:
         if fits and epochs >= PATCHES_PAY:
             return self.unfolded_program or self.program
         return self.program
-
-    @contextmanager
-    def _clock_reset(self) -> Iterator[None]:
-        """Have another training begin at 0 seconds, also where this one fails."""
-        try:
-            yield
-        finally:
-            self.clock = Clock()
 
     def _state(self, training: Training, schedule: Schedule) -> State:
         """Return all that the next epochs depend on, and what is to be told of those before."""
