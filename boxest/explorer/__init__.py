@@ -68,7 +68,6 @@ def page(
         If the table lacks a column, or the pictures, boxes and predictions do not fit each other.
     """
     import jinja2
-    from markupsafe import Markup
     from plotly.offline import get_plotlyjs
 
     study = _study(histories, tuple(axes), title)
@@ -79,8 +78,8 @@ def page(
     template = jinja2.Environment(autoescape=True).from_string(text["page.html"])
     return template.render(
         title=title,
-        style=Markup(text["page.css"]),
-        script=Markup("\n".join(text[f"{name}.js"] for name in SCRIPTS)),
+        style=text["page.css"],
+        script="\n".join(text[f"{name}.js"] for name in SCRIPTS),
         plotly=_compressed(get_plotlyjs()),
         study=_compressed(json.dumps(study, allow_nan=False)),
         footer="Made by boxest. The page works without a network; the charts are drawn by Plotly.",
