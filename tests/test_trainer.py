@@ -1,5 +1,8 @@
 """What a network's programs keep from one training to the next."""
 
+import gc
+
+import keras
 import numpy as np
 import pytest
 
@@ -51,3 +54,15 @@ def test_examples_are_let_go_of_when_a_training_has_ended(fitted, data):
     assert trainer.program.examples is None
     assert trainer.unfolded_program.examples is None
     assert np.isfinite(fitted.predict(data[0])).all()
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="JAX has no graphs")
+def test_graphs_do_not_outlive_their_training(data):
+    import tensorflow as tf
+
+    def graphs(seed):
+        BoxRegressor.paper(epochs=1, random_state=seed, xla=False).fit(*data)
+        gc.collect()
+        return sum(isinstance(value, tf.Graph) for value in gc.get_objects())
+
+    assert graphs(0) == graphs(1)

@@ -96,7 +96,10 @@ def compile_epoch(program, *, xla: bool):
                 (tf.constant(0), ([tf.zeros(v.shape) for v in variables], program.no_sums())),
                 parallel_iterations=1,
             )
-        optimizer.apply(gradients, variables)
+        # Outside of a replica, of which there is one. Within, Keras would add up its gradients over
+        # all replicas by an operation that TensorFlow keeps, with the whole graph, for good.
+        replica = tf.distribute.get_replica_context()
+        replica.merge_call(lambda strategy: optimizer.apply(gradients, variables))
         return sums
 
     def steps(examples, order, rates, n_steps, sums):
