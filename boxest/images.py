@@ -18,6 +18,8 @@ BLOCK_BYTES = 2**25
 LEAST_SIDE = 8
 # More channels than this, and no more rows, are taken for channels that come first.
 MOST_CHANNELS = 4
+# What makes an array of numpy's out of something.
+_ARRAYS = ("__array__", "__array_interface__", "__array_namespace__")
 # Modes of Pillow in which the numbers are places in a table of colours.
 _PALETTE = ("P", "PA")
 
@@ -178,15 +180,29 @@ def as_array(X: Any) -> np.ndarray:
         If it is a list of images that differ in size or type, or have a palette, or an array in
         which values are masked.
     """
+    known = isinstance(X, (list, tuple)) or any(hasattr(X, name) for name in (*_ARRAYS, "shape"))
+    if not known:
+        raise TypeError(
+            "Input X should have at least 1 dimension: an array of images, or a list of them; got "
+            f"{type(X).__name__}. Collect the images in an array, with np.stack for one."
+        )
     if np.ma.is_masked(X):
         raise ValueError("X has masked values. Give them a value, with X.filled(value).")
-    return check_array(
-        _stacked(X),
-        allow_nd=True,
-        ensure_2d=False,
-        ensure_all_finite=False,
-        input_name="X",
-    )
+    try:
+        return check_array(
+            _stacked(X),
+            allow_nd=True,
+            ensure_2d=False,
+            ensure_all_finite=False,
+            input_name="X",
+        )
+    except ValueError as error:
+        if "setting an array element" not in str(error):
+            raise
+        raise ValueError(
+            "X must hold images of one shape, in an array or a list. Resize them; of a table that "
+            "has a column of images, pass the column, table['image'] for one."
+        ) from error
 
 
 def _stacked(X: Any) -> Any:
@@ -197,7 +213,7 @@ def _stacked(X: Any) -> Any:
     if not (is_column or isinstance(X, (list, tuple))) or len(X) == 0:
         return X
     elements = list(X)
-    if not any(hasattr(elements[0], name) for name in ("__array__", "__array_interface__")):
+    if not (is_column or any(hasattr(elements[0], name) for name in _ARRAYS)):
         return X
     if palettes := [i for i, one in enumerate(elements) if getattr(one, "mode", "") in _PALETTE]:
         raise ValueError(
