@@ -195,6 +195,22 @@ def test_runs_stop_reduce_their_rate_and_end_where_they_would_alone(data):
     assert many[-1].history_[-1]["learning_rate_now"] < 0.01
 
 
+def test_schedules_averages_and_best_weights_are_those_of_each_run(data):
+    def estimators():
+        averaging = keras.optimizers.Adam(use_ema=True, ema_momentum=0.9)
+        settings = {"rates": (0.05,), "network": dense, "optimizer": averaging}
+        return [
+            *runs(seeds=(0,), schedule="cosine", warmup_epochs=1, **settings),
+            *runs(seeds=(1,), restore_best_weights=True, schedule="constant", **settings),
+        ]
+
+    many, alone = fit_many(estimators(), *data), fit_alone(estimators(), data)
+    assert_same(many, alone)
+    for one, other in zip(many, alone, strict=True):
+        assert one.best_epoch_ == other.best_epoch_
+        np.testing.assert_allclose(one.predict(data[0]), other.predict(data[0]), atol=1e-5)
+
+
 @pytest.mark.parametrize(("network", "optimizer"), [("profile", "adam"), ("roi", "sgd")])
 def test_networks_that_are_graphs_of_layers(data, network, optimizer):
     """With Adam, `roi` makes much of the rounding of some dozens of updates."""
@@ -392,8 +408,9 @@ def test_patches_are_kept_where_they_fit_in_memory(data, monkeypatch):
 
 def test_interrupted_runs_go_on_where_they_were(data, tmp_path, monkeypatch, capsys):
     def estimators():
-        several = runs(rates=(0.3, 0.1), epochs=10, stop_patience=1, optimizer="adam")
-        return several + runs(rates=(1e20,), seeds=(0,), epochs=10, optimizer="adam")
+        settings = {"epochs": 10, "optimizer": "adam", "restore_best_weights": True}
+        several = runs(rates=(0.3, 0.1), stop_patience=1, **settings)
+        return several + runs(rates=(1e20,), seeds=(0,), **settings)
 
     whole = fit_many(estimators(), *data)
     path, train = tmp_path / "state.npz", stacks.Stack.train
@@ -413,6 +430,7 @@ def test_interrupted_runs_go_on_where_they_were(data, tmp_path, monkeypatch, cap
     resumed = fit_many(estimators(), *data, checkpoint=path, verbose=1)
     assert capsys.readouterr().out.startswith("Resumed after epoch 4.\nepoch   5")
     assert_same(resumed, whole, rel=0)
+    assert [one.best_epoch_ for one in resumed] == [one.best_epoch_ for one in whole]
     for one, other in zip(resumed, whole, strict=True):
         for a, b in zip(one.model_.variables, other.model_.variables, strict=True):
             assert np.array_equal(a, b, equal_nan=True)
