@@ -24,6 +24,14 @@ class Storable:
         check_is_fitted(self)
         persistence.save(self, path)
 
+    def export(
+        self, path: "str | os.PathLike", *, format: str | None = None, dtype: str = "uint8"
+    ) -> None:
+        """Write the network for other programs, ONNX or SavedModel; see `boxest.export.export`."""
+        from boxest.export import export
+
+        export(self, path, format=format, dtype=dtype)
+
     @classmethod
     def load(cls, path: "str | os.PathLike") -> Self:
         """Read what `save` wrote, from a stranger too; see `boxest.persistence.load`."""

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 GUIDE = Path(__file__).parent.parent / "docs" / "guide.md"
@@ -22,6 +23,20 @@ def test_snippets_run_from_top_to_bottom(tmp_path, monkeypatch, capsys):
     assert namespace["from_shards"].n_iter_ == 3
     assert namespace["shards"].read("hard.h5").meta.scene == namespace["scene"]
     assert "epoch   4" in capsys.readouterr().out
+    kernels, statistics = zip(
+        *(backbone(namespace[name]) for name in ("head", "tuned")), strict=True
+    )
+    assert not np.array_equal(*kernels)
+    assert np.array_equal(*statistics)
+
+
+def backbone(regressor):
+    """Return the kernels of the pretrained part of a network, and what it normalises with."""
+    weights = {v.path: np.ravel(v) for v in regressor.model_.get_layer("backbone").weights}
+    return [
+        np.concatenate([values for path, values in weights.items() if kind in path])
+        for kind in ("kernel", "moving")
+    ]
 
 
 @pytest.mark.slow

@@ -1,0 +1,57 @@
+"""A trained network in the runtimes of others."""
+
+import numpy as np
+import pytest
+
+from boxest import BoxRegressor, synthetic
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    X, y = synthetic.make(0, 40, seed=0, image_size=16)
+    return BoxRegressor.paper(network="marginal", epochs=1, random_state=0, xla=False).fit(X, y), X
+
+
+@pytest.mark.slow
+def test_onnx_gives_the_same_boxes(fitted, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("tf2onnx")
+    regressor, X = fitted
+    regressor.export(tmp_path / "boxes.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "boxes.onnx")
+    (images,) = session.get_inputs()
+    assert (images.name, images.type, images.shape[1:]) == ("images", "tensor(uint8)", [16, 16, 1])
+    (boxes,) = session.run(None, {"images": X[..., None]})
+    np.testing.assert_allclose(boxes, regressor.predict(X), atol=1e-4)
+
+
+@pytest.mark.slow
+def test_a_saved_model_gives_the_same_boxes(fitted, tmp_path, python):
+    """In a process that knows TensorFlow alone."""
+    regressor, X = fitted
+    regressor.export(tmp_path / "boxes", dtype="float32")
+    np.save(tmp_path / "images.npy", X[..., None] / np.float32(255))
+    boxes = python(
+        "import sys, numpy as np, tensorflow as tf\n"
+        f"model = tf.saved_model.load({str(tmp_path / 'boxes')!r})\n"
+        f"boxes = model.serve(np.load({str(tmp_path / 'images.npy')!r}))\n"
+        "assert 'boxest' not in sys.modules\n"
+        "print(boxes.numpy().tolist())"
+    )
+    np.testing.assert_allclose(np.array(eval(boxes)), regressor.predict(X), atol=1e-4)
+
+
+def test_what_cannot_be_exported_is_said_before_anything_is_written(fitted, tmp_path, monkeypatch):
+    regressor, _ = fitted
+    with pytest.raises(ValueError, match="format must be one of onnx, saved_model; got 'tflite'"):
+        regressor.export(tmp_path / "boxes", format="tflite")
+    with pytest.raises(ValueError, match="dtype must be one of uint8, float32; got 'int8'"):
+        regressor.export(tmp_path / "boxes", dtype="int8")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r"pip install 'boxest\[export\]'"):
+        regressor.export(tmp_path / "boxes.onnx")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").touch()
+    with pytest.raises(FileExistsError):
+        regressor.export(tmp_path / "full")
+    assert [path.name for path in tmp_path.rglob("*")] == ["full", "thesis.txt"]
