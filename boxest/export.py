@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from boxest import runtime
 from boxest.files import atomic_folder, atomic_path
+from boxest.pixels import Pixels
 
 if TYPE_CHECKING:
     import keras
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from boxest.base import ImageRegressor
 
 FORMATS = ("onnx", "saved_model")
-DTYPES = ("uint8", "float32")
 
 
 def export(
@@ -30,13 +30,13 @@ def export(
     path: str | os.PathLike,
     *,
     format: str | None = None,
-    dtype: str = "uint8",
 ) -> None:
     """Write the network of a fitted estimator for programs that know neither boxest nor Keras.
 
     It takes a batch of images of the fitted shape, (n, height, width, channels), by the name
-    ``images``, and gives what `predict` gives, in single precision: for `BoxRegressor`, boxes
-    (x1, y1, x2, y2) divided by image width and height.
+    ``images``, in numbers of the type that `fit` was given, which it reads as `fit` did: uint8 as
+    grey levels 0..255, for example (see `boxest.pixels`). It gives what `predict` gives, in single
+    precision: for `BoxRegressor`, boxes (x1, y1, x2, y2) divided by image width and height.
 
     Parameters
     ----------
@@ -47,14 +47,11 @@ def export(
         Written whole or not at all.
     format : {"onnx", "saved_model"} or None, default=None
         None: "onnx" where the path ends in ``.onnx``, otherwise "saved_model".
-    dtype : {"uint8", "float32"}, default="uint8"
-        What images come as: grey levels 0..255, which are divided by 255 as `predict` does, or
-        numbers as they are, for a network that was trained on such.
 
     Raises
     ------
     ValueError
-        If the format or the dtype is none.
+        If there is no such format.
     ImportError
         If tf2onnx, which ONNX needs, is not installed.
     RuntimeError
@@ -66,26 +63,26 @@ def export(
     path = Path(path)
     if format is None:
         format = "onnx" if path.suffix == ".onnx" else "saved_model"
-    for name, value, choices in (("format", format, FORMATS), ("dtype", dtype, DTYPES)):
-        if value not in choices:
-            raise ValueError(f"{name} must be one of {', '.join(choices)}; got {value!r}.")
+    if format not in FORMATS:
+        raise ValueError(f"format must be one of {', '.join(FORMATS)}; got {format!r}.")
     runtime.start_backend()
     if format == "onnx":
         _check_onnx()
-    network = _with_preprocessing(estimator.model_, estimator.image_shape_, dtype)
+    network = _with_preprocessing(estimator.model_, estimator.image_shape_, estimator.pixels_)
     with (atomic_path if format == "onnx" else atomic_folder)(path) as temporary, _quiet():
         kind = "onnx" if format == "onnx" else "tf_saved_model"
         network.export(temporary, format=kind, verbose=False)
 
 
 def _with_preprocessing(
-    model: "keras.Model", image_shape: tuple[int, int, int], dtype: str
+    model: "keras.Model", image_shape: tuple[int, int, int], pixels: Pixels
 ) -> "keras.Model":
     """Return a network that takes images as `predict` does, and shares the weights."""
     import keras
 
+    dtype = "float32" if np.dtype(pixels.dtype).kind == "f" else pixels.dtype
     images = keras.Input(image_shape, dtype=dtype, name="images")
-    levels = keras.layers.Rescaling(1 / 255, name="levels")(images) if dtype == "uint8" else images
+    levels = keras.layers.Rescaling(1 / (pixels.white or 1), name="levels")(images)
     outputs = keras.layers.Activation("linear", dtype="float32", name="outputs")(model(levels))
     network = keras.Model(images, outputs, name="boxest")
     network(np.zeros((1, *image_shape), dtype))  # Keras exports what has been called.

@@ -24,13 +24,11 @@ class Storable:
         check_is_fitted(self)
         persistence.save(self, path)
 
-    def export(
-        self, path: "str | os.PathLike", *, format: str | None = None, dtype: str = "uint8"
-    ) -> None:
+    def export(self, path: "str | os.PathLike", *, format: str | None = None) -> None:
         """Write the network for other programs, ONNX or SavedModel; see `boxest.export.export`."""
         from boxest.export import export
 
-        export(self, path, format=format, dtype=dtype)
+        export(self, path, format=format)
 
     @classmethod
     def load(cls, path: "str | os.PathLike") -> Self:

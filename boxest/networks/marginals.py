@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 # Filters of the convolutions: at half of the image's resolution, at a quarter, along an axis.
 FILTERS = (16, 24, 48)
 DILATIONS = (1, 2, 4)
+# What the running means and variances keep at each update: few epochs must be enough for them.
+MOMENTUM = 0.9
 
 
 def marginal(
@@ -64,25 +66,29 @@ def marginal(
     # Two halvings give whole numbers. What is added, to the right and below, is black.
     below, right = -height % 4, -width % 4
 
-    def convolution(values, filters, size, name, **settings):
-        return layers.Conv2D(
+    def learnt(values, convolution, filters, size, name, **settings):
+        """Apply a convolution, normalise what it gives over the batch, and keep what is above 0."""
+        convolution = convolution(
             filters,
             size,
             padding="same",
-            activation="relu",
+            use_bias=False,
             kernel_initializer=next(glorot),
             name=name,
             **settings,
-        )(values)
+        )
+        normalised = layers.BatchNormalization(momentum=MOMENTUM, name=f"{name}_normalised")
+        return layers.ReLU(name=f"{name}_relu")(normalised(convolution(values)))
 
     image = keras.Input(image_shape)
     values = image
     if below or right:
         values = layers.ZeroPadding2D(((0, below), (0, right)), name="padding")(values)
-    values = convolution(values, FILTERS[0], 4, "half", strides=2)
-    values = convolution(values, FILTERS[1], 3, "quarter", strides=2)
+    values = learnt(values, layers.Conv2D, FILTERS[0], 4, "half", strides=2)
+    values = learnt(values, layers.Conv2D, FILTERS[1], 3, "quarter", strides=2)
     for dilation in DILATIONS:
-        around = convolution(values, FILTERS[1], 3, f"around_{dilation}", dilation_rate=dilation)
+        name = f"around_{dilation}"
+        around = learnt(values, layers.Conv2D, FILTERS[1], 3, name, dilation_rate=dilation)
         values = layers.Add(name=f"features_{dilation}")([values, around])
     both = []
     for axis in ("x", "y"):
@@ -90,14 +96,7 @@ def marginal(
         scores = Profile(axis, windows=(1,), name=f"marginals_{axis}")(values)
         scores = layers.UpSampling1D(2, name=f"places_{axis}")(scores)
         for number in (1, 2):
-            scores = layers.Conv1D(
-                FILTERS[2],
-                5,
-                padding="same",
-                activation="relu",
-                kernel_initializer=next(glorot),
-                name=f"along_{axis}_{number}",
-            )(scores)
+            scores = learnt(scores, layers.Conv1D, FILTERS[2], 5, f"along_{axis}_{number}")
         # Four values see the place between them: L + 4 of them see L + 1 places.
         scores = layers.ZeroPadding1D(2, name=f"ends_{axis}")(scores)
         scores = layers.Conv1D(2, 4, kernel_initializer=next(glorot), name=f"scores_{axis}")(scores)
