@@ -1,4 +1,4 @@
-"""The network "marginal" with augmentation: boxest beside plain Keras, same network and schedule.
+"""`BoxRegressor()` beside plain Keras: the same network, loss, optimizer and schedule.
 
 python benchmarks/augmented.py [--images 600] [--epochs 4] [--batch 32]
 
@@ -63,27 +63,21 @@ def train_keras(images, boxes, epochs: int, batch: int) -> list[float]:
     rate = keras.optimizers.schedules.CosineDecay(0.003, epochs * -(-len(images) // batch))
     model.compile(keras.optimizers.Adam(rate), losses.get("giou_l1"), jit_compile=False)
     return timed(
-        lambda watch: model.fit(examples.prefetch(1), epochs=epochs, callbacks=[watch], verbose=0)
+        lambda watch: model.fit(
+            examples.prefetch(1), epochs=epochs, callbacks=[watch], shuffle=False, verbose=0
+        )
     )
 
 
 def train_boxest(images, boxes, epochs: int, batch: int) -> list[float]:
     """Train with boxest; return the seconds of each epoch."""
-    import keras
-
     from boxest import BoxRegressor
 
     regressor = BoxRegressor(
-        network="marginal", loss="giou_l1", optimizer="adam", augmentation="default",
-        learning_rate=0.003, batch_size=batch, epochs=epochs, plateau_patience=None,
-        validation_fraction=0, random_state=0,
+        batch_size=batch, epochs=epochs, restore_best_weights=False, validation_fraction=0,
+        random_state=0,
     )  # fmt: skip
-
-    def rate(epoch, _):
-        return float(keras.optimizers.schedules.CosineDecay(0.003, epochs)(epoch))
-
-    schedule = keras.callbacks.LearningRateScheduler(rate)
-    return timed(lambda watch: regressor.set_params(callbacks=[schedule, watch]).fit(images, boxes))
+    return timed(lambda watch: regressor.set_params(callbacks=[watch]).fit(images, boxes))
 
 
 def timed(fit) -> list[float]:

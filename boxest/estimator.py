@@ -35,6 +35,7 @@ PAPER = {
     "warmup_epochs": 0,
     "plateau_patience": 2,
     "plateau_factor": 0.5,
+    "augmentation": None,
 }
 
 
@@ -42,28 +43,30 @@ class BoxRegressor(ImageRegressor):
     """Find the one box in an image, with a small convolutional network.
 
     Trains a network by gradient descent on one minus a measure of how well two boxes agree. The
-    defaults are the network that looks at the region of a coarse box again, with the loss and the
-    optimizer that came first with it in a study of architectures (docs/findings.md): the losses
-    differ little with Adam, and the inclusive IoU has a gradient everywhere. The paper's settings
-    are `BoxRegressor.paper`.
+    defaults are for pictures of any kind: a network that learns what the object looks like, with
+    examples that are changed in every epoch (docs/networks.md). For white boxes on black,
+    ``network="profile"`` is exact and takes seconds. The paper's settings are
+    `BoxRegressor.paper`.
 
     Parameters
     ----------
-    network : str or callable, default="roi"
-        The architecture, a key of `boxest.networks.NETWORKS`: "roi", which looks again at the
-        region of a coarse box; "profile", which reads the edges off what rows and columns hold,
-        and is the best one for bright boxes on a dark ground; "paper"; "auto", which is "paper" but
-        has the dense layers alone for images below 8 px. Or a function with the arguments of
-        `boxest.networks.paper` that returns a Keras model with four outputs.
+    network : str or callable, default="marginal"
+        The architecture, a key of `boxest.networks.NETWORKS`: "marginal", which learns features and
+        reads the edges off what rows and columns hold of them, for pictures of any kind; "profile",
+        which reads them off the pixels themselves, and is the best one for bright boxes on a dark
+        ground; "roi", which looks again at the region of a coarse box, and is fast; "paper";
+        "auto", which is "paper" but has the dense layers alone for images below 8 px. Or a function
+        with the arguments of `boxest.networks.paper` that returns a Keras model with four outputs.
     output_activation : str, default="linear"
         Activation of the four outputs, by its Keras name. The paper does not give it.
-    loss : str or keras.Loss, default="inclusive_iou"
+    loss : str or keras.Loss, default="giou_l1"
         "inclusive_iou" (the paper's, §2.2.2), "iou", "giou", "diou", "ciou": one minus that
-        measure of `boxest.boxes`; or a Keras loss, for example "mean_absolute_error".
+        measure of `boxest.boxes`; "giou_l1": giou plus the absolute errors of the edges; or a Keras
+        loss, for example "mean_absolute_error".
     optimizer : str or keras.Optimizer, default="adam"
         A Keras optimizer, by name or as an object, of which a copy is used; "momentum" stands for
         SGD with a momentum of 0.9.
-    learning_rate : float, "auto" or keras LearningRateSchedule, default=0.002
+    learning_rate : float, "auto" or keras LearningRateSchedule, default=0.003
         The learning rate to begin with; see ``schedule``. It replaces that of an optimizer given as
         an object. "auto": `fit` finds one before the first epoch, by the range test of
         `boxest.find_learning_rate`, which takes an epoch or more; an interrupted training, warm
@@ -76,18 +79,18 @@ class BoxRegressor(ImageRegressor):
         (height, width) or (height, width, channels) of the images, in pixels: what flat rows are
         made into. None: a number of pixels that is a square makes square images, another one
         images of one row. Images that have a shape must have this one.
-    batch_size : int, default=16
+    batch_size : int, default=32
         Examples per update.
-    epochs : int, default=30
+    epochs : int, default=60
         Passes over the training examples, at most.
     stop_patience : int or None, default=None
         Stop when the validation loss has had no new minimum for this many epochs. None: never. The
         last weights stay, unless ``restore_best_weights`` is True.
-    restore_best_weights : bool, default=False
+    restore_best_weights : bool, default=True
         Whether `fit` leaves the network, and the state of its optimizer, as they were after the
         epoch with the smallest validation loss of this `fit`, ``best_epoch_``. False: as they are
         after the last epoch. Without validation examples, the last weights stay, too.
-    schedule : {"plateau", "cosine", "constant"}, default="plateau"
+    schedule : {"plateau", "cosine", "constant"}, default="cosine"
         What becomes of the learning rate. "plateau": it is multiplied by ``plateau_factor``
         whenever the validation loss has not improved for ``plateau_patience`` epochs. "cosine": it
         falls at each update along half a cosine, to 0 after ``epochs`` epochs; each `fit` of a warm
@@ -138,8 +141,8 @@ class BoxRegressor(ImageRegressor):
     xla : bool or "auto", default="auto"
         Compile with XLA. "auto" does on a GPU and on JAX; with TensorFlow on a CPU, where it is the
         faster way: for networks whose convolutions are small and have a pooling behind them, or run
-        along one axis, such as those of `boxest.networks`.
-    augmentation : "default", Augmentation, dict of its options, or None, default=None
+        along one axis, such as "paper", "profile" and "roi".
+    augmentation : "default", Augmentation, dict of its options, or None, default="default"
         How the examples are changed at random in each epoch, their boxes with them: mirrored,
         shifted, zoomed, in brightness, contrast and colour. See
         `boxest.augmentation.Augmentation`; "default" has its defaults. What an epoch sees is a
@@ -205,8 +208,7 @@ class BoxRegressor(ImageRegressor):
     References
     ----------
     A. Chassagne, "Investigate the influence of batch size and learning rate on a simple deep
-    learning model": §2.2 for its network and loss, §5.1 for `BoxRegressor.paper`, §5.2.1 for the
-    idea of the default network.
+    learning model": §2.2 for its network and loss, §5.1 for `BoxRegressor.paper`.
 
     Examples
     --------
@@ -227,17 +229,17 @@ class BoxRegressor(ImageRegressor):
     def __init__(
         self,
         *,
-        network: "str | Callable[..., keras.Model]" = "roi",
+        network: "str | Callable[..., keras.Model]" = "marginal",
         output_activation: str = "linear",
-        loss: "str | keras.Loss" = "inclusive_iou",
+        loss: "str | keras.Loss" = "giou_l1",
         optimizer: "str | keras.Optimizer" = "adam",
-        learning_rate: "float | str | keras.optimizers.schedules.LearningRateSchedule" = 0.002,
+        learning_rate: "float | str | keras.optimizers.schedules.LearningRateSchedule" = 0.003,
         image_shape: tuple[int, ...] | None = None,
-        batch_size: int = 16,
-        epochs: int = 30,
+        batch_size: int = 32,
+        epochs: int = 60,
         stop_patience: int | None = None,
-        restore_best_weights: bool = False,
-        schedule: str = "plateau",
+        restore_best_weights: bool = True,
+        schedule: str = "cosine",
         warmup_epochs: float = 0,
         plateau_patience: int | None = 2,
         plateau_factor: float = 0.5,
@@ -249,7 +251,7 @@ class BoxRegressor(ImageRegressor):
         memory_limit: float = 2**29,
         engine: str = "compiled",
         xla: bool | str = "auto",
-        augmentation: "str | Mapping[str, Any] | Augmentation | None" = None,
+        augmentation: "str | Mapping[str, Any] | Augmentation | None" = "default",
         random_state: "int | np.random.RandomState | None" = None,
         verbose: int = 0,
     ):

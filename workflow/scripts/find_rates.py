@@ -24,7 +24,7 @@ with logs.to_file(snakemake.log[0]):
     for parameters in snakemake.params.estimators:
         for method, options in {"range_test": {}, "magnitudes": magnitudes}.items():
             search = find_learning_rate(
-                BoxRegressor(**parameters),
+                BoxRegressor.paper(**parameters),
                 *train,
                 validation_data=validation,
                 method=method,

@@ -29,7 +29,7 @@ with logs.to_file(snakemake.log[0]), ExitStack() as stack:
     print(f"device: {runtime.device()}", flush=True)
     for parameters, directory in runs:
         print(f"seed {parameters['random_state']}", flush=True)
-        regressor = BoxRegressor(**parameters, verbose=1)
+        regressor = BoxRegressor.paper(**parameters, verbose=1)
         regressor.fit(*loaded["train"], validation_data=loaded["validation"])
         parameters["checkpoint"].flush()
         regressor.set_params(checkpoint=None)

@@ -21,7 +21,7 @@ with logs.to_file(snakemake.log[0]), Checkpoint(snakemake.params.state) as check
         for part in ("train", "validation")
     )
     print(f"device: {runtime.device()}", flush=True)
-    regressors = [BoxRegressor(**parameters) for parameters in snakemake.params.estimators]
+    regressors = [BoxRegressor.paper(**parameters) for parameters in snakemake.params.estimators]
     fit_many(regressors, *train, validation_data=validation, checkpoint=checkpoint, verbose=1)
     checkpoint.flush()
     for regressor, run in zip(regressors, snakemake.output.run, strict=True):
