@@ -205,10 +205,14 @@ def _check_about(about: Any) -> None:
     history = fitted["history_"]
     if not history or len(history) != fitted["n_iter_"]:
         raise FileError(f"its history has {len(history)} epochs and not {fitted['n_iter_']}")
-    if not isinstance(history[0], dict):
-        raise FileError(f"its history has {history[0]!r:.80} and no table")
     for row in history:
-        _check_types(row, dict.fromkeys(history[0], float) | {"updates": int}, "epoch")
+        if not isinstance(row, dict):
+            raise FileError(f"its history has {row!r:.80} and no table")
+    always = [name for name in history[0] if not name.startswith("validation_")]
+    for row in history:
+        # `partial_fit` need not evaluate what `fit` did.
+        evaluated = [name for name in row if name.startswith("validation_")]
+        _check_types(row, dict.fromkeys([*always, *evaluated], float) | {"updates": int}, "epoch")
     if not 0 <= fitted["seed_"] <= MAX_SEED:
         raise FileError(f"it has the seed {fitted['seed_']:.3g}")
     for rate in (schedule["learning_rate"], fitted["_first_rate"]):

@@ -293,3 +293,12 @@ def test_the_best_weights_are_those_of_each_fit(data, held_out):
     one.fit(*data, validation_data=held_out).fit(*data, validation_data=held_out)
     second = [row["validation_loss"] for row in one.history_[2:]]
     assert one.best_epoch_ == 3 + int(np.argmin(second))
+
+
+def test_pieces_after_a_fit_with_validation_can_be_saved(data, tmp_path):
+    settings = {"network": "paper", "epochs": 1, "restore_best_weights": True}
+    one = regressor(**settings).fit(*data).partial_fit(*data)
+    one.save(tmp_path / "saved.boxest")
+    loaded = BoxRegressor.load(tmp_path / "saved.boxest")
+    assert loaded.history_ == one.history_
+    assert "validation_loss" not in loaded.history_[1]
