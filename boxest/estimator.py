@@ -44,8 +44,8 @@ class BoxRegressor(ImageRegressor):
 
     Trains a network by gradient descent on one minus a measure of how well two boxes agree. The
     defaults are for pictures of any kind: a network that learns what the object looks like, with
-    examples that are changed in every epoch (docs/networks.md). For white boxes on black,
-    ``network="profile"`` is exact and takes seconds. The paper's settings are
+    examples that are changed in every epoch (docs/networks.md). For white boxes on black, "profile"
+    is exact, with ``learning_rate=0.01`` and ``augmentation=None``. The paper's settings are
     `BoxRegressor.paper`.
 
     Parameters
