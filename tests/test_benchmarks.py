@@ -262,7 +262,9 @@ def test_photographs_from_files_to_boxes_in_pixels(tmp_path):
     assert (result["photographs"], result["epochs"], result["channels"]) == (20, 1, 1)
     # The IoU does not depend on the scales of x and y.
     assert result["test_iou"] == pytest.approx(result["test_iou_in_pixels"], abs=1e-9)
-    assert (out / "predictions.png").stat().st_size > 10_000
+    assert 0 <= result["test_least_iou"] <= result["test_iou"]
+    for name in ("predictions.png", "worst.png"):
+        assert (out / name).stat().st_size > 10_000
 
 
 @pytest.mark.slow
