@@ -1,38 +1,23 @@
-# The influence of batch size and learning rate: the paper's study, from nothing to every figure.
+# A study: a table of runs, and what it shows. By default the paper's, of batch size and learning rate.
+
+import os
 
 from snakemake.utils import min_version
 
 min_version("9.0")
 
+# Elsewhere, or as a module with a configuration of its own, the defaults of the schema stand in for it.
+if os.path.exists("config/config.yaml"):
 
-configfile: "config/config.yaml"
+    configfile: "config/config.yaml"
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/report.smk"
 include: "workflow/rules/data.smk"
-include: "workflow/rules/train.smk"
-
-
-if config["training"]["runs_per_job"] > 1:
-
-    include: "workflow/rules/train_several.smk"
-
-
-if config["training"]["fan_out"] == "batch_size":
-
-    include: "workflow/rules/train_stacked.smk"
-
-
+include: "workflow/rules/runs.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
-include: "workflow/rules/best.smk"
-include: "workflow/rules/rates.smk"
-include: "workflow/rules/findings.smk"
-include: "workflow/rules/reference.smk"
-include: "workflow/rules/forensics.smk"
-include: "workflow/rules/combinations.smk"
-include: "workflow/rules/architectures.smk"
+include: "workflow/rules/report.smk"
 
 
 report: "workflow/report/workflow.rst"
@@ -43,11 +28,8 @@ rule all:
     input:
         rules.dataset_preview.output,
         rules.layer_table.output,
-        rules.validation_curves.output,
-        rules.training_time.output,
-        rules.final_losses.output,
         rules.tables.output,
+        rules.figures.output,
         rules.best.output,
-        rules.claims.output,
-        rules.table_pages.output,
+        rules.pages.output,
         rules.findings.output,

@@ -155,8 +155,8 @@ def save(picture, path, rng):
 def make(folder, n_images, seed):
     """Write photographs and annotations into a folder."""
     folder = Path(folder)
-    (folder / "images").mkdir(parents=True)
-    (folder / "voc").mkdir()
+    for part in ("images", "voc"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
     records = []
     for number in range(n_images):
         rng = np.random.default_rng([seed, number])

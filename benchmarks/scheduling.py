@@ -83,7 +83,7 @@ def ways(seeds: int) -> list[tuple[str, str, list[str]]]:
     return [
         ("a job each", "", []),
         ("a job each, in groups of 10", "", ["--workflow-profile", "profiles/slurm"]),
-        (f"a job for {several}", f"training: {{runs_per_job: {several}}}", []),
+        (f"a job for {several}", f"execution: {{runs_per_job: {several}}}", []),
     ]
 
 
@@ -135,7 +135,7 @@ def submission_rows(options: argparse.Namespace) -> Iterator[tuple[str, ...]]:
     for size in options.per_submission:
         for how, overlay, components in (
             (f"{size}, as a group", "", size),
-            (f"{size}, as one job", f"training: {{runs_per_job: {size}}}", 1),
+            (f"{size}, as one job", f"execution: {{runs_per_job: {size}}}", 1),
         )[: 1 if size == 1 else 2]:
             done = submit(f"grid: {{seeds: {options.seeds}}}\n{overlay}\n", components, more)
             calls = done.calls["sbatch"], done.calls["squeue"]

@@ -20,7 +20,6 @@ _HOME = {
     "annotations": "boxest.annotations",
     "boxes": "boxest.boxes",
     "figures": "boxest.figures",
-    "history": "boxest.history",
     "losses": "boxest.losses",
     "networks": "boxest.networks",
     "photographs": "boxest.photographs",

@@ -63,8 +63,9 @@ class BoxRegressor(ImageRegressor):
         "inclusive_iou" (the paper's, §2.2.2), "iou", "giou", "diou", "ciou": one minus that
         measure of `boxest.boxes`; "giou_l1": giou plus the absolute errors of the edges; or a Keras
         loss, for example "mean_absolute_error".
-    optimizer : str or keras.Optimizer, default="adam"
-        A Keras optimizer, by name or as an object, of which a copy is used; "momentum" stands for
+    optimizer : str, dict or keras.Optimizer, default="adam"
+        A Keras optimizer: by name; by name with settings, as ``{"name": "sgd", "momentum": 0.5}``;
+        or as an object, of which a copy is used; "momentum" stands for
         SGD with a momentum of 0.9.
     learning_rate : float, "auto" or keras LearningRateSchedule, default=0.003
         The learning rate to begin with; see ``schedule``. It replaces that of an optimizer given as

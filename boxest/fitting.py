@@ -1,7 +1,7 @@
 """What an estimator builds before it trains: network, optimizer, schedule."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +54,7 @@ def network(
 
 
 def optimizer(
-    given: "str | keras.Optimizer", model: "keras.Model", learning_rate: float
+    given: "str | Mapping[str, Any] | keras.Optimizer", model: "keras.Model", learning_rate: float
 ) -> "keras.Optimizer":
     """Return an optimizer of this model's own, built for it; "momentum" is SGD with 0.9 of it.
 
@@ -66,6 +66,8 @@ def optimizer(
     """
     from keras import optimizers
 
+    if isinstance(given, Mapping):
+        given = _with_settings(dict(given))
     try:
         given = optimizers.SGD(momentum=0.9) if given == "momentum" else optimizers.get(given)
     except ValueError:
@@ -129,6 +131,25 @@ def rate_function(learning_rate: Any, given: "str | keras.Optimizer") -> RateFun
             f"The learning rate of the optimizer {given.name!r} cannot be copied ({error}). Give "
             "the schedule as learning_rate in place of the optimizer's."
         ) from error
+
+
+def _with_settings(settings: dict[str, Any]) -> "keras.Optimizer":
+    """Return the optimizer of a name with settings, which may come from a stranger's file."""
+    from keras import optimizers
+
+    name = settings.pop("name", None)
+    if not isinstance(name, str) or not all(isinstance(v, _PLAIN) for v in settings.values()):
+        raise ValueError(
+            "An optimizer as a dict has its Keras name and plain settings, for example "
+            f"{{'name': 'sgd', 'momentum': 0.5}}; got {settings | {'name': name}}."
+        )
+    try:
+        return type(optimizers.get(name))(**settings)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"There is no optimizer {name!r} with {settings}: {error}") from None
+
+
+_PLAIN = (int, float, str, bool, type(None))
 
 
 def go_on(schedule: Schedule, parameters: Schedule, first_rate: float) -> Schedule:

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Self
 
 from boxest.files import FileError
-from boxest.plan import MAX_SHARD_BYTES
 from boxest.scene import CLEAN, Scene
+from boxest.splits import MAX_SHARD_BYTES
 from boxest.synthetic import BoxLaw
 
 Path = str | os.PathLike

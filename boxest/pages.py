@@ -14,8 +14,9 @@ import jinja2
 import pandas as pd
 from markdown_it import MarkdownIt
 
-from boxest import plan
 from boxest.findings.text import number
+from boxest.study import data, outputs
+from boxest.study import table as table_of_runs
 
 
 def document(markdown: str, directory: str | os.PathLike) -> str:
@@ -70,17 +71,20 @@ def table(title: str, frame: pd.DataFrame) -> str:
     return _page(title, f'{heading}\n<div class="data">{shown}</div>')
 
 
-def caption(template: str, summary: Mapping[str, Any]) -> str:
+def caption(template: str, summary: Mapping[str, Any], name: str = "") -> str:
     """Fill in the caption of a figure.
 
     Parameters
     ----------
     template : str
-        Jinja; ``numbers`` are those of the summary, ``snakemake.config`` is the configuration,
-        ``scene`` what makes its images harder, in words, or "clean", and the filter ``g`` writes a
-        number with three digits.
+        Jinja; ``numbers`` are those of the summary, ``config`` is the configuration, ``scene`` what
+        makes its images harder, in words, or "clean", ``drawn`` whether they are, ``papers``
+        whether the settings are the paper's, ``trained`` the loss, ``rows`` and ``columns`` the
+        axes of panels; the filter ``g`` writes a number with three digits.
     summary : mapping
         ``config`` and ``numbers`` (from `boxest.findings.numbers`).
+    name : str
+        Of the figure: what follows a comma in it is its page.
 
     Returns
     -------
@@ -94,12 +98,35 @@ def caption(template: str, summary: Mapping[str, Any]) -> str:
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)
     environment.filters["g"] = number
     config = summary["config"]
-    values = {"numbers": summary["numbers"], "snakemake": {"config": config}}
-    values["scene"] = str(plan.scene(config.get("data", {})))
+    page = name.partition(",")[2].replace("~", " ").replace(",", ", ")
+    rows, columns = outputs.rows_and_columns(config)
+    values = {
+        "numbers": summary["numbers"],
+        "config": config,
+        "scene": str(data.scene(config["data"])),
+        "drawn": config["data"]["source"] == "synthetic",
+        "papers": summary["verdicts"],
+        "trained": "of each run"
+        if "loss" in table_of_runs.axes(config)
+        else config["settings"]["loss"],
+        "rows": rows.replace("_", " "),
+        "columns": columns.replace("_", " "),
+    }
     try:
-        return environment.from_string(template).render(values)
+        text = environment.from_string(template).render(values).rstrip()
     except jinja2.UndefinedError as error:
         raise ValueError(f"The caption {template!r} cannot be filled in: {error}.") from None
+    return "\n".join([text, *([f"This page: {page}."] if page else []), _settings(config), ""])
+
+
+def _settings(config: Mapping[str, Any]) -> str:
+    """Say what all runs of a study share."""
+    shared = {
+        name.replace("_", " "): "never" if value is None else value
+        for name, value in config["settings"].items()
+        if name not in (*table_of_runs.axes(config), *outputs.WITHOUT_EFFECT, *table_of_runs.CELL)
+    }
+    return f"All runs: {', '.join(f'{name} {value}' for name, value in shared.items())}."
 
 
 def _page(title: str, body: str) -> str:

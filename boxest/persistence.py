@@ -258,7 +258,7 @@ def _check_types(values: Any, types: dict[str, Any], what: str) -> None:
 
 def _is_plain(name: str, value: Any) -> bool:
     """Whether a text can hold a parameter: a plain value, several, or those of an augmentation."""
-    if name == "augmentation" and isinstance(value, dict):
+    if name in ("augmentation", "optimizer") and isinstance(value, dict):
         value = [*value, *value.values()]
     parts = value if isinstance(value, (tuple, list)) else [value]
     return all(isinstance(part, _PLAIN) for part in parts)

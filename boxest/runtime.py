@@ -54,7 +54,7 @@ def use_jax() -> None:
     if importlib.util.find_spec("jax") is None:
         raise ValueError(
             "JAX is not installed, and runs that train together need it: "
-            "pip install 'boxest[jax]', or set training.fan_out: run in the configuration."
+            "pip install 'boxest[jax]', or set execution.fan_out: run in the configuration."
         )
     os.environ["KERAS_BACKEND"] = "jax"
 

@@ -95,7 +95,7 @@ class Training(NamedTuple):
     def has_state(self) -> bool:
         """Whether there is something to resume from."""
         results, _, run = str(self.log).partition("/logs/")
-        run = run.removeprefix("train/").replace("train_best/", "best/").removesuffix(".log")
+        run = run.removeprefix("train/").removesuffix(".log")
         return Path(results, "state", run.replace("/", ",") + ".npz").exists()
 
     def epochs(self) -> int:

@@ -377,7 +377,10 @@ def test_best_table_does_not_hide_predictions_that_are_no_numbers():
     runs = make_runs([(16, 0.1, seed, 10, 0.5) for seed in range(2)])
     histories = pd.DataFrame({"seed": [0, 1], "learning_rate_now": 0.1})
     whole = pd.DataFrame({"iou_loss": [0.25, 0.75], "inclusive_iou_loss": [0.1, 0.3]})
-    table = analysis.best_table(histories, runs, [whole, whole.assign(iou_loss=[0.25, np.nan])])
+    whole["smallest_side"] = 20.0
+    tested = [whole, whole.assign(iou_loss=[0.25, np.nan])]
+    runs = pd.concat([runs, pd.DataFrame(map(analysis.tested_losses, tested))], axis=1)
+    table = analysis.best_table(histories, runs)
     assert table["test_iou_loss"].isna().tolist() == [False, True]
     assert table["test_iou_loss"][0] == 0.5
     assert table["test_inclusive_iou_loss"].tolist() == [0.2, 0.2]

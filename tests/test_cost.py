@@ -6,9 +6,10 @@ import pandas as pd
 import pytest
 
 from boxest import analysis
-from boxest.plan import VARIANT
 
 LOSSES = ["validation_inclusive_iou_loss", "validation_iou_loss"]
+
+VARIANT = fake_study.VARIANT
 
 
 def runs_of(cells, seeds=2, epochs=10):
@@ -244,16 +245,16 @@ def test_readings_of_fig_8():
 def variant_runs():
     """Return two variants: one that is Fig. 8, and one that is twice that and diverges once."""
     runs = paper_runs()
-    names = dict(zip(VARIANT, ("linear", "inclusive_iou", "sgd", 2.0), strict=True))
-    other = runs.assign(**names | {"optimizer": "adam", "plateau_patience": None})
+    names = dict(zip(VARIANT, ("linear", "inclusive_iou", "sgd", "2"), strict=True))
+    other = runs.assign(**names | {"optimizer": "adam", "plateau_patience": "never"})
     other[["validation_loss", *LOSSES]] *= 2
     return pd.concat([other, runs.assign(**names)], ignore_index=True)
 
 
 def test_variants_are_ranked_by_their_distance():
-    table = analysis.variant_cells(variant_runs())
+    table = analysis.variant_cells(variant_runs(), VARIANT)
     assert len(table) == 42
-    ranking = analysis.rank_variants(table)
+    ranking = analysis.rank_variants(table, VARIANT)
     assert ranking["rank"].tolist() == [1, 2]
     assert ranking["optimizer"].tolist() == ["sgd", "adam"]
     assert ranking["plateau_patience"].tolist() == ["2", "never"]
@@ -268,7 +269,9 @@ def test_a_variant_that_diverges_counts_with_the_worst_loss():
     gone &= runs["optimizer"] == "sgd"
     runs.loc[gone, ["train_loss", "validation_loss", *LOSSES]] = np.nan
     runs.loc[gone, "diverged"] = True
-    ranking = analysis.rank_variants(analysis.variant_cells(runs)).set_index("optimizer")
+    ranking = analysis.rank_variants(analysis.variant_cells(runs, VARIANT), VARIANT).set_index(
+        "optimizer"
+    )
     expected = np.log(1 / 0.037583)
     assert ranking.loc["sgd", "largest"] == pytest.approx(expected)
     assert ranking.loc["sgd", "distance"] == pytest.approx(expected / np.sqrt(21))
@@ -283,7 +286,7 @@ def test_a_variant_that_lost_a_cell_comes_last():
     gone = ~adam & (runs["batch_size"] == 16) & (runs["learning_rate"] == 0.1)
     runs.loc[gone, ["train_loss", "validation_loss", *LOSSES]] = np.nan
     runs.loc[gone, "diverged"] = True
-    ranking = analysis.rank_variants(analysis.variant_cells(runs))
+    ranking = analysis.rank_variants(analysis.variant_cells(runs, VARIANT), VARIANT)
     assert ranking["optimizer"].tolist() == ["adam", "sgd"]
     assert ranking["lost"].tolist() == [0, 1]
     assert ranking["distance"][0] > ranking["distance"][1]

@@ -17,16 +17,18 @@ import pandas as pd
 import pytest
 from studies import clone, snakemake
 
-from boxest import history, shards, synthetic
+from boxest import shards, synthetic
+from boxest.study import history
 
 pytestmark = pytest.mark.slow
 
 # Two cells, one of which diverges, for its rate has no power over a loss without gradient.
 OVERLAY = """
 data: {images: 60, image_size: 16, shard_size: 20, box_law: {max_side: 16}}
-training: {epochs: 2, loss: mean_squared_error, xla: false, share_compiled_programs: false}
+settings: {epochs: 2, loss: mean_squared_error, xla: false}
+execution: {share_compiled_programs: false, runs_per_job: 1}
 grid: {batch_size: [16], learning_rate: [1.0e-2, 1.0e+30], seeds: 1}
-best: {seeds: 1}
+best: null
 """
 RESULTS = "results/tiny"
 TEST_SHARD = f"{RESULTS}/data/test-000.h5"

@@ -27,6 +27,8 @@ FORMS = {
     "one run": ONE_RUN,
 }
 
+VARIANT = fake_study.VARIANT
+
 
 def study(form):
     histories = fake_study.histories(**form)
@@ -98,8 +100,8 @@ def draw_all(histories, runs, predictions):
             analysis.cost_table(runs, pd.concat([runs, runs.assign(engine="keras")]))
         ),
     )
-    table = analysis.variant_cells(variants(runs))
-    yield "variants", figures.variants(table, analysis.rank_variants(table))
+    table = analysis.variant_cells(variants(runs), VARIANT)
+    yield "variants", figures.variants(table, analysis.rank_variants(table, VARIANT))
     yield "found rates", figures.found_rates(fake_study.found_rates(histories))
     for method in ("range_test", "magnitudes"):
         yield method, figures.rate_search(fake_study.rate_search(method))
@@ -107,7 +109,7 @@ def draw_all(histories, runs, predictions):
 
 def variants(runs):
     """Return runs of three variants, the last of which diverged."""
-    names = {"loss": "giou", "optimizer": "momentum", "plateau_patience": None}
+    names = {"loss": "giou", "optimizer": "momentum", "plateau_patience": "never"}
     parts = [runs.assign(output_activation=name, **names) for name in ("linear", "tanh")]
     gone = runs.assign(output_activation="sigmoid", diverged=True, **names)
     return pd.concat([*parts, gone], ignore_index=True)
@@ -269,12 +271,14 @@ def test_validation_curves_draw_short_histories_whole(tiny):
 
 def test_validation_curves_can_be_chosen(full):
     figure = figures.validation_curves(
-        *full, batch_sizes=[16, 1024], metric="validation_iou_loss", learning_rates=[0.01]
+        *full,
+        only={"batch_size": [16, 1024], "learning_rate": [0.01]},
+        metric="validation_iou_loss",
     )
     assert len(figure.axes) == 2
     assert "validation 1 − IoU" in texts(figure)
     with pytest.raises(ValueError, match=r"batch_size: choose from .* got \[5\]"):
-        figures.validation_curves(*full, batch_sizes=[5])
+        figures.validation_curves(*full, only={"batch_size": [5]})
     with pytest.raises(ValueError, match="lacks the columns"):
         figures.validation_curves(full[0], metric="nonsense")
 
@@ -440,7 +444,8 @@ def test_scatter_puts_both_metrics_on_one_scale(predictions):
 def test_final_losses_show_means_spread_and_counts(full):
     cells = analysis.cells(full[1])
     figure = figures.final_losses(cells)
-    assert len(figure.axes) == 4
+    # Each of the four has a bar of its colours.
+    assert len(figure.axes) == 2 * 4
     written = [text.get_text() for text in figure.axes[1].texts]
     assert len(written) == 24
     first = cells.iloc[0]
@@ -620,10 +625,39 @@ def test_cost_marks_the_pareto_front(full):
 
 
 def test_costs_that_hardly_differ_are_drawn_from_zero(full):
-    costs = analysis.cost_table(full[1]).assign(seconds=100.0)
+    costs = analysis.cost_table(full[1])
+    costs["seconds"] = np.linspace(100, 160, len(costs))
     axes = figures.seconds_against_loss(costs).axes[-1]
     assert axes.get_xscale() == "linear"
     assert axes.get_xlim()[0] == 0
+
+
+def test_cells_that_cost_the_same_stand_side_by_side(full):
+    """By their time, they would be one stack in an empty panel."""
+    costs = analysis.cost_table(full[1]).assign(seconds=100.0)
+    axes = figures.seconds_against_loss(costs).axes[-1]
+    places = {float(line.get_xdata()[0]) for line in curves(axes, "cell")}
+    assert places == set(range(6))
+    assert "all cells take the same time, 100 to 100 s" in axes.get_xlabel()
+
+
+def test_panels_may_be_laid_out_by_any_two_axes(full):
+    histories, runs = (
+        table[table["batch_size"].isin([16, 64])]
+        .replace({"batch_size": {16: "adam", 64: "sgd"}})
+        .rename(columns={"batch_size": "optimizer", "learning_rate": "plateau_factor"})
+        for table in full
+    )
+    form = {"rows": "optimizer", "columns": "plateau_factor"}
+    figure = figures.validation_curves(histories, runs, **form)
+    assert len(figure.axes) == 2 * 4
+    assert {"Adam", "SGD", "plateau factor 0.001"} <= set(texts(figure).splitlines())
+    cells = runs.groupby(list(form.values()), as_index=False).agg(
+        runs=("seed", "size"), **{name: (name, "mean") for name in runs if name.endswith("_loss")}
+    )
+    cells = cells.assign(stopped_early=0, diverged=0, similitude=100.0)
+    cells = cells.assign(train_loss_sd=0.1, validation_loss_sd=0.1)
+    assert "Adam" in texts(figures.final_losses(cells, *form.values()))
 
 
 def test_comparison_has_the_numbers(full):
@@ -637,8 +671,8 @@ def test_comparison_has_the_numbers(full):
 
 
 def test_variants_beside_fig_8(full):
-    table = analysis.variant_cells(variants(full[1]))
-    figure = figures.variants(table, analysis.rank_variants(table))
+    table = analysis.variant_cells(variants(full[1]), VARIANT)
+    figure = figures.variants(table, analysis.rank_variants(table, VARIANT))
     left, right = figure.axes
     names = [label.get_text() for label in left.get_yticklabels()]
     assert names[-1] == "sigmoid, GIoU, SGD, momentum, fixed rate"

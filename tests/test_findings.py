@@ -9,20 +9,23 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import ROOT
-from test_architectures import CAPTIONS, several
-from test_architectures import write as write_architectures
+from test_ranking import several
+from test_ranking import write as write_ranking
 
 from boxest import analysis, findings, pages
 from boxest.findings import text
+from boxest.study import configuration, outputs
 
-CONFIG = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
-NETWORKS = ("architectures", "harder")
+SCHEMA = configuration.Schema(ROOT / "workflow" / "schemas" / "config.schema.yaml")
+PAPER = configuration.read({}, SCHEMA)
+CONFIG = configuration.read(yaml.safe_load((ROOT / "config" / "config.yaml").read_text()), SCHEMA)
+VARIANT = fake_study.VARIANT
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def best_table(seeds):
     table = pd.DataFrame({"seed": range(seeds), "batch_size": 16, "learning_rate": 0.1})
-    table = table.assign(diverged=False, paper_test_loss=0.038)
+    table = table.assign(diverged=False, last_learning_rate=0.05, paper_test_loss=0.038)
     for part in ("validation", "test"):
         table[f"{part}_inclusive_iou_loss"] = 0.04 + 0.001 * table["seed"]
         table[f"{part}_iou_loss"] = 0.17 + 0.001 * table["seed"]
@@ -36,8 +39,13 @@ def write(root, config=CONFIG, **form):
     runs = fake_study.runs(histories, form["epochs"])
     tested = [fake_study.predictions(100, seed=seed).assign(seed=seed) for seed in range(6)]
     tables = {"histories": histories, "runs": runs, "best": best_table(form["seeds"])}
-    tables |= analysis.grid_tables(runs, runs)
-    tables |= analysis.claim_tables(histories, runs, runs, pd.concat(tested))
+    tables["baselines"] = analysis.baselines(fake_study.boxes(50), fake_study.boxes(20))
+    decide = outputs.is_the_papers(config, PAPER)
+    tables |= analysis.tables(
+        outputs.TABLES.keys() - {"variants", "variant_cells", "found_rates",
+                                 "found_rates_by_method"},
+        histories, runs, tested=pd.concat(tested), decide=decide,
+    )  # fmt: skip
     for name, table in tables.items():
         (root / "tables").mkdir(parents=True, exist_ok=True)
         table.to_csv(root / "tables" / f"{name}.csv", index=False)
@@ -46,7 +54,16 @@ def write(root, config=CONFIG, **form):
         (root / "figures" / f"{claim.figure}.png").write_bytes(PNG)
     (root / "captions").mkdir()
     (root / "captions" / "fig8_final_losses.rst").write_text("A caption\nof two lines.\n")
-    summary = {"config": config, "numbers": findings.numbers(findings.read(root))}
+    shown = sorted({claim.figure for claim in analysis.CLAIMS.values()})
+    summary = {
+        "config": config,
+        "numbers": findings.numbers(findings.read(root, tables=list(tables))),
+        "tables": list(tables),
+        "figures": shown,
+        "left_out": outputs.left_out(config),
+        "differences": outputs.note(config, PAPER),
+        "verdicts": decide,
+    }
     (root / "summary.json").write_text(json.dumps(summary))
     return root
 
@@ -67,8 +84,9 @@ def row(page, start):
 
 
 def test_page_says_what_was_run(page):
-    assert "240 runs: batch sizes 4, 16, 64, 256, 1024, 4096" in page
-    assert "10 seeds each, at most 30 epochs on 10,000 images of 128 px" in page
+    assert "24 cells with 10 seeds each, 240 runs: batch size 4, 16, 64, 256, 1024, 4096" in page
+    assert "At most 30 epochs on 10,000 images of 128 px" in page
+    assert "optimizer sgd, epochs 30, stop patience 5, plateau patience never" in page
     assert "not the paper's study" not in page
     assert "nan" not in page
 
@@ -218,9 +236,41 @@ def test_a_study_that_was_not_run_whole_is_labelled(tmp_path):
     root = write(tmp_path / "quick", config, seeds=2)
     page = findings.page(findings.read(root), root)
     assert "**This is not the paper's study run whole** (ours: seeds 2; paper: seeds 10)." in page
-    claims = pd.read_csv(root / "tables" / "claims.csv")
-    losses = claims[claims["main"] & ~claims["claim"].isin([6, 7, 9, 10])]
-    assert losses["verdict"].eq("undecided").all()
+    # Said once, with the numbers and their units in the place of verdicts.
+    assert "No verdicts: 2 seeds decide nothing, and 5 are needed." in page
+    assert "undecided" not in page
+    cells = row(page, "| 1. ")
+    assert cells[2].endswith("(%)")
+    assert (cells[3], cells[4].split()[0]) == ("at least 90", "94.4")
+
+
+@pytest.mark.parametrize("changed", [{"optimizer": "adam"}, {"stop_patience": 10}])
+def test_only_the_papers_settings_get_verdicts(tmp_path, changed):
+    config = CONFIG | {"settings": CONFIG["settings"] | changed}
+    root = write(tmp_path / "other", config, seeds=6)
+    page = findings.page(findings.read(root), root)
+    ((name, value),) = changed.items()
+    assert f"No verdicts: they need the paper's settings (ours: {name} {value}; paper" in page
+    assert "**holds**" not in page
+    assert pd.read_csv(root / "tables" / "claims.csv")["verdict"].isna().all()
+
+
+def test_a_table_of_an_earlier_configuration_adds_nothing(study, page, tmp_path):
+    copy = tmp_path / "study"
+    shutil.copytree(study, copy)
+    variants = write_variants(tmp_path / "forensics", {"linear": 1.1})
+    shutil.copy(variants / "tables" / "variants.csv", copy / "tables")
+    assert findings.page(findings.read(copy), copy) == page
+
+
+def test_no_figure_is_missing_from_the_page_without_a_word(study, tmp_path):
+    copy = tmp_path / "study"
+    shutil.copytree(study, copy)
+    summary = json.loads((copy / "summary.json").read_text())
+    summary["figures"].append("my_figure")
+    (copy / "summary.json").write_text(json.dumps(summary))
+    (copy / "figures" / "my_figure.png").write_bytes(PNG)
+    assert "## Further figures\n\n![my_figure]" in findings.page(findings.read(copy), copy)
 
 
 def write_variants(root, distances, loss="iou"):
@@ -231,12 +281,16 @@ def write_variants(root, distances, loss="iou"):
         table = fake_study.runs(histories, 3)
         names = [name for name in table.columns if name.endswith("_loss")]
         table[names] = factor * 0.105992
-        settings = {"loss": loss, "optimizer": "sgd", "plateau_patience": None}
+        settings = {"loss": loss, "optimizer": "sgd", "plateau_patience": "never"}
         runs.append(table.assign(output_activation=activation, **settings))
-    cells = analysis.variant_cells(pd.concat(runs, ignore_index=True))
+    cells = analysis.variant_cells(pd.concat(runs, ignore_index=True), VARIANT)
     (root / "tables").mkdir(parents=True)
     cells.to_csv(root / "tables" / "variant_cells.csv", index=False)
-    analysis.rank_variants(cells).to_csv(root / "tables" / "variants.csv", index=False)
+    ranking = analysis.rank_variants(cells, VARIANT)
+    ranking.to_csv(root / "tables" / "variants.csv", index=False)
+    summary = {"tables": ["variant_cells", "variants"], "figures": [], "numbers": {}}
+    config = {"findings": {"times": [], "studies": []}}
+    (root / "summary.json").write_text(json.dumps(summary | {"config": config}))
     return root
 
 
@@ -281,16 +335,16 @@ def test_found_rates_are_told_of_where_they_were_searched(study, page):
 )
 def test_variants_are_told_of(study, tmp_path, distances, conclusion):
     root = write_variants(tmp_path / "forensics", distances)
-    page = findings.page(findings.read(study, forensics=[root]), study)
+    page = findings.page(findings.read(study, studies=[root]), study)
     assert conclusion in page
     first = min(distances, key=distances.get)
-    assert row(page, f"| 1 | {first} |")[:5] == ["1", first, "iou", "sgd", "fixed"]
+    assert row(page, f"| 1 | {first} |")[:5] == ["1", first, "IoU", "SGD", "fixed"]
     assert "penalty for swapped corners" not in page
 
 
 def test_noise_of_the_ranking_is_that_of_the_seeds(study, tmp_path):
     root = write_variants(tmp_path / "forensics", {"linear": 1.1, "tanh": 2, "sigmoid": np.nan})
-    page = findings.page(findings.read(study, forensics=[root]), study)
+    page = findings.page(findings.read(study, studies=[root]), study)
     runs = pd.read_csv(study / "tables" / "runs.csv")
     cell = runs[(runs["batch_size"] == 64) & (runs["learning_rate"] == 0.01)]
     # Of one cell, the distance is the size of its log ratio.
@@ -302,7 +356,7 @@ def test_noise_of_the_ranking_is_that_of_the_seeds(study, tmp_path):
 
 def test_variants_of_giou_are_told_to_be_inexact(study, tmp_path):
     root = write_variants(tmp_path / "forensics", {"linear": 1.1}, loss="giou")
-    page = findings.page(findings.read(study, forensics=[root]), study)
+    page = findings.page(findings.read(study, studies=[root]), study)
     assert "Our GIoU loss has a penalty for swapped corners on top" in page
 
 
@@ -344,16 +398,18 @@ def test_page_as_html_has_its_figures_inside(page, study):
 def test_captions_are_filled_in_and_name_what_is_missing(study):
     summary = json.loads((study / "summary.json").read_text())
     template = "Of {{ numbers.runs }}, {{ numbers.distance_validation | g }} "
-    template += '{{ snakemake.config["results"] }}'
+    template += "{{ config.results }}"
     expected = text.number(summary["numbers"]["distance_validation"])
-    assert pages.caption(template, summary) == f"Of 240, {expected} results/paper"
+    caption = pages.caption(template, summary, "a,optimizer~sgd").splitlines()
+    assert caption[:2] == [f"Of 240, {expected} results/paper", "This page: optimizer sgd."]
+    assert caption[2].startswith("All runs: network paper, output activation linear, loss incl")
     with pytest.raises(ValueError, match=r"'Of .*numbers\.rnus.*cannot be filled in"):
         pages.caption("Of {{ numbers.rnus }}", summary)
 
 
 def test_every_caption_of_the_report_can_be_filled_in(study):
     summary = json.loads((study / "summary.json").read_text())
-    others = {"workflow.rst", "variants.rst"} | {f"{name}.rst" for name in CAPTIONS}
+    others = {"workflow.rst", "found_rates.rst"}
     for path in sorted((ROOT / "workflow" / "report").glob("*.rst")):
         if path.name not in others:
             caption = pages.caption(path.read_text(), summary)
@@ -392,17 +448,25 @@ def test_the_run_that_is_shown_did_not_diverge(study):
 def test_published_results_are_whole_and_give_the_same_page(study, tmp_path):
     times = write(tmp_path / "timing", seeds=2, epochs=2)
     variants = write_variants(tmp_path / "forensics", {"linear": 1})
-    networks = [write_architectures(tmp_path / name, several()).root for name in NETWORKS]
-    whole = findings.read(study, [times], [variants], networks[:1], networks[1:])
+    of = {"architectures": ("clean",), "harder": ("clean", "dark")}
+    networks = [
+        str(write_ranking(tmp_path / name, *several(of=conditions)))
+        for name, conditions in of.items()
+    ]
+    config = json.loads((study / "summary.json").read_text())
+    config["config"]["findings"] = {"times": [str(times)], "studies": [str(variants), *networks]}
+    shutil.copytree(study, tmp_path / "paper")
+    study = tmp_path / "paper"
+    (study / "summary.json").write_text(json.dumps(config))
+    whole = findings.with_others(study)
     (tmp_path / "reference" / "stale").mkdir(parents=True)
     target, page = tmp_path / "reference", tmp_path / "docs" / "findings.md"
     findings.publish(whole, target, page, ["snakemake --cores all"])
     names = {path.name for path in target.iterdir()}
-    assert names == {"README.md", "provenance.json", "paper", "timing", "forensics", *NETWORKS}
+    assert names == {"README.md", "provenance.json", "paper", "timing", "forensics", *of}
     for path in study.glob("tables/*.csv"):
         assert (target / "paper" / "tables" / path.name).read_bytes() == path.read_bytes()
-    others = [[target / name] for name in ("timing", "forensics", *NETWORKS)]
-    copy = findings.read(target / "paper", *others)
+    copy = findings.with_others(target / "paper", beside=True)
     for heading in ("## What the paper leaves open", "## Other architectures", "## Harder data"):
         assert page.read_text().count(heading) == 1
     assert findings.page(copy, page.parent) == page.read_text()
@@ -417,11 +481,14 @@ def test_published_results_are_whole_and_give_the_same_page(study, tmp_path):
 
 
 def test_a_directory_without_tables_is_named(tmp_path, study):
-    with pytest.raises(ValueError, match=r"holds no tables .*: run its study first"):
+    with pytest.raises(ValueError, match=r"holds no finished study: it has no summary\.json"):
         findings.read(tmp_path)
-    shutil.copytree(study / "tables", tmp_path / "tables", ignore=shutil.ignore_patterns("best*"))
+    copy = tmp_path / "study"
+    shutil.copytree(study, copy, ignore=shutil.ignore_patterns("best*"))
+    with pytest.raises(ValueError, match=r"best\.csv is missing: run the study of"):
+        findings.read(copy)
     with pytest.raises(ValueError, match="has no table 'best'"):
-        findings.numbers(findings.read(tmp_path))
+        findings.numbers(findings.read(copy, tables=["fig8"]))
 
 
 def test_numbers_that_do_not_exist_are_written_as_such():

@@ -13,7 +13,6 @@ import re
 import time
 from pathlib import Path
 
-import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,9 +20,11 @@ import yaml
 from conftest import ROOT
 from strangers import IMAGES, parts, rewrite, write_model, write_shard
 
-from boxest import BoxRegressor, history, plan, shards, synthetic
+from boxest import BoxRegressor, shards, splits, synthetic
 from boxest.persistence import FileError
 from boxest.shards import ShardError
+from boxest.study import configuration, history, table
+from boxest.study import data as images
 
 NUMBERS = [0, 1, 2, 3, 7, 8, 12, 24, 48, 255, 256, 2**15, 2**16, 2**31, 2**32 - 1, 2**63, 2**64 - 1]
 VALUES = [
@@ -170,8 +171,11 @@ def test_runs(tmp_path):
         "updates": 8,
         "seconds": {"train": 1.5},
         "runtime": dict.fromkeys(("backend", "device", "xla", "threads", "engine"), "x"),
-        "parameters": {"loss": "iou"},
+        "n_parameters": 5,
+        "settings": {"batch_size": 16, "learning_rate": 0.1, "loss": "iou"},
     }
+    tested = {"smallest_side": 9.0, "iou_loss": 0.5, "inclusive_iou_loss": 0.5}
+    pd.DataFrame([tested]).to_csv(tmp_path / "predictions.csv", index=False)
     lines, refused, start = table.to_csv(index=False).encode(), 0, time.perf_counter()
     for number in inputs(300):
         rng = random.Random(number)
@@ -195,53 +199,41 @@ def test_runs(tmp_path):
 
 def check_accepted(config):
     """Whatever else a configuration that is accepted may say, a study can be made of it."""
-    data, training, grid = config["data"], config["training"], config["grid"]
-    best = config["best"]
+    data, execution, grid = config["data"], config["execution"], config["grid"]
+    settings = config["settings"]
     whole = [data[name] for name in ("images", "image_size", "seed", "shard_size")]
     whole += [data["box_law"]["min_side"], data["box_law"]["max_side"], grid["seeds"]]
-    whole += [training[name] for name in ("epochs", "threads", "runs_per_job")]
-    whole += [*grid["batch_size"], best["batch_size"], best["seeds"]]
+    whole += [settings["epochs"], execution["threads"], execution["runs_per_job"]]
     assert {type(number) for number in whole} == {int}
-    assert re.fullmatch(r"[\w./-]+", config["results"])
+    assert not re.search(r"[{}*?\"'$`\\\n]", config["results"])
     assert not {".", ".."} & set(Path(config["results"]).parts)
-    assert len(set(grid["batch_size"])) == len(grid["batch_size"])
-    assert len(grid["batch_size"]) * len(grid["learning_rate"]) * grid["seeds"] <= 10**5
+    runs = table.runs(config)
+    assert len({run.path for run in runs}) == len(runs) <= 10**5
 
-    ranges = plan.shard_ranges(data)
+    ranges = splits.shard_ranges(data)
     assert sum(part.stop - part.start for part in ranges.values()) == data["images"]
     law = synthetic.BoxLaw(**data["box_law"])
     for part in list(ranges.values())[:3]:
-        shards.Meta(*part, data["seed"], data["image_size"], law, plan.scene(data))
-    for rate in [*grid["learning_rate"], best["learning_rate"]]:
-        # The name of a directory, from which the rate is read again.
-        assert re.fullmatch(r"[0-9.e+-]+", str(rate))
-        regressor = BoxRegressor.paper(
-            batch_size=grid["batch_size"][0],
-            learning_rate=float(str(rate)),
-            plateau_factor=best["plateau_factor"],
-            plateau_patience=best["plateau_patience"],
-            stop_patience=training["stop_patience"],
-            **{name: training[name] for name in ("epochs", "engine", "xla", "loss", "optimizer")},
-        )
-        regressor._validate_params()
+        shards.Meta(*part, data["seed"], data["image_size"], law, images.scene(data))
+    for run in [*runs[:3], *table.best(config)[:1]]:
+        assert re.fullmatch(r"[\w./~+=,-]+", run.path)
+        parameters = {key: value for key, value in run.parameters.items() if key != "optimizer"}
+        BoxRegressor(**parameters)._validate_params()
 
 
 @pytest.mark.fault
 @pytest.mark.timeout(3600)
 def test_configurations():
     config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
-    schema = yaml.safe_load((ROOT / "workflow" / "schemas" / "config.schema.yaml").read_text())
-    validator = jsonschema.Draft202012Validator(schema)
+    schema = configuration.Schema(ROOT / "workflow" / "schemas" / "config.schema.yaml")
     refused, start = 0, time.perf_counter()
     for number in inputs(1500):
         spoiled = spoil_tree(config, random.Random(number))
         before = time.perf_counter()
-        _, refusal = outcome(jsonschema.ValidationError, validator.validate, spoiled)
-        if not refusal:
-            _, refusal = outcome(ValueError, plan.check, spoiled)
+        read, refusal = outcome(ValueError, configuration.read, spoiled, schema)
         refused += refusal is not None
         if not refusal:
-            check_accepted(spoiled)
+            check_accepted(read)
         assert time.perf_counter() - before < 300, number
     report("configurations", refused, number + 1, start)
     assert 0.5 < refused / (number + 1) < 1

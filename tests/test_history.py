@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from boxest import BoxRegressor, history
+from boxest import BoxRegressor
+from boxest.study import history
 
 
 @pytest.fixture(scope="module")
@@ -14,9 +15,17 @@ def fitted(small_data):
     return regressor.fit(X[:400], y[:400], validation_data=(X[400:], y[400:]))
 
 
+def settings(regressor, **others):
+    """Return the settings of a run, as a configuration has them."""
+    names = ("network", "loss", "optimizer", "batch_size", "learning_rate", "plateau_patience")
+    parameters = regressor.get_params()
+    return {name: parameters[name] for name in names} | {"condition": None} | others
+
+
 @pytest.fixture
-def run(fitted, tmp_path):
-    history.write(tmp_path / "run", fitted)
+def run(fitted, small_data, tmp_path):
+    tested = tuple(part[:20] for part in small_data)
+    history.write(tmp_path / "run", fitted, settings(fitted), tested)
     return tmp_path / "run"
 
 
@@ -32,29 +41,33 @@ def test_run_says_what_it_was_and_took(run):
     assert (about["batch_size"], about["learning_rate"], about["seed"]) == (16, 0.1, 3)
     assert (about["epochs"], about["planned_epochs"], about["updates"]) == (2, 2, 50)
     assert (about["diverged"], about["stopped_early"]) == (False, False)
-    assert about["parameters"]["loss"] == "inclusive_iou"
+    assert about["settings"]["loss"] == "inclusive_iou"
     assert set(about["seconds"]) == {"import", "data", "compile", "train", "evaluation"}
     assert about["runtime"]["device"] == "cpu"
 
 
-def test_collect_makes_two_tidy_tables(run, fitted, tmp_path):
-    other = tmp_path / "other"
-    fitted.batch_size, batch_size = 4, fitted.batch_size
-    history.write(other, fitted)
-    fitted.batch_size = batch_size
-    histories, runs = history.collect([run, other])
+def test_collect_makes_two_tidy_tables(run, fitted, small_data, tmp_path):
+    other, tested = tmp_path / "other", tuple(part[:20] for part in small_data)
+    history.write(other, fitted, settings(fitted, batch_size=4, loss="iou"), tested)
+    histories, runs = history.collect([run, other], ["batch_size", "loss"])
     assert list(histories["batch_size"]) == [4, 4, 16, 16]
     assert list(histories["epoch"]) == [1, 2, 1, 2]
     assert list(runs["batch_size"]) == [4, 16]
+    assert list(runs["loss"]) == list(histories["loss"][::2]) == ["iou", "inclusive_iou"]
     assert runs["train_loss"][0] == fitted.history_[-1]["train_loss"]
     assert runs["train_seconds"][0] == pytest.approx(histories["train_seconds"][:2].sum())
+    assert (runs["network"][0], runs["plateau_patience"][0]) == ("paper", "never")
+    assert list(runs["run"]) == [str(other), str(run)]
+    with pytest.raises(history.RunError, match="does not say its nothing"):
+        history.collect([run], ["nothing"])
 
 
 def test_diverged_run_has_a_history_and_no_final_loss(small_data, tmp_path):
     regressor = BoxRegressor.paper(loss="mse", learning_rate=1e30, epochs=5, random_state=0)
     regressor.fit(*small_data)
     assert regressor.diverged_
-    history.write(tmp_path, regressor, tested=tuple(part[:5] for part in small_data))
+    tested = tuple(part[:5] for part in small_data)
+    history.write(tmp_path, regressor, settings(regressor), tested)
     assert len(pd.read_csv(tmp_path / "predictions.csv")) == 5
     about, table = history.read(tmp_path)
     assert about["diverged"] is True
@@ -63,24 +76,23 @@ def test_diverged_run_has_a_history_and_no_final_loss(small_data, tmp_path):
     assert runs[list(history.LOSSES)].isna().all(axis=None)
 
 
-def test_run_that_is_tested_has_predictions(fitted, small_data, tmp_path):
+def test_a_run_leaves_its_predictions_and_its_network(run, fitted, small_data):
     X, y = small_data
-    history.write(tmp_path, fitted, tested=(X[:20], y[:20]))
-    table = pd.read_csv(tmp_path / "predictions.csv")
+    table = pd.read_csv(run / "predictions.csv")
     corners = [f"predicted_{corner}" for corner in ("x1", "y1", "x2", "y2")]
     np.testing.assert_allclose(table[corners], fitted.predict(X[:20]), rtol=1e-12)
-    assert 1 - table["iou_loss"].mean() == pytest.approx(fitted.score(X[:20], y[:20]))
-    _, runs = history.collect([tmp_path], parameters=["network", "n_parameters"])
-    assert runs[["network", "n_parameters"]].to_numpy().tolist() == [["paper", 1296]]
-    with pytest.raises(history.RunError, match="no seconds_of_nothing among its parameters"):
-        history.collect([tmp_path], parameters=["network", "seconds_of_nothing"])
+    score = fitted.score(X[:20], y[:20])
+    assert 1 - table["iou_loss"].mean() == pytest.approx(score)
+    again = BoxRegressor.load(run / "model.boxest")
+    np.testing.assert_array_equal(again.predict(X[:20]), fitted.predict(X[:20]))
+    _, runs = history.collect([run])
+    assert runs["test_iou_loss"][0] == pytest.approx(1 - score)
+    assert (runs["n_parameters"][0], runs["boxes"][0]) == (1296, 20)
 
 
 def test_without_validation_its_columns_are_empty(small_data, tmp_path):
-    history.write(
-        tmp_path,
-        BoxRegressor.paper(epochs=1, random_state=0, validation_fraction=0).fit(*small_data),
-    )
+    regressor = BoxRegressor.paper(epochs=1, random_state=0, validation_fraction=0)
+    history.write(tmp_path, regressor.fit(*small_data), settings(regressor), small_data)
     _, table = history.read(tmp_path)
     assert np.isnan(table["validation_loss"][0])
 

@@ -17,9 +17,10 @@ import yaml
 from conftest import ROOT
 from strangers import parts, rewrite, seal, write_model, write_shard
 
-from boxest import BoxRegressor, hdf5, persistence, plan, shards
+from boxest import BoxRegressor, hdf5, persistence, shards
 from boxest.persistence import FileError
 from boxest.shards import ShardError
+from boxest.study import configuration
 
 
 @pytest.fixture
@@ -356,39 +357,37 @@ def test_a_text_that_would_fill_the_memory_is_not_read(saved, monkeypatch):
 CONFIGS = [
     ("grid: {seeds: 1000000000}", "1000000000 is greater than the maximum of 100000"),
     ("best: {seeds: 1000000000}", "1000000000 is greater than the maximum of 100000"),
-    ("grid: {seeds: 90000}", "are 2160010 runs, and more than 100000 are not planned"),
+    ("grid: {seeds: 90000}", "more than 100000 runs, which are not planned"),
     ("data: {images: 1000000000, shard_size: 1}", "are 1000000000 files, and more than 10000"),
     ("data: {images: 1e18}", "'1e18' is not of type 'integer'"),
-    ("data: {images: 1.0e+18}", "is greater than the maximum of 1000000000"),
-    ("data: {images: 10000.0}", "data.images takes whole numbers, got 10000.0; write 10000"),
+    ("data: {images: 1.0e+18}", "data.images: 1e+18 is not of type 'integer'"),
+    ("data: {images: 10000.0}", "data.images: 10000.0 is not of type 'integer'"),
     ("data: {seed: -1}", "-1 is less than the minimum of 0"),
     ("data: {seed: 18446744073709551616}", "is greater than the maximum of 18446744073709551615"),
-    ("data: {split: [.nan, 0.5, 0.5]}", "data.split takes finite numbers, got nan"),
+    ("data: {split: [.nan, 0.5, 0.5]}", "data.split.0: nan is not of type 'number'"),
     ("data: {split: [0.8, 0.2]}", "is too short"),
     ("data: {box_law: sides_uniform}", "'sides_uniform' is not of type 'object'"),
     ("data: {scene: noisy}", "'noisy' is not of type 'object'"),
-    ("data: {scene: {nois: 0.1}}", "'nois' was unexpected"),
-    ("data: {scene: {noise: .nan}}", "data.scene.noise takes finite numbers, got nan"),
-    ("data: {scene: {noise: 1e-1}}", "'1e-1' is not of type 'number'"),
+    ("data: {scene: {nois: 0.1}}", "unknown key 'nois'; did you mean noise?"),
+    ("data: {scene: {noise: .nan}}", "data.scene.noise: nan is not of type 'number'"),
     ("data: {scene: {discs: 1000000}}", "1000000 is greater than the maximum of 100"),
-    ("data: {scene: {lines: 3.0}}", "data.scene.lines takes whole numbers, got 3.0; write 3"),
+    ("data: {scene: {lines: 3.0}}", "data.scene.lines: 3.0 is not of type 'integer'"),
     ("data: {scene: {object_level: [0.5]}}", "is too short"),
     ("data: {scene: {object_level: [1, 0]}}", "data.scene: object_level must be the least and"),
     ("data: {scene: {object_level: [0, 0]}}", "data.scene: A background level of 0 leaves no"),
     ("data: [1]", "is not of type 'object'"),
-    ("training: {epochs: true}", "True is not of type 'integer'"),
-    ("training: {epochs: 9999999999}", "9999999999 is greater than the maximum of 100000"),
-    ("training: {threads: 0}", "0 is less than the minimum of 1"),
-    ("training: {xla: 'yes'}", "'yes' is not one of ['auto', True, False]"),
-    ("grid: {batch_size: [16, 16]}", "has non-unique elements"),
-    ("grid: {learning_rate: [1, 1.0]}", "has non-unique elements"),
+    ("settings: {epochs: true}", "True is not of type 'integer'"),
+    ("settings: {epochs: 9999999999}", "9999999999 is greater than the maximum of 100000"),
+    ("execution: {threads: 0}", "0 is less than the minimum of 1"),
+    ("settings: {xla: maybe}", "'maybe' is not one of ['auto', True, False]"),
+    ("grid: {batch_size: [16, 16]}", "is there twice"),
+    ("grid: {learning_rate: [1, 1.0]}", "is there twice"),
     ("grid: {batch_size: [99999999999999999999]}", "is greater than the maximum of 2147483647"),
-    ("grid: {batch_size: []}", "should be non-empty"),
-    ("grid: {learning_rate: [-0.1]}", "-0.1 is less than the minimum"),
-    ("grid: {learning_rate: [1.0e+39]}", "1e+39 is greater than the maximum of 1e+38"),
-    ("grid: {learning_rate: ['0.1']}", "'0.1' is not of type 'number'"),
-    ("best: {plateau_factor: .nan}", "best.plateau_factor takes finite numbers, got nan"),
-    ("best: {learning_rate: .nan}", "best.learning_rate takes finite numbers, got nan"),
+    ("grid: {batch_size: []}", "grid.batch_size has no value"),
+    ("grid: {learning_rate: [-0.1]}", "grid.learning_rate: -0.1 is not one of"),
+    ("grid: {learning_rate: [1.0e+39]}", "grid.learning_rate: 1e+39 is not one of"),
+    ("best: {plateau_factor: .nan}", "best.plateau_factor: nan is not of type 'number'"),
+    ("best: {learning_rate: .nan}", "best.learning_rate: nan is not one of"),
     ("results: ..", "'..' does not match"),
     ("results: ../../etc", "'../../etc' does not match"),
     ("results: a/./b", "'a/./b' does not match"),
@@ -401,30 +400,27 @@ CONFIGS = [
     (f"results: {'a' * 300}", "is too long"),
     ("results: 5", "5 is not of type 'string'"),
     ("results:", "None is not of type 'string'"),
-    ("1: 2", "(1 was unexpected)"),
-    ("__class__: x", "'__class__' was unexpected"),
+    ("1: 2", "unknown key 1"),
+    ("__class__: x", "unknown key '__class__'"),
 ]
 
 
-def check(config):
-    """Check a configuration as the Snakefile does."""
-    from snakemake.utils import validate
-
-    validate(config, str(ROOT / "workflow" / "schemas" / "config.schema.yaml"))
-    plan.check(config)
+SCHEMA = configuration.Schema(ROOT / "workflow" / "schemas" / "config.schema.yaml")
 
 
 @pytest.mark.parametrize(("overlay", "message"), CONFIGS)
 def test_hostile_configuration(overlay, message):
-    from snakemake.exceptions import WorkflowError
     from snakemake.utils import update_config
 
     config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
     update_config(config, yaml.safe_load(overlay))
-    with pytest.raises((WorkflowError, ValueError), match=re.escape(message)):
-        check(config)
+    with pytest.raises(configuration.ConfigurationError, match=re.escape(message)) as error:
+        configuration.read(config, SCHEMA)
+    assert len(str(error.value)) < 800
 
 
-@pytest.mark.parametrize("results", ["results/a.b-c_1", "/scratch/me/study/", ".hidden/x", "..a"])
+@pytest.mark.parametrize(
+    "results", ["results/a.b-c_1", "/scratch/me/study/", "with a space/x", ".hidden/x", "..a"]
+)
 def test_ordinary_directories_are_taken(results):
-    check(yaml.safe_load((ROOT / "config" / "config.yaml").read_text()) | {"results": results})
+    assert configuration.read({"results": results}, SCHEMA)["results"] == results

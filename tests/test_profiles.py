@@ -32,7 +32,8 @@ def test_on_one_machine_a_gpu_trains_one_network_at_a_time(tmp_path, gpus, optio
     repository = clone(tmp_path / "boxest")
     for script in ("shard", "train"):
         (repository / "workflow" / "scripts" / f"{script}.py").write_text(STUB % at_once)
-    (repository / "gpus.yaml").write_text(f"training: {{gpus: {gpus}}}\ngrid: {{batch_size: [16]}}")
+    execution = f"execution: {{gpus: {gpus}, runs_per_job: 1}}\n"
+    (repository / "gpus.yaml").write_text(f"{execution}grid: {{batch_size: [16]}}\nbest: null\n")
     resources = ("--resources", *options) if options else ()
     done = snakemake(
         repository, "--cores", "2", *resources, "--until", "train",
@@ -49,7 +50,7 @@ def test_on_one_machine_a_gpu_trains_one_network_at_a_time(tmp_path, gpus, optio
 def test_rules_in_groups_exist():
     profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
     text = "".join(path.read_text("utf-8") for path in ROOT.glob("workflow/rules/*.smk"))
-    rules = set(re.findall(r"^(?:use )?rule (?:\w+ as )?(\w+)", text, re.MULTILINE))
+    rules = {"train", *re.findall(r"^rule (\w+)", text, re.MULTILINE)}
     assert set(profile["groups"]) <= rules
     assert set(profile["group-components"]) <= set(profile["groups"].values())
 
@@ -66,9 +67,9 @@ def sites():
 @pytest.mark.parametrize(
     ("site", "gpus", "asked", "jobs"),
     [
-        (0, 0, "slurm_partition=main, slurm_account=my-project", 278),
-        (1, 1, "slurm_partition=gpu, gpu_model=a100", 240 + 10),
-        (2, 0, "slurm_partition=gpu, gres=gpu:1", 240 + 10),
+        (0, 0, "slurm_partition=main, slurm_account=my-project", 265),
+        (1, 1, "slurm_partition=gpu, gpu_model=a100", 250),
+        (2, 0, "slurm_partition=gpu, gres=gpu:1", 250),
     ],
 )
 def test_what_a_site_may_need_fits_the_groups_of_the_full_study(tmp_path, site, gpus, asked, jobs):
@@ -76,19 +77,20 @@ def test_what_a_site_may_need_fits_the_groups_of_the_full_study(tmp_path, site, 
     profiles = list(sites())
     assert len(profiles) == 3
     (repository / "profiles/slurm/config.yaml").write_text(profiles[site])
-    (repository / "gpus.yaml").write_text(f"training: {{gpus: {gpus}}}")
+    (repository / "gpus.yaml").write_text(f"execution: {{gpus: {gpus}}}")
     options = ["--workflow-profile", "profiles/slurm", "--configfile", "gpus.yaml"]
     done = snakemake(repository, *options, "--dry-run")
     assert done.returncode == 0, done.stdout
     assert done.stdout.count(asked) == jobs
-    # With 3 jobs that are in no group, 31 submissions.
-    groups = {"shards": 1, "runs": 24, "best": 1, "predictions": 1, "tables": 1}
+    # With 3 jobs that are in no group, 30 submissions.
+    groups = {"shards": 1, "runs": 25, "tables": 1}
     assert Counter(re.findall(r"Group job (\w+)", done.stdout)) == groups
 
 
 def test_a_rule_may_ask_for_what_the_others_do_not(tmp_path):
     repository = clone(tmp_path / "boxest")
     options = ["--workflow-profile", "profiles/slurm", "--set-resources", "train:gpu_model=a100"]
-    done = snakemake(repository, *options, "--configfile", "config/tiny.yaml", "--dry-run")
+    done = snakemake(repository, *options, "--configfile", "config/tiny.yaml", "--dry-run",
+                     "--config", "execution={runs_per_job: 1}")  # fmt: skip
     assert done.returncode == 0, done.stdout
-    assert done.stdout.count(", gpu_model=a100") == 8
+    assert done.stdout.count(", gpu_model=a100") == 10

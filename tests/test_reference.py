@@ -10,11 +10,12 @@ from conftest import ROOT
 from PIL import Image
 from test_workflow import FIGURES, TABLES
 
-from boxest import BoxRegressor, analysis, figures, findings, history, plan, synthetic
+from boxest import BoxRegressor, analysis, figures, findings, splits, synthetic
+from boxest.study import configuration, history, outputs
 
 REFERENCE = ROOT / "results" / "reference"
-OTHERS = yaml.safe_load((ROOT / "config" / "reference.yaml").read_text())["findings"]
 PAPER = REFERENCE / "paper"
+SCHEMA = configuration.Schema(ROOT / "workflow" / "schemas" / "config.schema.yaml")
 FINDINGS = ROOT / "docs" / "findings.md"
 # Of the searches for a rate, which are no part of the study.
 RATES = {"found_rates", "found_rates_by_method"}
@@ -29,12 +30,7 @@ def committed(name, study="paper"):
 
 @pytest.fixture(scope="module")
 def study():
-    others = {
-        kind: [there for path in paths if (there := REFERENCE / path.split("/")[-1]).exists()]
-        for kind, paths in OTHERS.items()
-        if kind != "rates"
-    }
-    return findings.read(PAPER, **others)
+    return findings.with_others(PAPER, beside=True)
 
 
 def test_results_are_small_and_hold_nothing_else():
@@ -44,17 +40,11 @@ def test_results_are_small_and_hold_nothing_else():
 
 
 def test_the_study_is_the_papers_run_whole(study):
-    config = study.summary["config"]
-    assert plan.differences(config) is None
-    defaults = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
-    # A study from before there were scenes has the paper's.
-    config = config | {"data": {"scene": defaults["data"]["scene"]} | config["data"]}
-    assert plan.scene(config["data"]) == synthetic.CLEAN
-    changed = {name for name in defaults if config.get(name) != defaults[name]}
-    # How many runs share a job does not change them, and what is told of is no part of the study.
-    defaults["training"]["runs_per_job"] = config["training"]["runs_per_job"]
-    assert changed <= {"training", "architectures", "findings", "rates"}
-    assert config["training"] == defaults["training"]
+    config, defaults = study.summary["config"], configuration.read({}, SCHEMA)
+    assert outputs.note(config, defaults) is None
+    given = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    for name in ("data", "settings", "grid", "best"):
+        assert configuration.read(given, SCHEMA)[name] == config[name], name
 
 
 def test_tables_have_every_cell_and_run(study):
@@ -75,8 +65,9 @@ def times(study, how):
 
 
 def test_tables_come_from_this_code(study):
-    made = analysis.grid_tables(study["runs"], times(study, 1))
-    made |= analysis.claim_tables(study["histories"], study["runs"], times(study, None))
+    made = analysis.tables(
+        set(TABLES), study["histories"], study["runs"], times=[one["runs"] for one in study.times]
+    )
     for name, table in made.items():
         expected = study[name]
         if name.startswith("claims"):
@@ -86,28 +77,19 @@ def test_tables_come_from_this_code(study):
         pd.testing.assert_frame_equal(table, expected, rtol=1e-6, check_dtype=False)
 
 
-@pytest.mark.skipif(not (REFERENCE / "forensics").exists(), reason="no variants are committed yet")
-def test_variants_come_from_this_code(study):
-    for one in study.forensics:
-        ranking = analysis.rank_variants(one["variant_cells"])
-        pd.testing.assert_frame_equal(ranking, one["variants"], rtol=1e-6, check_dtype=False)
-    every = study.forensics[0]["variants"]
-    assert len(every) == 3 * 3 * 3 * 2
-    assert every["cells"].eq(3).all()
-
-
-@pytest.mark.skipif(
-    not (REFERENCE / "architectures").exists(), reason="no architectures are committed yet"
-)
-def test_architectures_come_from_this_code(study):
-    for one in (*study.architectures, *study.harder):
-        ranking = analysis.rank_architectures(one["architecture_runs"])
-        pd.testing.assert_frame_equal(ranking, one["architectures"], rtol=1e-6, check_dtype=False)
-        if "conditions" in one.tables:
-            told = one["conditions"].set_index("condition")["data"].dropna()
-            table = analysis.condition_table(ranking, told.to_dict())
-            expected = one["conditions"].fillna({"data": ""})
-            pd.testing.assert_frame_equal(table, expected, rtol=1e-6, check_dtype=False)
+def test_the_other_studies_come_from_this_code(study):
+    variants, networks, harder = study.studies
+    settings = ["output_activation", "loss", "optimizer", "plateau_patience"]
+    ranking = analysis.rank_variants(variants["variant_cells"], settings)
+    pd.testing.assert_frame_equal(ranking, variants["variants"], rtol=1e-6, check_dtype=False)
+    assert len(ranking) == 3 * 3 * 3 * 2
+    assert ranking["cells"].eq(3).all()
+    for one in (networks, harder):
+        losses = one["runs"]["validation_iou_loss"]
+        runs = one["runs"].assign(train_loss=losses, validation_loss=losses)
+        ranking = analysis.rank(runs, one.others)
+        pd.testing.assert_frame_equal(ranking, one["ranking"], rtol=1e-6, check_dtype=False)
+    assert len(networks["ranking"]) == len(harder["ranking"]) == 36
 
 
 @pytest.mark.skipif(
@@ -156,7 +138,7 @@ def test_figures_are_those_of_the_tables(name, tmp_path):
 @pytest.fixture(scope="module")
 def data(study):
     config = study.summary["config"]["data"]
-    parts = plan.splits(config["images"], config["split"])
+    parts = splits.splits(config["images"], config["split"])
     law = synthetic.BoxLaw(**config["box_law"])
     options = {"seed": config["seed"], "image_size": config["image_size"], "law": law}
     return [
@@ -166,18 +148,9 @@ def data(study):
 
 
 def retrain(study, data, cell, seed, epochs=2):
-    config = study.summary["config"]
-    names = ("loss", "optimizer", "engine", "xla", "stop_patience")
-    regressor = BoxRegressor.paper(
-        network=config["network"]["name"],
-        output_activation=config["network"]["output_activation"],
-        batch_size=cell[0],
-        learning_rate=cell[1],
-        random_state=seed,
-        epochs=epochs,
-        plateau_patience=None,
-        **{name: config["training"][name] for name in names},
-    )
+    settings = study.summary["config"]["settings"] | {"epochs": epochs}
+    run = {"batch_size": cell[0], "learning_rate": cell[1], "random_state": seed}
+    regressor = BoxRegressor(**settings | run)
     return pd.DataFrame(regressor.fit(*data[0], validation_data=data[1]).history_)
 
 

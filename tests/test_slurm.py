@@ -49,12 +49,12 @@ def repository(tmp_path):
 @pytest.mark.slurm
 @pytest.mark.slow
 def test_tables_are_those_of_a_study_on_one_machine(cluster, study, repository):
-    components = ("--group-components", "shards=10", "runs=4", "best=2", "predictions=2")
-    done = snakemake(repository, *PROFILE, *TINY, *components)
+    components = ("--group-components", "shards=10", "runs=4")
+    (repository / "alone.yaml").write_text("execution: {runs_per_job: 1}")
+    done = snakemake(repository, *PROFILE, *TINY, "alone.yaml", *components)
     assert done.returncode == 0, done.stderr
-    # 5 shards, 8 runs in groups of 4, 2 best runs, their predictions, all from the tables on, and
-    # three alone.
-    assert done.stderr.count("has been submitted with SLURM jobid") == 1 + 2 + 1 + 1 + 1 + 3
+    # 3 shards, 10 runs in groups of 4, all from the tables on, and three alone.
+    assert done.stderr.count("has been submitted with SLURM jobid") == 1 + 3 + 1 + 3
     assert untimed_tables(repository / "results" / "tiny") == untimed_tables(study[0])
 
 
@@ -67,21 +67,20 @@ def test_trainings_get_a_gpu_each_and_never_two_the_same_at_once(cluster, reposi
     for script in ("shard", "train"):
         (repository / "workflow" / "scripts" / f"{script}.py").write_text(STUB)
     (repository / "gpu.yaml").write_text(
-        "training: {gpus: 1, threads: 3}\ngrid: {batch_size: [16]}"
+        "execution: {gpus: 1, threads: 3, runs_per_job: 1}\ngrid: {batch_size: [16]}\nbest: null"
     )
     (scratch := repository / "scratch").mkdir()
     model = ["train:gpu_model=fake"] if cluster.ours else []
     done = snakemake(
         repository, *PROFILE, "--configfile", "config/tiny.yaml", "gpu.yaml",
-        "--until", "train", "train_best",
+        "--until", "train",
         "--group-components", "shards=10", "runs=1",
-        # The other spellings.
-        "--set-resources", "train_best:gpu=0", "train_best:gres=gpu:1", *model,
+        *(["--set-resources", *model] if model else []),
         "--default-resources", "slot=1", f"tmpdir={scratch}",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     seen = [json.loads(line) for line in (repository / "seen.jsonl").read_text().splitlines()]
-    assert Counter(rule for rule, *_ in seen) == {"shard": 4, "train": 4, "train_best": 2}
+    assert Counter(rule for rule, *_ in seen) == {"shard": 3, "train": 4}
     assert {where for *_, where in seen} == {str(scratch)}
     by_gpu = {}
     for rule, gpu, begin, end, _ in seen:
@@ -92,9 +91,9 @@ def test_trainings_get_a_gpu_each_and_never_two_the_same_at_once(cluster, reposi
         assert set(by_gpu) == {"0", "1"}
     for times in by_gpu.values():
         assert all(first[1] <= second[0] for first, second in pairwise(sorted(times)))
-    # CPUs, memory and time: those of 4 shards in turn are not added up, but their time is.
+    # CPUs, memory and time: those of 3 shards in turn are not added up, but their time is.
     training = "3 2000M 15:00"
-    assert requests(done.stderr) == Counter({training: 4 + 2, "1 1000M 40:00": 1})
+    assert requests(done.stderr) == Counter({training: 4, "1 1000M 30:00": 1})
 
 
 def requests(printed, comment="", form="%C %m %l"):
@@ -110,12 +109,12 @@ def requests(printed, comment="", form="%C %m %l"):
 FAULTS = {
     "results": "results/faults",
     "data": {"images": 2000, "image_size": 32, "shard_size": 800, "box_law": {"max_side": 32}},
-    "training": {"epochs": 300, "stop_patience": 300, "xla": False},
+    "settings": {"epochs": 300, "stop_patience": 300, "xla": False},
     "grid": {"batch_size": [16, 64], "learning_rate": [1e-3, 1e-2], "seeds": 1},
-    "best": {"batch_size": 16, "learning_rate": 1e-3, "seeds": 1},
+    "best": {"batch_size": 16, "learning_rate": 1e-3, "plateau_patience": 2, "seeds": 1},
 }
 RESULTS = Path("results/faults")
-TABLES = (RESULTS / "tables/fig8.csv", RESULTS / "best/seed~0/predictions.csv")
+TABLES = (RESULTS / "tables/fig8.csv", RESULTS / "predictions.csv")
 RUNS = [f"learning_rate~{rate}/seed~0/history.csv" for rate in FAULTS["grid"]["learning_rate"]]
 ALONE = ("--group-components", "shards=10", "runs=1")
 

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,43 +17,19 @@ from conftest import ROOT
 from PIL import Image
 from studies import TINY, clone, made, snakemake
 
-from boxest import BoxRegressor, history, shards, synthetic
+from boxest import BoxRegressor, shards, synthetic
+from boxest.study import configuration, history, outputs
 
-GRID = {"batch_size": [16, 64], "learning_rate": [0.01, 0.1], "seed": [0, 1]}
-FIGURES = [
-    "appendix_a",
-    "comparison",
-    "fig1_dataset",
-    "fig2_network",
-    "fig3_geometric",
-    "fig3_validation_losses",
-    "fig4_training_time",
-    "fig5_predictions",
-    "fig6_error_by_side",
-    "fig7_error_by_size",
-    "fig8_final_losses",
-    "loss_against_updates",
-    "scaling_residuals",
-    "seconds_against_loss",
-    "time_fit",
-]
-TABLES = [
-    "best",
-    "claims",
-    "claims_geometric",
-    "comparison",
-    "cost",
-    "distances",
-    "fig8",
-    "histories",
-    "patience",
-    "recommendation",
-    "runs",
-    "scaling_fit",
-    "scaling_residuals",
-    "time",
-    "time_fit",
-]
+SCHEMA = configuration.Schema(ROOT / "workflow" / "schemas" / "config.schema.yaml")
+PAPER = configuration.read(yaml.safe_load((ROOT / "config" / "config.yaml").read_text()), SCHEMA)
+FIGURES = sorted(outputs.made(outputs.FIGURES, PAPER))
+TABLES = sorted(outputs.made(outputs.TABLES, PAPER))
+# Of a study of 16 px: a second to train.
+SMALL = {
+    "data": {"images": 60, "image_size": 16, "box_law": {"max_side": 16}},
+    "settings": {"epochs": 1},
+    "best": None,
+}
 
 
 @pytest.fixture
@@ -62,10 +37,17 @@ def repository(tmp_path):
     return clone(tmp_path / "boxest")
 
 
-def dry_run(repository, overlay):
-    path = repository / "overlay.yaml"
-    path.write_text(overlay if isinstance(overlay, str) else yaml.safe_dump(overlay))
-    return snakemake(repository, "-n", "--configfile", path.name)
+def overlay(repository, config, *arguments, name="overlay.yaml"):
+    """Start Snakemake in a copy of the repository with an overlay over the tiny study."""
+    (repository / name).write_text(config if isinstance(config, str) else yaml.safe_dump(config))
+    return snakemake(repository, *TINY, name, *arguments)
+
+
+def counts(done):
+    """Return how many jobs of each rule a dry run plans."""
+    return {
+        name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", done.stdout, re.MULTILINE)
+    }
 
 
 # --- a whole study ---------------------------------------------------------------------------
@@ -98,71 +80,61 @@ def test_tables_have_a_row_per_run_cell_and_seed(study):
     tables = {path.stem: pd.read_csv(path) for path in (study[0] / "tables").glob("*.csv")}
     assert sorted(tables) == TABLES
     assert set(tables["claims"]["claim"]) == set(range(1, 11))
-    assert set(tables["claims_geometric"]["claim"]) == {1, 2, 3, 4, 5, 8, 9, 10}
-    counted = [name for name in TABLES if not name.startswith("claims")]
-    assert {name: len(tables[name]) for name in counted} == {
-        "best": 2,
-        "comparison": 4,
-        "cost": 4,
-        "distances": 3,
-        "fig8": 4,
-        "histories": 24,
-        "patience": 12,
-        "recommendation": 1,
-        "runs": 8,
-        "scaling_fit": 2,
-        "scaling_residuals": 4,
-        "time": 4,
-        "time_fit": 1,
-    }
+    assert tables["claims"]["verdict"].isna().all()
+    rows = {"runs": 8, "fig8": 4, "ranking": 4, "cost": 4, "best": 2, "baselines": 2}
+    assert {name: len(tables[name]) for name in rows} == rows
     assert tables["fig8"]["runs"].eq(2).all()
+    runs = tables["runs"]
     # 96 training images: 6 updates per epoch of batch size 16, 2 of 64, and 3 epochs.
-    updates = tables["runs"].groupby("batch_size")["updates"].unique()
+    updates = runs.groupby("batch_size")["updates"].unique()
     assert {size: list(values) for size, values in updates.items()} == {16: [18], 64: [6]}
-
-
-def test_tables_agree_with_the_histories_of_the_runs(study):
-    results, _ = study
-    cells = pd.read_csv(results / "tables" / "fig8.csv").set_index(["batch_size", "learning_rate"])
-    runs = [
-        history.read(results / f"runs/batch_size~16/learning_rate~0.01/seed~{seed}")[1]
-        for seed in GRID["seed"]
+    # The settings stand in the table.
+    settings = ["network", "optimizer", "loss", "output_activation", "stop_patience"]
+    assert runs[settings].drop_duplicates().to_numpy().tolist() == [
+        ["paper", "sgd", "inclusive_iou", "linear", 5]
     ]
-    expected = np.mean([run["validation_loss"].iloc[-1] for run in runs])
+
+
+def test_tables_agree_with_the_files_of_the_runs(study):
+    results, _ = study
+    runs = pd.read_csv(results / "tables" / "runs.csv")
+    chosen = runs[(runs["batch_size"] == 16) & (runs["learning_rate"] == 0.01)]
+    cells = pd.read_csv(results / "tables" / "fig8.csv").set_index(["batch_size", "learning_rate"])
+    losses = [
+        history.read(results / f"runs/batch_size~16/learning_rate~0.01/seed~{seed}")[1]
+        for seed in (0, 1)
+    ]
+    expected = np.mean([run["validation_loss"].iloc[-1] for run in losses])
     assert cells.loc[(16, 0.01), "validation_loss"] == pytest.approx(expected)
+    for row in chosen.itertuples():
+        tested = pd.read_csv(results.parent.parent / row.run / "predictions.csv")
+        assert row.test_iou_loss == pytest.approx(tested["iou_loss"].mean())
 
 
 def test_shards_hold_the_images_that_the_config_asks_for(study):
     files = sorted((study[0] / "data").iterdir())
-    assert [path.name for path in files] == [
-        "test-000.h5",
-        "train-000.h5",
-        "train-001.h5",
-        "train-002.h5",
-        "validation-000.h5",
-    ]
-    assert [shards.read(path).images.shape for path in files] == [
-        (12, 32, 32),
-        (40, 32, 32),
-        (40, 32, 32),
-        (16, 32, 32),
-        (12, 32, 32),
-    ]
+    assert [path.name for path in files] == ["test-000.h5", "train-000.h5", "validation-000.h5"]
+    shapes = [shards.read(path).images.shape for path in files]
+    assert shapes == [(12, 32, 32), (96, 32, 32), (12, 32, 32)]
     with h5py.File(files[0]) as file:
         assert file.attrs["max_side"] == 32
 
 
-def test_best_parametrization_is_tried_on_the_test_set(study):
+def test_the_model_of_the_study_is_the_one_that_was_tested(study):
     results, _ = study
-    table = pd.read_csv(results / "tables" / "best.csv")
     images, boxes = shards.load([results / "data" / "test-000.h5"])
-    for row in table.itertuples():
-        run = results / "best" / f"seed~{row.seed}"
-        regressor = BoxRegressor.load(run / "model.boxest")
-        assert regressor.random_state == row.seed
-        assert row.test_iou_loss == pytest.approx(1 - regressor.score(images, boxes), abs=1e-6)
-        assert len(pd.read_csv(run / "predictions.csv")) == 12
-    assert (table["test_inclusive_iou_loss"] < table["test_iou_loss"]).all()
+    regressor = BoxRegressor.load(results / "model.boxest")
+    table = pd.read_csv(results / "tables" / "best.csv").set_index("seed")
+    score = regressor.score(images, boxes)
+    assert table.loc[regressor.random_state, "test_iou_loss"] == pytest.approx(1 - score, abs=1e-6)
+    assert (regressor.plateau_patience, regressor.stop_patience) == (2, None)
+    assert pd.read_csv(results / "predictions.csv")["seed"].value_counts().to_dict() == {
+        0: 12,
+        1: 12,
+    }
+    baselines = pd.read_csv(results / "tables" / "baselines.csv")
+    whole = 1 - ((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])).mean()
+    assert baselines["test_iou_loss"][0] == pytest.approx(whole)
 
 
 def test_every_job_has_a_log_and_a_benchmark(study):
@@ -175,263 +147,246 @@ def test_every_job_has_a_log_and_a_benchmark(study):
         for path in results.glob("benchmarks/**/*.tsv")
     }
     assert jobs == timed
-    # 5 shards, 8 runs, 2 best runs and their predictions, 11 jobs for tables, figures and pages.
-    assert len(jobs) == 5 + 8 + 2 + 2 + 11
-    log = (results / "logs/train/batch_size~16/learning_rate~0.01/seed~0.log").read_text()
-    assert re.findall(r"^epoch +(\d+)  learning rate 0.01", log, re.MULTILINE) == ["1", "2", "3"]
-
-
-def test_profile_is_used(study):
-    assert "Using workflow specific profile profiles/default" in study[1]
+    # 3 shards, 5 cells, and a job for each of the other rules.
+    assert len(jobs) == 3 + 5 + 8
+    log = (results / "logs/train/batch_size~16/learning_rate~0.01/seeds~0-1.log").read_text()
+    assert (
+        re.findall(r"^epoch +(\d+)  learning rate 0.01", log, re.MULTILINE) == ["1", "2", "3"] * 2
+    )
 
 
 def test_output_is_calm(study):
-    """No warning of a library reaches the terminal or a log."""
+    """The profile is used, and no warning of a library reaches the terminal or a log."""
     results, printed = study
+    assert "Using workflow specific profile profiles/default" in printed
     logs = [path.read_text() for path in results.glob("logs/**/*.log")]
     for text in [printed, *logs]:
         assert not re.search(r"warning|deprecat|traceback|oneDNN|cuda", text, re.IGNORECASE), text
 
 
-def test_second_start_has_nothing_to_do(study_copy):
-    done = snakemake(study_copy, "--cores", "1", *TINY)
-    assert "Nothing to be done" in done.stdout + done.stderr
-
-
-def test_report_holds_every_figure_and_table(study_copy):
-    done = snakemake(study_copy, *TINY, "--report", "report.html")
-    assert done.returncode == 0, done.stderr
-    report = (study_copy / "report.html").read_text()
-    for name in FIGURES:
-        assert f"{name}.png" in report
-    for name in TABLES:
-        assert f"{name}.html" in report
-    assert "findings.html" in report
-    # A caption with a number of this study in it.
-    assert "Of 8 runs, 0 stopped early and 0 diverged" in " ".join(report.split())
-    assert "{{" not in re.sub(r"<script.*?</script>", "", report, flags=re.DOTALL)
-
-
-def test_findings_say_what_kind_of_study_it_is(study):
+def test_findings_begin_with_what_was_run_and_what_came_out(study):
     results, _ = study
     page = (results / "findings.md").read_text()
-    assert page.startswith("# Findings\n")
-    assert "not the paper's study run whole" in page
-    assert "ours: epochs 3, images 120, px 32, cells 4, seeds 2" in page
-    assert page.count("**undecided**") > 20
+    start = page.splitlines()[:14]
+    assert start[0] == "# Findings"
+    assert "epochs 3, images 120, px 32, box_law.max_side 32" in start[4]
+    assert "optimizer sgd" in " ".join(start)
+    assert "**The best cell** by its validation loss is batch size " in " ".join(start)
+    assert "the mean box of the training set reaches" in " ".join(start)
+    # Two seeds decide nothing, which is said once.
+    assert "undecided" not in page
+    assert page.count("So few seeds decide nothing") == 1
     summary = json.loads((results / "summary.json").read_text())
     assert summary["numbers"]["runs"] == 8
     assert summary["config"]["data"]["images"] == 120
 
 
-NETWORKS = ["paper", "profile"]
-COMBINATIONS = {
-    "results": "results/architectures",
-    "data": {"shard_size": 200},
-    "architectures": {
-        "network": NETWORKS,
-        "optimizer": ["adam"],
-        "batch_size": 16,
-        "epochs": 2,
-        "conditions": {
-            "small_images": {
-                "image_size": 16,
-                "box_law": {"max_side": 16},
-                "scene": {"noise": 0.1},
-            }
-        },
-    },
-}
+def test_a_study_that_is_there_is_reported_grown_and_not_trained_again(study_copy):
+    """Growing trains what is missing; words and figures train nothing."""
+    done = snakemake(study_copy, "--cores", "1", *TINY)
+    assert "Nothing to be done" in done.stdout + done.stderr
 
-
-def check_architectures(repository):
-    """Look at what the study of architectures has left."""
-    results = repository / "results" / "architectures"
-    names = ["architecture_runs", "architectures", "conditions"]
-    tables = {name: pd.read_csv(results / "tables" / f"{name}.csv") for name in names}
-    assert len(tables["architecture_runs"]) == len(tables["architectures"]) == 2 * len(NETWORKS)
-    assert tables["conditions"]["condition"].tolist() == ["clean", "small_images"]
-    assert tables["conditions"]["data"].tolist()[1] == (
-        "box_law.max_side 16, image_size 16, scene.noise 0.1"
-    )
-    for name in ("architectures", "architectures_by_side", "architectures_by_size", "conditions"):
-        assert (results / "figures" / f"{name}.png").exists()
-        assert "{" not in (results / "captions" / f"{name}.rst").read_text()
-    for row in tables["architecture_runs"].itertuples():
-        directory = results / "architectures" / f"condition~{row.condition}"
-        directory /= f"network~{row.network}/loss~giou/optimizer~adam/seed~0"
-        run, _ = history.read(directory)
-        assert (run["parameters"]["network"], run["parameters"]["optimizer"]) == (
-            row.network,
-            "adam",
-        )
-        assert (run["planned_epochs"], run["parameters"]["plateau_patience"]) == (2, 2)
-        predictions = pd.read_csv(directory / "predictions.csv")
-        assert row.iou_loss == pytest.approx(predictions["iou_loss"].mean())
-        assert predictions["width"].max() <= (16 if row.condition == "small_images" else 32)
-        assert len(predictions) == row.boxes == 12
-    for condition, size in (("clean", 32), ("small_images", 16)):
-        shard = shards.read(results / "data" / condition / "test-000.h5")
-        assert shard.images.shape == (12, size, size)
-        assert (len(np.unique(shard.images)) > 2) == (condition == "small_images")
-    report = (results / "report.html").read_text()
-    assert "architectures.png" in report
-    assert "conditions.html" in report
-
-
-@pytest.mark.slow
-def test_variants_times_rates_architectures_and_reference(study, tmp_path):
-    """Variants, networks, times of another study, rates found, told of in committed results."""
-    repository = tmp_path / "boxest"
-    shutil.copytree(study[0].parent.parent, repository, ignore=shutil.ignore_patterns(".snakemake"))
-    overlay = {
-        "results": "results/variants",
-        "variants": {"loss": ["inclusive_iou", "giou"], "cells": [[16, 0.1], [64, 0.01]]},
-    }
-    (repository / "variants.yaml").write_text(yaml.safe_dump(overlay))
-    tiny = ["--configfile", "config/tiny.yaml"]
-    done = snakemake(repository, "--cores", "2", *tiny, "variants.yaml", "--", "forensics")
+    done = snakemake(study_copy, *TINY, "--report", "report.html")
     assert done.returncode == 0, done.stderr
-    results = repository / "results" / "variants"
-    ranking = pd.read_csv(results / "tables" / "variants.csv")
-    assert ranking["rank"].tolist() == [1, 2, 3, 4]
-    assert ranking["distance"].is_monotonic_increasing
-    assert sorted(set(ranking["plateau_patience"])) == ["2", "never"]
-    assert len(pd.read_csv(results / "tables" / "variant_cells.csv")) == 8
-    assert len(list(results.glob("logs/train_variant/**/*.log"))) == 4
-    runs = [json.loads(path.read_text()) for path in results.glob("variants/**/run.json")]
-    assert {run["parameters"]["loss"] for run in runs} == {"inclusive_iou", "giou"}
-    assert {run["parameters"]["plateau_patience"] for run in runs} == {None, 2}
+    report = (study_copy / "report.html").read_text()
+    assert all(f"{name}.png" in report for name in FIGURES)
+    assert all(f"{name}.html" in report for name in TABLES)
+    assert "Of 8 runs, 0 stopped early and 0 diverged" in " ".join(report.split())
+    assert "optimizer sgd" in report
+    assert "{{" not in re.sub(r"<script.*?</script>", "", report, flags=re.DOTALL)
 
-    (repository / "architectures.yaml").write_text(yaml.safe_dump(COMBINATIONS))
-    configs = [*tiny, "architectures.yaml"]
-    done = snakemake(repository, "--cores", "2", *configs, "--", "architectures")
-    assert done.returncode == 0, done.stderr
-    report = "results/architectures/report.html"
-    done = snakemake(repository, *configs, "--report", report, "--", "architectures")
-    assert done.returncode == 0, done.stderr
-    check_architectures(repository)
+    module = study_copy / "boxest" / "training" / "loop.py"
+    module.write_text(module.read_text() + "\n# A comment.\n")
+    script = study_copy / "workflow" / "scripts" / "figures.py"
+    script.write_text(script.read_text() + "\n# A comment.\n")
+    planned = counts(overlay(study_copy, {}, "-n", "--quiet", "rules"))
+    assert planned.pop("figures") == 1
+    assert not [name for name in planned if name.startswith("train")]
 
-    shutil.copytree(repository / "results" / "tiny", repository / "results" / "timing")
-    others = {"times": ["results/timing"], "forensics": ["results/variants"]}
-    others |= {name: ["results/architectures"] for name in ("architectures", "harder")}
-    rates = {"seeds": 1, "epochs": 1, "start": 0.1}
-    others = {"findings": others | {"rates": True}, "rates": rates}
-    (repository / "others.yaml").write_text(yaml.safe_dump(others))
-    done = snakemake(repository, "--cores", "2", *tiny, "others.yaml", "--", "all", "reference")
-    assert done.returncode == 0, done.stderr
-    page = (repository / "docs" / "findings.md").read_text()
-    headings = ("What the paper leaves open", "A learning rate from short trials")
-    for heading in (*headings, "Other architectures", "Harder data"):
-        assert f"## {heading}\n" in page
-    found = pd.read_csv(repository / "results" / "tiny" / "tables" / "found_rates.csv")
-    assert found[["batch_size", "method", "seed"]].to_numpy().tolist() == [
-        [size, method, 0] for size in (16, 64) for method in ("magnitudes", "range_test")
+    alone = {"execution": {"runs_per_job": 1}}
+    grown = [
+        ({"grid": {"seeds": 4}}, {"train_seeds_2_to_3": 4}),
+        ({"grid": {"batch_size": [16, 64, 256]}}, {"train_seeds_0_to_1": 2}),
+        ({"grid": {"optimizer": ["sgd", "adam"]}}, {"train_seeds_0_to_1": 4}),
+        ({"settings": {"epochs": 4}}, {"train_seeds_0_to_1": 5}),
     ]
-    assert set(found["best_rate"]) <= {0.01, 0.1}
-    assert found["found_rate"].between(1e-6, 1).all()
-    links = re.findall(r"\]\((\.\./results/reference/[^)]+)\)", page)
-    # The times of the study are those of timing, and so is its figure.
-    assert {link.split("/")[3] for link in links} == {"tiny", "variants", "architectures"}
-    assert all((repository / "docs" / link).exists() for link in links)
-    reference = repository / "results" / "reference"
-    names = {path.relative_to(reference).parts[0] for path in reference.iterdir()}
-    studies = {"tiny", "timing", "variants", "architectures"}
-    assert names == {"README.md", "provenance.json", *studies}
-    assert {path.suffix for path in (reference / "tiny").glob("**/*.*")} == {
-        ".csv",
-        ".json",
-        ".png",
-        ".rst",
+    for config, expected in grown:
+        planned = counts(overlay(study_copy, config, "-n", "--quiet", "rules"))
+        trained = {name: n for name, n in planned.items() if name.startswith("train")}
+        # Seeds 2 and 3 are a block of their own, beside the one that is there.
+        assert trained == expected, (config, planned)
+    planned = counts(overlay(study_copy, alone, "-n", "--quiet", "rules"))
+    assert planned.get("train", 0) == 0
+
+
+# --- other studies ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def axes(tmp_path_factory):
+    """Run a study of network × optimizer × condition, with settings from the command line."""
+    repository = clone(tmp_path_factory.mktemp("axes") / "boxest")
+    config = SMALL | {
+        "results": "results/with space",
+        "data": SMALL["data"] | {"conditions": {"clean": {}, "noisy": {"scene": {"noise": 0.3}}}},
+        "grid": {
+            "batch_size": None,
+            "learning_rate": None,
+            "network": ["paper", "roi"],
+            "optimizer": ["sgd", {"name": "sgd", "momentum": 0.5}],
+            "condition": ["clean", "noisy"],
+            "seeds": 1,
+        },
+        "execution": {"runs_per_job": 1},
     }
-    assert "| tiny | 10 |" in (reference / "README.md").read_text()
-
-
-@pytest.mark.slow
-def test_study_is_reproducible_to_the_last_bit(study, tmp_path):
-    """By other jobs, too: here each trains two runs in turn."""
-    repository = clone(tmp_path / "again")
-    (repository / "several.yaml").write_text("training: {runs_per_job: 2}")
-    target = "results/tiny/tables/histories.csv"
-    configs = ["--configfile", "config/tiny.yaml", "several.yaml"]
-    done = snakemake(repository, "--cores", "2", *configs, "--", target)
+    nested = ("--config", "settings={epochs: 2}")
+    done = overlay(repository, config, *nested, "--cores", "2")
     assert done.returncode == 0, done.stderr
-    assert len(list(repository.glob("results/tiny/logs/train/**/*.log"))) == 4
-    first, second = (
-        pd.read_csv(path).drop(columns=["train_seconds", "evaluation_seconds"])
-        for path in (study[0] / "tables" / "histories.csv", repository / target)
+    return repository / "results" / "with space"
+
+
+def test_any_parameter_and_condition_is_an_axis_by_configuration_alone(axes):
+    runs = pd.read_csv(axes / "tables" / "runs.csv")
+    assert len(runs) == 8
+    assert set(runs["optimizer"]) == {"sgd", "name=sgd,momentum=0.5"}
+    assert set(runs["planned_epochs"]) == {2}
+    run, _ = history.read(axes / "runs/batch_size~16/learning_rate~0.002/condition~clean/seed~0")
+    assert run["settings"]["optimizer"] == "sgd"
+    ranking = pd.read_csv(axes / "tables" / "ranking.csv")
+    assert ranking.groupby("condition")["rank"].apply(list).to_dict() == {
+        "clean": [1, 2, 3, 4], "noisy": [1, 2, 3, 4],
+    }  # fmt: skip
+    clean, noisy = (
+        shards.read(axes / "data" / folder / "test-000.h5").images for folder in ("", "noisy")
     )
-    pd.testing.assert_frame_equal(first, second, check_exact=True)
-    for name in ("train-000.h5", "validation-000.h5"):
-        again = repository / "results" / "tiny" / "data" / name
-        assert (study[0] / "data" / name).read_bytes() == again.read_bytes()
+    assert len(np.unique(clean)) == 2 < len(np.unique(noisy))
+
+
+def test_what_such_a_study_cannot_have_is_left_out_with_a_sentence(axes):
+    assert not (axes / "tables" / "claims.csv").exists()
+    figures = {path.stem for path in (axes / "figures").glob("*.png")}
+    assert {"test_losses", "fig5_predictions", "appendix_a,condition~noisy"} <= figures
+    page = (axes / "findings.md").read_text()
+    assert "need the paper's network and data" in page
+    assert "## Harder data" in page
+    assert "nan" not in page
+
+
+MINE = """
+import keras
+
+
+def small(image_shape, *, n_outputs=4, output_activation="linear", seed=0):
+    weights = keras.initializers.GlorotUniform(seed)
+    layers = [keras.layers.Flatten(), keras.layers.Dense(n_outputs, kernel_initializer=weights)]
+    return keras.Sequential([keras.Input(image_shape), *layers])
+
+
+def loss(y_true, y_pred):
+    return keras.ops.mean(keras.ops.abs(y_true - y_pred), axis=-1)
+"""
+
+
+def test_images_networks_and_losses_of_ones_own(repository):
+    """In colour, higher than wide or wider than high, from arrays of any names."""
+    rng = np.random.default_rng(0)
+    corners = np.sort(rng.uniform(0, 1, (60, 2, 2)), axis=1).reshape(60, 4)
+    corners[:, 2:] = np.minimum(corners[:, :2] + 0.1 + corners[:, 2:] / 2, 1)
+    pictures = rng.integers(0, 256, (60, 16, 24, 3), np.uint8)
+    np.savez(repository / "mine.npz", pictures=pictures, corners=corners)
+    (repository / "nets").mkdir()
+    (repository / "nets" / "mine.py").write_text(MINE)
+    config = {
+        "data": {"source": "arrays", "file": "mine.npz", "split": [0.6, 0.2, 0.2]},
+        "settings": {"epochs": 1, "loss": "nets/mine.py:loss", "stop_patience": None},
+        "grid": {"batch_size": None, "learning_rate": None, "seeds": 1,
+                 "network": ["paper", "nets/mine.py:small"]},
+        "best": None,
+    }  # fmt: skip
+    done = overlay(repository, config, "--cores", "2")
+    assert done.returncode == 0, done.stderr
+    results = repository / "results" / "tiny"
+    assert shards.read(results / "data" / "test-000.h5").images.shape == (12, 16, 24, 3)
+    runs = pd.read_csv(results / "tables" / "runs.csv")
+    assert list(runs["network"]) == ["paper", "nets/mine.py:small"]
+    tested = pd.read_csv(results / "predictions.csv")
+    np.testing.assert_allclose(tested["x1"], (24 * tested["predicted_x1"]).clip(0, 24), atol=1e-6)
+    assert (results / "model.keras").exists()
+    page = (results / "findings.md").read_text()
+    assert "on arrays (mine.npz)" in page
+    assert not re.search("128 px|box_law|the paper", page), page
+    # A change of the file trains anew what it is part of: here both runs have its loss.
+    mine = repository / "nets" / "mine.py"
+    mine.write_text(mine.read_text() + "\n# A comment.\n")
+    planned = counts(overlay(repository, config, "-n", "--quiet", "rules"))
+    assert planned["train_seeds_0_to_0"] == 2, planned
 
 
 @pytest.mark.slow
 @pytest.mark.jax
 def test_a_job_per_batch_size_writes_the_same_runs(tmp_path):
     pytest.importorskip("jax")
-    repository = clone(tmp_path / "stacked")
-    (repository / "stacked.yaml").write_text("training: {fan_out: batch_size}")
-    figure, histories = "figures/fig4_training_time.png", "tables/histories.csv"
-    configs = ["--cores", "2", "--configfile", "config/tiny.yaml", "stacked.yaml", "--"]
-    done = snakemake(
-        repository, *configs, *(f"results/tiny/{name}" for name in (figure, histories))
-    )
-    assert done.returncode == 0, done.stderr
+    grid = {"batch_size": [16], "learning_rate": [0.01, 0.1], "seeds": 2}
+    tables, target = [], "results/tiny/tables/histories.csv"
+    for name, execution in (("alone", {"runs_per_job": 2}), ("stacked", {"fan_out": "batch_size"})):
+        repository = clone(tmp_path / name)
+        config = SMALL | {"grid": grid, "execution": {"runs_per_job": 1} | execution}
+        done = overlay(repository, config, "--cores", "2", "--", target)
+        assert done.returncode == 0, done.stderr
+        tables.append(pd.read_csv(repository / target))
     results = repository / "results" / "tiny"
-    logs = sorted(path.name for path in results.glob("logs/train/**/*.log"))
-    assert logs == ["batch_size~16.log", "batch_size~64.log"]
-    log = (results / "logs/train/batch_size~16.log").read_text()
+    log = (results / "logs/train/together-0.log").read_text()
     assert "4 of 4 runs" in log
-    assert log.count("device: cpu\n") == 1
     for path in results.glob("runs/**/run.json"):
         run, _ = history.read(path.parent)
-        values = [f"{name}~{run[name]}" for name in history.RUN]
-        assert path.parent.relative_to(results / "runs").parts == tuple(values)
         assert (run["runtime"]["backend"], run["runtime"]["engine"]) == ("jax", "stacked")
         assert run["runtime"]["runs_together"] == 4
-    alone = clone(tmp_path / "alone")
-    target = f"results/tiny/{histories}"
-    done = snakemake(alone, "--cores", "2", *TINY, "--", target, KERAS_BACKEND="jax")
-    assert done.returncode == 0, done.stderr
-    seconds = ["train_seconds", "evaluation_seconds"]
-    first, second = (
-        pd.read_csv(path / target).drop(columns=seconds) for path in (alone, repository)
-    )
-    pd.testing.assert_frame_equal(first, second, rtol=1e-4)
-    assert pd.read_csv(results / "tables" / "time.csv")["seconds"].isna().all()
     assert not list(results.glob("state/*"))
+    assert tables[0][list(history.RUN)].equals(tables[1][list(history.RUN)])
 
 
-# --- the full study, planned -----------------------------------------------------------------
+# --- plans -----------------------------------------------------------------------------------
 
 
 def test_full_study_has_one_job_per_run(repository):
     done = snakemake(repository, "-n", "--quiet", "rules")
     assert done.returncode == 0, done.stderr
-    counts = dict(re.findall(r"^(\w+) +(\d+)$", done.stdout, re.MULTILINE))
-    assert {name: int(counts[name]) for name in ("shard", "train", "train_best", "total")} == {
-        "shard": 6,
-        "train": 240,
-        "train_best": 10,
-        "total": 278,
-    }
+    planned = counts(done)
+    assert (planned["shard"], planned["train"], planned["total"]) == (6, 250, 265)
+    # Nested values of the command line.
+    done = snakemake(
+        repository, "-n", "--quiet", "rules", "--config", "grid={seeds: 2}", "best=null"
+    )
+    assert counts(done)["train"] == 48
 
 
-def test_full_study_can_have_one_job_per_batch_size(repository):
-    done = dry_run(repository, "training: {fan_out: batch_size}")
-    counts = dict(re.findall(r"^(\w+) +(\d+)$", done.stdout, re.MULTILINE))
-    assert (counts["train_stacked"], counts["train_best"]) == ("6", "10"), done.stdout
-    assert "train" not in counts
+@pytest.mark.parametrize(
+    ("name", "jobs"),
+    [("forensics", 162), ("architectures", 36), ("harder", 36), ("timing", 24), ("reference", 25)],
+)
+def test_the_other_studies_have_their_jobs(repository, name, jobs):
+    done = snakemake(repository, "-n", "--quiet", "rules", "--configfile", f"config/{name}.yaml",
+                     "--until", "collect", "best")  # fmt: skip
+    trained = sum(n for rule, n in counts(done).items() if rule.startswith("train"))
+    assert trained == jobs, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(("name", "combinations"), [("architectures", 36), ("harder", 36)])
-def test_studies_of_architectures_have_one_job_per_combination(repository, name, combinations):
-    config = f"config/{name}.yaml"
-    done = snakemake(repository, "-n", "--configfile", config, "--", "architectures")
-    counts = dict(re.findall(r"^(\w+) +(\d+)$", done.stdout, re.MULTILINE))
-    assert counts["train_combination"] == str(combinations), done.stdout
+def test_from_another_folder_the_schema_has_the_defaults(repository, tmp_path):
+    """By `--directory`, and as a module with a part of a configuration."""
+    elsewhere = tmp_path / "my study"
+    elsewhere.mkdir()
+    (elsewhere / "my.yaml").write_text(yaml.safe_dump({"grid": {"seeds": 1}, "results": "out"}))
+    arguments = ["-n", "--quiet", "rules", "--snakefile", str(repository / "Snakefile")]
+    done = snakemake(elsewhere, *arguments, "--configfile", "my.yaml")
+    assert counts(done)["train"] == 24, done.stdout + done.stderr
+
+    (elsewhere / "Snakefile").write_text(
+        f"module boxes:\n    snakefile: {str(repository / 'Snakefile')!r}\n"
+        "    config: {'grid': {'seeds': 2}, 'results': 'out'}\n"
+        "use rule * from boxes as boxes_*\n"
+    )
+    done = snakemake(elsewhere, "boxes_all", "-n", "--quiet", "rules", PYTHONPATH=str(ROOT))
+    assert counts(done)["boxes_train"] == 48, done.stdout + done.stderr
 
 
 def test_snakemake_lint_is_clean(repository):
@@ -439,104 +394,36 @@ def test_snakemake_lint_is_clean(repository):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_changed_setting_retrains_and_changed_docstring_does_not(study_copy):
-    repository = study_copy
-    module = repository / "boxest" / "training" / "loop.py"
-    module.write_text(module.read_text() + "\n# A comment.\n")
-    arguments = ["-n", "--quiet", "rules", "--configfile", "config/tiny.yaml"]
-    assert "Nothing to be done" in snakemake(repository, *arguments).stdout
-    overlay = yaml.safe_load((repository / "config" / "tiny.yaml").read_text())
-    overlay["training"]["epochs"] = 4
-    (repository / "longer.yaml").write_text(yaml.safe_dump(overlay))
-    done = snakemake(repository, *arguments[:-1], "longer.yaml")
-    assert re.search(r"^train +8$", done.stdout, re.MULTILINE), done.stdout
-
-
-# --- bad configurations ----------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
-    ("overlay", "messages"),
+    ("config", "message"),
     [
-        ("grid: {learning_rate: [1e-3]}", ["'1e-3' is not of type 'number'", "write 1.0e-3"]),
-        ("grid: {batch_size: [0]}", ["0 is less than the minimum of 1"]),
-        ("grid: {batchsize: [4]}", ["'batchsize' was unexpected"]),
-        ("images: 10", ["'images' was unexpected"]),
-        ("training: {loss: dice}", ["'dice' is not one of ['inclusive_iou'"]),
-        ("training: {epochs: 1.5}", ["1.5 is not of type 'integer'"]),
-        ("network: {name: vgg}", ["'vgg' is not one of ['paper', 'profile', 'roi', 'marginal']"]),
-        (
-            "network: {name: profile, output_activation: tanh}",
-            ["network.output_activation must be linear for the network profile; got 'tanh'"],
-        ),
-        ("data: {image_size: 64}", ["max_side <= data.image_size; got 5, 128 and 64"]),
-        ("data: {split: [0.5, 0.5, 0.5]}", ["sum to 1; got [0.5, 0.5, 0.5]"]),
-        ("data: {image_size: 7}", ["7 is less than the minimum of 8"]),
-        ("results: '/tmp/a b'", ["'/tmp/a b' does not match"]),
-        ("results: /", ["'/' does not match"]),
-        ("training: {optimizer: adamm}", ["'adamm' is not one of ['sgd', 'momentum'"]),
-        (
-            "grid: {batch_size: [16.0]}",
-            ["grid.batch_size takes whole numbers, got 16.0; write 16."],
-        ),
-        ("grid: {learning_rate: [.inf]}", ["inf is greater than the maximum of 1e+38"]),
-        ("grid: {learning_rate: [.nan]}", ["grid.learning_rate takes finite numbers, got nan"]),
-        ("variants: {cells: [[16]]}", ["[16] is too short"]),
-        ("variants: {optimizer: [sgd, sgdm]}", ["'sgdm' is not one of ['sgd', 'momentum'"]),
-        ("findings: {times: [/]}", ["'/' does not match"]),
-        ("variants: {cells: [[16.0, 0.1]]}", ["variants.cells: batch_size takes whole numbers"]),
-        ("data: {image_size: 2000, shard_size: 2000}", ["Make shard_size smaller"]),
-        (
-            "architectures: {conditions: {small: {imagesize: 64}}}",
-            ["config: architectures.conditions.small: ", "'imagesize' was unexpected"],
-        ),
-        ("architectures: {conditions: {'a b': {}}}", ["'a b' does not match"]),
-        ("architectures: {optimizer: [lion]}", ["architectures.optimizer has 'lion', and there"]),
+        ("grid: {batchsize: [4]}", "'batchsize' is no parameter of BoxRegressor"),
+        ("image: 10", "config: unknown key 'image'"),
     ],
 )
-def test_bad_configuration_is_named_before_any_job(repository, overlay, messages):
-    done = dry_run(repository, overlay)
+def test_bad_configuration_is_named_in_a_few_lines_before_any_job(repository, config, message):
+    done = overlay(repository, config, "-n")
+    printed = done.stdout + done.stderr
     assert done.returncode == 1
-    for message in messages:
-        assert message in re.sub(r"'\n +'", "", done.stdout + done.stderr)
-    assert "Traceback" not in done.stdout + done.stderr
+    assert message in printed
+    assert "Traceback" not in printed
+    assert len(printed.splitlines()) <= 8, printed
     assert made(repository) == set()
-
-
-def test_every_key_has_a_description_and_a_place_in_the_config():
-    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
-    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-
-    def check(schema, config):
-        assert schema["additionalProperties"] is False
-        assert set(schema["properties"]) == set(schema["required"]) == set(config)
-        for name, part in schema["properties"].items():
-            if "properties" in part:
-                check(part, config[name])
-            else:
-                assert part["description"].endswith(".")
-
-    check(schema, config)
 
 
 def test_a_scene_reaches_the_shards_and_another_one_makes_them_again(repository):
     shard = repository / "results/tiny/data/test-000.h5"
 
     def make(scene, *options):
-        (repository / "scene.yaml").write_text(f"data: {{scene: {scene}}}")
-        files = ["--configfile", "config/tiny.yaml", "scene.yaml"]
-        return snakemake(
-            repository, "--cores", "1", *files, *options, "--", str(shard.relative_to(repository))
-        )
+        config = f"data: {{scene: {scene}}}"
+        target = str(shard.relative_to(repository))
+        return overlay(repository, config, "--cores", "1", *options, "--", target)
 
     assert make("{noise: 0.1, discs: 2}").returncode == 0
     noisy = shards.read(shard)
     assert noisy.meta.scene == synthetic.Scene(noise=0.1, discs=2)
-    assert len(np.unique(noisy.images)) > 100
     assert "Params have changed" in make("{noise: 0.1}", "--dry-run").stdout
     assert "Nothing to be done" in make("{noise: 0.1, discs: 2}", "--dry-run").stdout
-    assert make("{}").returncode == 0
-    assert shards.read(shard).meta.scene == synthetic.CLEAN
 
 
 # --- faults ----------------------------------------------------------------------------------
@@ -545,26 +432,21 @@ def test_a_scene_reaches_the_shards_and_another_one_makes_them_again(repository)
 @pytest.mark.fault
 @pytest.mark.slow
 def test_study_killed_in_a_training_goes_on_when_it_is_started_again(repository):
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "--cores",
-        "1",
-        "--configfile",
-        "config/tiny.yaml",
-    ]
+    (repository / "small.yaml").write_text(
+        yaml.safe_dump(SMALL | {"grid": {"batch_size": [16], "learning_rate": [0.1], "seeds": 2}})
+    )
+    files = [*TINY, "small.yaml"]
     process = subprocess.Popen(
-        command, cwd=repository, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        start_new_session=True,
+        [sys.executable, "-m", "snakemake", "--cores", "1", *files], cwd=repository,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     logs = repository / "results/tiny/logs"
-    while not list(logs.glob("train*/**/*.log")):
+    while not list(logs.glob("train/**/*.log")):
         assert process.poll() is None
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    assert snakemake(repository, *command[3:], "--unlock").returncode == 0
-    done = snakemake(repository, *command[3:], "--", "results/tiny/tables/runs.csv")
+    assert snakemake(repository, *files, "--unlock").returncode == 0
+    done = snakemake(repository, "--cores", "1", *files, "--", "results/tiny/tables/runs.csv")
     assert done.returncode == 0, done.stderr
-    assert len(pd.read_csv(repository / "results/tiny/tables/runs.csv")) == 8
+    assert len(pd.read_csv(repository / "results/tiny/tables/runs.csv")) == 2

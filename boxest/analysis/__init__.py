@@ -5,29 +5,31 @@ learning rate. A run diverged when it says so or when one of its final losses is
 runs are counted in every table and averaged in none.
 """
 
-from boxest.analysis.architectures import (
-    architecture_runs,
-    best_of_networks,
-    condition_table,
-    rank_architectures,
-    shown_runs,
-    tested_losses,
-)
 from boxest.analysis.cells import cells, comparison, distance, distances, paper_cells, paper_loss
-from boxest.analysis.checks import diverged, require
+from boxest.analysis.checks import diverged, of_others, require, rows_of
 from boxest.analysis.claims import CLAIMS, claims
 from boxest.analysis.cost import cost_table, knee, knee_interval, recommend
 from boxest.analysis.errors import (
     ERROR_LEVELS,
     best_table,
+    boxes_of,
     error_level,
     errors_by_side,
+    in_pixels,
     predictions,
 )
 from boxest.analysis.patience import patience_table
+from boxest.analysis.ranking import (
+    baselines,
+    best_of_networks,
+    best_runs,
+    good_epoch,
+    rank,
+    tested_losses,
+)
 from boxest.analysis.rates import found_rates, rates_by_method
 from boxest.analysis.scaling import fit_scaling, scaling_curve, scaling_residuals
-from boxest.analysis.study import claim_tables, grid_tables
+from boxest.analysis.study import tables
 from boxest.analysis.timing import ENGINES, fit_time, students_t, time_table
 from boxest.analysis.variants import rank_variants, variant_cells
 
@@ -35,14 +37,14 @@ __all__ = [
     "CLAIMS",
     "ENGINES",
     "ERROR_LEVELS",
-    "architecture_runs",
+    "baselines",
     "best_of_networks",
+    "best_runs",
     "best_table",
+    "boxes_of",
     "cells",
-    "claim_tables",
     "claims",
     "comparison",
-    "condition_table",
     "cost_table",
     "distance",
     "distances",
@@ -52,22 +54,25 @@ __all__ = [
     "fit_scaling",
     "fit_time",
     "found_rates",
-    "grid_tables",
+    "good_epoch",
+    "in_pixels",
     "knee",
     "knee_interval",
+    "of_others",
     "paper_cells",
     "paper_loss",
     "patience_table",
     "predictions",
-    "rank_architectures",
+    "rank",
     "rank_variants",
     "rates_by_method",
     "recommend",
     "require",
+    "rows_of",
     "scaling_curve",
     "scaling_residuals",
-    "shown_runs",
     "students_t",
+    "tables",
     "tested_losses",
     "time_table",
     "variant_cells",

@@ -1,5 +1,6 @@
 """Final losses: Fig. 8, and ours beside the paper's."""
 
+from collections.abc import Sequence
 from importlib import resources
 
 import numpy as np
@@ -18,7 +19,7 @@ LOSSES = [
 ]
 
 
-def cells(runs: pd.DataFrame) -> pd.DataFrame:
+def cells(runs: pd.DataFrame, others: Sequence[str] = ()) -> pd.DataFrame:
     """Average the final losses of the runs of each cell (Fig. 8 of the paper).
 
     Parameters
@@ -26,6 +27,8 @@ def cells(runs: pd.DataFrame) -> pd.DataFrame:
     runs : pandas.DataFrame
         One row per run: `batch_size`, `learning_rate`, `seed`, `epochs`, `planned_epochs`,
         `stopped_early`, `diverged` and the six final losses.
+    others : sequence of str
+        Axes beside batch size and learning rate.
 
     Returns
     -------
@@ -40,16 +43,16 @@ def cells(runs: pd.DataFrame) -> pd.DataFrame:
     TypeError, ValueError
         If `runs` is no data frame, lacks columns, is empty or holds a run twice.
     """
-    check_runs(runs, ["epochs", "planned_epochs", "stopped_early", *LOSSES])
-    gone = diverged(runs)
-    table = runs[CELL].assign(
+    check_runs(runs, ["epochs", "planned_epochs", "stopped_early", *LOSSES], others)
+    gone, keys = diverged(runs), [*CELL, *others]
+    table = runs[keys].assign(
         runs=1,
         stopped_early=(flag(runs, "stopped_early") & ~gone).astype(int),
         diverged=gone.astype(int),
         reached_last_epoch=(~gone & (runs["epochs"] >= runs["planned_epochs"])).astype(int),
     )
-    counts = table.groupby(CELL).sum()
-    kept = runs[LOSSES].where(~gone, axis=0).groupby([runs[name] for name in CELL])
+    counts = table.groupby(keys, sort=not others).sum()
+    kept = runs[LOSSES].where(~gone, axis=0).groupby([runs[name] for name in keys])
     means, sds = kept.mean(), kept.std(ddof=1)
     for name in LOSSES:
         counts[name], counts[f"{name}_sd"] = means[name], sds[name]

@@ -1,6 +1,6 @@
 """What the tables of a study must hold."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -56,19 +56,21 @@ def diverged(runs: pd.DataFrame) -> pd.Series:
     return flag(runs, "diverged") | ~finite
 
 
-def check_runs(runs: pd.DataFrame, columns: Iterable[str]) -> None:
+def check_runs(runs: pd.DataFrame, columns: Iterable[str], others: Sequence[str] = ()) -> None:
     """Raise unless `runs` has these columns and what tells runs apart, and holds no run twice.
+
+    Beside batch size, learning rate and seed, `others` tell runs apart.
 
     A run that did not diverge must have a finite number everywhere: a mean would leave it out
     silently.
     """
-    identity = [*CELL, "seed"]
+    identity = [*CELL, *others, "seed"]
     require(runs, [*identity, "diverged", "train_loss", "validation_loss", *columns], "runs")
     twice = runs.loc[runs.duplicated(identity), identity]
     if len(twice):
         raise ValueError(
             f"runs holds {len(twice)} runs twice, the first is {twice.iloc[0].to_dict()}; "
-            "one row per batch size, learning rate and seed is expected"
+            f"one row per {', '.join(identity)} is expected"
         )
     finite = np.isfinite(runs.loc[~diverged(runs), list(columns)].select_dtypes("number"))
     for name in finite.columns[~finite.all()]:
@@ -88,3 +90,41 @@ def flag(table: pd.DataFrame, column: str) -> pd.Series:
             f"with values such as {values.iloc[0]!r}"
         )
     return values.astype(bool)
+
+
+def of_others(
+    function: Callable[..., pd.DataFrame], others: Sequence[str], *tables: pd.DataFrame
+) -> pd.DataFrame:
+    """Apply a function to the rows of each combination of the values of further axes.
+
+    Parameters
+    ----------
+    function : callable
+        From tables to a table.
+    others : sequence of str
+        The axes beside batch size and learning rate.
+    *tables : pandas.DataFrame
+        What it is applied to; those without these columns, as a whole.
+
+    Returns
+    -------
+    pandas.DataFrame
+        What it returned, one below the other, with the columns `others` in front.
+    """
+    if not others:
+        return function(*tables)
+    parts = []
+    for values in tables[0][list(others)].drop_duplicates().itertuples(index=False, name=None):
+        of = dict(zip(others, values, strict=True))
+        part = function(*(rows_of(table, of) for table in tables))
+        for place, (name, value) in enumerate(of.items()):
+            part.insert(place, name, value)
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)
+
+
+def rows_of(table: pd.DataFrame, values: dict) -> pd.DataFrame:
+    """Return the rows that have these values, in columns that the table has."""
+    known = {name: value for name, value in values.items() if name in table}
+    same = [table[name] == value for name, value in known.items()]
+    return table[np.logical_and.reduce(same)] if same else table

@@ -1,5 +1,7 @@
 """What accuracy costs: seconds against loss, and how to choose batch size and rate (§4)."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -14,7 +16,9 @@ SAME_TIME = 0.05
 LOSSES = ("validation_inclusive_iou_loss", "validation_iou_loss")
 
 
-def cost_table(runs: pd.DataFrame, times: pd.DataFrame | None = None) -> pd.DataFrame:
+def cost_table(
+    runs: pd.DataFrame, times: pd.DataFrame | None = None, others: Sequence[str] = ()
+) -> pd.DataFrame:
     """Put the training time of each cell beside its final loss, with the Pareto front.
 
     The loss of a run that stopped early took no more than the epochs it had. The time per epoch is
@@ -27,6 +31,8 @@ def cost_table(runs: pd.DataFrame, times: pd.DataFrame | None = None) -> pd.Data
         As for `cells`; their losses, and how many epochs they had.
     times : pandas.DataFrame, optional
         Runs whose times count, of any number of epochs and of several engines; `runs` by default.
+    others : sequence of str
+        Axes beside batch size and learning rate.
 
     Returns
     -------
@@ -38,14 +44,16 @@ def cost_table(runs: pd.DataFrame, times: pd.DataFrame | None = None) -> pd.Data
         `seconds_per_percent`: along the front of the geometric loss, what a percent of IoU costs
         more than at the cell before. NaN where all runs diverged.
     """
-    losses = cells(runs)[[*CELL, "runs", "diverged", *LOSSES]]
-    epochs = runs["epochs"].where(~diverged(runs)).groupby([runs[name] for name in CELL]).mean()
-    losses = losses.merge(epochs.reset_index(), on=CELL)
+    keys = [*CELL, *others]
+    losses = cells(runs, others)[[*keys, "runs", "diverged", *LOSSES]]
+    epochs = runs["epochs"].where(~diverged(runs)).groupby([runs[name] for name in keys]).mean()
+    losses = losses.merge(epochs.reset_index(), on=keys)
     parts = []
     for engine, rows in by_engine(runs if times is None else times):
-        timed = time_table(rows).groupby("batch_size")["seconds_per_epoch"].mean()
-        table = losses[losses["batch_size"].isin(timed.index)].reset_index(drop=True)
-        per_epoch = table["batch_size"].map(timed).where(table["epochs"].notna())
+        alike = ["batch_size", *(name for name in others if name in rows)]
+        table = time_table(rows, alike[1:]).groupby(alike)["seconds_per_epoch"].mean()
+        table = losses.merge(table.reset_index(), on=alike)
+        per_epoch = table.pop("seconds_per_epoch").where(table["epochs"].notna())
         table["seconds"] = per_epoch * table["epochs"]
         table["planned_seconds"] = per_epoch * runs["planned_epochs"].max()
         for loss in LOSSES:
@@ -126,7 +134,7 @@ def recommend(
     Parameters
     ----------
     histories, runs : pandas.DataFrame
-        From `boxest.history.collect`.
+        From `boxest.study.history.collect`.
     times : pandas.DataFrame, optional
         As for `cost_table`.
     epochs : int

@@ -1,11 +1,13 @@
 """Errors of single predictions: Fig. 6 and 7, and the test loss of §5.1."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from boxest import boxes
-from boxest.analysis.checks import require
+from boxest.analysis.checks import CELL, require
 
 ERROR_LEVELS = ("negligible", "low", "medium", "big")
 # Footnote 3 of the paper: negligible <= 0.1 < low <= 0.2 < medium <= 0.3 < big.
@@ -77,7 +79,7 @@ def errors_by_side(
 
 
 def predictions(
-    true: npt.ArrayLike, predicted: npt.ArrayLike, *, image_size: int, first_index: int = 0
+    true: npt.ArrayLike, predicted: npt.ArrayLike, *, image_size: int | tuple[int, int]
 ) -> pd.DataFrame:
     """Put predicted boxes beside the true ones, with both errors.
 
@@ -85,10 +87,8 @@ def predictions(
     ----------
     true, predicted : array-like of shape (n, 4)
         Boxes (x1, y1, x2, y2), divided by the image size.
-    image_size : int
-        Height and width of the images in pixels.
-    first_index : int, default=0
-        Number of the first image.
+    image_size : int or (int, int)
+        Height and width of the images in pixels; one number, if they are the same.
 
     Returns
     -------
@@ -97,27 +97,61 @@ def predictions(
         IoU), `inclusive_iou_loss`, and `width`, `height`, `smallest_side` of the true box in px.
     """
     true, predicted = np.asarray(true, float), np.asarray(predicted, float)
-    columns = {"image": np.arange(first_index, first_index + len(true))}
+    columns = {"image": np.arange(len(true))}
     for name, values in {"true": true, "predicted": predicted}.items():
         columns |= {f"{name}_{corner}": values[:, i] for i, corner in enumerate(_CORNERS)}
     columns["iou_loss"] = 1 - boxes.iou(true, predicted)
     columns["inclusive_iou_loss"] = 1 - boxes.inclusive_iou(true, predicted)
-    width, height = boxes.sides(true, image_size).T
+    rows, columns_ = np.broadcast_to(image_size, 2)
+    width, height = ((true[:, 2:] - true[:, :2]) * [columns_, rows]).T
     columns |= {"width": width, "height": height, "smallest_side": np.minimum(width, height)}
     return pd.DataFrame(columns)
 
 
+def boxes_of(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return the true and the predicted boxes of a table of `predictions`, each (n, 4)."""
+    true, predicted = (
+        predictions[[f"{which}_{corner}" for corner in _CORNERS]].to_numpy()
+        for which in ("true", "predicted")
+    )
+    return true, predicted
+
+
+def in_pixels(predictions: pd.DataFrame, originals: pd.DataFrame | None) -> pd.DataFrame:
+    """Add the predicted boxes in pixels of the pictures that the images were made from.
+
+    Parameters
+    ----------
+    predictions : pandas.DataFrame
+        From `predictions`.
+    originals : pandas.DataFrame or None
+        From `boxest.photographs.originals`, row by row; None adds nothing.
+
+    Returns
+    -------
+    pandas.DataFrame
+        With `image`, the name of the file, in the place of a number, and `x1`, `y1`, `x2`, `y2`.
+    """
+    if originals is None:
+        return predictions
+    from boxest import photographs
+
+    _, predicted = boxes_of(predictions)
+    pixels = pd.DataFrame(photographs.to_pixels(predicted, originals), columns=list(_CORNERS))
+    return pd.concat([predictions.assign(image=originals["image"].to_numpy()), pixels], axis=1)
+
+
 def best_table(
-    histories: pd.DataFrame, runs: pd.DataFrame, tested: list[pd.DataFrame]
+    histories: pd.DataFrame, runs: pd.DataFrame, axes: Sequence[str] = CELL
 ) -> pd.DataFrame:
     """Summarise the runs of the best parametrization on the test set (§5.1).
 
     Parameters
     ----------
     histories, runs : pandas.DataFrame
-        From `boxest.history.collect`.
-    tested : list of pandas.DataFrame
-        From `predictions`, one for each row of `runs`, in that order.
+        From `boxest.study.history.collect`.
+    axes : sequence of str
+        What differs between the cells of the study.
 
     Returns
     -------
@@ -126,13 +160,12 @@ def best_table(
         loss by both measures (NaN where a prediction is NaN), and the paper's test loss (0.038) to
         compare with.
     """
-    require(runs, ["batch_size", "learning_rate", "seed", "epochs"], "runs")
-    if len(tested) != len(runs):
-        raise ValueError(f"expected predictions of {len(runs)} runs, got {len(tested)}")
+    require(runs, ["batch_size", "learning_rate", "seed", "epochs", "test_iou_loss"], "runs")
     last = histories.groupby("seed")["learning_rate_now"].last()
-    table = runs[["batch_size", "learning_rate", "seed", "epochs", "diverged"]].copy()
+    others = [name for name in axes if name not in CELL]
+    table = runs[[*CELL, "seed", *others, "epochs", "diverged"]].copy()
     table.insert(2, "last_learning_rate", last.loc[runs["seed"]].to_numpy())
     for name in ("inclusive_iou_loss", "iou_loss"):
         table[f"validation_{name}"] = runs[f"validation_{name}"]
-        table[f"test_{name}"] = [part[name].mean(skipna=False) for part in tested]
+        table[f"test_{name}"] = runs[f"test_{name}"]
     return table.assign(paper_test_loss=PAPER_TEST_LOSS)

@@ -21,7 +21,7 @@ def patience_table(
     Parameters
     ----------
     histories, runs : pandas.DataFrame
-        From `boxest.history.collect`.
+        From `boxest.study.history.collect`.
     loss : str
         The loss that is watched.
 

@@ -21,7 +21,7 @@ def found_rates(searches: pd.DataFrame, histories: pd.DataFrame) -> pd.DataFrame
     searches : pandas.DataFrame
         A row per search: `batch_size`, `method`, `seed`, `found_rate`, `epochs`, `seconds`.
     histories : pandas.DataFrame
-        From `boxest.history.collect`: the runs of the grid.
+        From `boxest.study.history.collect`: the runs of the grid.
 
     Returns
     -------

@@ -1,60 +1,94 @@
-"""All tables of a study from its runs, as the workflow writes them."""
+"""The tables of a study, made from its runs."""
+
+from collections.abc import Callable, Collection, Sequence
 
 import pandas as pd
 
 from boxest.analysis.cells import cells, comparison, distances
+from boxest.analysis.checks import CELL, of_others
 from boxest.analysis.claims import claims
 from boxest.analysis.cost import cost_table, recommend
 from boxest.analysis.patience import patience_table
+from boxest.analysis.ranking import rank
+from boxest.analysis.rates import found_rates, rates_by_method
 from boxest.analysis.scaling import fit_scaling, scaling_residuals
 from boxest.analysis.timing import fit_time, time_table
+from boxest.analysis.variants import rank_variants, variant_cells
 
 
-def grid_tables(runs: pd.DataFrame, times: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Return the tables of the grid by name: final losses, ours beside the paper's, time.
-
-    Parameters
-    ----------
-    runs : pandas.DataFrame
-        From `boxest.history.collect`.
-    times : pandas.DataFrame
-        Runs of one engine whose times count; `runs`, or those of another study.
-    """
-    losses = ("validation_inclusive_iou_loss", "validation_iou_loss")
-    fits = [fit_scaling(runs, loss) for loss in losses]
-    table, timed = cells(runs), time_table(times)
-    return {
-        "fig8": table,
-        "comparison": comparison(table),
-        "distances": distances(runs),
-        "time": timed,
-        "time_fit": fit_time(timed),
-        "scaling_fit": pd.concat(fits, ignore_index=True),
-        "scaling_residuals": scaling_residuals(runs, fits[0]),
-    }
-
-
-def claim_tables(
+def tables(
+    names: Collection[str],
     histories: pd.DataFrame,
     runs: pd.DataFrame,
-    times: pd.DataFrame,
+    axes: Sequence[str] = CELL,
+    *,
+    times: Sequence[pd.DataFrame] = (),
     tested: pd.DataFrame | None = None,
+    searches: Sequence[pd.DataFrame] = (),
+    decide: bool = True,
 ) -> dict[str, pd.DataFrame]:
-    """Return the tables of the claims and of what accuracy costs, by name.
+    """Make tables of a study.
 
     Parameters
     ----------
+    names : collection of str
+        Which: names of `boxest.study.outputs.TABLES`.
     histories, runs : pandas.DataFrame
-        From `boxest.history.collect`.
-    times : pandas.DataFrame
-        Runs of any engines whose times count.
+        From `boxest.study.history.collect`.
+    axes : sequence of str
+        What differs between the cells.
+    times : sequence of pandas.DataFrame
+        Runs of other studies whose times count; none, those of `runs`.
     tested : pandas.DataFrame, optional
         Predictions of the best parametrization, as for `claims`.
+    searches : sequence of pandas.DataFrame
+        Searches for a rate, as for `found_rates`.
+    decide : bool
+        Whether the claims get a verdict: the study has the paper's settings.
+
+    Returns
+    -------
+    dict of pandas.DataFrame
+        By name.
     """
-    return {
-        "claims": claims(histories, runs, tested=tested, times=times),
-        "claims_geometric": claims(histories, runs, tested=tested, metric="iou_loss"),
-        "cost": cost_table(runs, times),
-        "recommendation": recommend(histories, runs, times),
-        "patience": patience_table(histories, runs),
+    others = [name for name in axes if name not in CELL]
+    # A figure shows the times of one engine, and accuracy is weighed against those of all.
+    timed = times[0] if times else runs
+    timed_others = [name for name in others if name in timed]
+    all_times = pd.concat(times, ignore_index=True) if times else runs
+    made: dict[str, pd.DataFrame] = {}
+    makers: dict[str, Callable[[], pd.DataFrame]] = {
+        "ranking": lambda: rank(runs, others, histories),
+        "fig8": lambda: cells(runs, others),
+        "comparison": lambda: comparison(made["fig8"]),
+        "distances": lambda: distances(runs),
+        "patience": lambda: patience_table(histories, runs),
+        "claims": lambda: claims(histories, runs, tested=tested, times=all_times),
+        "claims_geometric": lambda: claims(histories, runs, tested=tested, metric="iou_loss"),
+        "variant_cells": lambda: variant_cells(runs, others),
+        "variants": lambda: rank_variants(made["variant_cells"], others),
+        "time": lambda: time_table(timed, timed_others),
+        "time_fit": lambda: of_others(fit_time, timed_others, made["time"]),
+        "cost": lambda: cost_table(runs, all_times, others),
+        "recommendation": lambda: of_others(recommend, others, histories, runs, all_times),
+        "scaling_fit": lambda: of_others(_fits, others, runs),
+        "scaling_residuals": lambda: of_others(_residuals, others, runs),
+        "found_rates": lambda: found_rates(pd.concat(searches, ignore_index=True), histories),
+        "found_rates_by_method": lambda: rates_by_method(made["found_rates"]),
     }
+    for name, make in makers.items():
+        if name in names:
+            made[name] = make()
+        if name.startswith("claims") and name in made and not decide:
+            made[name]["verdict"] = ""
+    return made
+
+
+def _fits(runs: pd.DataFrame) -> pd.DataFrame:
+    """Fit the curve to the inclusive loss, then to the geometric one."""
+    losses = ("validation_inclusive_iou_loss", "validation_iou_loss")
+    return pd.concat([fit_scaling(runs, loss) for loss in losses], ignore_index=True)
+
+
+def _residuals(runs: pd.DataFrame) -> pd.DataFrame:
+    return scaling_residuals(runs, _fits(runs))

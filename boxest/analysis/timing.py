@@ -1,5 +1,7 @@
 """Training time: Fig. 4, and its fit by a + b / batch size."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -27,7 +29,7 @@ def by_engine(runs: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return list(runs.groupby("engine"))
 
 
-def time_table(runs: pd.DataFrame) -> pd.DataFrame:
+def time_table(runs: pd.DataFrame, others: Sequence[str] = ()) -> pd.DataFrame:
     """Average the training time of the runs of each cell (Fig. 4 of the paper).
 
     Parameters
@@ -35,6 +37,8 @@ def time_table(runs: pd.DataFrame) -> pd.DataFrame:
     runs : pandas.DataFrame
         One row per run, with `epochs`, `planned_epochs` and `train_seconds` (the sum over its
         epochs). `backend`, `device`, `xla`, `threads` and `engine` are read if they are there.
+    others : sequence of str
+        Axes beside batch size and learning rate.
 
     Returns
     -------
@@ -52,13 +56,13 @@ def time_table(runs: pd.DataFrame) -> pd.DataFrame:
         If `runs` is no data frame, lacks columns, is empty, holds a run twice or has different
         numbers of planned epochs.
     """
-    check_runs(runs, ["epochs", "planned_epochs", "train_seconds"])
+    check_runs(runs, ["epochs", "planned_epochs", "train_seconds"], others)
     planned = runs["planned_epochs"].unique()
     if len(planned) > 1:
         raise ValueError(f"all runs must have the same planned_epochs, got {sorted(planned)}")
     gone = diverged(runs)
     shared = runs.get("engine", pd.Series("", runs.index)) == SHARED
-    groups = [runs[name] for name in CELL]
+    groups = [runs[name] for name in (*CELL, *others)]
     where = [name for name in SETTINGS if name in runs.columns]
     setting = runs[where].astype(str).agg(" ".join, axis=1) if where else pd.Series("", runs.index)
     result = pd.DataFrame(

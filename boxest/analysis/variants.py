@@ -1,26 +1,27 @@
 """Variants of what the paper leaves open, ranked by their distance to its Fig. 8."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from boxest.analysis.cells import cells, paper_loss, root_mean_square
 from boxest.analysis.checks import CELL, require
-from boxest.plan import VARIANT
 
-VARIANT = list(VARIANT)
 # The loss that a cell counts with in which every run diverged.
 WORST = 1.0
 _LOSSES = ["validation_loss", "validation_inclusive_iou_loss", "validation_iou_loss"]
 
 
-def variant_cells(runs: pd.DataFrame) -> pd.DataFrame:
+def variant_cells(runs: pd.DataFrame, others: Sequence[str]) -> pd.DataFrame:
     """Put the final losses of each variant and cell beside those of Fig. 8.
 
     Parameters
     ----------
     runs : pandas.DataFrame
-        As for `cells`, with `output_activation`, `loss`, `optimizer` and `plateau_patience` of each
-        run; NaN or None is a rate that is not reduced.
+        As for `cells`.
+    others : sequence of str
+        The settings that tell one variant from another.
 
     Returns
     -------
@@ -32,14 +33,8 @@ def variant_cells(runs: pd.DataFrame) -> pd.DataFrame:
         trained and of the inclusive loss. A cell in which all runs diverged has no loss, and the
         ratio of a loss of 1.
     """
-    require(runs, VARIANT, "runs")
-    named = runs.assign(plateau_patience=runs["plateau_patience"].map(_patience))
-    parts = [
-        cells(rows).assign(**dict(zip(VARIANT, variant, strict=True)))
-        for variant, rows in named.groupby(VARIANT)
-    ]
-    columns = [*VARIANT, *CELL, "runs", "stopped_early", "diverged", *_LOSSES]
-    table = pd.concat(parts, ignore_index=True)[columns]
+    columns = [*others, *CELL, "runs", "stopped_early", "diverged", *_LOSSES]
+    table = cells(runs, others)[columns]
     table["paper_validation_loss"] = paper_loss(table)
     for name, loss in (("log_ratio", _LOSSES[0]), ("inclusive_log_ratio", _LOSSES[1])):
         ours = table[loss].fillna(WORST)
@@ -47,7 +42,7 @@ def variant_cells(runs: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def rank_variants(cells: pd.DataFrame) -> pd.DataFrame:
+def rank_variants(cells: pd.DataFrame, others: Sequence[str]) -> pd.DataFrame:
     """Rank the variants by their distance to Fig. 8, the nearest first.
 
     Those that lost a cell, because all its runs diverged, come last, whatever their distance: the
@@ -57,6 +52,8 @@ def rank_variants(cells: pd.DataFrame) -> pd.DataFrame:
     ----------
     cells : pandas.DataFrame
         From `variant_cells`.
+    others : sequence of str
+        As for it.
 
     Returns
     -------
@@ -68,9 +65,9 @@ def rank_variants(cells: pd.DataFrame) -> pd.DataFrame:
         `iou_loss` (mean geometric loss, for which the paper has no number).
     """
     losses = ["validation_loss", "log_ratio", "inclusive_log_ratio"]
-    require(cells, [*VARIANT, *losses], "cells")
+    require(cells, [*others, *losses], "cells")
     shared = cells[cells["paper_validation_loss"].notna()]
-    grouped = shared.groupby(VARIANT)
+    grouped = shared.groupby(list(others), sort=False)
     table = grouped[["runs", "stopped_early", "diverged"]].sum()
     table.insert(0, "cells", grouped.size())
     table["lost"] = grouped["validation_loss"].agg(lambda losses: losses.isna().sum()).astype(int)
@@ -84,6 +81,7 @@ def rank_variants(cells: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _patience(value: float | None) -> str:
-    """Return a number that CSV keeps, or "never"."""
-    return "never" if pd.isna(value) or value == "never" else f"{float(value):.0f}"
+def settings_of(ranking: pd.DataFrame) -> list[str]:
+    """Return the names of the settings that tell variants apart, from their ranking."""
+    columns = list(ranking.columns)
+    return columns[columns.index("rank") + 1 : columns.index("cells")]

@@ -7,17 +7,23 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from boxest.analysis import ENGINES, require
+from boxest.analysis.checks import CELL
 from boxest.figures.style import (
     MARKERS,
     cell_legend,
     graded,
     label,
     log_ticks,
+    named,
     new_figure,
+    ordered,
     say,
     styled,
+    value_text,
 )
 
+# Times that differ by less than this factor tell no cells apart.
+SAME = 1.25
 LOSSES = ("validation_inclusive_iou_loss", "validation_iou_loss")
 
 
@@ -38,52 +44,81 @@ def seconds_against_loss(costs: pd.DataFrame) -> Figure:
     columns = ["engine", "batch_size", "learning_rate", "seconds", *LOSSES]
     require(costs, [*columns, *(f"pareto_{loss}" for loss in LOSSES)], "costs")
     engines = sorted(costs["engine"].unique())
-    colours = graded(costs["batch_size"])
-    rates = sorted(costs["learning_rate"].unique())
-    markers = {rate: MARKERS[i % len(MARKERS)] for i, rate in enumerate(rates)}
+    legend = _legend(costs)
+    (first, colours), (second, markers) = legend.items()
     figure = new_figure(2.9 * len(engines) + 2.1, 5.2)
     panels = figure.subplots(2, len(engines), sharex="col", sharey="row", squeeze=False)
     for row, loss in zip(panels, LOSSES, strict=True):
         for axes, engine in zip(row, engines, strict=True):
-            _front(axes, costs[costs["engine"] == engine], loss, colours, markers)
+            _front(axes, costs[costs["engine"] == engine], loss, legend)
         row[0].set_yscale("log")
         log_ticks(row[0].yaxis, costs[loss])
         row[0].set_ylabel(label(loss))
     for axes, engine in zip(panels[0], engines, strict=True):
         axes.set_title(ENGINES.get(engine, engine))
     for axes, engine in zip(panels[-1], engines, strict=True):
-        _time_axis(axes, costs.loc[costs["engine"] == engine, "seconds"])
+        _time_axis(axes, costs[costs["engine"] == engine], first)
     figure.suptitle("What accuracy costs: every cell,\nand the Pareto front")
     front = Line2D([], [], color="0.3", label="Pareto front")
-    cell_legend(figure, colours, markers, [front], "outside right center")
+    cell_legend(figure, {first: colours}, {second: markers}, [front], "outside right center")
     return figure
 
 
-def _time_axis(axes: Axes, seconds: pd.Series) -> None:
+def _legend(costs: pd.DataFrame) -> dict[str, dict]:
+    """Return what has colours and what has markers: the first two axes that the cells differ in."""
+    names = costs.columns[: list(costs.columns).index("runs")]
+    names = [name for name in names if costs[name].nunique() > 1]
+    first, second = [*names, *(name for name in CELL if name not in names)][:2]
+    shapes = ordered(costs[second])
+    markers = {value: MARKERS[i % len(MARKERS)] for i, value in enumerate(shapes)}
+    return {first: graded(ordered(costs[first])), second: markers}
+
+
+def _alike(seconds: pd.Series) -> bool:
+    """Say whether all cells cost the same, so that the time orders none of them."""
+    return bool(seconds.max() < SAME * seconds.min())
+
+
+def _time_axis(axes: Axes, costs: pd.DataFrame, first: str) -> None:
     """Scale by decades where the times differ, else from 0, or noise would look like a price."""
     axes.set_xlabel("training time of the epochs run (s)")
-    seconds = seconds.dropna()
-    if seconds.max() > 2 * seconds.min():
+    seconds = costs["seconds"].dropna()
+    if _alike(seconds):
+        values = ordered(costs[first])
+        axes.set_xticks(range(len(values)), [value_text(value) for value in values])
+        axes.set_xlim(-0.6, len(values) - 0.4)
+        low, high = f"{seconds.min():.3g}", f"{seconds.max():.3g}"
+        axes.set_xlabel(f"{named(first)}\nall cells take the same time, {low} to {high} s")
+    elif seconds.max() > 2 * seconds.min():
         axes.set_xscale("log")
         log_ticks(axes.xaxis, seconds)
     elif len(seconds):
         axes.set_xlim(0, 1.15 * seconds.max())
 
 
-def _front(axes: Axes, costs: pd.DataFrame, loss: str, colours: dict, markers: dict) -> None:
-    """Draw the cells of an engine, those on the front larger and joined."""
+def _front(axes: Axes, costs: pd.DataFrame, loss: str, legend: dict[str, dict]) -> None:
+    """Draw the cells of an engine, those on the front larger and joined.
+
+    Where all take the same time, they would be one stack: then they stand side by side by the first
+    axis, and are not joined.
+    """
+    (first, colours), (second, markers) = legend.items()
     costs = costs[np.isfinite(costs["seconds"]) & np.isfinite(costs[loss])]
     if costs.empty:
         say(axes, "all runs diverged")
         return
+    alike, places = _alike(costs["seconds"]), list(colours)
     front = costs[costs[f"pareto_{loss}"]].sort_values("seconds")
-    axes.step(
-        front["seconds"], front[loss], where="post", color="0.3", linewidth=1, zorder=1, gid="front"
-    )
+    if not alike:
+        axes.step(
+            front["seconds"], front[loss], where="post", color="0.3", linewidth=1, zorder=1,
+            gid="front",
+        )  # fmt: skip
     for row in costs.itertuples():
-        on_front = getattr(row, f"pareto_{loss}")
+        on_front, value = getattr(row, f"pareto_{loss}"), getattr(row, first)
         axes.plot(
-            row.seconds, getattr(row, loss), linestyle="", marker=markers[row.learning_rate],
-            color=colours[row.batch_size], markersize=7 if on_front else 4.5, zorder=2 + on_front,
+            places.index(value) if alike else row.seconds, getattr(row, loss), linestyle="",
+            marker=markers[getattr(row, second)], color=colours[value],
+            markersize=7 if on_front else 4.5, zorder=2 + on_front,
             markeredgecolor="black" if on_front else "white", markeredgewidth=0.9, gid="cell",
         )  # fmt: skip

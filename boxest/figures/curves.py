@@ -1,6 +1,6 @@
 """Validation curves: a panel per cell (Fig. 3 and Appendix A)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -17,12 +17,13 @@ from boxest.figures.style import (
     label,
     log_ticks,
     new_figure,
+    ordered,
     say,
+    setting,
     styled,
 )
 from boxest.findings.text import plural
 
-RUN = ["batch_size", "learning_rate", "seed"]
 STOPPED = {"marker": "o", "markersize": 4, "linestyle": "", "markerfacecolor": "white"}
 DIVERGED = {"marker": "X", "markersize": 7, "linestyle": "", "markeredgecolor": "white"}
 # More seeds than this are drawn alike, and the legend does not name them.
@@ -37,17 +38,18 @@ def validation_curves(
     enlarged: bool = False,
     metric: str = "validation_loss",
     first_epoch: int = 3,
-    batch_sizes: Sequence[int] | None = None,
-    learning_rates: Sequence[float] | None = None,
+    rows: str = "batch_size",
+    columns: str = "learning_rate",
+    only: Mapping[str, Sequence] | None = None,
 ) -> Figure:
     """Draw the loss of every run over the epochs, a panel per cell (Fig. 3 and Appendix A).
 
     Parameters
     ----------
     histories : pandas.DataFrame or list of dict
-        `batch_size`, `learning_rate`, `seed`, `epoch` and the column `metric`. Or ``history_`` of
-        one estimator: `metric` is drawn with what it was on the training examples, and the other
-        parameters do not count.
+        `seed`, `epoch`, the columns that `rows` and `columns` name, and `metric`. Or ``history_``
+        of one estimator: `metric` is drawn with what it was on the training examples, and the
+        other parameters do not count.
     runs : pandas.DataFrame, optional
         One row per run with `stopped_early` and `diverged`. Without it, a run counts as diverged if
         its last loss is not finite and as stopped early if it is shorter than the longest run.
@@ -59,8 +61,10 @@ def validation_curves(
     first_epoch : int
         The first epoch drawn; 3 as in the paper. Histories that would leave less than two epochs
         are drawn from the beginning.
-    batch_sizes, learning_rates : sequence, optional
-        The rows and columns to draw; all by default.
+    rows, columns : str
+        What the rows and the columns of panels differ in.
+    only : mapping of str to sequence, optional
+        Which values of either to draw; all by default.
 
     Returns
     -------
@@ -68,26 +72,26 @@ def validation_curves(
     """
     if not isinstance(histories, pd.DataFrame):
         return _one_fit(pd.DataFrame(histories), metric)
-    require(histories, [*RUN, "epoch", metric], "histories")
-    outcomes = _outcomes(histories, runs, metric)
-    sizes = _chosen(histories, "batch_size", batch_sizes)
-    rates = _chosen(histories, "learning_rate", learning_rates)
-    shown = histories[histories["batch_size"].isin(sizes) & histories["learning_rate"].isin(rates)]
+    require(histories, [rows, columns, "seed", "epoch", metric], "histories")
+    outcomes = _outcomes(histories, runs, metric, [rows, columns, "seed"])
+    down, across = (_chosen(histories, name, (only or {}).get(name)) for name in (rows, columns))
+    shown = histories[histories[rows].isin(down) & histories[columns].isin(across)]
     if shown["epoch"].max() <= first_epoch:
         first_epoch = 1
     shown = shown[shown["epoch"] >= first_epoch]
     width, height = (3.0, 2.3) if enlarged else (1.75, 1.35)
-    figure = new_figure(max(width * len(rates) + 0.6, 4.2), max(height * len(sizes) + 1.2, 3.4))
+    figure = new_figure(max(width * len(across) + 0.6, 4.2), max(height * len(down) + 1.2, 3.4))
     panels = figure.subplots(
-        len(sizes), len(rates), squeeze=False, sharex=True, sharey=not enlarged
+        len(down), len(across), squeeze=False, sharex=True, sharey=not enlarged
     )
     styles = _seed_styles(histories["seed"])
-    for row, size in zip(panels, sizes, strict=True):
-        for axes, rate in zip(row, rates, strict=True):
-            cell = {"batch_size": size, "learning_rate": rate}
+    for line, value in zip(panels, down, strict=True):
+        for axes, other in zip(line, across, strict=True):
+            cell = {rows: value, columns: other}
             _panel(axes, _select(shown, cell), _select(outcomes, cell), metric, styles, enlarged)
     text = label(metric, histories)
-    _label(figure, panels, sizes, rates, text)
+    _label(panels, {rows: down}, {columns: across})
+    figure.supylabel(text, fontsize=9)
     _scale(panels, shown, metric, enlarged)
     figure.suptitle(_title(text, first_epoch, enlarged))
     _legend(figure, panels, styles, outcomes, enlarged)
@@ -114,7 +118,7 @@ def _one_fit(history: pd.DataFrame, metric: str) -> Figure:
 
 
 def _chosen(histories: pd.DataFrame, column: str, wanted: Sequence | None) -> list:
-    present = sorted(histories[column].unique())
+    present = ordered(histories[column])
     if wanted is None:
         return present
     absent = [value for value in wanted if value not in present]
@@ -127,16 +131,17 @@ def _select(table: pd.DataFrame, cell: dict) -> pd.DataFrame:
     return table[np.logical_and.reduce([table[name] == value for name, value in cell.items()])]
 
 
-def _outcomes(histories: pd.DataFrame, runs: pd.DataFrame | None, metric: str) -> pd.DataFrame:
+def _outcomes(
+    histories: pd.DataFrame, runs: pd.DataFrame | None, metric: str, run: list[str]
+) -> pd.DataFrame:
     """Return one row per run: how it ended."""
     if runs is not None:
-        require(runs, [*RUN, "stopped_early", "diverged"], "runs")
-        outcomes = runs[[*RUN, "stopped_early", "diverged"]].astype({"diverged": bool})
+        require(runs, [*run, "stopped_early", "diverged"], "runs")
+        outcomes = runs[[*run, "stopped_early", "diverged"]].astype({"diverged": bool})
     else:
-        ordered = histories.sort_values("epoch").groupby(RUN)
         # GroupBy.last would skip NaN, which is just what is looked for.
-        last = ordered.tail(1)
-        outcomes = last[RUN].assign(
+        last = histories.sort_values("epoch").groupby(run).tail(1)
+        outcomes = last[run].assign(
             stopped_early=last["epoch"] < histories["epoch"].max(),
             diverged=~np.isfinite(last[metric]),
         )
@@ -194,14 +199,14 @@ def _mean_curve(axes: Axes, table: pd.DataFrame, outcomes: pd.DataFrame, metric:
     axes.plot(mean.index, mean, color="black", linewidth=2.2, alpha=0.55, gid="mean", zorder=4)
 
 
-def _label(figure: Figure, panels: np.ndarray, sizes: list, rates: list, ylabel: str) -> None:
-    for axes, rate in zip(panels[0], rates, strict=True):
-        axes.set_title(f"learning rate {rate:g}", weight="bold", fontsize=8, pad=13)
-    for axes, size in zip(panels[:, 0], sizes, strict=True):
-        axes.set_ylabel(f"batch size {size}", weight="bold", fontsize=8)
+def _label(panels: np.ndarray, rows: dict[str, list], columns: dict[str, list]) -> None:
+    (row, down), (column, across) = *rows.items(), *columns.items()
+    for axes, value in zip(panels[0], across, strict=True):
+        axes.set_title(setting(column, value), weight="bold", fontsize=8, pad=13)
+    for axes, value in zip(panels[:, 0], down, strict=True):
+        axes.set_ylabel(setting(row, value), weight="bold", fontsize=8)
     for axes in panels[-1]:
         axes.set_xlabel("epoch")
-    figure.supylabel(ylabel, fontsize=9)
 
 
 def _scale(panels: np.ndarray, shown: pd.DataFrame, metric: str, enlarged: bool) -> None:

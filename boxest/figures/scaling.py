@@ -73,7 +73,8 @@ def loss_against_updates(runs: pd.DataFrame, loss: str = "validation_loss") -> F
     log_ticks(axes.yaxis, runs.loc[~gone, loss])
     axes.set_title(_scaling_title(fit.iloc[0], len(runs), int(gone.sum())), pad=16)
     others = _other_handles({line.get_gid() for line in axes.lines})
-    cell_legend(figure, colours, markers, others, "outside right upper")
+    axes_of = {"batch_size": colours}, {"learning_rate": markers}
+    cell_legend(figure, *axes_of, others, "outside right upper")
     return figure
 
 

@@ -2,8 +2,9 @@
 
 import functools
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import matplotlib.style
@@ -94,9 +95,57 @@ def label(name: str, table: pd.DataFrame | None = None) -> str:
     return text
 
 
+# Axes and settings, as a reader knows them.
+NAMES = {"batch_size": "batch size (images)", "output_activation": "output"}
+VALUES = {
+    "inclusive_iou": "inclusive IoU",
+    "iou": "IoU",
+    "giou": "GIoU",
+    "diou": "DIoU",
+    "ciou": "CIoU",
+    "mean_absolute_error": "mean absolute error",
+    "mean_squared_error": "mean squared error",
+    "sgd": "SGD",
+    "momentum": "SGD, momentum",
+    "adam": "Adam",
+}
+
+
+def named(axis: str) -> str:
+    """Return the name of an axis, with its unit."""
+    return NAMES.get(axis, axis.replace("_", " "))
+
+
+def value_text(value: Any) -> str:
+    """Write a value of an axis."""
+    if isinstance(value, str):
+        return VALUES.get(value, value).replace("_", " ")
+    return str(value) if isinstance(value, (int, np.integer)) else f"{value:g}"
+
+
+def setting(axis: str, value: Any) -> str:
+    """Write an axis with one of its values; a name alone says which axis it is of.
+
+    Examples
+    --------
+    >>> setting("batch_size", 16), setting("optimizer", "adam"), setting("stop_patience", "never")
+    ('batch size 16', 'Adam', 'stop patience never')
+    """
+    if isinstance(value, str) and axis in ("network", "loss", "optimizer", "condition"):
+        return value_text(value)
+    return f"{named(axis).partition(' (')[0]} {value_text(value)}"
+
+
+def ordered(values: pd.Series) -> list:
+    """Return the different values of a column: numbers by size, names in their order there."""
+    found = list(values.unique())
+    numbers = all(isinstance(value, (int, float, np.number)) for value in found)
+    return sorted(found) if numbers else found
+
+
 def graded(values: Iterable, palette: str = "viridis") -> dict:
     """Give each value, in order, a colour of an ordered palette, without its faint bright end."""
-    values = sorted(set(values))
+    values = ordered(pd.Series(list(values)))
     colours = matplotlib.colormaps[palette]
     return {value: colours(0.85 * i / max(len(values) - 1, 1)) for i, value in enumerate(values)}
 
@@ -120,9 +169,15 @@ def counts_text(runs: int, diverged: int, stopped_early: int, separator: str = "
 
 
 def cell_legend(
-    figure: Figure, colours: dict, markers: dict, others: Sequence[Line2D], loc: str
+    figure: Figure,
+    colours: Mapping[str, dict],
+    markers: Mapping[str, dict],
+    others: Sequence[Line2D],
+    loc: str,
 ) -> None:
-    """Name batch sizes by colour, learning rates by marker, and then the others, in groups."""
+    """Name the values of one axis by colour, those of another by marker, and then the others."""
+    ((first, colours),), ((second, markers),) = colours.items(), markers.items()
+    first, second = (named(axis).partition(" (")[0] for axis in (first, second))
 
     def point(marker: str, color, text: str) -> Line2D:
         return Line2D([], [], linestyle="", marker=marker, color=color, label=text)
@@ -131,13 +186,13 @@ def cell_legend(
         return Line2D([], [], linestyle="", label=text)
 
     gap = heading("")
-    handles = [heading("batch size")]
-    handles += [point("s", colour, str(size)) for size, colour in colours.items()]
-    handles += [gap, heading("learning rate")]
-    handles += [point(marker, "0.45", f"{rate:g}") for rate, marker in markers.items()]
+    handles = [heading(first)]
+    handles += [point("s", colour, value_text(value)) for value, colour in colours.items()]
+    handles += [gap, heading(second)]
+    handles += [point(marker, "0.45", value_text(value)) for value, marker in markers.items()]
     legend = figure.legend(handles=[*handles, gap, *others], loc=loc)
     for text in legend.get_texts():
-        if text.get_text() in ("batch size", "learning rate"):
+        if text.get_text() in (first, second):
             text.set_weight("bold")
 
 

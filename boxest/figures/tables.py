@@ -8,9 +8,19 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 from boxest.analysis import require
-from boxest.figures.style import counts_text, label, new_figure, styled
+from boxest.figures.style import (
+    counts_text,
+    label,
+    log_ticks,
+    named,
+    new_figure,
+    ordered,
+    styled,
+    value_text,
+)
 from boxest.findings.text import plural
 
 
@@ -54,26 +64,30 @@ def layer_table(rows: Sequence[tuple], totals: Mapping[str, int] | int) -> Figur
 
 
 @styled
-def final_losses(cells: pd.DataFrame) -> Figure:
+def final_losses(
+    cells: pd.DataFrame, rows: str = "batch_size", columns: str = "learning_rate"
+) -> Figure:
     """Typeset the final losses and the similitude of every cell, coloured by value (Fig. 8).
 
     Parameters
     ----------
     cells : pandas.DataFrame
         From `boxest.analysis.cells`.
+    rows, columns : str
+        What the rows and the columns of each table differ in.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Four tables, batch size down, learning rate across: training loss, validation loss, their
+        Four tables, each with its scale of colours: training loss, validation loss, their
         similitude, and the geometric validation loss.
     """
     losses = ["train_loss", "validation_loss"]
-    keys = ["batch_size", "learning_rate", "runs", "stopped_early", "diverged"]
+    keys = [rows, columns, "runs", "stopped_early", "diverged"]
     others = [*(f"{name}_sd" for name in losses), "similitude", "validation_iou_loss"]
     require(cells, [*keys, *losses, *others], "cells")
-    rates, sizes = cells["learning_rate"].nunique(), cells["batch_size"].nunique()
-    figure = new_figure(2 * max(0.86 * rates + 1.1, 3.7), 2 * max(0.62 * sizes + 0.7, 2.1) + 0.5)
+    across, down = cells[columns].nunique(), cells[rows].nunique()
+    figure = new_figure(2 * max(0.86 * across + 1.7, 4.2), 2 * max(0.62 * down + 0.7, 2.1) + 0.5)
     panels = figure.subplots(2, 2).ravel()
     loss_norm = _loss_norm(cells[[*losses, "validation_iou_loss"]].to_numpy(float))
     # 5 % at least, so that a difference of a per mille is not painted as one.
@@ -85,7 +99,12 @@ def final_losses(cells: pd.DataFrame) -> Figure:
     for axes, name, title in zip(panels, names, [*titles, label(names[3])], strict=True):
         ratio = name == "similitude"
         palette = "PuOr" if ratio else "cividis_r"
-        _value_table(axes, cells, name, palette, similitude_norm if ratio else loss_norm)
+        norm = similitude_norm if ratio else loss_norm
+        drawn = _value_table(axes, cells, (rows, columns), name, palette, norm)
+        bar = figure.colorbar(drawn, ax=axes, aspect=25, pad=0.02)
+        bar.ax.tick_params(labelsize=7)
+        if not ratio:
+            log_ticks(bar.ax.yaxis, [norm.vmin, norm.vmax])
         axes.set_title(title, fontsize=10)
     runs = int(cells["runs"].max())
     notes = ["mean ± standard deviation"] if runs > 1 else []
@@ -100,14 +119,15 @@ def _loss_norm(losses: np.ndarray) -> LogNorm:
     return LogNorm(losses.min() / 1.05, losses.max() * 1.05) if losses.size else LogNorm(0.1, 1)
 
 
-def _value_table(axes: Axes, cells: pd.DataFrame, name: str, palette: str, norm) -> None:
-    """Draw one coloured table of the column `name`."""
-    sizes = sorted(cells["batch_size"].unique())
-    rates = sorted(cells["learning_rate"].unique())
+def _value_table(
+    axes: Axes, cells: pd.DataFrame, keys: tuple[str, str], name: str, palette: str, norm
+) -> AxesImage:
+    """Draw one coloured table of the column `name`, and return what has its colours."""
+    down, across = (ordered(cells[key]) for key in keys)
     axes.grid(False)
-    axes.set(xlim=(-0.5, len(rates) - 0.5), ylim=(len(sizes) - 0.5, -0.5))
-    values = cells.pivot(index="batch_size", columns="learning_rate", values=name)
-    axes.imshow(
+    axes.set(xlim=(-0.5, len(across) - 0.5), ylim=(len(down) - 0.5, -0.5))
+    values = cells.pivot(index=keys[0], columns=keys[1], values=name).loc[down, across]
+    drawn = axes.imshow(
         np.ma.masked_invalid(values.to_numpy(float)), cmap=palette, norm=norm, aspect="auto"
     )
     axes.set_facecolor("0.93")
@@ -120,8 +140,8 @@ def _value_table(axes: Axes, cells: pd.DataFrame, name: str, palette: str, norm)
         red, green, blue, _ = colormaps[palette](norm(value)) if np.isfinite(value) else (1,) * 4
         dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
         axes.text(
-            rates.index(row.learning_rate),
-            sizes.index(row.batch_size),
+            across.index(getattr(row, keys[1])),
+            down.index(getattr(row, keys[0])),
             "\n".join(line for line in lines if line),
             ha="center",
             va="center",
@@ -129,14 +149,15 @@ def _value_table(axes: Axes, cells: pd.DataFrame, name: str, palette: str, norm)
             linespacing=1.25,
             color="white" if dark else "black",
         )
-    axes.set_xticks(range(len(rates)), [f"{rate:g}" for rate in rates])
-    axes.set_yticks(range(len(sizes)), [str(size) for size in sizes])
-    axes.set(xlabel="learning rate", ylabel="batch size (images)")
+    axes.set_xticks(range(len(across)), [value_text(value) for value in across])
+    axes.set_yticks(range(len(down)), [value_text(value) for value in down])
+    axes.set(xlabel=named(keys[1]), ylabel=named(keys[0]))
     axes.tick_params(length=0)
-    axes.hlines(np.arange(len(sizes) - 1) + 0.5, -0.5, len(rates) - 0.5, color="white", linewidth=1)
-    axes.vlines(np.arange(len(rates) - 1) + 0.5, -0.5, len(sizes) - 0.5, color="white", linewidth=1)
+    axes.hlines(np.arange(len(down) - 1) + 0.5, -0.5, len(across) - 0.5, color="white", linewidth=1)
+    axes.vlines(np.arange(len(across) - 1) + 0.5, -0.5, len(down) - 0.5, color="white", linewidth=1)
     for spine in axes.spines.values():
         spine.set_visible(False)
+    return drawn
 
 
 def _value_text(row, name: str) -> str:

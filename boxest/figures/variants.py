@@ -1,5 +1,7 @@
 """Variants of what the paper leaves open, beside its Fig. 8."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
@@ -9,12 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from boxest.analysis import require
-from boxest.figures.style import COLOURS, log_ticks, new_figure, styled
+from boxest.analysis.variants import settings_of
+from boxest.figures.style import COLOURS, log_ticks, new_figure, setting, styled
 from boxest.findings.text import plural
-from boxest.plan import VARIANT
 
-NAMES = {"inclusive_iou": "inclusive IoU", "iou": "IoU", "giou": "GIoU", "sgd": "SGD"}
-NAMES |= {"momentum": "SGD, momentum", "adam": "Adam"}
 # Beyond this factor a colour says no more.
 FACTOR = 3
 
@@ -34,7 +34,7 @@ def variants(cells: pd.DataFrame, ranking: pd.DataFrame) -> Figure:
         Left, a row per variant and a column per cell: our loss, coloured by its ratio to the
         paper's. Right: the root mean square log ratio, of the trained loss and of the inclusive.
     """
-    require(ranking, [*VARIANT, "distance", "inclusive_distance"], "ranking")
+    require(ranking, ["rank", "cells", "distance", "inclusive_distance"], "ranking")
     keys = ["batch_size", "learning_rate"]
     columns = cells[[*keys, "paper_validation_loss"]].drop_duplicates().sort_values(keys)
     columns = columns[columns["paper_validation_loss"].notna()]
@@ -68,11 +68,12 @@ def variants(cells: pd.DataFrame, ranking: pd.DataFrame) -> Figure:
 def _losses(axes: Axes, cells: pd.DataFrame, ranking: pd.DataFrame, columns: pd.DataFrame) -> None:
     """Draw the table of losses, coloured by their ratio to the paper's."""
     norm, palette = Normalize(-np.log(FACTOR), np.log(FACTOR)), colormaps["PuOr"]
-    keyed = cells.set_index([*VARIANT, "batch_size", "learning_rate"])
+    settings = settings_of(ranking)
+    keyed = cells.set_index([*settings, "batch_size", "learning_rate"])
     axes.grid(False)
     axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(ranking) - 0.5, -0.5))
     for j, cell in enumerate(columns.itertuples()):
-        for i, variant in enumerate(ranking[list(VARIANT)].itertuples(index=False)):
+        for i, variant in enumerate(ranking[settings].itertuples(index=False)):
             row = keyed.loc[(*variant, cell.batch_size, cell.learning_rate)]
             colour = palette(norm(row["log_ratio"]))
             axes.fill_between([j - 0.5, j + 0.5], i - 0.5, i + 0.5, color=colour, linewidth=0)
@@ -88,7 +89,10 @@ def _losses(axes: Axes, cells: pd.DataFrame, ranking: pd.DataFrame, columns: pd.
     ]
     axes.xaxis.tick_top()
     axes.set_xticks(range(len(columns)), heads, fontsize=7)
-    axes.set_yticks(range(len(ranking)), [_name(row) for row in ranking.itertuples()], fontsize=7)
+    names = [
+        ", ".join(map(_named, settings, row)) for row in ranking[settings].itertuples(index=False)
+    ]
+    axes.set_yticks(range(len(ranking)), names, fontsize=7)
     axes.tick_params(length=0)
     axes.annotate(
         "batch size\nlearning rate\nFig. 8", (0, 1), (-6, 3.5), xycoords="axes fraction",
@@ -99,9 +103,8 @@ def _losses(axes: Axes, cells: pd.DataFrame, ranking: pd.DataFrame, columns: pd.
         spine.set_visible(False)
 
 
-def _name(row) -> str:
-    """Name a variant, for its row."""
-    patience = str(row.plateau_patience)
-    schedule = "fixed rate" if patience == "never" else "halved on plateau"
-    parts = [row.output_activation, NAMES.get(row.loss, row.loss)]
-    return ", ".join([*parts, NAMES.get(row.optimizer, row.optimizer), schedule])
+def _named(name: str, value: Any) -> str:
+    """Name a setting of a variant, for its row."""
+    if name == "plateau_patience":
+        return "fixed rate" if value == "never" else "reduced on plateau"
+    return str(value) if name == "output_activation" else setting(name, value)

@@ -24,13 +24,15 @@ class Figures:
 
         None where the study has no such figure; `caption` is for one that has none of its own.
         """
-        path = study.root / "figures" / f"{name}.png"
-        if not path.exists():
+        if name not in study.summary.get("figures", ()):
             return []
+        path = study.root / "figures" / f"{name}.png"
         if path in self.shown:
             return [f"The figure is above: `{name}`.", ""]
         self.shown.add(path)
         link = Path(os.path.relpath(path, self.directory)).as_posix()
-        caption = " ".join(study.captions.get(name, caption).split())
+        # What all runs share is said at the beginning of the page.
+        caption = study.captions.get(name, caption).partition("\nAll runs:")[0]
+        caption = " ".join(caption.split())
         lines = [f"![{name}]({link})", ""]
         return [*lines, f"`{name}`: {caption}", ""] if caption else lines

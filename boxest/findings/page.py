@@ -1,12 +1,20 @@
 """The page of findings: Markdown from tables, every number computed."""
 
 import os
+from typing import Any
 
-from boxest import plan
-from boxest.findings import architectures, grid, rates, time, variants, verdicts
+import numpy as np
+import pandas as pd
+
+from boxest.analysis.checks import CELL
+from boxest.analysis.claims import LEAST_REPETITIONS
+from boxest.analysis.ranking import VALIDATED, first_condition
+from boxest.figures.style import setting
+from boxest.findings import grid, ranking, rates, text, time, variants, verdicts
 from boxest.findings.images import Figures
 from boxest.findings.study import Study
-from boxest.findings.text import spread, table
+from boxest.study.data import words
+from boxest.study.outputs import WITHOUT_EFFECT
 
 
 def page(study: Study, directory: str | os.PathLike) -> str:
@@ -25,78 +33,108 @@ def page(study: Study, directory: str | os.PathLike) -> str:
         The same text for the same tables.
     """
     figures = Figures(directory)
-    lines = ["# Findings", "", *_label(study), *_study(study)]
-    lines += verdicts.section(study, figures)
-    lines += grid.comparison(study, figures)
+    lines = [text.rendered("study.md", **_summary(study))]
+    if "claims" in study:
+        lines += verdicts.section(study, figures)
+    if "comparison" in study:
+        lines += grid.comparison(study, figures)
     lines += variants.section(study, figures)
-    lines += grid.scaling(study, figures)
-    lines += time.time(study, figures)
+    if "scaling_fit" in study and not study.others:
+        lines += grid.scaling(study, figures)
+    if "time_fit" in study and not study.others:
+        lines += time.time(study, figures)
     lines += time.cost(study, figures)
     lines += rates.section(study, figures)
-    lines += _best(study)
-    lines += architectures.section(study, figures)
-    lines += architectures.harder(study, figures)
+    lines += [text.rendered("best.md", **_best(study))]
+    lines += ranking.sections(study, figures)
+    lines += _rest(study, figures)
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _label(study: Study) -> list[str]:
-    """Say that the page is made, and that a study is not the whole one."""
-    lines = ["Made from the tables of the study by the rule `findings` of the workflow.", ""]
-    differences = plan.differences(study.summary["config"])
-    if differences:
-        lines += [f"**This is not the paper's study run whole** ({differences}).", ""]
-    return lines
+def _summary(study: Study) -> dict[str, Any]:
+    """Return what the first lines of the page say."""
+    config, cells = study.summary["config"], first_condition(study["ranking"])
+    best, loss = cells.iloc[0], VALIDATED[0]
+    spread = best[f"{loss}_sd"]
+    near = cells[1:][cells[loss][1:] <= best[loss] + 2 * spread] if np.isfinite(spread) else []
+    cost = first_condition(study["cost"])
+    front = cost[cost[f"pareto_{loss}"] & (cost["engine"] == study["runs"]["engine"].iloc[0])]
+    return {
+        "config": config,
+        "n": study.summary["numbers"],
+        "axes": {
+            name: ", ".join(str(value) for value in study["runs"][name].unique())
+            for name in (*CELL, *study.others)
+        },
+        "settings": {
+            name: value
+            for name, value in config["settings"].items()
+            if name not in (*CELL, *study.others, *WITHOUT_EFFECT)
+        },
+        "differences": study.summary["differences"],
+        "left_out": study.summary["left_out"],
+        "best": best,
+        "best_words": named(best, study),
+        "near": [named(row, study) for _, row in near.iterrows()] if len(near) else [],
+        "front": [
+            (named(row, study), row["seconds"], row[loss])
+            for _, row in front.sort_values("seconds").iterrows()
+        ],
+        "baselines": study["baselines"].to_dict("records"),
+        "lowest": study["baselines"]["test_iou_loss"].min(),
+        "data": words(config["data"]),
+        "drawn": config["data"]["source"] == "synthetic",
+        "few": LEAST_REPETITIONS,
+        "loss": loss,
+    }
 
 
-def _study(study: Study) -> list[str]:
-    """Say what was run, and what the two losses are."""
-    config, n = study.summary["config"], study.summary["numbers"]
-    grid_, data = config["grid"], config["data"]
-    return [
-        f"{n['runs']} runs: batch sizes {_list(grid_['batch_size'])}, learning rates "
-        f"{_list(grid_['learning_rate'])}, {grid_['seeds']} seeds each, at most "
-        f"{config['training']['epochs']} epochs on {data['images']:,} images of "
-        f"{data['image_size']} px. {n['stopped_early']} runs stopped early, {n['diverged']} "
-        f"diverged. Beside them, the best parametrization (§5.1) with {len(study['best'])} seeds.",
-        "",
-        "Every loss is one minus a measure of two boxes. The *inclusive IoU*, with sides "
-        "x2 − x1 + 1 on coordinates in 0..1, is what the paper most likely trained on and printed; "
-        "the *geometric IoU* is the area that two boxes share by the area that they cover. A "
-        "column has one or the other.",
-        "",
-    ]
+def named(cell: pd.Series, study: Study) -> str:
+    """Name a cell by what differs between the cells of its study."""
+    names = [*CELL, *study.others]
+    varied = [name for name in names if study["ranking"][name].nunique() > 1]
+    return ", ".join(setting(name, cell[name]) for name in varied or CELL)
 
 
-def _best(study: Study) -> list[str]:
-    """Give the test loss of the best parametrization, by both losses."""
+def _best(study: Study) -> dict[str, Any]:
+    """Return the losses of the best parametrization, by both measures."""
     best = study["best"]
     kept = best[~best["diverged"]]
     rows = [
         (
             name,
             *(
-                spread(kept[f"{part}_{loss}"].mean(), kept[f"{part}_{loss}"].std(ddof=1))
+                text.spread(kept[f"{part}_{loss}"].mean(), kept[f"{part}_{loss}"].std(ddof=1))
                 for loss in ("inclusive_iou_loss", "iou_loss")
             ),
         )
         for name, part in (("validation set", "validation"), ("test set", "test"))
     ]
-    inclusive, geometric = kept["test_inclusive_iou_loss"].mean(), kept["test_iou_loss"].mean()
-    return [
-        "## The best parametrization",
-        "",
-        f"Batch size {best['batch_size'].iloc[0]}, rate {best['learning_rate'].iloc[0]:g}, reduced "
-        f"on a plateau (§5.1); {len(kept)} of {len(best)} seeds did not diverge. Mean ± standard "
-        f"deviation over the seeds; the paper has {best['paper_test_loss'].iloc[0]:g} on its test "
-        "set.",
-        "",
-        *table(["", "1 − inclusive IoU", "1 − IoU"], rows),
-        f"The same boxes: an inclusive loss of {inclusive:.3f} is a geometric one of "
-        f"{geometric:.3f}, so that predicted and true box share {1 - geometric:.0%} of the area "
-        "that they cover together, on average.",
-        "",
+    return {
+        "words": ", ".join(setting(name, best[name].iloc[0]) for name in CELL),
+        "papers": not study.summary["differences"] or "claims" in study,
+        "best": best,
+        "kept": kept,
+        "rows": rows,
+        "baselines": [
+            (row.prediction, *(text.number(row[name]) for name in _LOSSES))
+            for _, row in study["baselines"].iterrows()
+        ],
+        "inclusive": kept["test_inclusive_iou_loss"].mean(),
+        "geometric": kept["test_iou_loss"].mean(),
+        "reduced": kept["last_learning_rate"].lt(kept["learning_rate"]).any(),
+    }
+
+
+_LOSSES = ("test_inclusive_iou_loss", "test_iou_loss")
+
+
+def _rest(study: Study, figures: Figures) -> list[str]:
+    """Show the figures that no section has shown."""
+    lines = [
+        line
+        for name in study.summary.get("figures", ())
+        if study.root / "figures" / f"{name}.png" not in figures.shown
+        for line in figures.show(study, name)
     ]
-
-
-def _list(values: list) -> str:
-    return ", ".join(f"{value:g}" for value in values)
+    return ["## Further figures", "", *lines] if lines else []

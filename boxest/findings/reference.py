@@ -8,7 +8,7 @@ from typing import Any
 from boxest import versions
 from boxest.files import write_json, write_text
 from boxest.findings.page import page
-from boxest.findings.study import KINDS, Study, read
+from boxest.findings.study import Study, with_others
 from boxest.findings.summary import machine, provenance
 
 # What is kept of a study: no images, no networks, no runs.
@@ -37,19 +37,17 @@ def publish(study: Study, target: Path, findings: Path, commands: list[str]) -> 
         studies[one.root.name] = provenance(one.root)
         for pattern in KEPT:
             for source in sorted(one.root.glob(pattern)):
+                kind = source.parent.name
+                if kind in ("tables", "figures") and source.stem not in one.summary[kind]:
+                    continue  # Of an earlier configuration.
                 copy = target / one.root.name / source.relative_to(one.root)
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, copy)
     made = {"studies": studies, "machine": machine(), "commit": commit, "commands": commands}
     write_json(target / "provenance.json", made)
     write_text(target / "README.md", readme(made))
-    write_text(findings, page(committed(target, study), findings.parent))
-
-
-def committed(target: Path, study: Study) -> Study:
-    """Read a study from its committed copy."""
-    others = {kind: [target / one.root.name for one in getattr(study, kind)] for kind in KINDS}
-    return read(target / study.root.name, **others)
+    committed = with_others(target / study.root.name, beside=True)
+    write_text(findings, page(committed, findings.parent))
 
 
 def readme(made: Mapping[str, Any]) -> str:
@@ -93,6 +91,4 @@ def _hours(seconds: float | None) -> str:
 
 
 def _all(study: Study) -> Iterator[Study]:
-    yield study
-    for kind in KINDS:
-        yield from getattr(study, kind)
+    yield from (study, *study.times, *study.studies)

@@ -2,15 +2,12 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-
-# What a study may take from others: keys of the section ``findings`` of a configuration.
-KINDS = ("times", "forensics", "architectures", "harder")
 
 
 @dataclass(frozen=True)
@@ -22,19 +19,17 @@ class Study:
     root : Path
         Its directory of results.
     tables : dict of pandas.DataFrame
-        ``tables/*.csv`` by name.
+        Its tables by name.
     summary : dict
-        ``summary.json``: ``config`` and ``numbers``; empty where it is not there yet.
+        ``summary.json``: ``config``, ``numbers``, ``tables`` and ``figures`` (names of those that
+        the study makes), ``left_out`` and ``differences`` from the paper's; empty where it is not
+        there yet.
     captions : dict of str
         ``captions/*.rst`` by name of figure or table.
     times : tuple of Study
         Studies whose times count for this one.
-    forensics : tuple of Study
-        Studies of what the paper leaves open.
-    architectures : tuple of Study
-        Studies of networks beside the paper's.
-    harder : tuple of Study
-        The same under several conditions of the data.
+    studies : tuple of Study
+        Other studies that its page tells about.
     """
 
     root: Path
@@ -42,9 +37,7 @@ class Study:
     summary: dict[str, Any] = field(default_factory=dict)
     captions: dict[str, str] = field(default_factory=dict)
     times: "tuple[Study, ...]" = ()
-    forensics: "tuple[Study, ...]" = ()
-    architectures: "tuple[Study, ...]" = ()
-    harder: "tuple[Study, ...]" = ()
+    studies: "tuple[Study, ...]" = ()
 
     def __getitem__(self, name: str) -> pd.DataFrame:
         try:
@@ -55,13 +48,21 @@ class Study:
                 "Run Snakemake again."
             ) from None
 
+    def __contains__(self, name: str) -> bool:
+        return name in self.tables
+
+    @property
+    def others(self) -> list[str]:
+        """The axes beside batch size and learning rate."""
+        columns = list(self["ranking"].columns)
+        return columns[2 : columns.index("rank")]
+
 
 def read(
     root: str | os.PathLike,
     times: Sequence[str | os.PathLike] = (),
-    forensics: Sequence[str | os.PathLike] = (),
-    architectures: Sequence[str | os.PathLike] = (),
-    harder: Sequence[str | os.PathLike] = (),
+    studies: Sequence[str | os.PathLike] = (),
+    tables: Sequence[str] | None = None,
 ) -> Study:
     """Read a finished study, and those that its findings take from.
 
@@ -69,8 +70,11 @@ def read(
     ----------
     root : path-like
         Directory of results.
-    times, forensics, architectures, harder : sequence of path-like
+    times, studies : sequence of path-like
         Directories of results of other studies, by what they are read for.
+    tables : sequence of str, optional
+        The names of its tables; by default those of its summary. Others that lie there, of an
+        earlier configuration, are left alone.
 
     Returns
     -------
@@ -79,22 +83,38 @@ def read(
     Raises
     ------
     ValueError
-        If a directory holds no tables.
+        If a table or the summary is missing.
+    """
+    root, path = Path(root), Path(root) / "summary.json"
+    summary = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    if tables is None:
+        if not summary:
+            raise ValueError(f"{root} holds no finished study: it has no summary.json.")
+        tables = summary["tables"]
+    found = {}
+    for name in tables:
+        file = root / "tables" / f"{name}.csv"
+        if not file.exists():
+            raise ValueError(f"{file} is missing: run the study of {root} first.")
+        found[name] = pd.read_csv(file, dtype={"plateau_patience": str})
+    captions = {path.stem: path.read_text("utf-8") for path in sorted(root.glob("captions/*.rst"))}
+    return Study(root, found, summary, captions, tuple(map(read, times)), tuple(map(read, studies)))
+
+
+def with_others(root: str | os.PathLike, beside: bool = False) -> Study:
+    """Read a finished study with the others that its configuration names.
+
+    Parameters
+    ----------
+    root : path-like
+        Directory of results.
+    beside : bool
+        Whether the others lie beside it, as in a committed copy, and not where they were made.
     """
     root = Path(root)
-    # "never" and numbers in one column, and nothing that stands for a missing value.
-    text = {"dtype": {"plateau_patience": str}}
-    tables = {path.stem: pd.read_csv(path, **text) for path in sorted(root.glob("tables/*.csv"))}
-    if not tables:
-        raise ValueError(f"{root} holds no tables (tables/*.csv): run its study first")
-    path = root / "summary.json"
-    summary = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    captions = {path.stem: path.read_text("utf-8") for path in sorted(root.glob("captions/*.rst"))}
-    others = dict(zip(KINDS, (times, forensics, architectures, harder), strict=True))
-    studies = {kind: tuple(read(other) for other in paths) for kind, paths in others.items()}
-    return Study(root, tables, summary, captions, **studies)
-
-
-def others(config: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return the directories that a configuration names, by what they are read for."""
-    return {kind: config["findings"][kind] for kind in KINDS}
+    named = json.loads((root / "summary.json").read_text("utf-8"))["config"]["findings"]
+    others = {
+        kind: [root.parent / Path(path).name if beside else path for path in named[kind]]
+        for kind in ("times", "studies")
+    }
+    return read(root, **others)

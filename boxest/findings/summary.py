@@ -11,6 +11,9 @@ import numpy as np
 import pandas as pd
 
 from boxest.analysis import knee, knee_interval
+from boxest.analysis.checks import CELL
+from boxest.analysis.ranking import BOXES, first_condition
+from boxest.figures.style import setting
 from boxest.findings.study import Study
 from boxest.findings.time import sources
 
@@ -26,7 +29,6 @@ VERSIONS = {
 def numbers(study: Study) -> dict[str, float | int | str | None]:
     """Return single numbers of a study by name; None for what does not exist."""
     cells, best = study["fig8"], study["best"]
-    distances = study["distances"].set_index("reading")
     kept = best[~best["diverged"]] if not best["diverged"].all() else best
     values = {
         "runs": cells["runs"].sum(),
@@ -34,22 +36,56 @@ def numbers(study: Study) -> dict[str, float | int | str | None]:
         "seeds": cells["runs"].max(),
         "stopped_early": cells["stopped_early"].sum(),
         "diverged": cells["diverged"].sum(),
-        "compared": distances["cells"].iloc[0],
-        "distance_train": distances["train"].iloc[0],
-        "distance_validation": distances["validation"].iloc[0],
         "similitude_smallest": cells["similitude"].min(),
         "similitude_largest": cells["similitude"].max(),
         # Fig. 5 to 7 show the first run that did not diverge.
         "shown_seed": kept["seed"].iloc[0],
+        "shown": ", ".join(
+            setting(name, kept[name].iloc[0]) for name in (*CELL, *study.others) if name in kept
+        ),
+        "best_seeds": len(best),
+        "longest": study["runs"]["epochs"].max(),
     }
     for name in ("test_inclusive_iou_loss", "test_iou_loss"):
         values |= {name: best[name].mean(), f"{name}_sd": best[name].std(ddof=1)}
-    values |= _scaling(study) | _verdicts(study) | _times(study)
+    parts = {
+        "ranking": _ranking, "distances": _distances, "scaling_fit": _scaling,
+        "claims": _verdicts, "time": _times, "cost": _costs,
+    }  # fmt: skip
+    for table, part in parts.items():
+        if table in study:
+            values |= part(study)
     return {name: _plain(value) for name, value in values.items()}
+
+
+def _ranking(study: Study) -> dict[str, Any]:
+    """Return what the best cell reached, and of how many."""
+    ranking = first_condition(study["ranking"])
+    best = ranking.iloc[0]
+    named = ["test_iou_loss", "test_inclusive_iou_loss", "test_iou_loss_below_8px"]
+    words = ", ".join(setting(name, best[name]) for name in (*CELL, *study.others))
+    return {
+        **{name: int(best[name]) for name in BOXES},
+        **{f"best_{name}": best[name] for name in named},
+        "best": words,
+        "epochs": ranking["planned_epochs"].max(),
+    }
+
+
+def _distances(study: Study) -> dict[str, float]:
+    """Return how far our cells are from the paper's."""
+    whole = study["distances"].iloc[0]
+    return {
+        "compared": whole["cells"],
+        "distance_train": whole["train"],
+        "distance_validation": whole["validation"],
+    }
 
 
 def _scaling(study: Study) -> dict[str, float]:
     """Return how far the cells lie from the curve over rate × updates, in %."""
+    if study.others:
+        return {}  # There is a curve for each combination of their values.
     fit = study["scaling_fit"].set_index("loss").loc["validation_inclusive_iou_loss"]
     residuals = study["scaling_residuals"]
     off, fitted = 100 * np.expm1(residuals["residual"]).round(6), residuals["fitted"]
@@ -79,11 +115,10 @@ def _verdicts(study: Study) -> dict[str, float]:
 
 def _times(study: Study) -> dict[str, float | str]:
     """Return what the times are of, where their knee is, and how many cells no other beats."""
-    time, fit, cost = study["time"], study["time_fit"], study["cost"]
+    time, fit = study["time"], study["time_fit"]
     mean = time.groupby("batch_size")["seconds_per_epoch"].mean()
     low, high = knee_interval(fit)
     return {
-        "times": sources(study),
         "time_epochs": time["planned_epochs"].iloc[0],
         "time_runs": time["runs"].max(),
         "time_smallest_over_largest": mean.iloc[0] / mean.iloc[-1],
@@ -91,6 +126,14 @@ def _times(study: Study) -> dict[str, float | str]:
         "knee": knee(fit),
         "knee_low": low,
         "knee_high": high,
+    }
+
+
+def _costs(study: Study) -> dict[str, float | str]:
+    """Return how many cells no other beats."""
+    cost = study["cost"]
+    return {
+        "times": sources(study),
         "engines": cost["engine"].nunique(),
         "on_front": cost["pareto_validation_inclusive_iou_loss"].sum(),
         "on_front_geometric": cost["pareto_validation_iou_loss"].sum(),

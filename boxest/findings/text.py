@@ -1,9 +1,14 @@
 """Numbers and tables in Markdown."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
+import jinja2
 import numpy as np
 import pandas as pd
+
+# Below this, four decimals say too little.
+TINY = 0.001
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -31,6 +36,23 @@ def spread(mean: float, sd: float, decimals: int = 3) -> str:
     if not np.isfinite(mean):
         return "–"
     return f"{mean:.{decimals}f}" + (f" ± {sd:.{decimals}f}" if np.isfinite(sd) else "")
+
+
+def loss(mean: float, sd: float = np.nan) -> str:
+    """Write a loss that may be a thousandth, with its standard deviation.
+
+    Examples
+    --------
+    >>> loss(0.0123, 0.0004), loss(0.00123), loss(0.5, float("nan")), loss(float("nan"))
+    ('0.0123 ± 0.0004', '0.0012', '0.500', '–')
+    >>> loss(2.92e-6, 8.1e-7)
+    '2.9e−06 ± 8.1e−07'
+    """
+    if not np.isfinite(mean):
+        return "–"
+    if 0 < mean < TINY:
+        return number(mean, 2) + (f" ± {number(sd, 2)}" if np.isfinite(sd) else "")
+    return spread(mean, sd, 3 if mean >= 0.1 else 4)
 
 
 def interval(row: pd.Series) -> str:
@@ -116,3 +138,16 @@ def claimed(low: float, high: float) -> str:
     if np.isinf(high):
         return f"at least {number(low)}"
     return f"at most {number(high)}" if np.isinf(low) else f"from {number(low)} to {number(high)}"
+
+
+def rendered(template: str, **values: Any) -> str:
+    """Fill in a template of this package; its filters write numbers and tables."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("boxest.findings"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {one.__name__: one for one in (number, spread, loss, plural, table)}
+    environment.filters["join_lines"] = "\n".join
+    return environment.get_template(template).render(values)

@@ -139,8 +139,7 @@ def _knee(value: float, low: float, high: float) -> str:
 
 def _measured(study: Study) -> str:
     """Say how many epochs and runs the times of a study are of."""
-    times = study["time"]
-    epochs, seeds = int(times["planned_epochs"].iloc[0]), int(times["runs"].max())
+    epochs, seeds = int(study["runs"]["planned_epochs"].max()), int(study["fig8"]["runs"].max())
     return f"{plural(epochs, 'epoch')} × {plural(seeds, 'seed')}"
 
 

@@ -4,25 +4,25 @@ import numpy as np
 import pandas as pd
 
 from boxest.analysis.cells import paper_loss
+from boxest.analysis.variants import settings_of
+from boxest.figures.style import named, value_text
 from boxest.findings.images import Figures
 from boxest.findings.study import Study
 from boxest.findings.text import names, number, plural, table
-from boxest.plan import VARIANT
 
 # A variant meets a cell within this factor.
 MEETS = 1.25
 SHOWN = 8
-HEADS = {
-    "output_activation": "output",
-    "loss": "loss",
-    "optimizer": "optimizer",
-    "plateau_patience": "rate",
-}
+
+
+def _head(name: str) -> str:
+    return "rate" if name == "plateau_patience" else named(name)
 
 
 def section(study: Study, figures: Figures) -> list[str]:
     """Return what the studies of variants came to; nothing without any."""
-    if not study.forensics:
+    told = [one for one in (study, *study.studies) if "variants" in one]
+    if not told:
         return []
     lines = [
         "## What the paper leaves open",
@@ -35,7 +35,7 @@ def section(study: Study, figures: Figures) -> list[str]:
         "that were tried, and no others.",
         "",
     ]
-    for one in study.forensics:
+    for one in told:
         lines += _stage(one, study, figures)
     return lines
 
@@ -47,22 +47,31 @@ def _stage(study: Study, whole: Study, figures: Figures) -> list[str]:
     )  # fmt: skip
     runs = plural(int(cells["runs"].max()), "seed")
     form = f"{plural(len(ranking), 'variant')}, {plural(len(tried), 'cell')}, {runs}"
-    heads = ["rank", *HEADS.values(), "distance", "farthest cell"]
+    names_ = settings_of(ranking)
+    heads = ["rank", *(_head(name) for name in names_), "distance", "farthest cell"]
     lines = [
         f"### {form}",
         "",
         f"Cells (batch size, rate): {names(tried)}. The nearest:",
         "",
-        *table(heads, [_row(row) for _, row in ranking.head(SHOWN).iterrows()], left=5),
+        *table(
+            heads,
+            [_row(row, names_) for _, row in ranking.head(SHOWN).iterrows()],
+            left=1 + len(names_),
+        ),
         " ".join(
-            [_conclusion(ranking.iloc[0], cells), *_noise(ranking, whole, tried), *_lost(ranking)]
+            [
+                _conclusion(ranking.iloc[0], cells, names_),
+                *_noise(ranking, whole, tried),
+                *_lost(ranking),
+            ]
         ),
         "",
         "The smallest and the median distance of the variants with each setting:",
         "",
-        *table(["setting", "", "nearest", "median"], _settings(ranking), left=2),
+        *table(["setting", "", "nearest", "median"], _settings(ranking, names_), left=2),
     ]
-    if "giou" in set(ranking["loss"]):
+    if "giou" in set(ranking.get("loss", ())):
         lines += [
             "Our GIoU loss has a penalty for swapped corners on top, without which such a box "
             "would never be pulled back (`boxest.losses`): its validation loss is not quite what "
@@ -73,14 +82,14 @@ def _stage(study: Study, whole: Study, figures: Figures) -> list[str]:
     return lines + figures.show(study, "variants", caption)
 
 
-def _row(row: pd.Series) -> tuple:
-    settings = (_setting(name, row[name]) for name in VARIANT)
+def _row(row: pd.Series, names_: list[str]) -> tuple:
+    settings = (_setting(name, row[name]) for name in names_)
     return (row["rank"], *settings, number(row["distance"], 2), _factor(row["largest"]))
 
 
 def _setting(name: str, value: str) -> str:
     if name != "plateau_patience":
-        return value
+        return value_text(value)
     return "fixed" if value == "never" else f"reduced after {plural(int(value), 'epoch')}"
 
 
@@ -88,9 +97,9 @@ def _factor(log_ratio: float) -> str:
     return f"× {number(np.exp(log_ratio), 2)}"
 
 
-def _conclusion(nearest: pd.Series, cells: pd.DataFrame) -> str:
+def _conclusion(nearest: pd.Series, cells: pd.DataFrame, names_: list[str]) -> str:
     """Say whether one variant meets all cells that were tried."""
-    mine = cells[np.logical_and.reduce([cells[name] == nearest[name] for name in VARIANT])]
+    mine = cells[np.logical_and.reduce([cells[name] == nearest[name] for name in names_])]
     off = mine[mine["log_ratio"].abs() > np.log(MEETS)]
     tried = f"{plural(len(mine), 'cell')} tried with {plural(int(mine['runs'].max()), 'seed')}"
     if off.empty:
@@ -99,7 +108,7 @@ def _conclusion(nearest: pd.Series, cells: pd.DataFrame) -> str:
         f"({row.batch_size}, {row.learning_rate:g}): {_factor(row.log_ratio)}"
         for row in off.itertuples()
     )
-    if _meets_all(cells):
+    if _meets_all(cells, names_):
         return (
             f"Of the {tried}, the nearest variant is off at {which}; another one meets each within "
             f"a factor of {MEETS}."
@@ -134,19 +143,19 @@ def _lost(ranking: pd.DataFrame) -> list[str]:
     return [f"Of the {len(ranking)} variants, {lost} lost a cell."] if lost else []
 
 
-def _meets_all(cells: pd.DataFrame) -> bool:
+def _meets_all(cells: pd.DataFrame, names_: list[str]) -> bool:
     shared = cells.dropna(subset="paper_validation_loss")
-    return bool((shared.groupby(list(VARIANT))["log_ratio"].agg(_farthest) <= np.log(MEETS)).any())
+    return bool((shared.groupby(names_)["log_ratio"].agg(_farthest) <= np.log(MEETS)).any())
 
 
 def _farthest(log_ratios: pd.Series) -> float:
     return log_ratios.abs().max()
 
 
-def _settings(ranking: pd.DataFrame) -> list[tuple]:
+def _settings(ranking: pd.DataFrame, names_: list[str]) -> list[tuple]:
     rows = []
-    for name in VARIANT:
-        heading = HEADS[name]
+    for name in names_:
+        heading = _head(name)
         for value, group in ranking.groupby(name, sort=False):
             distance = group["distance"]
             rows.append(

@@ -3,9 +3,10 @@
 import pandas as pd
 
 from boxest.analysis import CLAIMS
+from boxest.analysis.claims import LEAST_REPETITIONS
 from boxest.findings.images import Figures
 from boxest.findings.study import Study
-from boxest.findings.text import claimed, interval, number, table
+from boxest.findings.text import claimed, interval, number, plural, table
 
 RULE = (
     "A statistic for each claim was chosen before the study was run (`boxest.analysis.claims` "
@@ -32,14 +33,23 @@ NOTES = {
 def section(study: Study, figures: Figures) -> list[str]:
     """Return the verdicts in one table, then each claim with its parts."""
     inclusive, geometric = study["claims"], study["claims_geometric"]
-    lines = ["## Verdicts on the paper's ten claims", "", RULE, "", *_counts(study), ""]
+    if why := _undecided(study):
+        inclusive, geometric = inclusive.assign(verdict=""), geometric.assign(verdict="")
+        lines = ["## The paper's ten claims", "", why, ""]
+    else:
+        lines = ["## Verdicts on the paper's ten claims", "", RULE, "", *_counts(study), ""]
     rows = []
     for number_, claim in CLAIMS.items():
         says = f"{number_}. {claim.says} ({claim.section})"
         for row in _rows(inclusive, geometric, number_, main=True):
-            rows.append((says, row["part"], *row["inclusive"], *row["geometric"]))
+            measured = [*row["inclusive"], *row["geometric"]]
+            if why:
+                measured = [row["statistic"], row["claimed"], *measured[::2]]
+            rows.append((says, row["part"], *measured))
             says = ""
     heads = ["the paper says", "", "inclusive IoU", "", "geometric IoU", ""]
+    if why:
+        heads[2:] = ["measured", "claimed", "inclusive IoU", "geometric IoU"]
     lines += table(heads, rows, left=6)
     for number_, claim in CLAIMS.items():
         parts = list(_rows(inclusive, geometric, number_))
@@ -49,10 +59,28 @@ def section(study: Study, figures: Figures) -> list[str]:
         for statistic in dict.fromkeys(row["statistic"] for row in parts):
             chosen = [row for row in parts if row["statistic"] == statistic]
             lines += [f"{statistic[0].upper()}{statistic[1:]}:", "", *_parts(chosen)]
-        note = _scale(inclusive) if number_ == 5 else NOTES.get(number_)
+        note = NOTES.get(number_)
+        if number_ == 5:
+            note = None if why else _scale(inclusive)
         lines += [note, ""] if note else []
         lines += figures.show(study, claim.figure)
     return lines
+
+
+def _undecided(study: Study) -> str | None:
+    """Say why a study decides nothing; None where it may."""
+    seeds = int(study["fig8"]["runs"].max())
+    if not study.summary["verdicts"]:
+        return (
+            f"No verdicts: they need the paper's settings ({study.summary['differences']}). What "
+            "was measured, mean over the seeds:"
+        )
+    if seeds < LEAST_REPETITIONS:
+        return (
+            f"No verdicts: {plural(seeds, 'seed')} decide nothing, and {LEAST_REPETITIONS} are "
+            "needed. What was measured, mean over the seeds:"
+        )
+    return None
 
 
 def _counts(study: Study) -> list[str]:

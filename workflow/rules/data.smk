@@ -1,13 +1,43 @@
 # The data set (§2.1): one job per shard, in any order, anywhere; and so under other conditions.
 
+DRAWN = config["data"]["source"] == "synthetic"
 
-rule shard:
+
+def data_of(wildcards):
+    """Return the section `data` of the configuration, or what the condition of a job makes of it."""
+    return images.of(config, wildcards.condition.rstrip("/"))
+
+
+def drawn(wildcards):
+    """Return what a shard of drawn boxes is made from."""
+    data = data_of(wildcards)
+    return {
+        "range": images.shard_ranges(data)[wildcards.shard],
+        "scene": images.scene(data).options(),
+        **{name: data[name] for name in ("seed", "image_size", "box_law")},
+    }
+
+
+def originals(wildcards):
+    """Return the files that a plan of the user's images is made from."""
+    if config["data"].get("render"):
+        return f"{RESULTS}/rendered/boxes.csv"
+    return sources.inputs(data_of(wildcards))
+
+
+def plan(wildcards):
+    """Return the plan of a shard of the user's images."""
+    return [] if DRAWN else f"{RESULTS}/data/{wildcards.condition}images.csv"
+
+
+rule render:
     output:
-        f"{RESULTS}/data/{{shard}}.h5",
+        boxes=f"{RESULTS}/rendered/boxes.csv",
+        folder=directory(f"{RESULTS}/rendered/images"),
     log:
-        f"{RESULTS}/logs/shard/{{shard}}.log",
+        f"{RESULTS}/logs/render.log",
     benchmark:
-        f"{RESULTS}/benchmarks/shard/{{shard}}.tsv"
+        f"{RESULTS}/benchmarks/render.tsv"
     conda:
         ENVIRONMENT
     threads: 1
@@ -15,29 +45,59 @@ rule shard:
         mem_mb=per_attempt(1000),
         runtime=per_attempt(10),
     params:
-        **SCENE,
-        **SHARD_PARAMETERS,
+        render=config["data"].get("render"),
     script:
-        "../scripts/shard.py"
+        "../scripts/render.py"
 
 
-use rule shard as shard_of_condition with:
+# Which picture goes into which shard: whatever is wrong with the boxes is said here.
+rule plan:
+    input:
+        originals,
     output:
-        f"{RESULTS}/data/{{condition}}/{{shard}}.h5",
+        f"{RESULTS}/data/{{condition}}images.csv",
     log:
-        f"{RESULTS}/logs/shard_of_condition/{{condition}}/{{shard}}.log",
+        f"{RESULTS}/logs/plan/{{condition}}images.log",
     benchmark:
-        f"{RESULTS}/benchmarks/shard_of_condition/{{condition}}/{{shard}}.tsv"
+        f"{RESULTS}/benchmarks/plan/{{condition}}images.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=per_attempt(2000),
+        runtime=per_attempt(30),
     params:
-        **SHARD_PARAMETERS,
-        scene=lambda wildcards: plan.scene(data_of(wildcards)).options(),
+        data=data_of,
+    script:
+        "../scripts/plan.py"
+
+
+rule shard:
+    input:
+        plan=plan,
+    output:
+        f"{RESULTS}/data/{{condition}}{{shard}}.h5",
+    log:
+        f"{RESULTS}/logs/shard/{{condition}}{{shard}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/shard/{{condition}}{{shard}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=per_attempt(1000),
+        runtime=per_attempt(10),
+    params:
+        data=drawn if DRAWN else data_of,
+    script:
+        "../scripts/shard.py" if DRAWN else "../scripts/convert.py"
 
 
 rule dataset_preview:
     input:
-        shards("test"),
+        shards("test", FIRST),
     output:
-        figure("fig1_dataset", "Fig. 1", "preview of the data set", PROBLEM),
+        figures("fig1_dataset"),
     log:
         f"{RESULTS}/logs/dataset_preview.log",
     benchmark:
@@ -49,6 +109,6 @@ rule dataset_preview:
         mem_mb=per_attempt(1000),
         runtime=per_attempt(10),
     params:
-        expected=expected("test"),
+        expected=expected(FIRST)["test"],
     script:
         "../scripts/dataset_preview.py"

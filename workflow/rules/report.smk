@@ -1,48 +1,112 @@
-# What the report shows: sections, figures, tables and their captions.
+# What the study found: a page in words, the captions of the report, and what is committed.
 
-import os
-
-# The report's sections, in the order of the paper.
-FINDINGS, PROBLEM, ACCURACY, TIME, BEST, TABLE = (
-    "1 Findings",
-    "2 Problem (§2)",
-    "3 Accuracy (§3.1)",
-    "4 Learning time (§3.2)",
-    "5 Towards improvement (§5)",
-    "6 Tables",
-)
-# What the rules of the study declare: figures, tables and what they show, captions. The rules of
-# architectures.smk declare their own.
-FIGURES, TABLES, CAPTIONS = [], {}, set()
+CAPTIONS = list(dict.fromkeys([*FIGURES, *TABLES]))
 
 
-def caption(name, captions=CAPTIONS):
-    """Return the caption of a figure or table: ../report/<name>.rst with the study's numbers."""
-    captions.add(name)
-    return os.path.abspath(f"{RESULTS}/captions/{name}.rst")
+def template(name):
+    """Return the text that a caption is made from. As a file, it would have an absolute path."""
+    path = workflow.source_path(f"../report/{name.partition(',')[0]}.rst")
+    with open(path, encoding="utf-8") as file:
+        return file.read()
 
 
-def figure(name, number, shows, section, figures=FIGURES, captions=CAPTIONS):
-    """Declare a figure: the PNG with its caption in the report, and the PDF beside it."""
-    figures.append(name)
-    stem = f"{RESULTS}/figures/{name}"
-    # One label: of a second one, Snakemake's report makes a switch in a section of two results, and
-    # then shows neither.
-    labels = {"figure": f"{number}: {shows}"}
-    told = caption(name, captions)
-    png = report(f"{stem}.png", caption=told, category=section, labels=labels)
-    return [png, f"{stem}.pdf"]
+rule pages:
+    input:
+        [f"{RESULTS}/tables/{name}.csv" for name in TABLES],
+    output:
+        [
+            captioned(
+                "tables",
+                f"{name}.html",
+                {"table": name, "shows": TABLES[name].shows},
+                "tables",
+            )
+            for name in TABLES
+        ],
+    log:
+        f"{RESULTS}/logs/pages.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/pages.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=per_attempt(1000),
+        runtime=per_attempt(10),
+    script:
+        "../scripts/pages.py"
 
 
-def table(name, shows, tables=TABLES):
-    """Declare a table; the report has its page, which sorts."""
-    tables[name] = shows
-    return f"{RESULTS}/tables/{name}.csv"
+rule findings:
+    input:
+        tables=[f"{RESULTS}/tables/{name}.csv" for name in TABLES],
+        figures=[f"{RESULTS}/figures/{name}.png" for name in FIGURES],
+        others=[
+            f"{path}/summary.json"
+            for key in ("times", "studies")
+            for path in config["findings"][key]
+        ],
+    output:
+        markdown=f"{RESULTS}/findings.md",
+        html=report(
+            f"{RESULTS}/findings.html",
+            caption="../report/findings.rst",
+            category=outputs.SECTIONS["findings"],
+            labels={"page": "findings", "shows": "the study in words"},
+        ),
+        summary=f"{RESULTS}/summary.json",
+        captions=[f"{RESULTS}/captions/{name}.rst" for name in CAPTIONS],
+    log:
+        f"{RESULTS}/logs/findings.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/findings.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=per_attempt(1000),
+        runtime=per_attempt(10),
+    params:
+        config=config,
+        templates={name: template(name) for name in CAPTIONS},
+        summary={
+            "tables": list(TABLES),
+            "figures": list(FIGURES),
+            "left_out": outputs.left_out(config),
+            "differences": outputs.note(config, PAPER),
+            "verdicts": outputs.is_the_papers(config, PAPER),
+        },
+    script:
+        "../scripts/findings.py"
 
 
-def table_page(name, shows, captions=CAPTIONS):
-    """Declare the page of a table, with its caption in the report."""
-    page = f"{RESULTS}/tables/{name}.html"
-    labels = {"table": name, "shows": shows}
-    told = caption(name, captions)
-    return report(page, caption=told, category=TABLE, labels=labels)
+# No part of the study: `snakemake --configfile config/reference.yaml -- reference`, after the others
+# that it names.
+rule reference:
+    input:
+        rules.findings.output,
+    output:
+        readme="results/reference/README.md",
+        findings="docs/findings.md",
+    log:
+        f"{RESULTS}/logs/reference.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/reference.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=per_attempt(1000),
+        runtime=per_attempt(10),
+    params:
+        results=RESULTS,
+        commands=[
+            "snakemake --cores all --configfile config/forensics.yaml",
+            "snakemake --cores all --configfile config/architectures.yaml",
+            "snakemake --cores all --configfile config/harder.yaml",
+            "snakemake --cores 1 --configfile config/timing.yaml",
+            "snakemake --cores 1 --configfile config/timing.yaml config/timing_keras.yaml",
+            "snakemake --cores all --configfile config/reference.yaml -- all reference",
+        ],
+    script:
+        "../scripts/reference.py"

@@ -1,13 +1,13 @@
-# From the histories of the runs to the tables of the study.
+# From the files of the runs to the tables of the study.
 
 
 rule collect:
     input:
-        history=grid(f"{RESULTS}/runs/{RUN}/history.csv"),
-        run=grid(f"{RESULTS}/runs/{RUN}/run.json"),
+        history=of_runs(GRID, "history.csv"),
+        run=of_runs(GRID, "run.json"),
+        predictions=of_runs(GRID, "predictions.csv"),
     output:
-        histories=table("histories", "a row per run and epoch"),
-        runs=table("runs", "a row per run"),
+        **tables("histories", "runs"),
     log:
         f"{RESULTS}/logs/collect.log",
     benchmark:
@@ -18,22 +18,67 @@ rule collect:
     resources:
         mem_mb=per_attempt(1000),
         runtime=per_attempt(10),
+    params:
+        axes=list(table.axes(config)),
     script:
         "../scripts/collect.py"
 
 
-rule tables:
+rule best:
     input:
         runs=f"{RESULTS}/tables/runs.csv",
-        times=f"{TIMES[0]}/tables/runs.csv",
+        files=[
+            path
+            for name in ("run.json", "history.csv", "predictions.csv", MODEL)
+            for path in of_runs(BEST or GRID, name)
+        ],
+        train=shards("train", FIRST),
+        test=shards("test", FIRST),
     output:
-        fig8=table("fig8", "Fig. 8: final losses of each cell"),
-        comparison=table("comparison", "ours beside the paper's"),
-        time=table("time", "Fig. 4: training time"),
-        time_fit=table("time_fit", "training time as a + b / batch size"),
-        scaling_fit=table("scaling_fit", "loss as a function of rate × updates"),
-        scaling_residuals=table("scaling_residuals", "how far the cells lie from it"),
-        distances=table("distances", "how far our Fig. 8 is from the paper's"),
+        **tables("best", "baselines"),
+        tested=f"{RESULTS}/predictions.csv",
+        model=f"{RESULTS}/{MODEL}",
+        predictions=figures("fig5_predictions"),
+        histogram=figures("fig6_error_by_side"),
+        scatter=figures("fig7_error_by_size"),
+    log:
+        f"{RESULTS}/logs/best.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/best.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=per_attempt(1000),
+        runtime=per_attempt(10),
+    params:
+        runs=[f"{RESULTS}/runs/{path}" for path in BEST],
+        axes=list(table.axes(config)),
+        expected=expected(FIRST),
+        data=images.of(config, FIRST),
+    script:
+        "../scripts/best.py"
+
+
+rule tables:
+    input:
+        histories=f"{RESULTS}/tables/histories.csv",
+        runs=f"{RESULTS}/tables/runs.csv",
+        times=[f"{path}/tables/runs.csv" for path in config["findings"]["times"]],
+        tested=f"{RESULTS}/predictions.csv",
+        searches=[
+            f"{RESULTS}/rates/batch_size~{size}.csv"
+            for size in table.axes(config).get("batch_size", [])
+            if config["rates"]
+        ],
+    output:
+        **tables(
+            *(
+                name
+                for name in TABLES
+                if name not in ("histories", "runs", "best", "baselines")
+            )
+        ),
     log:
         f"{RESULTS}/logs/tables.log",
     benchmark:
@@ -44,5 +89,8 @@ rule tables:
     resources:
         mem_mb=per_attempt(1000),
         runtime=per_attempt(10),
+    params:
+        axes=list(table.axes(config)),
+        decide=outputs.is_the_papers(config, PAPER),
     script:
         "../scripts/tables.py"

@@ -1,28 +1,46 @@
-"""The best parametrization: test loss, and Fig. 5 to 7 of its first run that did not diverge."""
+"""The best parametrization: its test losses, its model, and Fig. 5 to 7."""
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
 
-from boxest import analysis, figures, history, logs, shards
-from boxest.files import write_text
+from boxest import analysis, figures, logs, photographs, shards
+from boxest.files import atomic_path, write_text
+from boxest.study import history
 
 with logs.to_file(snakemake.log[0]):
-    histories, runs = history.collect(Path(run).parent for run in snakemake.input.run)
-    predictions = [pd.read_csv(path) for path in snakemake.input.predictions]
-    table = analysis.best_table(histories, runs, predictions)
-    write_text(snakemake.output.table, table.to_csv(index=False))
+    params, output = snakemake.params, snakemake.output
+    directories = params.runs or analysis.best_runs(pd.read_csv(snakemake.input.runs), params.axes)
+    histories, runs = history.collect(directories, params.axes)
+    table = analysis.best_table(histories, runs, params.axes)
+    write_text(output.best, table.to_csv(index=False))
     print(table)
 
-    images, _ = shards.load(snakemake.input.test, snakemake.params.expected)
-    # The first that is False; if all runs diverged, the first.
-    shown = predictions[analysis.diverged(runs).to_numpy().argmin()]
-    sample = shown.head(15)
-    true, predicted = (
-        sample[[f"{which}_{corner}" for corner in ("x1", "y1", "x2", "y2")]].to_numpy()
-        for which in ("true", "predicted")
+    of_files = params.data["source"] in ("photographs", "arrays")
+    originals = photographs.originals(snakemake.input.test) if of_files else None
+    tested = {
+        run: analysis.in_pixels(pd.read_csv(f"{run}/predictions.csv"), originals)
+        for run in runs["run"]
+    }
+    every = [tested[row.run].assign(seed=row.seed) for row in runs.itertuples()]
+    write_text(output.tested, pd.concat(every).to_csv(index=False))
+    # The first that did not diverge; if all did, the first.
+    shown = runs["run"].iloc[analysis.diverged(runs).to_numpy().argmin()]
+    with atomic_path(output.model) as temporary:
+        shutil.copyfile(f"{shown}/{Path(output.model).name}", temporary)
+
+    (_, train), (images, boxes) = (
+        shards.load(snakemake.input[part], params.expected[part]) for part in ("train", "test")
     )
-    figure = figures.predictions(images[:15], true, predicted, sample)
-    figures.save(figure, snakemake.output.predictions[0])
-    figures.save(figures.error_histogram(shown), snakemake.output.histogram[0])
-    figures.save(figures.error_scatter(shown), snakemake.output.scatter[0])
+    baselines = analysis.baselines(train, boxes)
+    write_text(output.baselines, baselines.to_csv(index=False))
+    print(baselines)
+    sample = tested[shown].head(15)
+    if params.data["source"] == "photographs":
+        figure = figures.photographs(sample, params.data["folder"], originals.head(15))
+    else:
+        figure = figures.predictions(images[:15], *analysis.boxes_of(sample), sample)
+    figures.save(figure, output.predictions[0])
+    figures.save(figures.error_histogram(tested[shown]), output.histogram[0])
+    figures.save(figures.error_scatter(tested[shown]), output.scatter[0])

@@ -12,26 +12,29 @@ with logs.to_file(snakemake.log[0]):
 
     import pandas as pd
 
-    from boxest import BoxRegressor, find_learning_rate, plan, shards
+    from boxest import find_learning_rate, shards
+    from boxest.study import estimators
 
     train, validation = (
-        shards.load(snakemake.input[part], plan.expected(snakemake.config["data"], part))
+        shards.load(snakemake.input[part], snakemake.params.expected[part])
         for part in ("train", "validation")
     )
     print(f"device: {runtime.device()}", flush=True)
-    magnitudes = {name: snakemake.params.rates[name] for name in ("start", "epochs")}
+    size, rates = int(snakemake.wildcards.batch_size), snakemake.params.rates
+    settings = {"batch_size": size, "learning_rate": rates["start"]}
+    magnitudes = {name: rates[name] for name in ("start", "epochs")}
     rows = []
-    for parameters in snakemake.params.estimators:
+    for seed in range(rates["seeds"]):
         for method, options in {"range_test": {}, "magnitudes": magnitudes}.items():
             search = find_learning_rate(
-                BoxRegressor.paper(**parameters),
+                estimators.make(snakemake.params.settings | settings, seed),
                 *train,
                 validation_data=validation,
                 method=method,
                 **options,
             )
-            row = {"batch_size": parameters["batch_size"], "method": method}
-            row |= {"seed": parameters["random_state"], "found_rate": search.learning_rate}
+            row = {"batch_size": size, "method": method, "seed": seed}
+            row |= {"found_rate": search.learning_rate}
             rows.append(row | {name: getattr(search, name) for name in ("epochs", "seconds")})
             print(rows[-1], flush=True)
     write_text(snakemake.output[0], pd.DataFrame(rows).to_csv(index=False))

@@ -6,14 +6,14 @@ from boxest import findings, logs, pages
 from boxest.files import write_json, write_text
 
 with logs.to_file(snakemake.log[0]):
-    results = Path(snakemake.output.summary).parent
-    others = findings.others(snakemake.config)
-    numbers = findings.numbers(findings.read(results, **others))
-    summary = {"config": snakemake.config, "numbers": numbers}
+    params, results = snakemake.params, Path(snakemake.output.summary).parent
+    others = {kind: params.config["findings"][kind] for kind in ("times", "studies")}
+    summary = params.summary | {"config": params.config}
+    study = findings.read(results, **others, tables=summary["tables"])
+    summary["numbers"] = findings.numbers(study)
     write_json(snakemake.output.summary, summary)
-    captions = zip(snakemake.input.captions, snakemake.output.captions, strict=True)
-    for template, path in captions:
-        write_text(path, pages.caption(Path(template).read_text("utf-8"), summary))
+    for name, path in zip(params.templates, snakemake.output.captions, strict=True):
+        write_text(path, pages.caption(params.templates[name], summary, name))
 
     text = findings.page(findings.read(results, **others), results)
     write_text(snakemake.output.markdown, text)

@@ -5,6 +5,6 @@ from pathlib import Path
 from boxest import findings, logs
 
 with logs.to_file(snakemake.log[0]):
-    study = findings.read(snakemake.config["results"], **findings.others(snakemake.config))
-    target = Path(snakemake.output.readme).parent
-    findings.publish(study, target, Path(snakemake.output.findings), snakemake.params.commands)
+    params, target = snakemake.params, Path(snakemake.output.readme).parent
+    study = findings.read(params.results)
+    findings.publish(study, target, Path(snakemake.output.findings), params.commands)

@@ -1,4 +1,4 @@
-"""Make the tables of the grid: final losses, ours beside the paper's, time."""
+"""Make the tables of the study from its runs."""
 
 import pandas as pd
 
@@ -6,7 +6,10 @@ from boxest import analysis, logs
 from boxest.files import write_text
 
 with logs.to_file(snakemake.log[0]):
-    runs, times = (pd.read_csv(snakemake.input[name]) for name in ("runs", "times"))
-    for name, table in analysis.grid_tables(runs, times).items():
-        write_text(snakemake.output[name], table.to_csv(index=False))
+    given = {name: pd.read_csv(snakemake.input[name]) for name in ("histories", "runs", "tested")}
+    for name in ("times", "searches"):
+        given[name] = [pd.read_csv(path) for path in snakemake.input.get(name, [])]
+    paths, params = dict(snakemake.output.items()), dict(snakemake.params.items())
+    for name, table in analysis.tables(paths, **params, **given).items():
+        write_text(paths[name], table.to_csv(index=False))
         print(f"{name}\n{table}\n")

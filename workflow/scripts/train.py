@@ -1,4 +1,4 @@
-"""Train the runs of a job in turn and write their histories."""
+"""Train the runs of a job, in turn or all at once, and write their files."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -7,35 +7,43 @@ from boxest import interruption, logs, runtime
 from boxest.training.checkpoint import Checkpoint
 
 with logs.to_file(snakemake.log[0]), ExitStack() as stack:
-    runs = [
-        (parameters | {"checkpoint": Checkpoint(parameters["checkpoint"])}, Path(run).parent)
-        for parameters, run in zip(snakemake.params.estimators, snakemake.output.run, strict=True)
-    ]
-    checkpoints = [parameters["checkpoint"] for parameters, _ in runs]
+    runs, together = snakemake.params.runs, snakemake.params.together
+    states = [together] if together else [run["checkpoint"] for run in runs]
+    checkpoints = [Checkpoint(path) for path in states]
     interruption.leave_promptly(lambda: [checkpoint.flush() for checkpoint in checkpoints])
     for checkpoint in checkpoints:
         stack.enter_context(checkpoint)
+    if together:
+        runtime.use_jax()
     runtime.prepare(
         snakemake.threads,
         gpus=snakemake.resources.get("gpu", 0),
         compiled=snakemake.params.compiled,
     )
 
-    from boxest import BoxRegressor, history, plan, shards
+    from boxest import fit_many, shards
+    from boxest.study import estimators, history
 
-    data = snakemake.params.get("data", snakemake.config["data"])
-    parts = [part for part in ("train", "validation", "test") if snakemake.input.get(part)]
-    loaded = {part: shards.load(snakemake.input[part], plan.expected(data, part)) for part in parts}
+    train, validation, test = (
+        shards.load(snakemake.input[part], snakemake.params.expected[part])
+        for part in ("train", "validation", "test")
+    )
     print(f"device: {runtime.device()}", flush=True)
-    for parameters, directory in runs:
-        print(f"seed {parameters['random_state']}", flush=True)
-        regressor = BoxRegressor.paper(**parameters, verbose=1)
-        regressor.fit(*loaded["train"], validation_data=loaded["validation"])
-        parameters["checkpoint"].flush()
-        regressor.set_params(checkpoint=None)
-        history.write(directory, regressor, tested=loaded.get("test"))
-    if "model" in dict(snakemake.output.items()):
-        regressor.save(snakemake.output.model)
+    files = dict(zip(snakemake.params.files, snakemake.input.functions, strict=True))
+    regressors = [estimators.make(run["settings"], run["seed"], files) for run in runs]
+    if together:
+        fit_many(
+            regressors, *train, validation_data=validation, checkpoint=checkpoints[0], verbose=1
+        )
+    for i, regressor in enumerate(regressors):
+        if not together:
+            print(f"seed {runs[i]['seed']}", flush=True)
+            regressor.set_params(checkpoint=checkpoints[i], verbose=1)
+            regressor.fit(*train, validation_data=validation)
+        checkpoints[0 if together else i].flush()
+        directory = Path(snakemake.output.run[i]).parent
+        history.write(directory, regressor, runs[i]["settings"], test)
+        history.save(snakemake.output.model[i], regressor)
     # Only now: if the job fails, Snakemake deletes what it has written.
     for checkpoint in checkpoints:
         checkpoint.remove()

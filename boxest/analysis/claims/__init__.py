@@ -95,7 +95,7 @@ def claims(
     Parameters
     ----------
     histories, runs : pandas.DataFrame
-        From `boxest.history.collect`.
+        From `boxest.study.history.collect`.
     tested : pandas.DataFrame, optional
         Predictions of the best parametrization on the test set, a column `seed` among them.
         Without them there are no claims 9 and 10.

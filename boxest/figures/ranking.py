@@ -1,0 +1,165 @@
+"""The test losses of the cells of a study, beside each other."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from boxest.analysis import require
+from boxest.analysis.ranking import AIMS, BASELINE, best_of_networks
+from boxest.figures.style import (
+    COLOURS,
+    MARKERS,
+    log_ticks,
+    new_figure,
+    say,
+    setting,
+    styled,
+    value_text,
+)
+from boxest.findings.text import plural
+
+TITLES = {"test_iou_loss": "test set", "test_iou_loss_below_8px": "smallest side < 8 px"}
+# Of the height of a row, what all its series take together.
+SPREAD = 0.7
+# More rows than these are too small to read: those of the best cells are drawn.
+MAX_ROWS = 40
+
+
+@styled
+def test_losses(runs: pd.DataFrame, ranking: pd.DataFrame) -> Figure:
+    """Draw the test loss of every run, a row per cell.
+
+    Parameters
+    ----------
+    runs, ranking : pandas.DataFrame
+        From `boxest.study.history.collect` and `boxest.analysis.rank`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Left of all objects, right of those whose smallest side is below 8 px: the geometric loss, a
+        dot per seed and a line at their mean. The last axis of the study has colours, the others
+        make the rows. Of a study of several conditions of the data, a row per condition, and the
+        best cell of each network.
+    """
+    require(runs, ["diverged", *TITLES], "runs")
+    keys = list(ranking.columns[: list(ranking.columns).index("rank")])
+    if "condition" in keys and ranking["condition"].nunique() > 1:
+        runs = runs.merge(best_of_networks(ranking)[keys])
+        keys, series = ["condition"], "network" if "network" in keys else None
+    else:
+        keys = [name for name in keys if ranking[name].nunique() > 1] or keys[:1]
+        keys = _independent(ranking, keys) or keys
+        series = (
+            keys.pop() if len(keys) > 1 and ranking[keys[-1]].nunique() <= len(COLOURS) else None
+        )
+    order = runs[keys].drop_duplicates()
+    if len(order) > MAX_ROWS:
+        order = ranking[keys].drop_duplicates().head(MAX_ROWS)
+    rows = list(order.itertuples(index=False, name=None))
+    names = [", ".join(map(setting, keys, row)) for row in rows]
+    figure = _panels(runs, dict(zip(rows, names, strict=True)), keys, series)
+    seeds = int(ranking["runs"].max())
+    figure.suptitle(f"Test loss of every run, {plural(seeds, 'seed')} each")
+    return figure
+
+
+def combination(row: pd.Series) -> str:
+    """Name a cell by its network, loss and optimizer."""
+    return ", ".join(value_text(row[name]) for name in ("network", "loss", "optimizer"))
+
+
+def _independent(ranking: pd.DataFrame, keys: Sequence[str]) -> list[str]:
+    """Leave out what the other axes decide, such as a rate that goes with an optimizer."""
+    kept = list(keys)
+    for name in keys:
+        others = [key for key in kept if key != name]
+        if others and len(ranking[others].drop_duplicates()) == len(ranking):
+            kept = others
+    return kept
+
+
+def _panels(
+    runs: pd.DataFrame, rows: Mapping[tuple, str], keys: list[str], series: str | None
+) -> Figure:
+    """Draw a panel for each loss: rows of dots, some series to a row."""
+    values = list(runs[series].unique()) if series else [None]
+    height = len(rows) * max(0.17 * len(values), 0.3) + 1.6
+    figure = new_figure(7.2, max(height, 2.6))
+    panels = figure.subplots(1, len(TITLES), sharey=True)
+    # What a better network should reach is known of the paper's data, and of its network.
+    aims = AIMS if BASELINE in set(runs.get("network", ())) and series != "condition" else {}
+    for axes, (loss, title) in zip(panels, TITLES.items(), strict=True):
+        axes.set_title(title + (f"; aim ≤ {AIMS[loss]:g}" if aims else ""))
+        if aims:
+            axes.axvline(AIMS[loss], color="0.4", linestyle="--", linewidth=0.9, zorder=1)
+        for i, value in enumerate(values):
+            offset = SPREAD * ((i + 0.5) / len(values) - 0.5)
+            mine = runs[runs[series] == value] if series else runs
+            form = {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
+            _dots(axes, mine, rows, keys, loss, offset, form)
+        axes.set_xscale("log")
+        axes.set_xlabel("1 − IoU")
+        axes.set_yticks(range(len(rows)), list(rows.values()))
+        axes.set_ylim(len(rows) - 0.5, -0.5)
+        axes.grid(axis="y", visible=False)
+        axes.tick_params(axis="y", length=0)
+        for y, (row, before) in enumerate(zip(list(rows)[1:], rows, strict=False), 1):
+            new = row[0] != before[0] and len(keys) > 1
+            axes.axhline(y - 0.5, color="0.5" if new else "0.88", linewidth=0.9 if new else 0.6)
+        found = runs[loss].to_numpy(float)
+        if np.isfinite(found).any():
+            log_ticks(axes.xaxis, [*found, *aims.values()])
+        else:
+            say(axes, "no such objects" if not runs["diverged"].all() else "all runs diverged")
+    _legend(figure, series, values, bool(aims))
+    return figure
+
+
+def _dots(
+    axes: Axes, runs: pd.DataFrame, rows: Mapping[tuple, str], keys: list[str], loss: str,
+    offset: float, form: dict,
+) -> None:  # fmt: skip
+    """Draw the runs of a series: a dot each, a line at the mean, and how many diverged."""
+    grouped = dict(list(runs.groupby(keys)))
+    for y, row in enumerate(rows):
+        mine = grouped.get(row)
+        if mine is None:
+            continue
+        kept = mine.loc[~mine["diverged"].astype(bool), loss].dropna()
+        axes.plot(
+            kept, np.full(len(kept), y + offset), linestyle="", markersize=4, alpha=0.65,
+            markeredgewidth=0, gid="runs", **form,
+        )  # fmt: skip
+        if len(kept):
+            axes.plot(
+                [kept.mean()], [y + offset], linestyle="", marker="|", markersize=9,
+                markeredgewidth=1.6, color=form["color"], gid="mean",
+            )  # fmt: skip
+        gone = int(mine["diverged"].sum())
+        if gone and axes.get_subplotspec().is_last_col():
+            axes.annotate(
+                f"{gone} diverged", (1, y + offset), (3, 0), xycoords=("axes fraction", "data"),
+                textcoords="offset points", va="center", fontsize=7, color=form["color"],
+            )  # fmt: skip
+
+
+def _legend(figure: Figure, series: str | None, values: Sequence, aims: bool) -> None:
+    """Name the series, the mean and the aim."""
+    handles = [
+        Line2D(
+            [], [], linestyle="", marker=MARKERS[i % len(MARKERS)],
+            color=COLOURS[i % len(COLOURS)], label=setting(series, value),
+        )
+        for i, value in enumerate(values) if series
+    ]  # fmt: skip
+    handles.append(
+        Line2D([], [], linestyle="", marker="|", markersize=9, color="0.3", label="mean")
+    )
+    if aims:
+        handles.append(Line2D([], [], linestyle="--", linewidth=0.9, color="0.4", label="aim"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 5))

@@ -1,0 +1,67 @@
+"""The figures of a study, by the names of `boxest.study.outputs.FIGURES`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from boxest.analysis import rows_of
+from boxest.figures.comparison import comparison
+from boxest.figures.cost import seconds_against_loss
+from boxest.figures.curves import validation_curves
+from boxest.figures.ranking import test_losses
+from boxest.figures.rates import found_rates
+from boxest.figures.scaling import loss_against_updates, residuals
+from boxest.figures.tables import final_losses
+from boxest.figures.timing import time_fit, training_time
+from boxest.figures.variants import variants
+
+
+def of_study(
+    name: str,
+    tables: Mapping[str, pd.DataFrame],
+    page: Mapping[str, Any],
+    rows_and_columns: Sequence[str],
+    note: str | None = None,
+) -> Figure:
+    """Draw a figure of a study.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    tables : mapping of pandas.DataFrame
+        The tables of the study, by name.
+    page : mapping
+        The values of the axes beyond rows and columns that it is about; of others, nothing.
+    rows_and_columns : (str, str)
+        The axes that panels are laid out by.
+    note : str, optional
+        What a reader must know who compares the study with the paper.
+    """
+    named = {axis: "never" if value is None else value for axis, value in page.items()}
+    shown = {name: rows_of(table, named) for name, table in tables.items()}
+
+    def curves(**form: Any) -> Figure:
+        rows, columns = rows_and_columns
+        return validation_curves(
+            shown["histories"], shown["runs"], rows=rows, columns=columns, **form
+        )
+
+    drawn: dict[str, Callable[[], Figure]] = {
+        "fig3_validation_losses": curves,
+        "fig3_geometric": lambda: curves(metric="validation_iou_loss"),
+        "appendix_a": lambda: curves(enlarged=True),
+        "fig4_training_time": lambda: training_time(shown["time"]),
+        "time_fit": lambda: time_fit(shown["time"], shown["time_fit"]),
+        "fig8_final_losses": lambda: final_losses(shown["fig8"], *rows_and_columns),
+        "comparison": lambda: comparison(tables["comparison"], note=note),
+        "loss_against_updates": lambda: loss_against_updates(shown["runs"]),
+        "scaling_residuals": lambda: residuals(shown["scaling_residuals"]),
+        "seconds_against_loss": lambda: seconds_against_loss(tables["cost"]),
+        "test_losses": lambda: test_losses(tables["runs"], tables["ranking"]),
+        "variants": lambda: variants(tables["variant_cells"], tables["variants"]),
+        "found_rates": lambda: found_rates(tables["found_rates"]),
+    }
+    return drawn[name]()

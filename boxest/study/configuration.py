@@ -1,0 +1,227 @@
+"""The configuration of a study: completed from the schema, and checked as a whole."""
+
+import ast
+import csv
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from boxest.study import data, table
+from boxest.study.schema import ConfigurationError, Schema, nearest
+
+__all__ = ["ConfigurationError", "Schema", "read"]
+
+# More runs than this, and Snakemake plans for hours.
+MAX_RUNS = 100_000
+# The others read their outputs off places in the image.
+WITH_ACTIVATION = ("auto", "paper")
+
+
+def read(given: Mapping[str, Any], schema: Schema, folders: Iterable[str] = ()) -> dict[str, Any]:
+    """Complete and check a configuration.
+
+    Parameters
+    ----------
+    given : mapping
+        What Snakemake has read from files and from its command line.
+    schema : Schema
+        Of the configuration.
+    folders : iterable of str
+        Where files that the configuration names are looked for, before the working directory.
+
+    Returns
+    -------
+    dict
+        All keys, with values of the types that the schema asks for.
+
+    Raises
+    ------
+    ConfigurationError
+        Naming the key, the value, and what to do.
+    """
+    schema.check({name: None for name in given if name not in schema.root["properties"]})
+    source = given.get("data") or {}
+    if isinstance(source, Mapping):
+        schema = schema.of_source(source.get("source", "synthetic"))
+    config = schema.completed(given)
+    schema.check(config)
+    config["grid"] = _grid(config["grid"], schema, config)
+    config["runs"] = _listed(config["runs"], schema, config, folders)
+    if config["best"] is not None:
+        config["best"] = _row(config["best"], schema, config, "best")
+    _check_cells(config)
+    data.check(config["data"], "data", config["results"])
+    rule = schema.resolved(schema.root["properties"]["data"])
+    for name in config["data"]["conditions"]:
+        changed = schema.completed(data.of(config, name), rule)
+        schema.check(changed, f"data.conditions.{name}", rule)
+        data.check(changed, f"data.conditions.{name}", config["results"])
+    _check_runs(config)
+    return config
+
+
+def _grid(grid: Mapping[str, Any], schema: Schema, config: Mapping) -> dict[str, Any]:
+    """Return the axes with their values, as the schema has them; those of null are none."""
+    axes: dict[str, Any] = {}
+    for name, values in grid.items():
+        where = f"grid.{name}"
+        if name == "seeds":
+            axes[name] = values
+            continue
+        if isinstance(values, str):
+            values = schema.completed(values, {"type": "array"})
+        values = values if isinstance(values, list) else [] if values is None else [values]
+        several = [isinstance(one, Mapping) and name not in schema.parameters for one in values]
+        if any(several) and all(several):
+            axes[name] = [_cell(one, schema, config, where) for one in values]
+        elif values:
+            axes[name] = [_cell({name: one}, schema, config, "grid")[name] for one in values]
+        elif grid[name] is not None:
+            raise ConfigurationError(f"config: {where} has no value: give one, or null.")
+    return axes
+
+
+def _row(row: Mapping[str, Any], schema: Schema, config: Mapping, where: str) -> dict[str, Any]:
+    """Return a cell that is listed, with its seeds."""
+    rule = schema.root["$defs"]["seeds"]
+    seeds = schema.completed(row.get("seeds", config["grid"]["seeds"]), rule)
+    schema.check(seeds, f"{where}.seeds", rule)
+    cell = {name: value for name, value in row.items() if name != "seeds"}
+    return _cell(cell, schema, config, where) | {"seeds": seeds}
+
+
+def _cell(row: Mapping[str, Any], schema: Schema, config: Mapping, where: str) -> dict[str, Any]:
+    """Return parameters as the schema has them."""
+    result = {}
+    for name, value in row.items():
+        if name == "condition":
+            known = config["data"]["conditions"]
+            if value not in known:
+                hint = nearest(str(value), known) if known else ", which is empty"
+                raise ConfigurationError(
+                    f"config: {where}: there is no condition {value!r} in data.conditions{hint}."
+                )
+            result[name] = value
+        elif name in schema.parameters:
+            rule = schema.parameters[name]
+            result[name] = schema.completed(value, rule)
+            schema.check(result[name], f"{where}.{name}", rule)
+        else:
+            hint = nearest(name, [*schema.parameters, "condition"])
+            raise ConfigurationError(
+                f"config: {where}: {name!r} is no parameter of BoxRegressor that a study may "
+                f"set{hint}."
+            )
+    return result
+
+
+def _listed(
+    rows: list | str, schema: Schema, config: Mapping, folders: Iterable[str]
+) -> list[dict[str, Any]]:
+    """Return the cells that are listed, there or in a CSV file, whose empty fields are not set."""
+    if isinstance(rows, str):
+        with found(rows, folders, "runs").open(newline="", encoding="utf-8-sig") as file:
+            fields = list(csv.DictReader(file, skipinitialspace=True))
+        rows = [{name: text for name, text in row.items() if name and text} for row in fields]
+    return [_row(row, schema, config, f"runs.{i}") for i, row in enumerate(rows)]
+
+
+def found(name: str, folders: Iterable[str], where: str) -> Path:
+    """Return the path of a file that a configuration names, which lies beside it."""
+    for folder in (*folders, "."):
+        if (path := Path(folder, name)).is_file():
+            return path
+    raise ConfigurationError(
+        f"config: {where}: there is no file {name!r} beside the configuration."
+    )
+
+
+def own_files(config: Mapping[str, Any], folders: Iterable[str]) -> dict[str, str]:
+    """Return where the user's files lie whose functions the cells name, by their names.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such file, or no such function in it.
+    """
+    cells = [
+        *table.cells(config),
+        *([config["settings"] | config["best"]] if config["best"] else []),
+    ]
+    named = {cell[name] for cell in cells for name in table.OWN if table.own_file(cell.get(name))}
+    files = {}
+    for value in sorted(named):
+        file, function = table.own_file(value), value.rpartition(":")[2]
+        path = found(file, folders, value)
+        files[file] = str(path)
+        try:
+            body = ast.parse(path.read_text("utf-8")).body
+        except SyntaxError as error:
+            raise ConfigurationError(f"config: {path} is no Python: {error}.") from None
+        known = [name for node in body for name in _defined(node)]
+        if function not in known:
+            raise ConfigurationError(
+                f"config: {value}: {path} has no {function!r}{nearest(function, known)}."
+            )
+    return files
+
+
+def _defined(node: ast.stmt) -> list[str]:
+    """Return the names that a statement at the top of a file defines."""
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return [node.name]
+    if isinstance(node, ast.Assign):
+        return [target.id for target in node.targets if isinstance(target, ast.Name)]
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return [alias.asname or alias.name for alias in node.names]
+    return []
+
+
+def _check_cells(config: Mapping[str, Any]) -> None:
+    """Refuse cells that are there twice, that make no sense, or that are too many."""
+    seen: dict[str, Mapping] = {}
+    count = 0
+    for cell in table.cells(config):
+        path = table.path_of(cell, config)
+        if path in seen:
+            same = seen[path] | {"seeds": None} == cell | {"seeds": None}
+            what = "is there twice" if same else f"has the same name as {seen[path]}"
+            raise ConfigurationError(
+                f"config: the cell {path} {what}. Each cell of `grid` and `runs` is trained once: "
+                "leave one out."
+            )
+        seen[path] = cell
+        count += cell.get("seeds", config["grid"]["seeds"])
+        if count > MAX_RUNS:
+            raise ConfigurationError(
+                f"config: `grid` and `runs` are more than {MAX_RUNS} runs, which are not planned. "
+                "Make seeds smaller."
+            )
+    best = [config["settings"] | config["best"]] if config["best"] else []
+    for cell in [*seen.values(), *best]:
+        name, activation = cell["network"], cell["output_activation"]
+        if name not in WITH_ACTIVATION and ".py:" not in name and activation != "linear":
+            raise ConfigurationError(
+                f"config: output_activation must be linear for the network {name}; got "
+                f"{activation!r}."
+            )
+
+
+def _check_runs(config: Mapping[str, Any]) -> None:
+    """Refuse settings of jobs that do not fit the runs."""
+    execution = config["execution"]
+    if execution["fan_out"] == "batch_size":
+        fixed = {"execution.runs_per_job": (execution["runs_per_job"], 1)}
+        fixed["settings.engine"] = (config["settings"]["engine"], "compiled")
+        for cell in table.cells(config):
+            if cell["learning_rate"] == "auto" or cell["augmentation"] is not None:
+                raise ConfigurationError(
+                    "config: execution.fan_out: batch_size needs numbers as learning_rate and no "
+                    "augmentation: use runs_per_job."
+                )
+        for name, (value, wanted) in fixed.items():
+            if value != wanted:
+                raise ConfigurationError(
+                    "config: execution.fan_out: batch_size trains all runs of a batch size at "
+                    f"once; it needs {name}: {wanted}, got {value!r}."
+                )

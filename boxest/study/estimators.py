@@ -1,0 +1,128 @@
+"""From the settings of a run to its estimator."""
+
+import importlib.util
+import inspect
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from boxest import BoxRegressor, augmentation
+from boxest.study.schema import ConfigurationError
+from boxest.study.table import OWN, own_file
+
+OUTPUTS = 4
+
+
+def make(settings: Mapping[str, Any], seed: int, files: Mapping[str, str] = {}) -> BoxRegressor:
+    """Return the estimator of a run, not fitted.
+
+    Parameters
+    ----------
+    settings : mapping
+        Parameters of `BoxRegressor` as a configuration has them, and ``condition``, which is of no
+        concern here. A network, a loss or an optimizer may be "file.py:function".
+    seed : int
+        Its ``random_state``.
+    files : mapping of str
+        Where the files of such functions lie, by the names in the settings.
+    """
+    parameters = {name: value for name, value in settings.items() if name != "condition"}
+    for name in OWN:
+        if file := own_file(parameters.get(name)):
+            value = _function(files[file], parameters[name].partition(":")[2])
+            # A network is built for each run, and so is an optimizer or a class of losses.
+            makes = name == "optimizer" or inspect.isclass(value)
+            value = value() if makes else value
+            if name == "loss" and inspect.isfunction(value):
+                value = _loss(value)
+            parameters[name] = value
+    return BoxRegressor(**parameters, random_state=seed)
+
+
+def check(
+    cells: Sequence[Mapping[str, Any]], files: Mapping[str, str], image_shape: tuple[int, ...]
+) -> None:
+    """Refuse, before any job starts, what `BoxRegressor` refuses, and networks of another kind.
+
+    Parameters
+    ----------
+    cells : sequence of mapping
+        The settings of all cells.
+    files : mapping of str
+        As for `make`.
+    image_shape : (height, width, channels)
+        For networks of the user's, which are built.
+
+    Raises
+    ------
+    ConfigurationError
+        With the message of `BoxRegressor`, or of the function.
+    """
+    if any(own_file(cell[name]) for cell in cells for name in OWN):
+        _check_apart(cells, files, image_shape)
+    else:
+        _check(cells, files, image_shape)
+
+
+def _check_apart(cells: Sequence[Mapping], files: Mapping[str, str], shape: tuple) -> None:
+    """Check in a process of its own: the user's functions may import the backend."""
+    done = subprocess.run(
+        [sys.executable, "-m", "boxest.study.estimators"],
+        input=json.dumps([cells, files, shape]),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise ConfigurationError((done.stderr.strip().splitlines() or ["config: killed"])[-1])
+
+
+def _check(cells: Sequence[Mapping], files: Mapping[str, str], image_shape: tuple) -> None:
+    for cell in cells:
+        try:
+            regressor = make(cell, 0, files)
+            regressor._validate_params()
+            augmentation.of(regressor.augmentation)
+            if own_file(cell["network"]):
+                _build(cell["network"], regressor, image_shape)
+        except Exception as error:
+            raise ConfigurationError(f"config: {type(error).__name__}: {error}") from error
+
+
+def _build(name: str, regressor: BoxRegressor, image_shape: tuple[int, ...]) -> None:
+    from boxest import networks, runtime
+
+    runtime.start_backend()
+    model = networks.build(regressor.network, image_shape, n_outputs=OUTPUTS)
+    if tuple(model.output_shape) != (None, OUTPUTS):
+        raise ValueError(f"{name} should have {OUTPUTS} outputs, and has {model.output_shape}.")
+
+
+def _loss(function: Callable[[Any, Any], Any]) -> Any:
+    """Return a Keras loss of a function of true and predicted boxes."""
+    import keras
+
+    class FunctionLoss(keras.losses.Loss):
+        def call(self, y_true: Any, y_pred: Any) -> Any:
+            return function(y_true, y_pred)
+
+    return FunctionLoss(name=function.__name__)
+
+
+@cache
+def _function(path: str, name: str) -> Any:
+    """Return what a file of the user's calls by a name."""
+    spec = importlib.util.spec_from_file_location(f"boxest_study_{abs(hash(path))}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return getattr(module, name)
+
+
+if __name__ == "__main__":
+    try:
+        _check(*json.load(sys.stdin))
+    except ConfigurationError as error:
+        sys.exit(str(error))

@@ -1,0 +1,274 @@
+"""What a run leaves behind: a row per epoch, and what it was and took.
+
+A run is a cell of the study with one seed. Its directory holds ``history.csv``, a row per epoch;
+``run.json``, everything else; ``predictions.csv``, its boxes for the test set, with their errors;
+and the network, ``model.boxest`` or ``model.keras``.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import boxest
+from boxest import versions
+from boxest.files import FileError, write_json, write_text
+from boxest.study.table import CELL, text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from boxest.estimator import BoxRegressor
+
+# What tells one run of the paper's study from another.
+RUN = (*CELL, "seed")
+
+LOSSES = (
+    "train_loss",
+    "train_iou_loss",
+    "train_inclusive_iou_loss",
+    "validation_loss",
+    "validation_iou_loss",
+    "validation_inclusive_iou_loss",
+)
+
+EPOCH_COLUMNS = (
+    "epoch",
+    "learning_rate_now",
+    "updates",
+    *LOSSES,
+    "train_seconds",
+    "evaluation_seconds",
+)
+
+# What the tables need of run.json.
+_RUN_TYPES = {
+    "batch_size": int,
+    "learning_rate": (int, float),
+    "seed": int,
+    "epochs": int,
+    "planned_epochs": int,
+    "stopped_early": bool,
+    "diverged": bool,
+    "updates": int,
+    "seconds": dict,
+    "runtime": dict,
+    "settings": dict,
+}
+_RUNTIME = ("backend", "device", "xla", "threads", "engine")
+
+
+class RunError(FileError):
+    """Files of a run that are missing, damaged or do not fit each other."""
+
+
+def write(
+    directory: str | os.PathLike,
+    regressor: "BoxRegressor",
+    settings: Mapping[str, Any],
+    tested: tuple[np.ndarray, np.ndarray],
+) -> None:
+    """Write the files of a run.
+
+    Parameters
+    ----------
+    directory : path-like
+        Made where it is missing. Each file is written whole or not at all.
+    regressor : BoxRegressor
+        Fitted, with an int as its ``random_state``.
+    settings : mapping
+        The parameters of the run as the configuration has them, and its ``condition``.
+    tested : tuple of ndarray
+        Images and boxes of the test set.
+    """
+    from boxest.analysis import predictions
+
+    rows, directory = regressor.history_, Path(directory)
+    lines = [",".join(EPOCH_COLUMNS)]
+    lines += [",".join(_text(row.get(column)) for column in EPOCH_COLUMNS) for row in rows]
+    write_text(directory / "history.csv", "\n".join(lines) + "\n")
+    write_json(
+        directory / "run.json",
+        {
+            "batch_size": regressor.batch_size,
+            "learning_rate": regressor.learning_rate_,
+            "seed": regressor.random_state,
+            "epochs": regressor.n_iter_,
+            "planned_epochs": regressor.epochs,
+            "stopped_early": regressor.stopped_early_,
+            "diverged": regressor.diverged_,
+            "updates": rows[-1]["updates"],
+            "n_parameters": regressor.model_.count_params(),
+            "seconds": regressor.seconds_,
+            "runtime": regressor.runtime_
+            | {"boxest_version": boxest.__version__, "boxest_commit": versions.commit()},
+            "settings": dict(settings),
+        },
+    )
+    images, boxes = tested
+    predicted = predictions(boxes, regressor.predict(images), image_size=images.shape[1:3])
+    write_text(directory / "predictions.csv", predicted.to_csv(index=False))
+
+
+def save(path: str | os.PathLike, regressor: "BoxRegressor") -> None:
+    """Store the network of a run: by Keras, if the path says so, which can store the user's own."""
+    regressor.set_params(checkpoint=None, verbose=0)
+    if Path(path).suffix == ".keras":
+        regressor.model_.save(path)
+    else:
+        regressor.save(path)
+
+
+def read(directory: str | os.PathLike) -> "tuple[dict[str, Any], pd.DataFrame]":
+    """Read the files of a run.
+
+    Returns
+    -------
+    run : dict
+        What ``run.json`` holds.
+    history : DataFrame
+        A row per epoch, with the columns `EPOCH_COLUMNS`.
+
+    Raises
+    ------
+    RunError
+        If a file is missing or not as `write` makes it.
+    """
+    import pandas as pd
+
+    directory = Path(directory)
+    try:
+        run = json.loads((directory / "run.json").read_text("utf-8"))
+        # Through text: Python reads numbers back to the last bit, pandas < 3 does not.
+        history = pd.read_csv(directory / "history.csv", dtype=str).astype(float)
+        _check(run, history)
+        return run, history.astype({"epoch": int, "updates": int})
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunError(f"{directory} does not hold a finished run: {error}.", directory) from error
+
+
+def _check(run: Any, history: "pd.DataFrame") -> None:
+    """Raise ValueError unless these are what `write` writes."""
+    if not isinstance(run, dict) or any(
+        not isinstance(run.get(name), kind) for name, kind in _RUN_TYPES.items()
+    ):
+        raise ValueError(f"run.json should hold {', '.join(_RUN_TYPES)}, and does not")
+    if not run["runtime"].keys() >= set(_RUNTIME):
+        raise ValueError(f"runtime in run.json should hold {', '.join(_RUNTIME)}, and does not")
+    if not all(isinstance(seconds, (int, float)) for seconds in run["seconds"].values()):
+        raise ValueError("seconds in run.json should be numbers, and are not")
+    if tuple(history.columns) != EPOCH_COLUMNS or not 0 < len(history) == run["epochs"]:
+        raise ValueError(
+            f"history.csv has {len(history)} rows and the columns {list(history.columns)}; "
+            f"expected {run['epochs']} rows and {list(EPOCH_COLUMNS)}"
+        )
+    if list(history["epoch"]) != list(range(1, len(history) + 1)):
+        raise ValueError("history.csv should have the epochs 1, 2, 3, ..., and has others")
+    if history["updates"].iloc[-1] != run["updates"]:
+        raise ValueError(f"history.csv should end with {run['updates']} updates, and does not")
+    losses = history[["train_loss", "train_iou_loss", "train_inclusive_iou_loss"]]
+    if not run["diverged"] and not np.isfinite(losses).all(axis=None):
+        raise ValueError("history.csv has losses that are no numbers, but the run did not diverge")
+
+
+def collect(
+    directories: Iterable[str | os.PathLike], axes: Sequence[str] = CELL
+) -> "tuple[pd.DataFrame, pd.DataFrame]":
+    """Put the runs of a study into two tidy tables.
+
+    Parameters
+    ----------
+    directories : iterable of path-like
+        A run each.
+    axes : sequence of str
+        What differs between the cells, in the order of the rows.
+
+    Returns
+    -------
+    histories : DataFrame
+        A row per run and epoch: batch size, learning rate, other axes and seed, then
+        `EPOCH_COLUMNS`.
+    runs : DataFrame
+        A row per run: the same, the other settings, numbers of epochs and updates, whether it
+        stopped early or diverged, the `LOSSES` of its last epoch (NaN where it diverged), those of
+        the test set (``test_...``), seconds by what they were spent on, and what it was computed
+        with; and ``run``, its directory.
+    """
+    import pandas as pd
+
+    names = [*dict.fromkeys([*CELL, *axes]), "seed"]
+    histories, runs = [], []
+    for directory in directories:
+        run, history = read(directory)
+        settings = {name: _named(value) for name, value in run["settings"].items()}
+        identity = settings | {"seed": run["seed"]}
+        if missing := sorted(set(names) - identity.keys()):
+            raise RunError(f"{directory} does not say its {', '.join(missing)}.", directory)
+        identity = {name: identity[name] for name in names}
+        histories.append(history.assign(**identity)[[*names, *EPOCH_COLUMNS]])
+        others = {
+            name: value
+            for name, value in settings.items()
+            if name not in (*names, *_SAID) and value is not None
+        }
+        tested = pd.read_csv(Path(directory) / "predictions.csv")
+        runs.append(identity | others | _summary(run, history, tested) | {"run": str(directory)})
+    table = pd.DataFrame(runs)
+    order = {name: _order(table[name]) for name in names}
+    return (
+        pd.concat(histories).sort_values([*names, "epoch"], key=_keyed(order), ignore_index=True),
+        table.sort_values(names, key=_keyed(order), ignore_index=True),
+    )
+
+
+# Settings that other columns say.
+_SAID = ("epochs", "engine", "xla", "memory_limit", *RUN)
+
+
+def _named(value: Any) -> Any:
+    """Return a setting as a table has it; null is a patience that never ends."""
+    return "never" if value is None else text(value) if isinstance(value, Mapping) else value
+
+
+def _order(values: "pd.Series") -> dict[Any, int]:
+    """Give numbers to the values of a column: by size, or names in the order they come in."""
+    found = list(values.unique())
+    numbers = all(isinstance(value, (int, float, np.number)) for value in found)
+    return {value: i for i, value in enumerate(sorted(found) if numbers else found)}
+
+
+def _keyed(order: Mapping[str, Mapping[Any, int]]) -> Any:
+    return lambda column: column.map(order[column.name]) if column.name in order else column
+
+
+def _summary(
+    run: dict[str, Any], history: "pd.DataFrame", tested: "pd.DataFrame"
+) -> dict[str, Any]:
+    """Return a run as one row of a table."""
+    from boxest.analysis import good_epoch, tested_losses
+
+    last = history.iloc[-1]
+    names = ("epochs", "planned_epochs", "stopped_early", "diverged", "updates")
+    return (
+        {name: run[name] for name in names}
+        | {name: np.nan if run["diverged"] else last[name] for name in LOSSES}
+        | {f"{name}_seconds": seconds for name, seconds in run["seconds"].items()}
+        | {name: run["runtime"][name] for name in _RUNTIME}
+        | {
+            "n_parameters": run["n_parameters"],
+            "found_rate": run["learning_rate"],
+            "seconds_per_epoch": history["train_seconds"].median(),
+            "epochs_to_95": good_epoch(history),
+        }
+        | tested_losses(tested)
+    )
+
+
+def _text(value: float | int | None) -> str:
+    """Return a number as it is read back, to the last bit; nothing for a missing one."""
+    if value is None:
+        return ""
+    return repr(int(value)) if isinstance(value, (int, np.integer)) else repr(float(value))

@@ -1,0 +1,289 @@
+"""What a study makes: its tables and figures, each where the study has what it needs."""
+
+import itertools
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from boxest.scene import CLEAN
+from boxest.study import data as images
+from boxest.study import table
+
+# The report's sections, in the order of the paper.
+SECTIONS = {
+    "findings": "1 Findings",
+    "problem": "2 Problem (§2)",
+    "accuracy": "3 Accuracy (§3.1)",
+    "time": "4 Learning time (§3.2)",
+    "best": "5 Towards improvement (§5)",
+    "tables": "6 Tables",
+}
+
+
+def section(name: str, config: Mapping[str, Any]) -> str:
+    """Return the title of a section of the report, those of the paper's only for drawn images."""
+    title = SECTIONS[name]
+    return title if config["data"]["source"] == "synthetic" else title.partition(" (")[0]
+
+
+# More pages of one figure than this are read by nobody.
+MAX_PAGES = 12
+
+
+class Output(NamedTuple):
+    """A table or a figure.
+
+    Attributes
+    ----------
+    shows : str
+        What it shows, in a few words.
+    needs : tuple of str
+        What the study must have; see `has`.
+    section : str
+        A key of `SECTIONS`, for figures.
+    paged : bool
+        Whether there is one for each combination of the values of the axes beyond rows and columns.
+    number : str
+        That of the paper's figure which it repeats.
+    """
+
+    shows: str
+    needs: tuple[str, ...] = ()
+    section: str = "tables"
+    paged: bool = False
+    number: str = ""
+
+
+# What an output may need, in the words of the sentence that says why it was left out.
+NEEDS = {
+    "batch_size": "batch sizes as an axis",
+    "learning_rate": "learning rates as an axis",
+    "cells": "several cells",
+    "others": "an axis beside batch size and learning rate",
+    "paper": "the paper's network and data, with batch size and learning rate as the axes",
+    "open": "the paper's data, with what it leaves open as an axis",
+    "rates": "the key rates",
+    "pages": f"at most {MAX_PAGES} combinations of the values of further axes",
+}
+BOTH = ("batch_size", "learning_rate")
+
+TABLES = {
+    "histories": Output("a row per run and epoch"),
+    "runs": Output("a row per run"),
+    "ranking": Output("cells, by their validation loss"),
+    "fig8": Output("final losses of each cell", number="Fig. 8"),
+    "best": Output("test loss of the best parametrization"),
+    "baselines": Output("what predictions reach that do not look at the images"),
+    "comparison": Output("ours beside the paper's", ("paper",)),
+    "distances": Output("how far our Fig. 8 is from the paper's", ("paper",)),
+    "patience": Output("runs that reach the last epoch, by patience", ("paper",)),
+    "claims": Output("the paper's claims, by the inclusive IoU", ("paper",)),
+    "claims_geometric": Output("the same, by the geometric IoU", ("paper",)),
+    "variants": Output("distance to the paper's Fig. 8, by what it leaves open", ("open",)),
+    "variant_cells": Output("the same, cell by cell", ("open",)),
+    "time": Output("training time", ("batch_size",), number="Fig. 4"),
+    "time_fit": Output("training time as a + b / batch size", ("batch_size",)),
+    "cost": Output("seconds and loss of each cell"),
+    "recommendation": Output("where the recipe of §4 leads", BOTH),
+    "scaling_fit": Output("loss as a function of rate × updates", BOTH),
+    "scaling_residuals": Output("how far the cells lie from it", BOTH),
+    "found_rates": Output("rates found by short trials", ("rates",)),
+    "found_rates_by_method": Output("the same, by method", ("rates",)),
+}
+
+FIGURES = {
+    "fig1_dataset": Output("preview of the data set", (), "problem", number="Fig. 1"),
+    "fig2_network": Output("layers of the network", (), "problem", number="Fig. 2"),
+    "fig3_validation_losses": Output(
+        "validation losses", ("pages",), "accuracy", True, number="Fig. 3"
+    ),
+    "fig3_geometric": Output(
+        "validation losses by geometric IoU", ("pages",), "accuracy", True, number="Fig. 3"
+    ),
+    "appendix_a": Output(
+        "validation losses, enlarged", ("pages",), "accuracy", True, number="Appendix A"
+    ),
+    "fig8_final_losses": Output(
+        "final losses and similitude", ("pages",), "accuracy", True, number="Fig. 8"
+    ),
+    "comparison": Output("ours beside the paper's", ("paper",), "accuracy"),
+    "variants": Output("variants beside Fig. 8", ("open",), "accuracy"),
+    "loss_against_updates": Output(
+        "loss against rate × updates", (*BOTH, "pages"), "accuracy", True
+    ),
+    "scaling_residuals": Output(
+        "how far rate × updates carries", (*BOTH, "pages"), "accuracy", True
+    ),
+    "found_rates": Output("rates found by short trials", ("rates",), "accuracy"),
+    "fig4_training_time": Output(
+        "training time", ("batch_size", "pages"), "time", True, number="Fig. 4"
+    ),
+    "time_fit": Output(
+        "training time as a + b / batch size", ("batch_size", "pages"), "time", True
+    ),
+    "seconds_against_loss": Output("what accuracy costs", ("cells",), "time"),
+    "test_losses": Output("test losses of the cells", ("others",), "best"),
+    "fig5_predictions": Output("predictions", (), "best", number="Fig. 5"),
+    "fig6_error_by_side": Output("errors by smallest side", (), "best", number="Fig. 6"),
+    "fig7_error_by_size": Output("errors by width and height", (), "best", number="Fig. 7"),
+}
+
+
+def has(config: Mapping[str, Any]) -> set[str]:
+    """Return the keys of `NEEDS` that a study has."""
+    axes = table.axes(config)
+    others = [name for name in axes if name not in table.CELL]
+    data, settings = config["data"], config["settings"]
+    drawn = data["source"] == "synthetic" and images.scene(data) == CLEAN
+    facts = {
+        "batch_size": "batch_size" in axes,
+        "learning_rate": "learning_rate" in axes and "auto" not in axes["learning_rate"],
+        "cells": bool(axes),
+        "others": bool(others),
+        "paper": drawn and not others and settings["network"] == "paper",
+        "open": drawn and bool(others) and set(others) <= set(OPEN),
+        "rates": config["rates"] is not None,
+        "pages": len(pages(config)) <= MAX_PAGES,
+    }
+    return {name for name, true in facts.items() if true}
+
+
+# What the paper leaves open.
+OPEN = ("output_activation", "loss", "optimizer", "plateau_patience", "plateau_factor")
+OPEN += ("stop_patience",)
+
+
+def rows_and_columns(config: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the axes that panels are laid out by: batch size and rate where they are axes.
+
+    Examples
+    --------
+    Of a study of networks and losses at one batch size and rate: ``("network", "loss")``.
+    """
+    axes = list(table.axes(config))
+    first = axes[:2] if axes else []
+    return tuple([*first, *(name for name in table.CELL if name not in first)][:2])
+
+
+def pages(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what each page of a figure shows: the values of the axes beyond rows and columns.
+
+    Returns
+    -------
+    dict of dict
+        By the ending of the name of the figure's file; of a study of two axes, ``{"": {}}``.
+    """
+    shown = rows_and_columns(config)
+    others = [name for name in table.axes(config) if name not in shown]
+    found = {}
+    for cell in table.cells(config):
+        page = {name: cell.get(name) for name in others}
+        ending = ",".join(f"{name}~{table.text(value)}" for name, value in page.items())
+        found[f",{ending}" if ending else ""] = page
+    return found
+
+
+def made(kind: Mapping[str, Output], config: Mapping[str, Any]) -> dict[str, Output]:
+    """Return the tables or figures that a study makes, figures by page."""
+    facts, endings = has(config), pages(config)
+    return {
+        f"{name}{ending}": output
+        for name, output in kind.items()
+        if facts.issuperset(output.needs)
+        for ending in (endings if output.paged else [""])
+    }
+
+
+def left_out(config: Mapping[str, Any]) -> list[str]:
+    """Say of the tables and figures that a study does not make what they would need."""
+    facts = has(config)
+    grouped: dict[str, list[str]] = {}
+    for name, output in itertools.chain(TABLES.items(), FIGURES.items()):
+        missing = [NEEDS[need] for need in output.needs if need not in facts]
+        # The keys of another study are no loss to this one.
+        if missing and not {"rates", "open", "others"} & set(output.needs):
+            grouped.setdefault(" and ".join(missing), []).append(f"`{name}`")
+    return [
+        f"{', '.join(dict.fromkeys(names))}: {'needs' if len(names) == 1 else 'need'} {why}."
+        for why, names in grouped.items()
+    ]
+
+
+# Keys that do not change what is learnt.
+WITHOUT_EFFECT = ("engine", "xla", "memory_limit")
+
+
+def differences(config: Mapping[str, Any], paper: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Compare a study with the paper's by its values, wherever the paper or our reading says one.
+
+    Parameters
+    ----------
+    config, paper : mapping
+        The study's configuration, and the one of the schema's defaults.
+
+    Returns
+    -------
+    dict of (ours, theirs)
+        By name of the key.
+    """
+    ours, theirs = _compared(config), _compared(paper)
+    names = dict.fromkeys([*ours, *theirs])
+    return {
+        name: (ours.get(name), theirs.get(name))
+        for name in names
+        if ours.get(name) != theirs.get(name)
+    }
+
+
+def is_the_papers(config: Mapping[str, Any], paper: Mapping[str, Any]) -> bool:
+    """Say whether a study has the paper's settings, so that its claims can be decided by it."""
+    return not set(differences(config, paper)) - {"seeds"}
+
+
+def _compared(config: Mapping[str, Any]) -> dict[str, Any]:
+    data = config["data"]
+    settings = {
+        name: value
+        for name, value in config["settings"].items()
+        if name not in (*WITHOUT_EFFECT, *table.CELL)
+    }
+    axes = {f"axis {name}": tuple(map(str, values)) for name, values in table.axes(config).items()}
+    shown = {"source": data["source"]}
+    if data["source"] == "synthetic":
+        shown |= {"images": data["images"], "px": data["image_size"]}
+        shown |= {f"box_law.{name}": value for name, value in data["box_law"].items()}
+    return {
+        **settings,
+        **shown,
+        "scene": str(images.scene(data)),
+        **axes,
+        "seeds": config["grid"]["seeds"],
+    }
+
+
+def told(differing: Mapping[str, tuple[Any, Any]]) -> str:
+    """Put differences into words.
+
+    Examples
+    --------
+    >>> told({"epochs": (8, 30), "axis loss": (("iou", "giou"), None)})
+    'ours: epochs 8, axis loss iou to giou; paper: epochs 30'
+    """
+
+    def words(value: Any) -> str:
+        if isinstance(value, tuple):
+            return " to ".join(dict.fromkeys([value[0], value[-1]]))
+        return "none" if value is None else str(value)
+
+    ours = ", ".join(f"{name} {words(a)}" for name, (a, _) in differing.items() if a != ())
+    theirs = ", ".join(
+        f"{name} {words(b)}"
+        for name, (_, b) in differing.items()
+        if b is not None or not name.startswith("axis")
+    )
+    return f"ours: {ours}; paper: {theirs}"
+
+
+def note(config: Mapping[str, Any], paper: Mapping[str, Any]) -> str | None:
+    """Say where a study is not the paper's; None where it is."""
+    differing = differences(config, paper)
+    return told(differing) if differing else None

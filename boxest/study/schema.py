@@ -1,0 +1,166 @@
+"""The schema of the configuration: what each key may be, and what it is by default."""
+
+import copy
+import difflib
+import math
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+# A message about a value that fills pages would hide what is wrong with it.
+LONGEST = 300
+
+
+class ConfigurationError(ValueError):
+    """A key or a value that a study cannot have."""
+
+
+class Schema:
+    """The schema of the configuration: what each key may be, and its default.
+
+    Parameters
+    ----------
+    path : path-like
+        A YAML file, ``workflow/schemas/config.schema.yaml``.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        import jsonschema
+        import yaml
+
+        self._yaml = yaml
+        self.root = yaml.safe_load(Path(path).read_text("utf-8"))
+        # It would choose the validator in the place of the one below.
+        self.root.pop("$schema")
+        # 16.0 is no batch size, and .nan no rate.
+        kinds = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
+            {
+                "integer": lambda _, value: _is_integer(value),
+                "number": lambda _, value: _is_real(value),
+            }
+        )
+        validator = jsonschema.validators.extend(
+            jsonschema.Draft202012Validator, type_checker=kinds
+        )
+        self._validator = validator(self.root)
+        self._relevance = jsonschema.exceptions.relevance
+        self.parameters = self.root["$defs"]["parameters"]["properties"]
+
+    def of_source(self, source: str) -> "Schema":
+        """Return the schema for data of a source, whose keys differ."""
+        rule, other = self.root["$defs"]["source"], copy.copy(self)
+        self.check(source, "data.source", rule)
+        data = self.root["properties"]["data"] | {"$ref": f"#/$defs/{source}"}
+        other.root = self.root | {"properties": self.root["properties"] | {"data": data}}
+        other._validator = self._validator.evolve(schema=other.root)
+        return other
+
+    def resolved(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a part of the schema with what it refers to."""
+        name = schema.get("$ref", "").removeprefix("#/$defs/")
+        return self.root["$defs"][name] | schema if name else schema
+
+    def completed(self, value: Any, schema: Mapping[str, Any] | None = None) -> Any:
+        """Return a value with the defaults of what it lacks, and text turned into what is asked.
+
+        Snakemake hands over nested values of its option ``--config`` as text.
+        """
+        schema = self.resolved(self.root if schema is None else schema)
+        for choice in schema.get("anyOf", ()):
+            completed = self.completed(value, choice)
+            if self.accepts(completed, choice):
+                return completed
+        value = self._read(value, schema)
+        if isinstance(value, Mapping):
+            known = schema.get("properties", {})
+            # In the order of the schema, whatever that of the overlays is.
+            names = [name for name in known if name in value or self._has_default(known[name])]
+            return {
+                name: self.completed(value[name], known.get(name, {}))
+                if name in value
+                else self._default(known[name])
+                for name in dict.fromkeys([*names, *value])
+            }
+        if isinstance(value, list):
+            return [self.completed(one, schema.get("items", {})) for one in value]
+        return value
+
+    def accepts(self, value: Any, schema: Mapping[str, Any]) -> bool:
+        """Say whether a value is what a part of the schema asks for."""
+        return self._validator.evolve(schema=self._with_definitions(schema)).is_valid(value)
+
+    def check(self, value: Any, where: str = "", schema: Mapping[str, Any] | None = None) -> None:
+        """Raise `ConfigurationError` unless a value is what the schema asks for."""
+        schema = self.root if schema is None else self._with_definitions(schema)
+        if errors := list(self._validator.evolve(schema=schema).iter_errors(value)):
+            error = max(errors, key=self._relevance)
+            name = ".".join(filter(None, [where, *map(str, error.absolute_path)]))
+            raise ConfigurationError(f"config: {name}{': ' if name else ''}{self._message(error)}")
+
+    def _with_definitions(self, schema: Mapping[str, Any]) -> dict[str, Any]:
+        return {"$defs": self.root["$defs"], **schema}
+
+    def _has_default(self, schema: Mapping[str, Any]) -> bool:
+        schema = self.resolved(schema)
+        return "default" in schema or schema.get("type") == "object"
+
+    def _default(self, schema: Mapping[str, Any]) -> Any:
+        schema = self.resolved(schema)
+        if "default" in schema:
+            return copy.deepcopy(schema["default"])
+        return self.completed({}, schema)
+
+    def _read(self, value: Any, schema: Mapping[str, Any]) -> Any:
+        """Return what a text stands for where the schema does not ask for a text."""
+        kinds = schema.get("type", ())
+        kinds = [kinds] if isinstance(kinds, str) else kinds
+        if "number" in kinds and _is_integer(value):
+            return float(value)
+        wanted = kinds or [type(one).__name__ for one in schema.get("enum", ())]
+        if not isinstance(value, str) or not wanted or "string" in kinds:
+            return value
+        if value in schema.get("enum", ()) or value == schema.get("const"):
+            return value
+        try:
+            # YAML has 1e-3 for a text.
+            return float(value) if "number" in kinds else self._yaml.safe_load(value)
+        except (ValueError, self._yaml.YAMLError):
+            return value
+
+    def _message(self, error: Any) -> str:
+        """Say in a line or two what is wrong with a value."""
+        text = error.message
+        if error.validator == "anyOf":
+            choices = [one for part in error.validator_value for one in part.get("enum", ())]
+            text = f"{error.instance!r} is not one of {choices}, nor what else it may be"
+        if error.validator == "additionalProperties" and isinstance(error.instance, Mapping):
+            known = error.schema.get("properties", {})
+            unknown = [name for name in error.instance if name not in known]
+            if unknown and known:
+                text = f"unknown key {unknown[0]!r}{nearest(str(unknown[0]), known)}"
+        text = text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
+        description = error.schema.get("description", "") if isinstance(error.schema, dict) else ""
+        return f"{text}. {description}".rstrip()
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Say which of the known names may have been meant.
+
+    Examples
+    --------
+    >>> nearest("batchsize", ["batch_size", "loss"])
+    '; did you mean batch_size?'
+    """
+    close = difflib.get_close_matches(name, list(known), 1)
+    if close:
+        return f"; did you mean {close[0]}?"
+    return f"; the keys here are {', '.join(known)}"
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_real(value: Any) -> bool:
+    return _is_integer(value) or (isinstance(value, float) and math.isfinite(value))

@@ -1,0 +1,224 @@
+"""The table of runs: which parameters each run of a study has, and where its files lie.
+
+A *cell* is a set of parameters of `BoxRegressor` and, if the axis `condition` says so, other data;
+a *run* is a cell with a seed. The path of a run names batch size and learning rate, and whatever
+differs from the settings that all runs share: an axis more, with the old value among its values,
+leaves the runs that are there where they are.
+"""
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+# The axes of the paper, in every path.
+CELL = ("batch_size", "learning_rate")
+# What may be a function of the user's, "file.py:function".
+OWN = ("network", "loss", "optimizer")
+# Runs that differ in these alone can be trained in one program.
+STACKED = ("learning_rate", "epochs", "stop_patience", "plateau_patience", "plateau_factor")
+STACKED += ("plateau_min_delta", "restore_best_weights", "schedule", "warmup_epochs")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training.
+
+    Attributes
+    ----------
+    cell : str
+        The path of its cell.
+    seed : int
+        Its ``random_state``.
+    parameters : mapping
+        The other parameters of `BoxRegressor`.
+    condition : str or None
+        Which data; None, those of the section ``data``.
+    """
+
+    cell: str
+    seed: int
+    parameters: Mapping[str, Any]
+    condition: str | None = None
+
+    @property
+    def path(self) -> str:
+        """The path of its files, below ``runs`` in the results."""
+        return f"{self.cell}/seed~{self.seed}"
+
+    @property
+    def files(self) -> list[str]:
+        """The user's files that its functions are in."""
+        found = (own_file(self.parameters.get(name)) for name in OWN)
+        return sorted({file for file in found if file})
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that tells its cell from others, by the names of axes."""
+        return {**self.parameters, "condition": self.condition}
+
+
+def own_file(value: Any) -> str | None:
+    """Return the file of "file.py:function"; None for a name of ours.
+
+    Examples
+    --------
+    >>> own_file("nets/mine.py:small"), own_file("paper")
+    ('nets/mine.py', None)
+    """
+    file, colon, _ = value.partition(".py:") if isinstance(value, str) else ("", "", "")
+    return f"{file}.py" if colon else None
+
+
+class Job(NamedTuple):
+    """What one job of Snakemake trains.
+
+    Attributes
+    ----------
+    name : str
+        Name of its rule.
+    runs : list of str
+        The paths of its runs, which may hold the wildcards ``cell`` and ``seed``.
+    log : str
+        Path of its log.
+    cells : str
+        Regular expression of the wildcard ``cell``.
+    together : bool
+        Whether all are trained at once, in one program.
+    """
+
+    name: str
+    runs: list[str]
+    log: str
+    cells: str = ".+"
+    together: bool = False
+
+
+def cells(config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the cells of ``grid`` and ``runs``, each with all settings.
+
+    Raises
+    ------
+    ValueError
+        If two axes set the same parameter.
+    """
+    axes = {name: values for name, values in config["grid"].items() if name != "seeds"}
+    if axes or not config["runs"]:
+        for values in itertools.product(*axes.values()):
+            row: dict[str, Any] = {}
+            for axis, value in zip(axes, values, strict=True):
+                several = isinstance(value, Mapping) and axis not in config["settings"]
+                part = value if several else {axis: value}
+                if twice := sorted(row.keys() & part.keys()):
+                    raise ValueError(
+                        f"config: grid.{axis} sets {twice[0]}, and so does another axis. Leave "
+                        f"that one out: {twice[0]}: null."
+                    )
+                row |= part
+            yield config["settings"] | row
+    for row in config["runs"]:
+        yield config["settings"] | row
+
+
+def path_of(cell: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    """Return the path of a cell: batch size, rate, and what differs from the settings."""
+    settings = config["settings"]
+    names = [*CELL, *(name for name in settings if name not in CELL), "condition"]
+    shown = [name for name in names if name in CELL or cell.get(name) != settings.get(name)]
+    return "/".join(f"{name}~{text(cell[name])}" for name in shown)
+
+
+def text(value: Any) -> str:
+    """Return a value as part of a path.
+
+    Examples
+    --------
+    >>> text(0.1), text(None), text({"name": "sgd", "momentum": 0.5}), text("nets/my.py:small")
+    ('0.1', 'None', 'name=sgd,momentum=0.5', 'nets_my.py_small')
+    """
+    if isinstance(value, Mapping):
+        value = ",".join(f"{name}={one}" for name, one in value.items())
+    return re.sub(r"[^A-Za-z0-9._+=,-]+", "_", str(value))
+
+
+def runs(config: Mapping[str, Any]) -> list[Run]:
+    """Return the runs of ``grid`` and ``runs``: every cell with its seeds."""
+    return [run for cell in cells(config) for run in _runs(cell, config)]
+
+
+def best(config: Mapping[str, Any]) -> list[Run]:
+    """Return the runs of ``best``; none where the study does not name a best parametrization."""
+    return _runs(config["settings"] | config["best"], config) if config["best"] else []
+
+
+def _runs(cell: Mapping[str, Any], config: Mapping[str, Any]) -> list[Run]:
+    path = path_of(cell, config)
+    parameters = {name: value for name, value in cell.items() if name not in ("seeds", "condition")}
+    seeds = cell.get("seeds", config["grid"]["seeds"])
+    return [Run(path, seed, parameters, cell.get("condition")) for seed in range(seeds)]
+
+
+def axes(config: Mapping[str, Any]) -> dict[str, list]:
+    """Return what differs between the cells of ``grid`` and ``runs``, with its values in order.
+
+    In the order of the grid. What goes with the axes before it, such as a rate with an optimizer,
+    is no axis of its own.
+    """
+    named = [
+        name for axis, values in config["grid"].items() for name in _names(axis, values, config)
+    ]
+    names = dict.fromkeys([*named, *config["settings"], "condition"])
+    every = list(cells(config))
+    found: dict[str, list] = {}
+    kinds = 1
+    for name in names:
+        values = list({text(cell.get(name)): cell.get(name) for cell in every}.values())
+        told_apart = {tuple(text(cell.get(one)) for one in (*found, name)) for cell in every}
+        if name != "seeds" and len(told_apart) > kinds:
+            found[name], kinds = values, len(told_apart)
+    return found
+
+
+def _names(axis: str, values: Any, config: Mapping[str, Any]) -> list[str]:
+    """Return the parameters that an axis sets."""
+    several = values if isinstance(values, list) and axis not in config["settings"] else []
+    compound = [one for one in several if isinstance(one, Mapping)]
+    return list(dict.fromkeys(name for one in compound for name in one)) or [axis]
+
+
+def jobs(config: Mapping[str, Any]) -> list[Job]:
+    """Divide the runs of a study, the best parametrization among them, among jobs."""
+    execution = config["execution"]
+    every = list({run.path: run for run in [*runs(config), *best(config)]}.values())
+    if execution["fan_out"] == "batch_size":
+        return _stacks(every)
+    if execution["runs_per_job"] == 1:
+        return [Job("train", ["{cell}/seed~{seed}"], "{cell}/seed~{seed}")]
+    blocks: dict[tuple[int, ...], list[str]] = {}
+    for cell, same in itertools.groupby(every, key=lambda run: run.cell):
+        seeds = [run.seed for run in same]
+        for start in range(0, len(seeds), execution["runs_per_job"]):
+            block = tuple(seeds[start : start + execution["runs_per_job"]])
+            blocks.setdefault(block, []).append(re.escape(cell))
+    return [
+        Job(
+            f"train_seeds_{seeds[0]}_to_{seeds[-1]}",
+            [f"{{cell}}/seed~{seed}" for seed in seeds],
+            f"{{cell}}/seeds~{seeds[0]}-{seeds[-1]}",
+            "|".join(chosen),
+        )
+        for seeds, chosen in blocks.items()
+    ]
+
+
+def _stacks(every: list[Run]) -> list[Job]:
+    """Put the runs that one program can train together into a job."""
+    stacks: dict[str, list[Run]] = {}
+    for run in every:
+        alike = {name: value for name, value in run.settings.items() if name not in STACKED}
+        stacks.setdefault(repr(alike), []).append(run)
+    return [
+        Job(f"train_together_{i}", [run.path for run in same], f"together-{i}", together=True)
+        for i, same in enumerate(stacks.values())
+    ]

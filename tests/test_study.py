@@ -1,0 +1,359 @@
+"""The configuration of a study, its table of runs, its jobs, and what it makes."""
+
+import math
+import re
+
+import pytest
+import yaml
+from conftest import ROOT
+
+from boxest import BoxRegressor, shards, splits, synthetic
+from boxest.study import configuration, data, estimators, outputs, table
+
+SCHEMA = configuration.Schema(ROOT / "workflow" / "schemas" / "config.schema.yaml")
+SMALL = {"grid": {"batch_size": [16, 64], "learning_rate": [0.1], "seeds": 2}}
+
+
+def read(overlay=None, **keys):
+    return configuration.read(data.merged(SMALL, (overlay or {}) | keys), SCHEMA)
+
+
+def paths(config):
+    return [run.path for run in table.runs(config)]
+
+
+# --- the schema ------------------------------------------------------------------------------
+
+
+def test_the_papers_study_is_what_the_schema_has_by_default():
+    config = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    defaults = configuration.read({}, SCHEMA)
+    assert configuration.read(config, SCHEMA) | {"best": None} == defaults
+    assert config.keys() == defaults.keys()
+    assert all(config[name].keys() == defaults[name].keys() for name in ("data", "settings"))
+
+
+def test_every_parameter_that_changes_a_result_can_be_an_axis():
+    others = {"callbacks", "checkpoint", "image_shape", "random_state", "validation_fraction"}
+    others |= {"verbose", "warm_start"}
+    assert set(BoxRegressor().get_params()) - others == set(SCHEMA.parameters)
+
+
+def test_every_key_has_a_description():
+    def check(schema):
+        for part in schema["properties"].values():
+            part = SCHEMA.resolved(part)
+            if "properties" in part and part.get("additionalProperties") is False:
+                check(part)
+            else:
+                assert part["description"].endswith((".", ")")), part
+
+    check(SCHEMA.root)
+
+
+@pytest.mark.parametrize(
+    ("given", "read_as"),
+    [
+        ({"settings": {"epochs": "2"}}, ("settings", "epochs", 2)),
+        ({"settings": {"stop_patience": "null"}}, ("settings", "stop_patience", None)),
+        ({"settings": {"xla": "false"}}, ("settings", "xla", False)),
+        ({"settings": {"learning_rate": "1e-3"}}, ("settings", "learning_rate", 1e-3)),
+        ({"grid": {"learning_rate": "[1e-3, 1]"}}, ("grid", "learning_rate", [1e-3, 1.0])),
+        ({"grid": {"batch_size": "4"}}, ("grid", "batch_size", [4])),
+        ({"data": {"split": ["0.5", "0.25", "0.25"]}}, ("data", "split", [0.5, 0.25, 0.25])),
+        ({"execution": {"share_compiled_programs": "false"}},
+         ("execution", "share_compiled_programs", False)),
+    ],
+)  # fmt: skip
+def test_text_of_the_command_line_is_read_as_what_the_schema_asks_for(given, read_as):
+    section, key, value = read_as
+    assert read(given)[section][key] == value
+
+
+@pytest.mark.parametrize(
+    ("overlay", "message"),
+    [
+        ("images: 10", "config: unknown key 'images'"),
+        ("grids: {batch_size: [4]}", "unknown key 'grids'; did you mean grid?"),
+        ("settings: {epoch: 2}", "config: settings: unknown key 'epoch'; did you mean epochs?"),
+        ("grid: {batchsize: [4]}",
+         "grid: 'batchsize' is no parameter of BoxRegressor .*; did you mean batch_size?"),
+        ("grid: {batch_size: [0]}", "grid.batch_size: 0 is less than the minimum of 1"),
+        ("grid: {batch_size: [16.0]}", "grid.batch_size: 16.0 is not of type 'integer'"),
+        ("grid: {batch_size: []}", "grid.batch_size has no value: give one, or null"),
+        ("grid: {learning_rate: [.nan]}", r"grid.learning_rate: nan is not one of \['auto'\]"),
+        ("grid: {learning_rate: [1, 1.0]}", "learning_rate~1.0 is there twice"),
+        ("grid: {loss: [dice]}", r"grid.loss: 'dice' is not one of \['inclusive_iou'"),
+        ("grid: {optimizer: [sgdd]}", r"grid.optimizer: 'sgdd' is not one of \['sgd'"),
+        ("grid: {seeds: 1000000}", "grid.seeds: 1000000 is greater than the maximum"),
+        ("grid: {batch_size: [1, 2, 3], seeds: 50000}", "more than 100000 runs"),
+        ("grid: {condition: [dark]}", "no condition 'dark' in data.conditions, which is empty"),
+        ("grid: {both: [{batch_size: 4}]}", "grid.batch_size sets|sets batch_size, and so does"),
+        ("settings: {epochs: 1.5}", "settings.epochs: 1.5 is not of type 'integer'"),
+        ("settings: {network: vgg}", r"settings.network: 'vgg' is not one of \['auto'"),
+        ("settings: {network: profile, output_activation: tanh}",
+         "output_activation must be linear for the network profile; got 'tanh'"),
+        ("best: {learningrate: 0.1}", "best: 'learningrate' is no parameter"),
+        ("runs: [{epochs: 0}]", "runs.0.epochs: 0 is less than the minimum of 1"),
+        ("runs: [{batch_size: 16, learning_rate: 0.1}]", "learning_rate~0.1 is there twice"),
+        ("runs: none.csv", "runs: there is no file 'none.csv' beside the configuration"),
+        ("results: /", "results: '/' does not match"),
+        ("results: a/../b", "results: 'a/../b' does not match"),
+        ("data: {image_size: 64}", "max_side <= image_size; got 5, 128 and 64"),
+        ("data: {image_size: 7}", "data.image_size: 7 is less than the minimum of 8"),
+        ("data: {images: 100.0}", "data.images: 100.0 is not of type 'integer'"),
+        ("data: {split: [0.5, 0.5, 0.5]}", r"data.split: .* sum to 1; got \[0.5, 0.5, 0.5\]"),
+        ("data: {split: [0.98, 0.01, 0.01], images: 4}", "leave none for validation and test"),
+        ("data: {image_size: 2000, shard_size: 2000}", "Make shard_size smaller"),
+        ("data: {images: 1000000, shard_size: 1}", "are 1000000 files, and more than 10000"),
+        ("data: {scene: {noise: 2.0}}", "data.scene.noise: 2.0 is greater than the maximum of 1"),
+        ("data: {scene: {nois: 0.1}}", "unknown key 'nois'; did you mean noise?"),
+        ("data: {scene: {object_level: [0.0, 0.1]}}", "background level of 0 leaves no object_l"),
+        ("data: {conditions: {small: {image_size: 64}}}",
+         "data.conditions.small.box_law needs min_side"),
+        ("data: {conditions: {small: {imagesize: 64}}}",
+         "data.conditions.small: unknown key 'imagesize'; did you mean image_size?"),
+        ("data: {conditions: {'a b': {}}}", "'a b' does not match"),
+        ("execution: {fan_out: batch_size, runs_per_job: 2}", "needs execution.runs_per_job: 1"),
+        ("execution: {fan_out: batch_size}\nsettings: {engine: keras}",
+         "needs settings.engine: compiled, got 'keras'"),
+        ("execution: {xla: 'yes'}", "execution: unknown key 'xla'"),
+        ("settings: {xla: maybe}", r"settings.xla: 'maybe' is not one of \['auto', True, False\]"),
+    ],
+)  # fmt: skip
+def test_bad_configurations_are_refused_in_one_line(overlay, message):
+    with pytest.raises(ValueError, match=message) as error:
+        read(yaml.safe_load(overlay))
+    assert len(str(error.value)) < 600
+    assert str(error.value).count("\n") == 0
+
+
+# --- the table of runs -----------------------------------------------------------------------
+
+
+def test_a_run_has_the_path_of_its_cell():
+    assert paths(read()) == [
+        f"batch_size~{size}/learning_rate~0.1/seed~{seed}" for size in (16, 64) for seed in (0, 1)
+    ]
+    run = table.runs(read())[0]
+    assert (run.parameters["batch_size"], run.parameters["optimizer"], run.seed) == (16, "sgd", 0)
+
+
+def test_another_axis_with_the_old_value_leaves_the_old_runs_where_they_are():
+    more = paths(read(grid={"optimizer": ["sgd", "adam"], "seeds": 3}))
+    assert set(paths(read())) < set(more)
+    assert "batch_size~64/learning_rate~0.1/optimizer~adam/seed~2" in more
+    assert len(more) == 2 * 2 * 3
+
+
+def test_an_axis_of_mappings_sets_several_parameters_and_null_is_no_axis():
+    rates = [{"network": "paper", "learning_rate": 0.1}, {"network": "roi", "learning_rate": 0.01}]
+    config = read(grid={"learning_rate": None, "batch_size": None, "trained": rates})
+    assert paths(config)[::2] == [
+        "batch_size~16/learning_rate~0.1/seed~0",
+        "batch_size~16/learning_rate~0.01/network~roi/seed~0",
+    ]
+    # The rate goes with the network, and is no axis of its own.
+    assert table.axes(config) == {"network": ["paper", "roi"]}
+
+
+def test_listed_runs_come_beside_the_grid_and_from_a_file(tmp_path):
+    listed = [{"learning_rate": "0.3", "stop_patience": "null", "seeds": "1"}]
+    assert (
+        paths(read(runs=listed))[-1] == "batch_size~16/learning_rate~0.3/stop_patience~None/seed~0"
+    )
+    (tmp_path / "runs.csv").write_text("batch_size,loss,epochs\n8,iou,\n,giou,3\n")
+    given = {"runs": "runs.csv", "grid": {"batch_size": None, "learning_rate": None, "seeds": 1}}
+    config = configuration.read(given, SCHEMA, [str(tmp_path)])
+    assert paths(config) == [
+        "batch_size~8/learning_rate~0.002/loss~iou/seed~0",
+        "batch_size~16/learning_rate~0.002/loss~giou/epochs~3/seed~0",
+    ]
+
+
+def test_the_best_parametrization_is_a_cell_like_others():
+    best = {"batch_size": 16, "learning_rate": 0.1, "plateau_patience": 2, "seeds": 1}
+    config = read(best=best)
+    (run,) = table.best(config)
+    assert run.path == "batch_size~16/learning_rate~0.1/plateau_patience~2/seed~0"
+    assert run.parameters["epochs"] == 30
+    assert table.best(read()) == []
+
+
+def test_an_optimizer_may_have_settings():
+    config = read(grid={"optimizer": [{"name": "sgd", "momentum": 0.5}, "sgd"], "seeds": 1})
+    assert (
+        paths(config)[0] == "batch_size~16/learning_rate~0.1/optimizer~name=sgd,momentum=0.5/seed~0"
+    )
+
+
+@pytest.mark.parametrize("per_job", [1, 3])
+def test_every_run_is_in_one_job(per_job):
+    config = read(grid={"seeds": 4}, execution={"runs_per_job": per_job})
+    jobs = table.jobs(config)
+    if per_job == 1:
+        assert [job.name for job in jobs] == ["train"]
+        return
+    assert [job.name for job in jobs] == ["train_seeds_0_to_2", "train_seeds_3_to_3"]
+    cells = {run.cell for run in table.runs(config)}
+    made = [
+        path.replace("{cell}", cell)
+        for job in jobs
+        for cell in cells
+        if re.fullmatch(job.cells, cell)
+        for path in job.runs
+    ]
+    assert sorted(made) == sorted(paths(config))
+
+
+def test_runs_that_one_program_can_train_are_one_job():
+    best = {"batch_size": 16, "learning_rate": 0.1, "plateau_patience": 2, "seeds": 1}
+    config = read(best=best, execution={"fan_out": "batch_size"})
+    jobs = table.jobs(config)
+    assert [len(job.runs) for job in jobs] == [3, 2]
+    assert all(job.together for job in jobs)
+
+
+def test_functions_of_ones_own_are_looked_for_beside_the_configuration(tmp_path):
+    (tmp_path / "mine.py").write_text("def small(shape):\n    pass\n")
+    config = read(grid={"network": ["paper", "mine.py:small"], "seeds": 1})
+    assert configuration.own_files(config, [str(tmp_path)]) == {
+        "mine.py": str(tmp_path / "mine.py")
+    }
+    run = table.runs(config)[-1]
+    assert (run.path.split("/")[2], run.files) == ("network~mine.py_small", ["mine.py"])
+    with pytest.raises(ValueError, match=r"there is no file 'mine\.py' beside the configuration"):
+        configuration.own_files(config, [])
+    config = read(settings={"network": "mine.py:smal"})
+    with pytest.raises(ValueError, match=r"mine\.py has no 'smal'; did you mean small\?"):
+        configuration.own_files(config, [str(tmp_path)])
+
+
+def test_what_boxregressor_refuses_is_refused_with_its_message():
+    cells = [run.settings for run in table.runs(read(settings={"augmentation": {"shift": 5}}))]
+    with pytest.raises(ValueError, match=r"config: .*shift must be a number in 0\.\.1; got 5"):
+        estimators.check(cells, {}, (16, 16, 1))
+    settings = read(settings={"optimizer": {"name": "sgd", "momentun": 0.5}})["settings"]
+    with pytest.raises(ValueError, match=r"no optimizer 'sgd' with \{'momentun': 0\.5\}"):
+        estimators.make(settings, 0).fit(*synthetic.make(0, 20, seed=0, image_size=16))
+
+
+# --- data ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"source": "photograph"}, "data.source: 'photograph' is not one of"),
+        ({"source": "photographs"}, "data.folder is needed for the source 'photographs'"),
+        ({"source": "photographs", "folder": "x", "boxes": "y"}, "config: data: x is not there"),
+        ({"source": "photographs", "images": 10}, "unknown key 'images'"),
+        ({"source": "arrays"}, "'file' is a required property"),
+        ({"source": "arrays", "file": "none.npz"}, r"data: none\.npz is not there"),
+        ({"source": "shards", "train": "a", "validation": "b", "test": "c"}, "a is not there"),
+        ({"source": "photographs", "render": {"images": 1}}, "1 is less than the minimum of 10"),
+    ],
+)
+def test_images_that_are_not_there_are_named(given, message):
+    with pytest.raises(ValueError, match=message):
+        configuration.read(SMALL | {"data": given}, SCHEMA)
+
+
+def test_a_condition_changes_what_it_names_and_nothing_else():
+    conditions = {"small": {"image_size": 64, "box_law": {"max_side": 64}}, "clean": {}}
+    config = read(data={"conditions": conditions})
+    small = data.of(config, "small")
+    assert small["box_law"] == {"name": "sides_uniform", "min_side": 5, "max_side": 64}
+    assert data.of(config, "clean") == data.of(config)
+    assert data.of(config)["image_size"] == 128
+
+
+def test_a_scene_is_expected_of_shards():
+    noisy = read(data={"scene": {"noise": 0.2}})["data"]
+    assert data.expected(noisy, "test")["scene"] == '{"noise": 0.2}'
+    assert "scene" not in data.expected(read()["data"], "test")
+
+
+def test_expected_is_what_the_shards_of_a_study_say(tmp_path):
+    drawn = {"images": 30, "image_size": 16, "shard_size": 7, "box_law": {"max_side": 16}}
+    drawn = read(data=drawn)["data"]
+    law, made = synthetic.BoxLaw(**drawn["box_law"]), []
+    for name, (split, start, stop) in splits.shard_ranges(drawn).items():
+        content = synthetic.make(start, stop, seed=0, image_size=16, law=law)
+        made.append(tmp_path / f"{name}.h5")
+        shards.write(made[-1], *content, shards.Meta(split, start, stop, 0, 16, law))
+    images, _ = shards.load(made[:4], data.expected(drawn, "train"))
+    assert len(images) == 24
+    for other in ({"seed": 31}, {"images": 31}, {"scene": {"noise": 0.1}}):
+        with pytest.raises(shards.ShardError, match="is a shard of another study"):
+            shards.load(made[:4], data.expected(drawn | other, "train"))
+
+
+def test_splits_cover_every_index_once():
+    parts = splits.splits(1001, (0.5, 0.3, 0.2))
+    assert [i for part in parts.values() for i in part] == list(range(1001))
+    ranges = splits.shard_ranges({"images": 1003, "split": (0.5, 0.3, 0.2), "shard_size": 100})
+    assert [i for one in ranges.values() for i in range(one.start, one.stop)] == list(range(1003))
+
+
+@pytest.mark.parametrize(
+    "fractions", [(0.8, 0.1, 0.2), (0.8, 0.2), (1.2, -0.1, -0.1), (math.nan,) * 3]
+)
+def test_fractions_that_do_not_divide_are_refused(fractions):
+    with pytest.raises(ValueError, match="sum to 1; got"):
+        splits.splits(100, fractions)
+
+
+# --- what a study makes ----------------------------------------------------------------------
+
+
+def test_the_papers_study_makes_all_that_needs_no_other_axis():
+    config = configuration.read({}, SCHEMA)
+    tables, figures = (outputs.made(kind, config) for kind in (outputs.TABLES, outputs.FIGURES))
+    assert set(outputs.TABLES) - set(tables) == {
+        "variants", "variant_cells", "found_rates", "found_rates_by_method",
+    }  # fmt: skip
+    assert set(outputs.FIGURES) - set(figures) == {"variants", "found_rates", "test_losses"}
+    assert outputs.left_out(config) == []
+
+
+def test_a_study_of_other_axes_leaves_out_what_it_cannot_have_with_a_sentence():
+    config = read(grid={"batch_size": None, "network": ["paper", "roi"], "loss": ["iou", "giou"]})
+    tables = outputs.made(outputs.TABLES, config)
+    assert {"ranking", "cost", "best"} <= set(tables)
+    assert not {"comparison", "claims", "time_fit", "scaling_fit"} & set(tables)
+    assert outputs.rows_and_columns(config) == ("network", "loss")
+    said = " ".join(outputs.left_out(config))
+    assert "`comparison`, `distances`" in said
+    assert "batch sizes as an axis" in said
+
+
+def test_a_figure_has_a_page_for_each_value_of_a_third_axis():
+    config = read(grid={"learning_rate": [0.1, 1.0], "optimizer": ["sgd", "adam"]})
+    names = [name for name in outputs.made(outputs.FIGURES, config) if name.startswith("appendix")]
+    assert names == ["appendix_a,optimizer~sgd", "appendix_a,optimizer~adam"]
+    many = read(grid={"learning_rate": [0.1, 1.0], "epochs": list(range(1, 14))})
+    assert not any(name.startswith("appendix") for name in outputs.made(outputs.FIGURES, many))
+    assert "at most 12 combinations" in " ".join(outputs.left_out(many))
+
+
+@pytest.mark.parametrize(
+    ("overlay", "said"),
+    [
+        ({"settings": {"optimizer": "adam"}}, "ours: optimizer adam; paper: optimizer sgd"),
+        ({"settings": {"output_activation": "tanh"}}, "output_activation tanh"),
+        ({"settings": {"stop_patience": 10}}, "stop_patience 10; paper: stop_patience 5"),
+        ({"data": {"scene": {"noise": 0.2}}}, "scene noise 0.2; paper: scene clean"),
+        ({"data": {"box_law": {"min_side": 6}}}, "box_law.min_side 6"),
+        ({"grid": {"batch_size": [4, 8]}}, "axis batch_size 4 to 8"),
+    ],
+)
+def test_a_study_with_other_values_is_not_the_papers(overlay, said):
+    paper = configuration.read({}, SCHEMA)
+    config = configuration.read(overlay, SCHEMA)
+    assert said in outputs.note(config, paper)
+    assert not outputs.is_the_papers(config, paper)
+    assert outputs.note(paper, paper) is None
+    fewer = configuration.read({"grid": {"seeds": 6}}, SCHEMA)
+    assert outputs.note(fewer, paper) == "ours: seeds 6; paper: seeds 10"
+    assert outputs.is_the_papers(fewer, paper)

@@ -1,0 +1,135 @@
+# The network (§2.2) and the runs (§3): one job per cell and seed, or as `execution` has it.
+
+
+def runs_of(job, wildcards):
+    """Return the runs of a job."""
+    return [RUNS[path.format(**wildcards)] for path in job.runs]
+
+
+def part(job, split):
+    """Return a function that gives a job the files of a part of its data set."""
+    return lambda wildcards: shards(split, runs_of(job, wildcards)[0].condition)
+
+
+def own_files(job):
+    """Return a function that gives a job the names of the user's files that its runs need."""
+    return lambda wildcards: sorted(
+        {file for run in runs_of(job, wildcards) for file in run.files}
+    )
+
+
+def functions(job):
+    """Return a function that gives a job the user's files: a change of them trains anew."""
+    return lambda wildcards: [FILES[file] for file in own_files(job)(wildcards)]
+
+
+def estimators(job):
+    """Return a function that gives a job its runs, with what an interrupted one goes on from.
+
+    That lies outside of all declared outputs, which Snakemake deletes when a job fails.
+    """
+
+    def given(wildcards):
+        return [
+            {
+                "settings": run.settings,
+                "seed": run.seed,
+                "checkpoint": f"{RESULTS}/state/{run.path.replace('/', ',')}.npz",
+            }
+            for run in runs_of(job, wildcards)
+        ]
+
+    return given
+
+
+def expected_of(job):
+    """Return a function that says what the shards of a job must say of themselves."""
+    return lambda wildcards: expected(runs_of(job, wildcards)[0].condition)
+
+
+for job in table.jobs(config):
+
+    rule:
+        name:
+            job.name
+        input:
+            train=part(job, "train"),
+            validation=part(job, "validation"),
+            test=part(job, "test"),
+            functions=functions(job),
+        output:
+            history=of_runs(job.runs, "history.csv"),
+            run=of_runs(job.runs, "run.json"),
+            predictions=of_runs(job.runs, "predictions.csv"),
+            model=of_runs(job.runs, MODEL),
+        log:
+            f"{RESULTS}/logs/train/{job.log}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/train/{job.log}.tsv"
+        wildcard_constraints:
+            cell=job.cells,
+        conda:
+            "../../environment-jax.yml" if job.together else ENVIRONMENT
+        threads: EXECUTION["threads"]
+        resources:
+            mem_mb=per_attempt(4000 if job.together else 2000),
+            runtime=per_attempt(600 if job.together else 15 * len(job.runs)),
+            gpu=EXECUTION["gpus"],
+        params:
+            runs=estimators(job),
+            expected=expected_of(job),
+            files=own_files(job),
+            together=f"{RESULTS}/state/{job.log}.npz" if job.together else None,
+            compiled=COMPILED,
+        script:
+            "../scripts/train.py"
+
+
+rule layer_table:
+    input:
+        test=shards("test", FIRST),
+        functions=list(FILES.values()),
+    output:
+        figures("fig2_network"),
+    log:
+        f"{RESULTS}/logs/layer_table.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/layer_table.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=per_attempt(2000),
+        runtime=per_attempt(10),
+    params:
+        settings=RUNS[(BEST or GRID)[0]].settings,
+        files=list(FILES),
+        expected=expected(FIRST)["test"],
+    script:
+        "../scripts/layer_table.py"
+
+
+rule find_rates:
+    input:
+        train=shards("train"),
+        validation=shards("validation"),
+    output:
+        f"{RESULTS}/rates/batch_size~{{batch_size}}.csv",
+    log:
+        f"{RESULTS}/logs/find_rates/batch_size~{{batch_size}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/find_rates/batch_size~{{batch_size}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: EXECUTION["threads"]
+    resources:
+        mem_mb=per_attempt(2000),
+        runtime=per_attempt(100),
+        gpu=EXECUTION["gpus"],
+    params:
+        settings=config["settings"],
+        rates=config["rates"],
+        expected=expected(),
+        compiled=COMPILED,
+    script:
+        "../scripts/find_rates.py"

@@ -1,0 +1,17 @@
+"""Draw the figures that show tables."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from boxest import figures, logs
+
+with logs.to_file(snakemake.log[0]):
+    tables = {Path(path).stem: pd.read_csv(path) for path in snakemake.input}
+    params = snakemake.params
+    # Each figure is a PNG, and a PDF beside it.
+    for name, path in zip(params.names, list(snakemake.output)[::2], strict=True):
+        name, _, page = name.partition(",")
+        shown = params.pages[f",{page}" if page else ""]
+        figure = figures.of_study(name, tables, shown, params.rows_and_columns, params.note)
+        figures.save(figure, path)
