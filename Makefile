@@ -23,6 +23,7 @@ run: $(VENV)/.installed
 	@echo "Figures  results/quick/figures"
 	@echo "Tables   results/quick/tables"
 	@echo "Report   results/quick/report.html"
+	@echo "Open this to play with the study: results/quick/explorer.html"
 
 study: $(VENV)/.installed
 	$(BIN)/snakemake --cores all

@@ -33,3 +33,4 @@ rule all:
         rules.best.output,
         rules.pages.output,
         rules.findings.output,
+        rules.explorer.output,

@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver"),
 ]
 SECTIONS = {
-    "1 Findings": 1,
+    "1 Findings": 2,
     "2 Problem (§2)": 2,
     "3 Accuracy (§3.1)": 7,
     "4 Learning time (§3.2)": 3,
@@ -97,7 +97,7 @@ def test_every_result_of_the_report_is_displayed(browser, report, section):
         else:
             browser.switch_to.frame(results[0])
             assert wait(lambda: shown(browser, "//h1"))
-            assert shown(browser, "//table")
+            assert wait(lambda: shown(browser, "//table"))
             browser.switch_to.default_content()
     assert errors(browser) == []
 

@@ -2,6 +2,7 @@
 
 A run is a cell of the study with one seed. Its directory holds ``history.csv``, a row per epoch;
 ``run.json``, everything else; ``predictions.csv``, its boxes for the test set, with their errors;
+``followed.npy``, what it predicted for the first `FOLLOWED` validation images after every epoch;
 and the network, ``model.boxest`` or ``model.keras``.
 """
 
@@ -15,7 +16,7 @@ import numpy as np
 
 import boxest
 from boxest import versions
-from boxest.files import FileError, write_json, write_text
+from boxest.files import FileError, atomic_path, write_json, write_text
 from boxest.study.table import CELL, text
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ _RUN_TYPES = {
     "runtime": dict,
     "settings": dict,
 }
+# So many images are followed while a network learns.
+FOLLOWED = 12
 _RUNTIME = ("backend", "device", "xla", "threads", "engine")
 
 
@@ -111,6 +114,8 @@ def write(
     images, boxes = tested
     predicted = predictions(boxes, regressor.predict(images), image_size=images.shape[1:3])
     write_text(directory / "predictions.csv", predicted.to_csv(index=False))
+    with atomic_path(directory / "followed.npy") as temporary:
+        np.save(temporary, regressor.followed_.astype(np.float32))
 
 
 def save(path: str | os.PathLike, regressor: "BoxRegressor") -> None:

@@ -52,7 +52,8 @@ rule findings:
             f"{RESULTS}/findings.html",
             caption="../report/findings.rst",
             category=outputs.SECTIONS["findings"],
-            labels={"page": "findings", "shows": "the study in words"},
+            # One label: of two, Snakemake's report makes a switch where a section has two results.
+            labels={"page": "findings: the study in words"},
         ),
         summary=f"{RESULTS}/summary.json",
         captions=[f"{RESULTS}/captions/{name}.rst" for name in CAPTIONS],
@@ -78,6 +79,39 @@ rule findings:
         },
     script:
         "../scripts/findings.py"
+
+
+rule explorer:
+    input:
+        histories=f"{RESULTS}/tables/histories.csv",
+        runs=f"{RESULTS}/tables/runs.csv",
+        followed=of_runs(GRID, "followed.npy"),
+        validation=shards("validation", FIRST),
+    output:
+        report(
+            f"{RESULTS}/explorer.html",
+            caption="../report/explorer.rst",
+            category=outputs.SECTIONS["findings"],
+            labels={"page": "explorer: the study to play with"},
+        ),
+    log:
+        f"{RESULTS}/logs/explorer.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/explorer.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=per_attempt(1000),
+        runtime=per_attempt(10),
+    params:
+        axes=list(table.axes(config)) or list(table.CELL),
+        title=os.path.basename(RESULTS),
+        # Runs on other data did not see these images.
+        same_images=len({data_folder(run.condition) for run in RUNS.values()}) == 1,
+        expected=expected(FIRST)["validation"],
+    script:
+        "../scripts/explorer.py"
 
 
 # No part of the study: `snakemake --configfile config/reference.yaml -- reference`, after the others

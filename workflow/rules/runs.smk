@@ -61,6 +61,7 @@ for job in table.jobs(config):
             history=of_runs(job.runs, "history.csv"),
             run=of_runs(job.runs, "run.json"),
             predictions=of_runs(job.runs, "predictions.csv"),
+            followed=of_runs(job.runs, "followed.npy"),
             model=of_runs(job.runs, MODEL),
         log:
             f"{RESULTS}/logs/train/{job.log}.log",

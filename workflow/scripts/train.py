@@ -39,7 +39,8 @@ with logs.to_file(snakemake.log[0]), ExitStack() as stack:
         if not together:
             print(f"seed {runs[i]['seed']}", flush=True)
             regressor.set_params(checkpoint=checkpoints[i], verbose=1)
-            regressor.fit(*train, validation_data=validation)
+            followed = validation[0][: history.FOLLOWED]
+            regressor.fit(*train, validation_data=validation, followed=followed)
         checkpoints[0 if together else i].flush()
         directory = Path(snakemake.output.run[i]).parent
         history.write(directory, regressor, runs[i]["settings"], test)

@@ -56,7 +56,11 @@ let addressTimer;
 function writeAddress() {
   const changed = Object.entries(state).filter(([key, one]) => one !== defaults[key]);
   const text = new URLSearchParams(changed.map(([key, one]) => [key, String(one)])).toString();
-  history.replaceState(null, "", text ? `#${text}` : location.pathname + location.search);
+  try {
+    history.replaceState(null, "", text ? `#${text}` : location.pathname + location.search);
+  } catch {
+    // Within another page, such as Snakemake's report, there is no address to write to.
+  }
 }
 
 // Change what the page shows, and draw the parts that it concerns.

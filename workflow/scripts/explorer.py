@@ -1,0 +1,29 @@
+"""Write the page to play with: the study in a browser."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from boxest import explorer, logs, shards
+
+with logs.to_file(snakemake.log[0]):
+    params, runs = snakemake.params, pd.read_csv(snakemake.input.runs)
+    names = [*params.axes, "seed"]
+    followed = {
+        tuple(row[name] for name in names): np.load(Path(row["run"]) / "followed.npy")
+        for row in runs.to_dict("records")
+    }
+    pictures = {}
+    # Runs that are trained together keep no boxes.
+    if params.same_images and all(map(np.size, followed.values())):
+        images, boxes = shards.load(snakemake.input.validation, params.expected)
+        n = next(iter(followed.values())).shape[1]
+        pictures = {"pictures": images[:n], "boxes": boxes[:n], "followed": followed}
+    explorer.write(
+        snakemake.output[0],
+        pd.read_csv(snakemake.input.histories),
+        axes=params.axes,
+        title=f"{params.title}: a study to play with",
+        **pictures,
+    )
