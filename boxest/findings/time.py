@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 
 from boxest.analysis import ENGINES, knee, knee_interval
+from boxest.analysis.checks import CELL
+from boxest.figures.style import named, value_text
 from boxest.findings.images import Figures
 from boxest.findings.study import Study
 from boxest.findings.text import ends, number, plural, spread, table
@@ -50,7 +52,7 @@ def time(study: Study, figures: Figures) -> list[str]:
 
 def cost(study: Study, figures: Figures) -> list[str]:
     """Return the Pareto front of seconds against loss, and the recommendation of §4."""
-    costs = study["cost"]
+    costs, axes = study["cost"], [*CELL, *study.others]
     planned = study["runs"]["planned_epochs"].max()
     lines = [
         "## What accuracy costs",
@@ -68,8 +70,7 @@ def cost(study: Study, figures: Figures) -> list[str]:
         fastest = cells["seconds"].min()
         rows = [
             (
-                row.batch_size,
-                f"{row.learning_rate:g}",
+                *(value_text(getattr(row, name)) for name in axes),
                 number(row.epochs),
                 number(row.seconds / fastest),
                 number(row.planned_seconds / fastest),
@@ -81,11 +82,18 @@ def cost(study: Study, figures: Figures) -> list[str]:
             )
             for row in front.itertuples()
         ]
-        heads = ["batch size", "rate", "epochs", "time", f"all {planned}"]
+        heads = [
+            *(named(name).partition(" (")[0] for name in axes),
+            "epochs",
+            "time",
+            f"all {planned}",
+        ]
         heads += ["1 − IoU", "1 − inclusive IoU"]
         heads.append("a further percent of IoU costs, % of the fastest time")
         lines += [f"Trained by {ENGINES.get(engine, engine)}:", "", *table(heads, rows, left=0)]
     lines += figures.show(study, "seconds_against_loss")
+    if "recommendation" not in study or study.others:
+        return lines
     lines += ["The paper's recipe (§4), followed by `boxest.analysis.recommend`:", ""]
     sizes = study["fig8"]["batch_size"]
     lines += [_recommendation(row, sizes) for _, row in study["recommendation"].iterrows()]

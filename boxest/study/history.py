@@ -17,7 +17,7 @@ import numpy as np
 import boxest
 from boxest import versions
 from boxest.files import FileError, atomic_path, write_json, write_text
-from boxest.study.table import CELL, text
+from boxest.study.table import CELL, written
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -208,17 +208,18 @@ def collect(
     histories, runs = [], []
     for directory in directories:
         run, history = read(directory)
-        settings = {name: _named(value) for name, value in run["settings"].items()}
+        settings = run["settings"]
+        settings = {
+            name: written(value)
+            for name, value in settings.items()
+            if name != "condition" or value is not None
+        }
         identity = settings | {"seed": run["seed"]}
         if missing := sorted(set(names) - identity.keys()):
             raise RunError(f"{directory} does not say its {', '.join(missing)}.", directory)
         identity = {name: identity[name] for name in names}
         histories.append(history.assign(**identity)[[*names, *EPOCH_COLUMNS]])
-        others = {
-            name: value
-            for name, value in settings.items()
-            if name not in (*names, *_SAID) and value is not None
-        }
+        others = {name: value for name, value in settings.items() if name not in (*names, *_SAID)}
         tested = pd.read_csv(Path(directory) / "predictions.csv")
         runs.append(identity | others | _summary(run, history, tested) | {"run": str(directory)})
     table = pd.DataFrame(runs)
@@ -231,11 +232,6 @@ def collect(
 
 # Settings that other columns say.
 _SAID = ("epochs", "engine", "xla", "memory_limit", *RUN)
-
-
-def _named(value: Any) -> Any:
-    """Return a setting as a table has it; null is a patience that never ends."""
-    return "never" if value is None else text(value) if isinstance(value, Mapping) else value
 
 
 def _order(values: "pd.Series") -> dict[Any, int]:

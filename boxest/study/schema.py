@@ -139,7 +139,8 @@ class Schema:
             unknown = [name for name in error.instance if name not in known]
             if unknown and known:
                 text = f"unknown key {unknown[0]!r}{nearest(str(unknown[0]), known)}"
-        text = text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
+        if len(text) > LONGEST:
+            text = f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
         description = error.schema.get("description", "") if isinstance(error.schema, dict) else ""
         return f"{text}. {description}".rstrip()
 

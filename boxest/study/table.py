@@ -48,6 +48,11 @@ class Run:
         return f"{self.cell}/seed~{self.seed}"
 
     @property
+    def state(self) -> str:
+        """The name of what it goes on from after an interruption."""
+        return self.path.replace("/", ",")
+
+    @property
     def files(self) -> list[str]:
         """The user's files that its functions are in."""
         found = (own_file(self.parameters.get(name)) for name in OWN)
@@ -140,6 +145,17 @@ def text(value: Any) -> str:
     if isinstance(value, Mapping):
         value = ",".join(f"{name}={one}" for name, one in value.items())
     return re.sub(r"[^A-Za-z0-9._+=,-]+", "_", str(value))
+
+
+def written(value: Any) -> Any:
+    """Return a setting as tables have it; null is a patience that never ends.
+
+    Examples
+    --------
+    >>> written(None), written(0.1), written({"name": "sgd", "momentum": 0.5})
+    ('never', 0.1, 'name=sgd,momentum=0.5')
+    """
+    return "never" if value is None else text(value) if isinstance(value, Mapping) else value
 
 
 def runs(config: Mapping[str, Any]) -> list[Run]:

@@ -1,34 +1,5 @@
 # The data set (§2.1): one job per shard, in any order, anywhere; and so under other conditions.
 
-DRAWN = config["data"]["source"] == "synthetic"
-
-
-def data_of(wildcards):
-    """Return the section `data` of the configuration, or what the condition of a job makes of it."""
-    return images.of(config, wildcards.condition.rstrip("/"))
-
-
-def drawn(wildcards):
-    """Return what a shard of drawn boxes is made from."""
-    data = data_of(wildcards)
-    return {
-        "range": images.shard_ranges(data)[wildcards.shard],
-        "scene": images.scene(data).options(),
-        **{name: data[name] for name in ("seed", "image_size", "box_law")},
-    }
-
-
-def originals(wildcards):
-    """Return the files that a plan of the user's images is made from."""
-    if config["data"].get("render"):
-        return f"{RESULTS}/rendered/boxes.csv"
-    return sources.inputs(data_of(wildcards))
-
-
-def plan(wildcards):
-    """Return the plan of a shard of the user's images."""
-    return [] if DRAWN else f"{RESULTS}/data/{wildcards.condition}images.csv"
-
 
 rule render:
     output:

@@ -1,14 +1,5 @@
 # What the study found: a page in words, the captions of the report, and what is committed.
 
-CAPTIONS = list(dict.fromkeys([*FIGURES, *TABLES]))
-
-
-def template(name):
-    """Return the text that a caption is made from. As a file, it would have an absolute path."""
-    path = workflow.source_path(f"../report/{name.partition(',')[0]}.rst")
-    with open(path, encoding="utf-8") as file:
-        return file.read()
-
 
 rule pages:
     input:
@@ -118,7 +109,8 @@ rule explorer:
 # that it names.
 rule reference:
     input:
-        rules.findings.output,
+        summary=rules.findings.output.summary,
+        markdown=rules.findings.output.markdown,
     output:
         readme="results/reference/README.md",
         findings="docs/findings.md",
@@ -133,7 +125,6 @@ rule reference:
         mem_mb=per_attempt(1000),
         runtime=per_attempt(10),
     params:
-        results=RESULTS,
         commands=[
             "snakemake --cores all --configfile config/forensics.yaml",
             "snakemake --cores all --configfile config/architectures.yaml",

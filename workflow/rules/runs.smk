@@ -1,52 +1,6 @@
 # The network (§2.2) and the runs (§3): one job per cell and seed, or as `execution` has it.
 
 
-def runs_of(job, wildcards):
-    """Return the runs of a job."""
-    return [RUNS[path.format(**wildcards)] for path in job.runs]
-
-
-def part(job, split):
-    """Return a function that gives a job the files of a part of its data set."""
-    return lambda wildcards: shards(split, runs_of(job, wildcards)[0].condition)
-
-
-def own_files(job):
-    """Return a function that gives a job the names of the user's files that its runs need."""
-    return lambda wildcards: sorted(
-        {file for run in runs_of(job, wildcards) for file in run.files}
-    )
-
-
-def functions(job):
-    """Return a function that gives a job the user's files: a change of them trains anew."""
-    return lambda wildcards: [FILES[file] for file in own_files(job)(wildcards)]
-
-
-def estimators(job):
-    """Return a function that gives a job its runs, with what an interrupted one goes on from.
-
-    That lies outside of all declared outputs, which Snakemake deletes when a job fails.
-    """
-
-    def given(wildcards):
-        return [
-            {
-                "settings": run.settings,
-                "seed": run.seed,
-                "checkpoint": f"{RESULTS}/state/{run.path.replace('/', ',')}.npz",
-            }
-            for run in runs_of(job, wildcards)
-        ]
-
-    return given
-
-
-def expected_of(job):
-    """Return a function that says what the shards of a job must say of themselves."""
-    return lambda wildcards: expected(runs_of(job, wildcards)[0].condition)
-
-
 for job in table.jobs(config):
 
     rule:

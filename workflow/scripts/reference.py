@@ -6,5 +6,5 @@ from boxest import findings, logs
 
 with logs.to_file(snakemake.log[0]):
     params, target = snakemake.params, Path(snakemake.output.readme).parent
-    study = findings.read(params.results)
+    study = findings.with_others(Path(snakemake.input.summary).parent)
     findings.publish(study, target, Path(snakemake.output.findings), params.commands)
