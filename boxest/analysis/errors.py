@@ -130,14 +130,16 @@ def in_pixels(predictions: pd.DataFrame, originals: pd.DataFrame | None) -> pd.D
     Returns
     -------
     pandas.DataFrame
-        With `image`, the name of the file, in the place of a number, and `x1`, `y1`, `x2`, `y2`.
+        With `image`, the name of the file, in the place of a number, and `x1`, `y1`, `x2`, `y2`,
+        cut off at the edges of the picture.
     """
     if originals is None:
         return predictions
-    from boxest import photographs
+    from boxest.photographs.table import clipped, to_pixels
 
     _, predicted = boxes_of(predictions)
-    pixels = pd.DataFrame(photographs.to_pixels(predicted, originals), columns=list(_CORNERS))
+    inside = clipped(to_pixels(predicted, originals), originals)
+    pixels = pd.DataFrame(inside, columns=list(_CORNERS))
     return pd.concat([predictions.assign(image=originals["image"].to_numpy()), pixels], axis=1)
 
 

@@ -199,8 +199,11 @@ def left_out(config: Mapping[str, Any]) -> list[str]:
     grouped: dict[str, list[str]] = {}
     for name, output in itertools.chain(TABLES.items(), FIGURES.items()):
         missing = [NEEDS[need] for need in output.needs if need not in facts]
-        # The keys of another study are no loss to this one.
-        if missing and not {"rates", "open", "others"} & set(output.needs):
+        # The keys of another study are no loss to this one, nor is the paper to one's own images.
+        foreign = {"rates", "open", "others"}
+        if config["data"]["source"] != "synthetic":
+            foreign.add("paper")
+        if missing and not foreign & set(output.needs):
             grouped.setdefault(" and ".join(missing), []).append(f"`{name}`")
     return [
         f"{', '.join(dict.fromkeys(names))}: {'needs' if len(names) == 1 else 'need'} {why}."

@@ -12,6 +12,7 @@ with logs.to_file(snakemake.log[0]):
     # Each figure is a PNG, and a PDF beside it.
     for name, path in zip(params.names, list(snakemake.output)[::2], strict=True):
         name, _, page = name.partition(",")
-        shown = params.pages[f",{page}" if page else ""]
+        # A figure that is not paged is about all of the study.
+        shown = params.pages.get(f",{page}" if page else "", {})
         figure = figures.of_study(name, tables, shown, params.rows_and_columns, params.note)
         figures.save(figure, path)
