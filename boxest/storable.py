@@ -51,6 +51,12 @@ class Storable:
         if "model_" in state:
             self._compile(self.model_, self.model_.loss)
 
+    def __copy__(self) -> Self:
+        """Share the network: what `stored` wraps, `copy.copy` would leave wrapped."""
+        new = object.__new__(type(self))
+        vars(new).update((name, vars(self)[name]) for name in vars(self) if name not in _NOT_STORED)
+        return new
+
     def __sklearn_clone__(self) -> Self:
         """Clone as scikit-learn does, with copies of Keras' objects that have lost nothing."""
         parameters = self.get_params(deep=False)

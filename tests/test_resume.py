@@ -195,12 +195,12 @@ def test_seconds_add_up_and_leave_out_what_was_lost(data, path, monkeypatch):
         now[0] += 0.001
         return now[0]
 
-    def slow_and_interrupted(program, order):
+    def slow_and_interrupted(program, order, *rates):
         calls.append(order)
         if len(calls) == 6:
             now[0] += 1000
             raise KeyboardInterrupt
-        return train(program, order)
+        return train(program, order, *rates)
 
     monkeypatch.setattr(time, "perf_counter", clock)
     monkeypatch.setattr(EpochProgram, "__call__", slow_and_interrupted)
@@ -695,10 +695,10 @@ def test_followed_predictions_are_those_of_each_epoch_also_after_an_interruption
     X, y = data
 
     def fit(**settings):
-        return BoxRegressor(**SETTINGS | {"epochs": 4} | settings).fit(X, y, followed=X[:3])
+        return BoxRegressor.paper(**SETTINGS | {"epochs": 4} | settings).fit(X, y, followed=X[:3])
 
     whole = fit()
-    two = BoxRegressor(**SETTINGS | {"epochs": 2}).fit(X, y)
+    two = BoxRegressor.paper(**SETTINGS | {"epochs": 2}).fit(X, y)
     assert whole.followed_.shape == (4, 3, 4)
     np.testing.assert_array_equal(whole.followed_[-1], whole.predict(X[:3]))
     np.testing.assert_array_equal(whole.followed_[1], two.predict(X[:3]))

@@ -36,7 +36,7 @@ def dense(image_shape, output_activation="linear", seed=0):
 
 def regressor(**parameters):
     settings = {"network": dense, "epochs": 3, "random_state": 0, "xla": False}
-    return BoxRegressor(**settings | {"learning_rate": 0.05} | parameters)
+    return BoxRegressor.paper(**settings | {"learning_rate": 0.05} | parameters)
 
 
 def keras_fit(data, optimizer, epochs=3):

@@ -162,7 +162,7 @@ def test_float16_is_refused(data, restored):
     with pytest.raises(
         ValueError, match=r"'roi' computes in float16.*Use the policy 'mixed_bfloat16'"
     ):
-        BoxRegressor(xla=False).fit(*data)
+        BoxRegressor(network="roi", xla=False).fit(*data)
 
 
 @pytest.mark.parametrize("network", ["roi", halved], ids=["roi", "own"])

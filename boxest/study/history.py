@@ -161,6 +161,8 @@ def _check(run: Any, history: "pd.DataFrame") -> None:
         not isinstance(run.get(name), kind) for name, kind in _RUN_TYPES.items()
     ):
         raise ValueError(f"run.json should hold {', '.join(_RUN_TYPES)}, and does not")
+    if any(isinstance(value, list) for value in run["settings"].values()):
+        raise ValueError("settings in run.json should be single values, and are not")
     if not run["runtime"].keys() >= set(_RUNTIME):
         raise ValueError(f"runtime in run.json should hold {', '.join(_RUNTIME)}, and does not")
     if not all(isinstance(seconds, (int, float)) for seconds in run["seconds"].values()):

@@ -153,7 +153,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     >>> nearest("batchsize", ["batch_size", "loss"])
     '; did you mean batch_size?'
     """
-    close = difflib.get_close_matches(name, list(known), 1)
+    close = difflib.get_close_matches(str(name), list(known), 1)
     if close:
         return f"; did you mean {close[0]}?"
     return f"; the keys here are {', '.join(known)}"
