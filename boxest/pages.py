@@ -2,6 +2,7 @@
 
 import base64
 import html
+import io
 import os
 import re
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 from markdown_it import MarkdownIt
+from PIL import Image
 
 from boxest.findings.text import number
 from boxest.study import data, outputs
@@ -43,10 +45,24 @@ def document(markdown: str, directory: str | os.PathLike) -> str:
     body = MarkdownIt("commonmark", {"html": False}).enable("table").render(markdown)
 
     def embedded(link: re.Match) -> str:
-        image = base64.b64encode((Path(directory) / html.unescape(link[1])).read_bytes()).decode()
-        return f'src="data:image/png;base64,{image}"'
+        image = _small_png(Path(directory) / html.unescape(link[1]))
+        return f'src="data:image/png;base64,{base64.b64encode(image).decode()}"'
 
     return _page(title, re.sub(r'src="([^"]+\.png)"', embedded, body))
+
+
+def _small_png(path: Path) -> bytes:
+    """Return a figure with 256 colours, a third of its bytes.
+
+    A page above 2 MB is not displayed within Snakemake's report: browsers open no longer addresses
+    of the kind that it uses.
+    """
+    content = io.BytesIO()
+    with Image.open(path) as image:
+        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
+            content, "png", optimize=True
+        )
+    return content.getvalue()
 
 
 def table(title: str, frame: pd.DataFrame) -> str:

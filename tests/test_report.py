@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver"),
 ]
 SECTIONS = {
-    "1 Findings": 2,
+    "1 Findings": 1,
     "2 Problem (§2)": 2,
     "3 Accuracy (§3.1)": 7,
     "4 Learning time (§3.2)": 3,
