@@ -92,10 +92,9 @@ def configuration(options: dict) -> dict:
     return {
         "results": "results",
         "data": {"images": options["images"], "image_size": options["image_size"], **small},
-        "training": {"epochs": options["epochs"], "stop_patience": options["epochs"]},
+        "settings": {"epochs": options["epochs"], "stop_patience": options["epochs"]},
         "grid": {name: options[name] for name in names},
-        # Of the grid, as it must be; not run here.
-        "best": {name: options[name][0] for name in names[:2]},
+        "best": None,
     }
 
 
