@@ -187,7 +187,7 @@ def test_study_runs_in_its_environment(lab, repository):
         seen |= set(paths)
     # Progress bars are for terminals: no job has one.
     assert seen == set(modules) - {"simplejpeg", "tqdm"}
-    BoxRegressor.load(repository / "results/tiny/best/seed~0/model.boxest")
+    BoxRegressor.load(repository / "results/tiny/model.boxest")
     done = snakemake(lab, repository, *TINY, "--report", "report.html")
     assert done.returncode == 0, done.stderr
     assert "fig8_final_losses" in (repository / "report.html").read_text("utf-8")

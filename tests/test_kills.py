@@ -27,11 +27,11 @@ TRAINING = (0.5, 3.0)
 CONFIG = {
     "results": "results/kills",
     "data": {"images": 2000, "image_size": 64, "shard_size": 800, "box_law": {"max_side": 64}},
-    "training": {"epochs": 150, "stop_patience": 150, "xla": False},
+    "settings": {"epochs": 150, "stop_patience": 150, "xla": False},
     "grid": {"batch_size": [4, 64], "learning_rate": [1e-3], "seeds": 2},
     "best": {"batch_size": 16, "learning_rate": 0.01, "seeds": 1},
 }
-TARGETS = ["results/kills/tables/fig8.csv", "results/kills/best/seed~0/predictions.csv"]
+TARGETS = ["results/kills/tables/fig8.csv", "results/kills/predictions.csv"]
 COMMAND = ["--cores", "2", "--configfile", "kills.yaml", "--retries", "40", *TARGETS]
 
 
@@ -113,7 +113,7 @@ def kill_all(snakemake_process, directory):
 def tables(directory):
     """Return all that the study found, times aside."""
     results = directory / "results" / "kills"
-    predictions = (results / "best/seed~0/predictions.csv").read_text()
+    predictions = (results / "predictions.csv").read_text()
     return untimed_tables(results) | {"predictions": predictions}
 
 
