@@ -1,5 +1,6 @@
 """The page of findings, its numbers and captions, and the copy that is committed."""
 
+import io
 import json
 import shutil
 
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import ROOT
+from PIL import Image
 from test_ranking import several
 from test_ranking import write as write_ranking
 
@@ -20,7 +22,16 @@ SCHEMA = configuration.Schema(ROOT / "workflow" / "schemas" / "config.schema.yam
 PAPER = configuration.read({}, SCHEMA)
 CONFIG = configuration.read(yaml.safe_load((ROOT / "config" / "config.yaml").read_text()), SCHEMA)
 VARIANT = fake_study.VARIANT
-PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def one_pixel():
+    """Return the smallest picture, as the content of a PNG file."""
+    content = io.BytesIO()
+    Image.new("RGB", (1, 1)).save(content, "png")
+    return content.getvalue()
+
+
+PNG = one_pixel()
 
 
 def best_table(seeds):
