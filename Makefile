@@ -5,9 +5,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-# Processes that run tests. Slow ones wait a lot, for a queue or a download: one more than cores.
-CORES = $(shell getconf _NPROCESSORS_ONLN)
-PYTEST = $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
+# Processes of the slow tests, which wait a lot, for a queue or a download: one more than cores.
+WAITING = $$(($(shell getconf _NPROCESSORS_ONLN) + 1))
 
 ifneq ($(words $(CURDIR)),1)
 $(error There is a blank in the path of this folder, "$(CURDIR)", and Snakemake cannot start jobs with \
@@ -30,10 +29,10 @@ study: $(VENV)/.installed
 	$(BIN)/snakemake --report results/paper/report.html
 
 test: $(VENV)/.tests-installed
-	$(PYTEST) -n $(CORES) $(OPTIONS)
+	$(BIN)/pytest $(OPTIONS)
 
-test-slow: $(VENV)/.tests-installed
-	$(PYTEST) -n $$(($(CORES) + 1)) -m slow $(OPTIONS)
+test-slow: $(VENV)/.all-installed
+	$(BIN)/pytest -n $(WAITING) -m slow $(OPTIONS)
 
 test-all: test test-slow
 
@@ -55,5 +54,9 @@ $(VENV)/.installed: $(VENV)/bin/python pyproject.toml
 	@touch $@
 
 $(VENV)/.tests-installed: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet -e '.[test,jax]'
+	$(BIN)/pip install --quiet -e '.[test]'
+	@touch $@
+
+$(VENV)/.all-installed: $(VENV)/.tests-installed
+	$(BIN)/pip install --quiet -e '.[test,jax]'
 	@touch $@

@@ -34,7 +34,7 @@ if os.environ.get("KERAS_BACKEND") == "jax":
 
 
 # The files that take longest: begun first, so that at the end no process waits for another.
-LONGEST = ["install", "readme", "slurm", "workflow", "conda", "kills", "jax", "versions", "resume"]
+LONGEST = ["readme", "slurm", "workflow", "conda", "kills", "jax", "versions", "resume"]
 LONGEST += ["faults", "figures", "estimator", "training", "sklearn", "benchmarks"]
 
 

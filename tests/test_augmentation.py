@@ -234,7 +234,7 @@ def test_fit_many_refuses_it(data):
 @pytest.mark.skipif(keras.backend.backend() == "jax", reason="this is that run")
 def test_with_jax():
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k"]
+        [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-k"]
         + ["pixel or lost or engines", __file__],
         env={**os.environ, "KERAS_BACKEND": "jax"},
         capture_output=True,

@@ -9,13 +9,15 @@ import sys
 import pytest
 from conftest import ROOT
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("jax") is None, reason="needs JAX: pip install 'boxest[jax]'"
-)
+
+def on_jax(test):
+    """Mark a test that needs JAX."""
+    missing = importlib.util.find_spec("jax") is None
+    skipped = pytest.mark.skipif(missing, reason="needs JAX: pip install 'boxest[jax]'")
+    return pytest.mark.slow(pytest.mark.jax(skipped(test)))
 
 
-@pytest.mark.jax
-@pytest.mark.slow
+@on_jax
 @pytest.mark.parametrize(
     ("names", "least"),
     [
@@ -26,7 +28,7 @@ pytestmark = pytest.mark.skipif(
 def test_training_passes_its_tests_on_jax(names, least):
     files = [f"tests/test_{name}.py" for name in names]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", *files],
+        [sys.executable, "-m", "pytest", "-q", "-n", "0", *files],
         cwd=ROOT,
         env=os.environ | {"KERAS_BACKEND": "jax"},
         capture_output=True,
@@ -38,8 +40,7 @@ def test_training_passes_its_tests_on_jax(names, least):
     assert "skipped" not in done.stdout
 
 
-@pytest.mark.jax
-@pytest.mark.slow
+@on_jax
 def test_first_fit_on_jax_prints_nothing_and_names_its_backend(python):
     code = (
         "import os; os.dup2(1, 2)\n"
@@ -52,8 +53,7 @@ def test_first_fit_on_jax_prints_nothing_and_names_its_backend(python):
     assert python(code, KERAS_BACKEND="jax") == "jax True\n"
 
 
-@pytest.mark.jax
-@pytest.mark.slow
+@on_jax
 def test_a_checkpoint_on_jax_imports_no_tensorflow(python, tmp_path):
     code = (
         "import sys, keras\n"
@@ -80,8 +80,7 @@ def test_many_runs_on_tensorflow_are_told_what_they_need():
     assert not hasattr(regressor, "model_")
 
 
-@pytest.mark.jax
-@pytest.mark.slow
+@on_jax
 def test_snippet_about_many_runs(python):
     page = (ROOT / "docs" / "many.md").read_text(encoding="utf-8")
     (snippet,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)

@@ -17,7 +17,7 @@ TRIED = {
     "snakemake --cores all\n": "here, as a dry run: it takes an hour",
     "snakemake --cores all --use-conda": "test_conda.py, on the tiny study",
     "snakemake --workflow-profile profiles/slurm": "test_slurm.py, on the tiny study",
-    "pip install -e '.[test]' && pytest": "test_install.py",
+    "pip install -e '.[test]' && pytest": "make test, of the continuous integration",
     "make test": "the continuous integration",
 }
 
@@ -27,6 +27,16 @@ def test_every_block_of_commands_is_tried_somewhere():
     assert len(blocks) == len(TRIED)
     for block, beginning in zip(blocks, TRIED, strict=True):
         assert block.startswith(beginning)
+
+
+def test_make_test_is_the_plain_form_in_an_environment_of_its_own():
+    (plain,) = (block for block in readers.blocks("sh") if block.startswith("pip install -e '.[t"))
+    printed = subprocess.run(
+        ["make", "--dry-run", "test", "VENV=new"], cwd=ROOT, capture_output=True, text=True
+    ).stdout
+    made = [line.strip() for line in printed.splitlines() if "touch" not in line]
+    *_, install, tests = (line.replace("new/bin/", "").replace("--quiet ", "") for line in made)
+    assert f"{install} && {tests}" == plain.strip()
 
 
 def test_make_says_first_that_it_cannot_work_where_a_path_has_a_blank(tmp_path):
