@@ -1,5 +1,5 @@
 # make run: the study in its quick form. make test: the fast tests, some minutes of them; make test-all:
-# all of them. Each makes its own virtual environment first.
+# all of them. make docs: the documentation as a site. Each makes its own virtual environment first.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -13,7 +13,7 @@ $(error There is a blank in the path of this folder, "$(CURDIR)", and Snakemake 
 a Python in such a path. Move the folder to a path without blanks)
 endif
 
-.PHONY: run study test test-all test-slow lint clean
+.PHONY: run study docs test test-all test-slow lint clean
 
 run: $(VENV)/.installed
 	$(BIN)/snakemake --cores all --configfile config/quick.yaml
@@ -27,6 +27,13 @@ run: $(VENV)/.installed
 study: $(VENV)/.installed
 	$(BIN)/snakemake --cores all
 	$(BIN)/snakemake --report results/paper/report.html
+
+# Sphinx counts every warning as an error, such as a link that leads nowhere.
+docs: $(VENV)/.docs-installed
+	$(BIN)/python docs/site/configuration.py
+	$(BIN)/python -m sphinx -q --fail-on-warning --keep-going -c docs/site . build/docs
+	@echo "Links that lead out: build/docs/external-links.txt"
+	@echo "Open this to read: build/docs/index.html"
 
 test: $(VENV)/.tests-installed
 	$(BIN)/pytest $(OPTIONS)
@@ -59,4 +66,8 @@ $(VENV)/.tests-installed: $(VENV)/.installed
 
 $(VENV)/.all-installed: $(VENV)/.tests-installed
 	$(BIN)/pip install --quiet -e '.[test,jax]'
+	@touch $@
+
+$(VENV)/.docs-installed: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet -e '.[docs]'
 	@touch $@
