@@ -26,6 +26,7 @@ _HOME = {
     "scorers": "boxest.scorers",
     "shards": "boxest.shards",
     "synthetic": "boxest.synthetic",
+    "tasks": "boxest.tasks",
     "training": "boxest.training",
 }
 

@@ -6,11 +6,12 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 from boxest import annotations
 from boxest.annotations import CORNERS, AnnotationError, read
-from boxest.convert import main as convert_command
+from boxest.cli import boxest
 
 # Photographs of 60×40 and 20×50 pixels, and the box of each: every format says this.
 SIZES = {"a.png": (60, 40), "sub/b.jpg": (20, 50)}
@@ -226,7 +227,7 @@ def test_masks_with_several_objects(tmp_path, images):
         read(folder)
 
 
-def test_columns_that_are_called_otherwise(tmp_path, images, capsys):
+def test_columns_that_are_called_otherwise(tmp_path, images):
     path = text_file(tmp_path / "boxes.csv", "Path,Left,Top,Right,Bottom\na.png,15,10,45,30\n")
     columns = {"image": "path", "x1": "Left", "y1": "top", "x2": "right", "y2": "bottom"}
     assert tuple(read(path, columns=columns)[CORNERS].iloc[0]) == BOXES["a.png"]
@@ -236,12 +237,10 @@ def test_columns_that_are_called_otherwise(tmp_path, images, capsys):
         read(cvat(tmp_path), columns=columns)
     with pytest.raises(AnnotationError, match="is read as CVAT, of which the coordinates are"):
         read(cvat(tmp_path), coordinates="edges")
-    words = [f"{name}={column}" for name, column in columns.items()]
-    arguments = [str(images), str(path), str(tmp_path / "out"), "--split", "1", "0", "0"]
-    assert convert_command([*arguments, "--size", "8", "--columns", *words]) == 0
-    assert "1 photographs in" in capsys.readouterr().out
-    assert convert_command([*arguments, "--columns", "path"]) == 1
-    assert "--columns takes NAME=COLUMN" in capsys.readouterr().err
+    words = ",".join(f"{name}={column}" for name, column in columns.items())
+    arguments = ["convert", str(images), str(path), str(tmp_path / "out"), "--split", "1,0,0"]
+    done = CliRunner().invoke(boxest, [*arguments, "--size", "8", "--columns", words])
+    assert "1 photographs in" in done.stdout
 
 
 @pytest.mark.parametrize("name", ["found.csv", "found.json", "found"])

@@ -13,12 +13,13 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from conftest import ROOT
 from PIL import Image
 
 from boxest import BoxRegressor, annotations, photographs, shards
 from boxest.annotations import CORNERS, AnnotationError
-from boxest.convert import main as convert_command
+from boxest.cli import boxest
 from boxest.meta import PhotoMeta
 from boxest.shards import ShardError
 
@@ -249,7 +250,7 @@ def test_sizes_from_before_the_orientation_are_explained(tmp_path):
 
 
 def run(folder, *arguments):
-    command = [sys.executable, "-m", "boxest.convert", *map(str, arguments)]
+    command = [sys.executable, "-m", "boxest", "convert", *map(str, arguments)]
     return subprocess.run(
         command, cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True,
         text=True, check=False,
@@ -258,7 +259,7 @@ def run(folder, *arguments):
 
 def test_command(folder, tmp_path):
     out = tmp_path / "out"
-    options = ("--size", 24, 32, "--colour", "--mode", "pad", "--seed", 1)
+    options = ("--size", "24x32", "--colour", "--mode", "pad", "--seed", 1)
     done = run(folder, "images", "boxes.csv", out, *options)
     assert (done.returncode, done.stderr) == (0, "")
     assert f"10 photographs in {out}: 8 train, 1 validation, 1 test." in done.stdout
@@ -270,7 +271,7 @@ def test_command(folder, tmp_path):
         assert (out / path.name).read_bytes() == path.read_bytes()
     refused = run(folder, "images", "boxes.csv", out)
     assert refused.returncode == 1
-    assert refused.stderr.startswith("error: ")
+    assert refused.stderr.startswith("boxest: ")
     assert "no empty folder" in refused.stderr
     assert refused.stderr.count("\n") == 1
 
@@ -333,11 +334,11 @@ def test_rendered_photographs_are_the_same_in_each_format(tmp_path, monkeypatch)
 @pytest.mark.slow
 def test_snippets_of_the_documentation(folder, monkeypatch, tmp_path, capsys):
     text = (ROOT / "docs" / "photographs.md").read_text(encoding="utf-8")
-    command = re.search(r"```sh\n(python -m boxest\.convert .*)\n```", text).group(1)
+    command = re.search(r"```sh\nboxest (convert .*)\n```", text).group(1)
     snippets = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     shutil.copytree(folder, tmp_path / "work")
     monkeypatch.chdir(tmp_path / "work")
-    assert convert_command(command.split()[3:]) == 0
+    assert CliRunner().invoke(boxest, command.split()).exit_code == 0
     os.symlink("images", "holiday")
     exec("\n".join(snippets).replace("epochs=60", "epochs=1"), {})
     assert 0 <= float(capsys.readouterr().out.split()[-1]) <= 1
@@ -492,9 +493,9 @@ def test_the_report_says_what_was_read_and_what_was_not(tmp_path, capsys):
     coco = {"images": images, "annotations": objects, "categories": categories}
     (tmp_path / "coco.json").write_text(json.dumps(coco))
     paths = [str(tmp_path / name) for name in ("images", "coco.json", "out")]
-    assert convert_command([*paths, "--split", "1", "0", "0", "--label", "cup", "--size", "8"]) == 0
-    said = capsys.readouterr()
-    assert said.err.count("warning") == 0
+    options = ["--split", "1,0,0", "--label", "cup", "--size", "8"]
+    said = CliRunner().invoke(boxest, ["convert", *paths, *options])
+    assert (said.exit_code, said.stderr) == (0, "")
     for line in (
         f"4 photographs in {paths[2]}: 4 train, 0 validation, 0 test.",
         "Boxes were read as x, y, width, height in pixels, from 0, as COCO has them; sides of 2 to",
@@ -504,7 +505,7 @@ def test_the_report_says_what_was_read_and_what_was_not(tmp_path, capsys):
         "Left out, without a box: 2 (6.jpg, \\udce9.jpg).",
         "Turned or mirrored by their EXIF orientation: 4 (1.jpg, 2.jpg, 3.jpg, 4.jpg); their boxes",
     ):
-        assert line in said.out
-    options = ["--split", "set", "--size", "8"]
-    assert convert_command([paths[0], str(tmp_path / "boxes.csv"), paths[2] + "2", *options]) == 0
-    assert "3 train, 2 validation, 2 test" in capsys.readouterr().out
+        assert line in said.stdout
+    paths = [paths[0], str(tmp_path / "boxes.csv"), paths[2] + "2"]
+    said = CliRunner().invoke(boxest, ["convert", *paths, "--split", "set", "--size", "8"])
+    assert "3 train, 2 validation, 2 test" in said.stdout

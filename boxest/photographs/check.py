@@ -7,6 +7,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from tqdm import tqdm
@@ -25,10 +26,12 @@ def open_folder(images: str | os.PathLike) -> Folder:
 
 
 def boxes_of(
-    boxes: str | os.PathLike | pd.DataFrame, folder: Folder, *, split: str | None, **options: str
+    boxes: str | os.PathLike | pd.DataFrame, folder: Folder, *, split: str | None, **options: Any
 ) -> pd.DataFrame:
     """Return a table of boxes, sorted by image: whatever the format, the order is the same."""
     if isinstance(boxes, pd.DataFrame):
+        if options:
+            raise ValueError(f"{', '.join(options)}: for files of boxes, and this is a table.")
         table = boxes
     else:
         table = annotations.read(boxes, images=folder.path, split=split, **options)
@@ -55,6 +58,33 @@ def boxes_of(
     optional = {name: table.get(name, pd.NA) for name in ("width", "height", "label")}
     kept = {"split": table[split]} if split else {}
     return table.assign(image=found, **optional, **kept).sort_values("image")
+
+
+def true_boxes(
+    images: str | os.PathLike, boxes: str | os.PathLike | pd.DataFrame, **reading: Any
+) -> pd.DataFrame:
+    """Read the boxes of a folder of photographs, and check them against it, as `convert` does.
+
+    Parameters
+    ----------
+    images : path-like
+        Folder of the photographs.
+    boxes : path-like or DataFrame
+        What `boxest.annotations.read` takes or returns.
+    **reading
+        Options of `boxest.annotations.read`.
+
+    Returns
+    -------
+    DataFrame
+        A row per photograph that has a box: ``image``, its path within the folder; ``width,
+        height``, and the box ``x1, y1, x2, y2`` in pixels; and ``label``.
+    """
+    folder = open_folder(images)
+    table, _ = measure(boxes_of(boxes, folder, split=None, **reading), folder)
+    for remark in table.attrs.get("remarks", ()):
+        warnings.warn(remark, stacklevel=2)
+    return table
 
 
 def measure(

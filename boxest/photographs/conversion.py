@@ -3,19 +3,23 @@
 import operator
 import os
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 from boxest import pictures
+from boxest.annotations import CORNERS
+from boxest.annotations.parsing import some
 from boxest.files import atomic_folder, check_folder, write_text
 from boxest.photographs.check import boxes_of, digests, gathered, measure, open_folder, shared
 from boxest.photographs.layout import Form, Plan, lay_out
 from boxest.photographs.splitting import PARTS, Split
-from boxest.photographs.table import TABLE
+from boxest.photographs.table import SCALES, TABLE, originals
+from boxest.shards import arrange
 
 
 class Conversion(NamedTuple):
@@ -35,6 +39,45 @@ class Conversion(NamedTuple):
     turned: list[str]
     read_as: str
 
+    def summary(self) -> str:
+        """Say in some lines what was converted, how it was read, and what was left out."""
+        parts = {part: getattr(self, part) for part in PARTS}
+        tables = {part: originals(paths) for part, paths in parts.items() if paths}
+        rows = pd.concat(tables.values())
+        counts = ", ".join(f"{len(tables.get(part, ()))} {part}" for part in PARTS)
+        corners = rows[CORNERS].to_numpy()
+        sides = corners[:, 2:] - corners[:, :2]
+        shape = arrange(self.train)[0][1].image_shape
+        shown = sides * rows[SCALES].to_numpy() * [shape[1], shape[0]]
+        return "\n".join(
+            [
+                f"{len(rows)} photographs in {self.train[0].parent}: {counts}.",
+                f"Boxes were read as {self.read_as}; "
+                f"sides of {sides.min():g} to {sides.max():g} px.",
+                *self._left_out(set(rows["image"])),
+                f"Shortest side of a box in the shards: {np.min(shown):.1f} px.",
+            ]
+        )
+
+    def _left_out(self, taken: set[str]) -> Iterator[str]:
+        """Say which objects and photographs were left out, and which to look at."""
+        for reason, images in self.passed_over.items():
+            names = list(dict.fromkeys(images))
+            yield f"Passed over, {reason}: {len(images)} ({some(names, 5)})."
+        passed = [name for images in self.passed_over.values() for name in images]
+        left = [name for name in dict.fromkeys(passed) if name not in taken]
+        if left:
+            yield f"Left out, with such objects alone: {len(left)} ({some(left, 5)})."
+        if self.without_box:
+            n = len(self.without_box)
+            yield f"Left out, without a box: {n} ({some(self.without_box, 5)})."
+        if self.turned:
+            yield (
+                f"Turned or mirrored by their EXIF orientation: {len(self.turned)} "
+                f"({some(self.turned, 5)}); their boxes must be those of the picture as it is "
+                "shown."
+            )
+
 
 def convert(
     images: str | os.PathLike,
@@ -48,6 +91,7 @@ def convert(
     split: Split = (0.8, 0.1, 0.1),
     seed: int = 0,
     verbose: int = 0,
+    **reading: Any,
 ) -> Conversion:
     """Convert a folder of photographs and a table of boxes into shards.
 
@@ -77,6 +121,9 @@ def convert(
         Of the order in which the photographs, sorted by name, are dealt out.
     verbose : int, default=0
         1: show a progress bar, in a terminal.
+    **reading
+        Where ``boxes`` is a file or folder: ``label``, ``several``, ``coordinates`` and
+        ``columns`` of `boxest.annotations.read`.
 
     Returns
     -------
@@ -102,7 +149,7 @@ def convert(
         raise ValueError(f"shard_size must be 1 or more photographs; got {shard_size}.")
     folder = open_folder(images)
     check_folder(out)
-    table = boxes_of(boxes, folder, split=split if isinstance(split, str) else None)
+    table = boxes_of(boxes, folder, split=split if isinstance(split, str) else None, **reading)
     measured, turned = measure(table, folder, verbose)
     plan, text = lay_out(measured, form, split=split, seed=seed, shard_size=shard_size)
     names = measured["image"]

@@ -1,0 +1,6 @@
+"""``python -m boxest``: the command, where it is not on the path."""
+
+from boxest.cli import boxest
+
+if __name__ == "__main__":
+    boxest(prog_name="boxest")

@@ -1,0 +1,91 @@
+"""The command ``boxest``. Each of its commands is one call of the package.
+
+Nothing heavy is imported before a command runs: ``--help`` is there at once.
+"""
+
+import sys
+import traceback
+import warnings
+from typing import Any, NoReturn
+
+import click
+
+import boxest as package
+from boxest.cli.convert import convert
+from boxest.cli.export import export
+from boxest.cli.predict import predict
+from boxest.cli.score import score
+from boxest.cli.train import train
+
+# What is addressed to the user; any other error is a fault of the program, and shows its traceback.
+FOR_USERS = (ValueError, OSError, ImportError, RuntimeError, MemoryError)
+FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
+
+
+class _Command(click.Group):
+    """A command whose errors are one line each."""
+
+    shows_traceback = False
+
+    def main(self, *args: Any, **options: Any) -> NoReturn:
+        """Run the command and leave with its exit status."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("default", UserWarning)
+            warnings.showwarning = _show_warning
+            sys.exit(self._run(*args, **options))
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order in which a user needs them."""
+        return list(self.commands)
+
+    def _run(self, *args: Any, **options: Any) -> int:
+        try:
+            return super().main(*args, **options | {"standalone_mode": False}) or 0
+        except click.UsageError as error:
+            where = error.ctx.command_path if error.ctx else "boxest"
+            _say(f"{error.format_message().rstrip('.')}. See {where} --help.")
+            return WRONG_USAGE
+        except (click.Abort, KeyboardInterrupt):
+            _say("interrupted.")
+            return INTERRUPTED
+        except FOR_USERS as error:
+            if self.shows_traceback:
+                traceback.print_exc()
+            _say(_text(error))
+            return FAILED
+
+
+@click.group(cls=_Command, invoke_without_command=True)
+@click.version_option(package.__version__, message="boxest %(version)s")
+@click.option("--traceback", is_flag=True, help="Show where in the program an error comes from.")
+@click.pass_context
+def boxest(context: click.Context, traceback: bool) -> None:
+    """Find the one object in an image; see what batch size and learning rate do.
+
+    Exit status: 0, 1 where something failed, 2 for wrong usage.
+    """
+    boxest.shows_traceback = traceback
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help(), err=True)
+        context.exit(WRONG_USAGE)
+
+
+for command in (convert, train, predict, score, export):
+    boxest.add_command(command)
+
+
+def _text(error: Exception) -> str:
+    """Return what an error says, of the operating system's without its number."""
+    if isinstance(error, OSError) and error.strerror:
+        return ": ".join(str(part) for part in (error.filename, error.strerror) if part)
+    return str(error) or type(error).__name__
+
+
+def _say(message: str) -> None:
+    """Print a message as one line; names of files may be any bytes."""
+    line = " ".join(f"boxest: {message}".split())
+    print(line.encode(errors="backslashreplace").decode(), file=sys.stderr)
+
+
+def _show_warning(message: Warning, *_: object, **__: object) -> None:
+    _say(f"warning: {message}")

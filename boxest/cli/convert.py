@@ -1,0 +1,36 @@
+"""``boxest convert``: a folder of photographs and a table of boxes become shards."""
+
+from typing import Any
+
+import click
+
+from boxest.cli import options
+
+
+@click.command()
+@click.argument("images")
+@click.argument("boxes")
+@click.argument("out")
+@options.form
+@click.option(
+    "--split",
+    type=options.SPLIT,
+    default="0.8,0.1,0.1",
+    metavar="PARTS",
+    help="Shares, a column, or three lists.  [0.8,0.1,0.1]",
+)
+@click.option("--shard-size", default=1000, metavar="N", help="Images per file.  [1000]")
+@click.option("--seed", default=0, metavar="N", help="Of the order of the photographs.  [0]")
+@options.reading
+def convert(images: str, boxes: str, out: str, **given: Any) -> None:
+    """Convert photographs with one box each into shards.
+
+    BOXES is a file of COCO, CVAT or CSV (also OpenImages, TensorFlow), or a
+    folder of Pascal VOC, YOLO, LabelMe or masks; OUT a folder to make.
+
+    Example: boxest convert photos boxes.csv shards --size 96x128 --colour
+    """
+    from boxest import photographs
+
+    done = photographs.convert(images, boxes, out, verbose=1, **options.conversion(given))
+    click.echo(done.summary())

@@ -1,0 +1,121 @@
+"""Options that several commands have."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+# `boxest.annotations.COORDINATES`, which to import takes a second.
+COORDINATES = ("auto", "edges", "pixels-from-1", "pixels-from-0", "fractions")
+Decorator = Callable[[Callable], Callable]
+
+
+class _Parsed(click.ParamType):
+    """A type whose values a function makes from the text; its ValueErrors are wrong usage."""
+
+    def __init__(self, name: str, parse: Callable[[str], Any]):
+        self.name, self.parse = name, parse
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Return the value of a text."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self.parse(value)
+        except ValueError as error:
+            self.fail(f"{error}", param, ctx)
+
+
+def _size(text: str) -> int | tuple[int, int]:
+    sides = text.lower().replace("×", "x").replace(",", "x").split("x")
+    if len(sides) > 2 or not all(side.strip().isdigit() for side in sides):
+        raise ValueError(f"one side, or HEIGHTxWIDTH, is needed, such as 128 or 96x128; got {text}")
+    return tuple(map(int, sides)) if len(sides) == 2 else int(sides[0])
+
+
+def _split(text: str) -> list[float] | list[str] | str:
+    """Return shares, three files, or the name of a column."""
+    words = [word.strip() for word in text.split(",")]
+    if len(words) == 1:
+        return words[0]
+    if len(words) != 3:
+        raise ValueError(f"three shares or three files, or a column, are needed; got {text}")
+    try:
+        return [float(word) for word in words]
+    except ValueError:
+        return words
+
+
+def _pairs(text: str) -> dict[str, str]:
+    """Return names with their values."""
+    pairs = [pair.partition("=") for pair in text.split(",")]
+    if wrong := [name for name, equals, value in pairs if not (name and equals and value)]:
+        raise ValueError(f"NAME=COLUMN is needed, such as image=path; got {wrong[0]}")
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+SPLIT = _Parsed("split", _split)
+PAIRS = _Parsed("columns", _pairs)
+
+# How photographs become images of the network.
+_FORM = (
+    click.option(
+        "--size",
+        type=_Parsed("size", _size),
+        default=128,
+        metavar="PX",
+        help="Side of the images, or HEIGHTxWIDTH.  [128]",
+    ),
+    click.option("--colour", is_flag=True, help="Keep red, green and blue.  [grey levels]"),
+    click.option(
+        "--mode",
+        type=click.Choice(["stretch", "pad"]),
+        default="stretch",
+        help="Change the aspect, or pad with black.  [stretch]",
+    ),
+)
+# What is said about a table of boxes.
+_READING = (
+    click.option("--label", metavar="NAME", help="Take objects of this name alone."),
+    click.option(
+        "--several",
+        type=click.Choice(["error", "largest"]),
+        default="error",
+        help="Where an image has several boxes.  [error]",
+    ),
+    click.option(
+        "--coordinates",
+        type=click.Choice(COORDINATES),
+        metavar="KIND",
+        default="auto",
+        help="What the numbers of a box are.  [auto]",
+    ),
+    click.option(
+        "--columns", type=PAIRS, metavar="NAME=COLUMN", help="Of a CSV file: image=path,x1=left,…"
+    ),
+)
+
+
+def form(function: Callable) -> Callable:
+    """Add the options of the images that photographs become."""
+    return _all(_FORM)(function)
+
+
+def reading(function: Callable) -> Callable:
+    """Add the options of a table of boxes."""
+    return _all(_READING)(function)
+
+
+def conversion(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options above as arguments of `boxest.photographs.convert`."""
+    channels = 3 if options.pop("colour") else 1
+    return {"image_size": options.pop("size"), "channels": channels, **options}
+
+
+def _all(options: tuple[Decorator, ...]) -> Decorator:
+    def add(function: Callable) -> Callable:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add

@@ -1,0 +1,37 @@
+"""``boxest score``: how well a model finds boxes that are known."""
+
+from typing import Any
+
+import click
+
+from boxest.cli import options
+
+
+@click.command()
+@click.argument("model")
+@click.argument("data")
+@click.argument("boxes", required=False)
+@click.option(
+    "--part",
+    type=click.Choice(["train", "validation", "test"]),
+    default="test",
+    help="Of the shards.  [test]",
+)
+@click.option("-o", "--out", metavar="CSV", help="A row per image: both boxes and their IoU.")
+@click.option(
+    "--mode",
+    type=click.Choice(["stretch", "pad"]),
+    help="How photographs are fitted.  [as in training]",
+)
+@options.reading
+def score(model: str, data: str, boxes: str | None, **given: Any) -> None:
+    """Compare the boxes that a model finds with the true ones.
+
+    DATA is a folder of shards; or of photographs, with their table BOXES.
+    Printed is the mean geometric IoU: 1 where both boxes are always the same.
+
+    Example: boxest score model.boxest shards --part validation
+    """
+    from boxest import tasks
+
+    click.echo(tasks.score(model, data, boxes, **given).summary())
