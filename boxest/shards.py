@@ -232,7 +232,7 @@ def _no_shard(begin: bytes, path: str | os.PathLike) -> str:
     if (mimetypes.guess_type(path)[0] or "").startswith("image/"):
         return (
             "this is not a shard of boxest but a picture: to train on photographs, convert them "
-            "and their boxes (python -m boxest.convert); to find the box in one, call "
+            "and their boxes (boxest convert); to find the box in one, call "
             "boxest.photographs.predict"
         )
     return "this is not a shard of boxest, or its beginning is damaged"

@@ -69,7 +69,7 @@ def test_environment_has_the_bounds_of_the_package(file):
         (
             "environment.yml",
             ["boxest/**/*.py", "workflow/scripts/*.py"],
-            SNAKEMAKE_S | {"benchmarks", "globox", "jax"},
+            SNAKEMAKE_S | {"benchmarks", "click", "globox", "jax"},
         ),
         # What trains does not read photographs.
         (
