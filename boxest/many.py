@@ -44,7 +44,6 @@ _OWN = (
 )
 # These have to be so.
 _DEFAULT = {
-    "augmentation": None,
     "callbacks": None,
     "checkpoint": None,
     "engine": "compiled",
@@ -75,8 +74,8 @@ def fit_many(
         ``epochs``, ``stop_patience``, ``restore_best_weights`` and the schedule of the rate, and in
         nothing else.
         Losses and optimizers may be objects that are alike; functions must be the same one.
-        ``augmentation``, ``callbacks`` and ``checkpoint`` have to be None, ``engine`` "compiled"
-        and ``warm_start`` False; ``verbose`` has no effect.
+        ``callbacks`` and ``checkpoint`` have to be None, ``engine`` "compiled" and ``warm_start``
+        False; ``verbose`` has no effect.
     X, y, sample_weight, validation_data
         As for `BoxRegressor.fit`. Without validation data, each run holds out a share of its own.
     checkpoint : path-like or None, default=None

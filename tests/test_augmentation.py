@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from boxest import BoxRegressor, fit_many, losses, networks, synthetic
+from boxest import BoxRegressor, losses, networks, synthetic
 from boxest.augmentation import FLIPS, Augmentation, of
 from boxest.training import stream
 from boxest.training.program import EpochProgram, Predictor, rest
@@ -221,11 +221,6 @@ def test_a_saved_file_has_the_options(data, fitted, tmp_path):
         loaded = BoxRegressor.load(tmp_path / "saved")
         assert loaded.augmentation == read
         assert np.array_equal(loaded.predict(data[0]), fitted.predict(data[0]))
-
-
-def test_fit_many_refuses_it(data):
-    with pytest.raises(ValueError, match="fit_many needs augmentation=None, got 'default'"):
-        fit_many([paper()], *data)
 
 
 @pytest.mark.jax

@@ -179,6 +179,19 @@ def test_each_run_holds_out_a_share_of_its_own_or_none(data):
     assert "validation_loss" not in many[0].history_[0]
 
 
+def test_each_run_sees_the_examples_changed_as_it_would_alone(data):
+    settings = {"rates": (0.01,), "augmentation": "default", "epochs": 2}
+    many = fit_many(runs(**settings), *data)
+    assert_same(many, fit_alone(runs(**settings), data))
+    plain = fit_many(runs(**settings | {"augmentation": None}), *data)
+    assert plain[0].history_[0]["train_loss"] != many[0].history_[0]["train_loss"]
+
+
+def test_images_that_are_changed_are_not_cut_into_patches(data):
+    settings = {"network": "paper", "rates": (0.05,), "augmentation": {"zoom": 0.5}, "epochs": 1}
+    assert_same(fit_many(runs(**settings), *data), fit_alone(runs(**settings), data))
+
+
 # --- each run ends by itself ------------------------------------------------------------------
 
 

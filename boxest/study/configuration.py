@@ -214,10 +214,10 @@ def _check_runs(config: Mapping[str, Any]) -> None:
         fixed = {"execution.runs_per_job": (execution["runs_per_job"], 1)}
         fixed["settings.engine"] = (config["settings"]["engine"], "compiled")
         for cell in table.cells(config):
-            if cell["learning_rate"] == "auto" or cell["augmentation"] is not None:
+            if cell["learning_rate"] == "auto":
                 raise ConfigurationError(
-                    "config: execution.fan_out: batch_size needs numbers as learning_rate and no "
-                    "augmentation: use runs_per_job."
+                    "config: execution.fan_out: batch_size needs numbers as learning_rate, got "
+                    "'auto': use runs_per_job."
                 )
         for name, (value, wanted) in fixed.items():
             if value != wanted:

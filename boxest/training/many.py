@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from boxest.augmentation import N_DRAWS
 from boxest.training.checkpoint import Checkpoint, State
 from boxest.training.clock import Clock
 from boxest.training.loop import written_if_interrupted
@@ -15,6 +16,7 @@ from boxest.training.record import Training, is_best, judge, prefixed, told
 from boxest.training.schedule import Schedule
 
 if TYPE_CHECKING:
+    from boxest.augmentation import Augmentation
     from boxest.training.stack import Stack
 
 _EACH_EPOCH = ("train", "evaluation")
@@ -67,6 +69,12 @@ class Run:
         epoch = len(self.training.history) + 1
         order = epoch_order(len(self.rows), batch_size, seed=self.seed, epoch=epoch)
         return np.where(order < 0, -1, self.rows[order]).astype(np.int32)
+
+    def draws(self, augmentation: "Augmentation", n_examples: int) -> np.ndarray:
+        """Draw how its examples, of all in the stack, are changed in the next epoch."""
+        epoch, draws = len(self.training.history) + 1, np.zeros((n_examples, N_DRAWS), np.float32)
+        draws[self.rows] = augmentation.draw(len(self.rows), seed=self.seed, epoch=epoch)
+        return draws
 
 
 def train_many(
@@ -124,7 +132,11 @@ def _train_epoch(
     with clock("train"):
         orders = np.stack([run.order(batch_size) for run in active])
         rates = np.stack([run.rates(orders.shape[1]) for run in active])
-        sums = stack.train(places, rates, orders)
+        draws = None
+        if (augmentation := stack.program.augmentation) is not None:
+            n_examples = len(stack.examples[1])
+            draws = np.stack([run.draws(augmentation, n_examples) for run in active])
+        sums = stack.train(places, rates, orders, draws)
     with clock("evaluation"):
         rows = np.stack([run.held_out for run in active])
         values = stack.evaluate(places, rows) if rows.size else [()] * len(active)

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from boxest.augmentation import N_DRAWS
 from boxest.training import layout
 from boxest.training.backend import jax as backend
 from boxest.training.program import (
@@ -52,6 +53,8 @@ class Stack:
     """
 
     def __init__(self, program: EpochProgram, states: Sequence[State], *, unfold: bool):
+        # Patches of images that are changed in each epoch would have to be cut out each time.
+        unfold = unfold and program.augmentation is None
         trunk = layout.unfolded(program.trunk) if unfold else None
         self._unfolds = trunk is not None
         if self._unfolds:
@@ -124,7 +127,13 @@ class Stack:
         if half and not self._on_cpu and saved > self._compile_seconds:
             self._compile(n_left)
 
-    def train(self, runs: np.ndarray, rates: np.ndarray, orders: np.ndarray) -> np.ndarray:
+    def train(
+        self,
+        runs: np.ndarray,
+        rates: np.ndarray,
+        orders: np.ndarray,
+        draws: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Train some of the runs for one epoch; the others stay as they are.
 
         Parameters
@@ -135,6 +144,8 @@ class Stack:
             The learning rates of their updates.
         orders : ndarray of int32, shape (k, steps, batch_size)
             Their orders of the examples.
+        draws : ndarray of float32, shape (k, n, 11), or None
+            How each of them sees the examples changed, see `Augmentation.draw`.
 
         Returns
         -------
@@ -142,7 +153,10 @@ class Stack:
             As from `EpochProgram.sums`.
         """
         all_sums = []
-        groups = self._in_groups(self._train, self.examples, runs, *self._pieces(orders, rates))
+        drawn = () if draws is None else (draws,)
+        groups = self._in_groups(
+            self._train, self.examples, runs, *drawn, *self._pieces(orders, rates)
+        )
         for places, (states, sums) in groups:
             self.states = self._put_back(self.states, places, states)
             all_sums.append(sums)
@@ -225,13 +239,16 @@ class Stack:
         self._evaluated_at_once = max(1, at_once // self.width)
         places = np.zeros(self.width, np.int32)
         orders = np.repeat(self._order[np.newaxis], self.width, axis=0)
-        pieces = self._pieces(orders, np.zeros(orders.shape[:2]))
+        per_run = self._pieces(orders, np.zeros(orders.shape[:2]))
+        if self.program.augmentation is not None:
+            drawn = self.width, self.examples[1].shape[0], N_DRAWS
+            per_run.insert(0, np.zeros(drawn, np.float32))
         rows = np.zeros((self.width, self._n_validation), np.int32)
 
         def compiled(function, examples, *arguments):
             return jax.jit(function).lower(self.states, examples, places, *arguments).compile()
 
-        self._train = compiled(self._train_group, self.examples, *pieces)
+        self._train = compiled(self._train_group, self.examples, *per_run)
         self._programs = [self._train]
         if self._n_validation:
             rows = in_parts(rows, self._evaluated_at_once)
@@ -241,15 +258,17 @@ class Stack:
 
     # What follows is compiled.
 
-    def _train_group(self, states, examples, places, *pieces):
+    def _train_group(self, states, examples, places, *per_run):
         features, targets, weights = examples
+        augments = self.program.augmentation is not None
 
-        def train(state, weights, *pieces):
+        def train(state, weights, *own):
+            draws, pieces = own[:augments], own[augments:]
             pairs = zip(pieces[::2], pieces[1::2], strict=True)
             steps = [(order, rates, order.shape[0]) for order, rates in pairs]
-            return self._updates(state, (features, targets, weights), steps)
+            return self._updates(state, (features, targets, weights, *draws), steps)
 
-        return self._over_runs(train)(_take(states, places), _take(weights, places), *pieces)
+        return self._over_runs(train)(_take(states, places), _take(weights, places), *per_run)
 
     def _evaluate_group(self, states, examples, places, rows):
         features, targets = examples
