@@ -1,5 +1,6 @@
 """What an estimator builds before it trains: network, optimizer, schedule."""
 
+import json
 import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -97,6 +98,19 @@ def optimizer(
             "method `build` of a subclass: there, exclude_from_weight_decay(var_names=...) works."
         )
     return own
+
+
+def named_settings(given: Any) -> str | None:
+    """Return a text that stands for an optimizer; None where a class of the user's may be in it."""
+    if isinstance(given, str):
+        return given
+    settings = given
+    if type(given).__module__.startswith("keras."):
+        settings = {"name": type(given).__name__} | given.get_config() | {"learning_rate": None}
+    if not isinstance(settings, Mapping):
+        return None
+    plain = all(isinstance(value, (str, int, float, type(None))) for value in settings.values())
+    return json.dumps(dict(settings), sort_keys=True) if plain else None
 
 
 def rate_function(learning_rate: Any, given: "str | keras.Optimizer") -> RateFunction | None:

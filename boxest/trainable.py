@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import validate_data
 
-from boxest import examples, fingerprint, fitting, images, rates, runtime
+from boxest import examples, fingerprint, fitting, images, networks, rates, runtime
 from boxest.augmentation import Augmentation
 from boxest.callbacks import KerasCallbacks
 from boxest.progress import reporter
@@ -170,6 +170,8 @@ class Trainable(Storable):
         self._keep(training, history, import_seconds)
         # Programs and examples take memory: they stay only where more is to come.
         self._trainer = (trainer, self._compiled_with()) if keep_trainer else None
+        if not keep_trainer:
+            trainer.close()
         return self
 
     def _examples(
@@ -208,6 +210,7 @@ class Trainable(Storable):
             settings=Settings(self.batch_size, epochs=0, seed=seed),
             find_rate=find_rate,
         )
+        trainer.close()
 
     def _begin(self, goes_on: bool, piece: bool = False) -> tuple[Trainer, Schedule, int]:
         """Return network with programs, schedule and seed: new ones, or those that go on."""
@@ -217,7 +220,8 @@ class Trainable(Storable):
             trainer, seed = self._trainer_to_go_on(), self.seed_
         else:
             seed = self._new_seed()
-            trainer = self._new_trainer(self._new_model(seed, schedule.learning_rate))
+            model = self._new_model(seed, schedule.learning_rate)
+            trainer = self._new_trainer(model, kind=self._kind())
         if piece and trainer.optimizer.use_ema:
             raise ValueError(
                 f"The optimizer {trainer.optimizer.name!r} has use_ema=True: what `fit` leaves is "
@@ -345,9 +349,33 @@ class Trainable(Storable):
         model.optimizer = fitting.optimizer(self.optimizer, model, learning_rate)
         return model
 
-    def _new_trainer(self, model: "keras.Model") -> Trainer:
-        """Compile the network and its programs; the optimizer is that of the model."""
+    def _kind(self) -> tuple | None:
+        """Return what trainings share that compile the same programs.
+
+        None where there is a function or an object of the user's: it may be another one next time.
+        """
+        from keras import config
+
+        optimizer = fitting.named_settings(self.optimizer)
+        named = isinstance(self.network, str) and isinstance(self.loss, str) and optimizer
+        if not named or self.engine != "compiled":
+            return None
+        network = networks.NETWORKS[self.network], self.output_activation
+        form = self.image_shape_, self.n_outputs_, config.dtype_policy().name, config.floatx()
+        augmentation = self._augmentation()
+        changes = type(augmentation), repr(augmentation)
+        return type(self), *network, *form, optimizer, self.loss, self.xla, *changes
+
+    def _new_trainer(self, model: "keras.Model", *, kind: tuple | None = None) -> Trainer:
+        """Compile the network and its programs; the optimizer is that of the model.
+
+        A ``kind`` has programs shared with other trainings, see `Trainer`.
+        """
         from boxest import losses
+
+        def new() -> "tuple[keras.Model, keras.Optimizer]":
+            another = self._new_model(seed=0)
+            return another, another.optimizer
 
         loss = losses.get(self.loss)
         self._compile(model, loss)
@@ -360,6 +388,8 @@ class Trainable(Storable):
             engine=self.engine,
             memory_limit=self.memory_limit,
             augmentation=self._augmentation(),
+            kind=kind,
+            new=new,
         )
 
     def _compile(self, model: "keras.Model", loss: "keras.Loss") -> None:

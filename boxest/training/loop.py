@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from boxest import runtime
-from boxest.training import layout
-from boxest.training.backend import load
+from boxest.training import layout, shared
 from boxest.training.checkpoint import Checkpoint, State
 from boxest.training.clock import Clock
 from boxest.training.order import epoch_order
-from boxest.training.program import EpochProgram, Measure, Predictor, UnfoldedProgram, rest
+from boxest.training.program import EpochProgram, Measure, Predictor, rest
 from boxest.training.record import (
     Examples,
     Settings,
@@ -28,6 +27,7 @@ from boxest.training.record import (
     told,
 )
 from boxest.training.schedule import Schedule
+from boxest.training.shared import Programs
 from boxest.training.stream import FeatureFile, StreamedProgram, buffered_order, keep
 from boxest.training.trials import Trials
 
@@ -64,6 +64,11 @@ class Trainer:
         on a buffer at a time.
     augmentation : Augmentation or None, default=None
         How images and boxes are changed, anew in each epoch.
+    kind : hashable, optional
+        Stands for the layers of the model and for all the settings above. Trainings of one kind
+        share compiled programs, one after the other. None: these have their own.
+    new : callable, optional
+        ``new()`` gives a model and its optimizer, built like those given, where there is a kind.
     """
 
     def __init__(
@@ -77,6 +82,8 @@ class Trainer:
         engine: str = "compiled",
         memory_limit: float = math.inf,
         augmentation: "Augmentation | None" = None,
+        kind: Hashable | None = None,
+        new: "Callable[[], tuple[keras.Model, keras.Optimizer]] | None" = None,
     ):
         self.clock = Clock()
         self.model, self.loss, self.optimizer = model, loss, optimizer
@@ -84,33 +91,38 @@ class Trainer:
         self.measures = dict(measures or {})
         # All variables as they were after the best epoch, once there is one.
         self._best: list[np.ndarray] = []
-        self.predictor = Predictor(model, xla=xla, whole=augmentation is not None)
-        self._program_class = _program(engine)
+        self._kind, self._new = kind, new
         self._settings = {
-            "optimizer": optimizer,
+            "program_class": _program(engine),
+            "xla": xla,
             "loss": loss,
             "measures": self.measures,
             "augmentation": augmentation,
         }
+        self.predictor = Predictor(model, xla=xla, whole=augmentation is not None)
+        if kind is not None:
+            self.predictor.use_programs_of(self._programs.predictor)
 
     @functools.cached_property
+    def _programs(self) -> Programs:
+        """The compiled programs, from now on with this training."""
+        if self._kind is None:
+            return Programs(self.model, self.optimizer, **self._settings)
+        programs = shared.WAITING.take(self._kind, lambda: Programs(*self._new(), **self._settings))
+        programs.serve(self.model, self.optimizer)
+        return programs
+
+    def close(self) -> None:
+        """Leave the compiled programs to the next training of the same kind; this one has ended."""
+        if self._kind is not None:
+            shared.WAITING.give_back(self._kind, self._programs)
+            del self._programs
+
+    @property
     def program(self) -> EpochProgram:
         """What trains for an epoch; made when it is needed."""
         with self.clock("data"):
-            return self._program_class(
-                self.predictor.trunk, **self._settings, xla=self.predictor.xla
-            )
-
-    @functools.cached_property
-    def unfolded_program(self) -> EpochProgram | None:
-        """The same for images that are cut into patches once; None where that gains nothing."""
-        with self.clock("data"):
-            if self._program_class is not EpochProgram or load().device() != "cpu":
-                return None
-            if self._settings["augmentation"] is not None:
-                return None
-            trunk = layout.unfolded(self.predictor.trunk)
-            return trunk and UnfoldedProgram(trunk, **self._settings, xla=self.predictor.xla)
+            return self._programs.program
 
     def features(self, blocks: Iterable[np.ndarray]) -> np.ndarray | FeatureFile:
         """Apply the layers without weights to images that come in blocks, once and for all."""
@@ -212,7 +224,9 @@ class Trainer:
             return StreamedProgram(self.program)
         fits = layout.UNFOLDED * images.nbytes <= self.memory_limit
         if fits and epochs >= PATCHES_PAY:
-            return self.unfolded_program or self.program
+            with self.clock("data"):
+                unfolded = self._programs.unfolded
+            return unfolded or self.program
         return self.program
 
     def _state(self, training: Training, schedule: Schedule) -> State:

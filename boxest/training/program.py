@@ -1,7 +1,7 @@
 """What is compiled: all the updates of an epoch in one call, and predictions in large batches."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -208,6 +208,8 @@ class EpochProgram:
         # A normalisation over the batch needs all of it, and nothing else.
         self.sees_the_batch = layout.sees_the_batch(trunk)
         self.rest = 0
+        # Variables of another network, which is the one that learns, each with the one here.
+        self.pairs: Sequence[tuple[keras.Variable, keras.Variable]] = ()
         # On a GPU the whole batch at once, too.
         whole = self.backend.device() != "cpu" or self.sees_the_batch
         self.part = None if whole else PART
@@ -273,7 +275,12 @@ class EpochProgram:
             (put(in_parts(rows, self.part)), put(some_rates), put(np.int32(n)))
             for rows, some_rates, n in self.pieces(order, rates, n_steps)
         ]
-        return self.backend.get(self._epoch(self.examples, pieces)).astype(np.float64)
+        for theirs, own in self.pairs:
+            own.assign(theirs)
+        sums = self.backend.get(self._epoch(self.examples, pieces)).astype(np.float64)
+        for theirs, own in self.pairs:
+            theirs.assign(own)
+        return sums
 
     def pieces(
         self, order: np.ndarray, rates: np.ndarray, n_steps: int

@@ -1,0 +1,104 @@
+"""Compiled programs, of one training or of one after the other that are of the same kind.
+
+A backend keeps what it compiled with XLA for as long as the process lives, some 40 MB each time, so
+that a search over hundreds of fits would run out of memory. And to compile takes seconds. Here the
+programs of a training that has ended wait for the next one of the same kind. They train a network
+of their own, whose variables are those of the training before and after each call.
+"""
+
+import functools
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any
+
+from boxest.training import layout
+from boxest.training.backend import load
+from boxest.training.program import EpochProgram, Predictor, UnfoldedProgram
+
+if TYPE_CHECKING:
+    import keras
+
+# Kinds of training whose programs wait; those that waited longest go first.
+KINDS = 8
+
+
+class Programs:
+    """What is compiled for a network.
+
+    Parameters
+    ----------
+    model : keras.Model
+        What the programs train, unless `serve` names another one.
+    optimizer : keras.Optimizer
+        Built for the model.
+    xla : bool or "auto"
+        As for `Predictor`.
+    program_class : type, default=EpochProgram
+    **settings
+        As for `EpochProgram`.
+    """
+
+    def __init__(
+        self,
+        model: "keras.Model",
+        optimizer: "keras.Optimizer",
+        *,
+        xla: bool | str,
+        program_class: type = EpochProgram,
+        **settings: Any,
+    ):
+        self.variables = [*model.variables, *optimizer.variables]
+        self.predictor = Predictor(model, xla=xla, whole=settings["augmentation"] is not None)
+        self._class, self._settings = program_class, settings | {"optimizer": optimizer}
+        self._pairs: list[tuple[keras.Variable, keras.Variable]] = []
+
+    def serve(self, model: "keras.Model", optimizer: "keras.Optimizer") -> None:
+        """Train another network of the same layers from now on, with another optimizer."""
+        theirs = [*model.variables, *optimizer.variables]
+        self._pairs[:] = zip(theirs, self.variables, strict=True)
+
+    @functools.cached_property
+    def program(self) -> EpochProgram:
+        """What trains for an epoch."""
+        return self._new(self._class, self.predictor.trunk)
+
+    @functools.cached_property
+    def unfolded(self) -> EpochProgram | None:
+        """The same for images that are cut into patches once; None where that gains nothing."""
+        if self._class is not EpochProgram or load().device() != "cpu":
+            return None
+        if self._settings["augmentation"] is not None:
+            return None
+        trunk = layout.unfolded(self.predictor.trunk)
+        return trunk and self._new(UnfoldedProgram, trunk)
+
+    def _new(self, program_class: type, trunk: "keras.Model") -> EpochProgram:
+        program = program_class(trunk, **self._settings, xla=self.predictor.xla)
+        program.pairs = self._pairs
+        return program
+
+
+class Waiting:
+    """Programs that wait for the next training of their kind; each is lent to one at a time."""
+
+    def __init__(self, n_kinds: int = KINDS):
+        self._n_kinds, self._lock = n_kinds, threading.Lock()
+        self._programs: OrderedDict[Hashable, Programs] = OrderedDict()
+
+    def take(self, kind: Hashable, make: Callable[[], Programs]) -> Programs:
+        """Return the programs of a kind, or new ones where none wait."""
+        with self._lock:
+            programs = self._programs.pop(kind, None)
+        return make() if programs is None else programs
+
+    def give_back(self, kind: Hashable, programs: Programs) -> None:
+        """Let programs wait, without the network that they served last."""
+        programs._pairs.clear()
+        with self._lock:
+            self._programs[kind] = programs
+            while len(self._programs) > self._n_kinds:
+                self._programs.popitem(last=False)
+
+
+WAITING = Waiting()
