@@ -26,7 +26,7 @@ def data(n_images: int):
     import numpy as np
 
     from boxest import synthetic
-    from boxest.scene import Scene
+    from boxest.data.scene import Scene
 
     images, boxes = synthetic.make(0, n_images, seed=0, scene=Scene(texture=0.1, discs=2))
     return np.repeat(images[..., None], 3, axis=3), boxes.astype("float32")
@@ -99,7 +99,7 @@ def timed(fit) -> list[float]:
 
 def work(way: str, threads: int, options: list[int]) -> None:
     """Train in this process; print its images/s."""
-    from boxest import runtime
+    from boxest.system import runtime
 
     runtime.set_threads(threads)
     runtime.start_backend()

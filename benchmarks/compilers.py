@@ -39,7 +39,7 @@ def network(filters: tuple[int, int], pooled: bool):
 
 def work(filters: list[int], pooled: bool, xla: bool, batch: int, images: int) -> None:
     """Train in this process; print seconds per epoch, and whether "auto" takes XLA."""
-    from boxest import runtime
+    from boxest.system import runtime
 
     runtime.set_threads(1)
     runtime.start_backend()

@@ -127,7 +127,7 @@ def larger(image_shape, **_):
 
 def work(variant: str, batch: int, images: int, epochs: int) -> None:
     """Train in this process and print seconds per epoch."""
-    from boxest import runtime
+    from boxest.system import runtime
 
     threads = 2 if "two threads" in variant else 1
     runtime.set_threads(threads)

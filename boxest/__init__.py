@@ -6,26 +6,27 @@ scikit-learn nor Keras nor a backend.
 
 from importlib import import_module
 
-from boxest.registration import register_with_keras
+from boxest.system.registration import register_with_keras
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "BoxRegressor": "boxest.estimator",
-    "ImageRegressor": "boxest.base",
-    "find_learning_rate": "boxest.rates",
-    "fit_many": "boxest.many",
-    "set_threads": "boxest.runtime",
+    "BoxRegressor": "boxest.estimator.box_regressor",
+    "ImageRegressor": "boxest.estimator.base",
+    "find_learning_rate": "boxest.estimator.rates",
+    "fit_many": "boxest.estimator.many",
+    "set_threads": "boxest.system.runtime",
     "analysis": "boxest.analysis",
-    "annotations": "boxest.annotations",
+    "annotations": "boxest.data.annotations",
+    "augmentation": "boxest.data.augmentation",
     "boxes": "boxest.boxes",
     "figures": "boxest.figures",
     "losses": "boxest.losses",
     "networks": "boxest.networks",
-    "photographs": "boxest.photographs",
+    "photographs": "boxest.data.photographs",
     "scorers": "boxest.scorers",
-    "shards": "boxest.shards",
-    "synthetic": "boxest.synthetic",
+    "shards": "boxest.data.shards",
+    "synthetic": "boxest.data.synthetic",
     "tasks": "boxest.tasks",
     "training": "boxest.training",
 }
@@ -38,7 +39,7 @@ def __getattr__(name: str):
     if name not in _HOME:
         raise AttributeError(f"module 'boxest' has no attribute {name!r}")
     home = import_module(_HOME[name])
-    value = home if _HOME[name] == f"boxest.{name}" else getattr(home, name)
+    value = home if _HOME[name].endswith(f".{name}") else getattr(home, name)
     globals()[name] = value
     return value
 
@@ -47,4 +48,4 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
-register_with_keras()
+register_with_keras("boxest.losses", "boxest.networks.layers")

@@ -11,7 +11,7 @@ import keras
 from keras import ops
 
 from boxest.boxes import MEASURES
-from boxest.checks import real
+from boxest.system.scalars import real
 
 # Inclusive IoU pulls a flipped box back by itself, and the geometric IoU is kept as it is in the
 # textbooks, with the regions without a gradient that it is known for.

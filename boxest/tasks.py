@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from boxest import annotations, figures, photographs, shards
+from boxest import figures
 from boxest.boxes import iou
-from boxest.estimator import BoxRegressor
-from boxest.photographs.splitting import PARTS
+from boxest.data import annotations, photographs, shards
+from boxest.data.photographs.assignment import PARTS
+from boxest.estimator.box_regressor import BoxRegressor
 
 # Images in a figure of predictions.
 SHOWN = 15

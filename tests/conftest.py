@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from boxest import runtime
+from boxest.system import runtime
 
 ROOT = Path(__file__).parent.parent
 # Why a file is left out on TensorFlow.

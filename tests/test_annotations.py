@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from boxest import annotations
-from boxest.annotations import AnnotationError, read
-from boxest.annotations import voc as voc_format
+from boxest.data.annotations import AnnotationError, read
+from boxest.data.annotations import voc as voc_format
 
 # Two images by hand: a box of 3 × 4 pixels at column 2, row 1, and one around all of 10 × 8.
 TABLE = pd.DataFrame(

@@ -11,7 +11,7 @@ import pytest
 from keras import ops
 
 from boxest import BoxRegressor, losses, networks, synthetic
-from boxest.augmentation import FLIPS, Augmentation, of
+from boxest.data.augmentation import FLIPS, Augmentation, of
 from boxest.training import stream
 from boxest.training.program import EpochProgram, Predictor, rest
 

@@ -10,7 +10,7 @@ from conftest import ROOT
 
 CODE = """
 import hashlib, json, sys
-from boxest import runtime
+from boxest.system import runtime
 runtime.set_threads(int(sys.argv[2]))
 from boxest import BoxRegressor, synthetic
 X, y = synthetic.make(0, 300, seed=0, image_size=16)

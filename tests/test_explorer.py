@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 from test_report import browser, errors, wait  # noqa: F401 -- a fixture
 
-from boxest import boxes, explorer, synthetic
+from boxest import boxes, synthetic
+from boxest.report import explorer
 
 AXES = {"batch_size": [4, 16, 40], "learning_rate": [0.001, 0.01, 0.1]}
 SEEDS, EPOCHS, PICTURES = 2, 4, 3

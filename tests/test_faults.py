@@ -214,7 +214,7 @@ def test_disk_full_or_read_only(study, finished, mounts, message):
 
 @pytest.mark.fault
 def test_read_only_directory_for_a_writer(study, finished):
-    code = f"from boxest.files import write_text; write_text({TEST_SHARD!r}, 'x')"
+    code = f"from boxest.system.files import write_text; write_text({TEST_SHARD!r}, 'x')"
     command = [*in_namespace(READ_ONLY), sys.executable, "-c", code]
     done = subprocess.run(command, cwd=study, capture_output=True, text=True, check=False)
     assert done.returncode == 1
@@ -228,7 +228,8 @@ def test_full_disk_for_every_writer(tmp_path, python):
     """A file may have 500 bytes; whatever writes more says so and leaves the old file."""
     code = f"""
 import os, resource
-from boxest import BoxRegressor, figures, files, shards, synthetic
+from boxest import BoxRegressor, figures, shards, synthetic
+from boxest.system import files
 from boxest.training.stream import FeatureFile
 images, boxes = synthetic.make(0, 2, seed=0)
 regressor = BoxRegressor.paper(epochs=1, validation_fraction=0.0).fit(images, boxes)

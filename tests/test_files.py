@@ -1,4 +1,4 @@
-"""boxest.files: whole files or none."""
+"""boxest.system.files: whole files or none."""
 
 import os
 import signal
@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from boxest.files import atomic_folder, atomic_path, write_json, write_text
+from boxest.system.files import atomic_folder, atomic_path, write_json, write_text
 
 
 def test_the_file_appears_when_the_block_ends(tmp_path):
@@ -82,7 +82,7 @@ def test_a_killed_writer_leaves_nothing_under_the_final_name(tmp_path):
     path.write_text("old")
     code = (
         "import os, signal, sys\n"
-        "from boxest.files import atomic_path\n"
+        "from boxest.system.files import atomic_path\n"
         "with atomic_path(sys.argv[1]) as temporary:\n"
         "    temporary.write_text('half')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"

@@ -14,8 +14,9 @@ from PIL import Image
 from test_ranking import several
 from test_ranking import write as write_ranking
 
-from boxest import analysis, findings, pages
-from boxest.findings import text
+from boxest import analysis
+from boxest.report import findings, pages
+from boxest.report.findings import text
 from boxest.study import configuration, outputs
 
 SCHEMA = configuration.Schema(ROOT / "workflow" / "schemas" / "config.schema.yaml")

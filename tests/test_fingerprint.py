@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from boxest import fingerprint, fitting
+from boxest.estimator import building
+from boxest.training import fingerprint
 
 
 def of(loss_or_optimizer):
@@ -18,7 +19,7 @@ def digest(*layers, learning_rate=0.1):
     model = keras.Sequential([keras.Input((4,)), *layers])
     for variable in model.variables:
         variable.assign(np.zeros(variable.shape, variable.dtype))
-    return fingerprint.of_network(model, fitting.optimizer("sgd", model, learning_rate))
+    return fingerprint.of_network(model, building.optimizer("sgd", model, learning_rate))
 
 
 def dense(**settings):

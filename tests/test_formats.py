@@ -10,8 +10,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 from boxest import annotations
-from boxest.annotations import CORNERS, AnnotationError, read
 from boxest.cli import boxest
+from boxest.data.annotations import CORNERS, AnnotationError, read
 
 # Photographs of 60×40 and 20×50 pixels, and the box of each: every format says this.
 SIZES = {"a.png": (60, 40), "sub/b.jpg": (20, 50)}

@@ -20,10 +20,11 @@ import yaml
 from conftest import ROOT
 from strangers import IMAGES, parts, rewrite, write_model, write_shard
 
-from boxest import BoxRegressor, shards, splits, synthetic
-from boxest.persistence import FileError
-from boxest.shards import ShardError
-from boxest.study import configuration, history, table
+from boxest import BoxRegressor, shards, synthetic
+from boxest.data import splits
+from boxest.data.shards import ShardError
+from boxest.estimator.saving import FileError
+from boxest.study import configuration, history, run_table
 from boxest.study import data as images
 
 NUMBERS = [0, 1, 2, 3, 7, 8, 12, 24, 48, 255, 256, 2**15, 2**16, 2**31, 2**32 - 1, 2**63, 2**64 - 1]
@@ -207,7 +208,7 @@ def check_accepted(config):
     assert {type(number) for number in whole} == {int}
     assert not re.search(r"[{}*?\"'$`\\\n]", config["results"])
     assert not {".", ".."} & set(Path(config["results"]).parts)
-    runs = table.runs(config)
+    runs = run_table.runs(config)
     assert len({run.path for run in runs}) == len(runs) <= 10**5
 
     ranges = splits.shard_ranges(data)
@@ -215,7 +216,7 @@ def check_accepted(config):
     law = synthetic.BoxLaw(**data["box_law"])
     for part in list(ranges.values())[:3]:
         shards.Meta(*part, data["seed"], data["image_size"], law, images.scene(data))
-    for run in [*runs[:3], *table.best(config)[:1]]:
+    for run in [*runs[:3], *run_table.best(config)[:1]]:
         assert re.fullmatch(r"[\w./~+=,-]+", run.path)
         parameters = {key: value for key, value in run.parameters.items() if key != "optimizer"}
         BoxRegressor(**parameters)._validate_params()

@@ -17,9 +17,11 @@ import yaml
 from conftest import ROOT
 from strangers import parts, rewrite, seal, write_model, write_shard
 
-from boxest import BoxRegressor, hdf5, persistence, shards
-from boxest.persistence import FileError
-from boxest.shards import ShardError
+from boxest import BoxRegressor, shards
+from boxest.data import hdf5
+from boxest.data.shards import ShardError
+from boxest.estimator import saving
+from boxest.estimator.saving import FileError
 from boxest.study import configuration
 
 
@@ -347,7 +349,7 @@ def test_hostile_model(saved, change, message):
 
 @pytest.mark.fault
 def test_a_text_that_would_fill_the_memory_is_not_read(saved, monkeypatch):
-    monkeypatch.setattr(persistence, "MAX_TEXT_BYTES", 1000)
+    monkeypatch.setattr(saving, "MAX_TEXT_BYTES", 1000)
     with pytest.raises(FileError, match=r"estimator\.json may have 1000 bytes, it has more"):
         BoxRegressor.load(saved)
 

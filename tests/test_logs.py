@@ -6,12 +6,13 @@ import sys
 
 import pytest
 
-from boxest import logs
-from boxest.files import FileError
+from boxest.system import logs
+from boxest.system.files import FileError
 
 
 def job(body, tmp_path, read=True):
-    code = f"from boxest import logs\nimport os, sys\nwith logs.to_file('job.log'):\n    {body}\n"
+    code = "from boxest.system import logs\nimport os, sys\n"
+    code += f"with logs.to_file('job.log'):\n    {body}\n"
     path = tmp_path / "job.py"
     path.write_text(code)
     from conftest import ROOT
@@ -70,7 +71,7 @@ def test_warnings_are_lines_of_the_log_alone(tmp_path):
 
 
 def test_job_that_begins_the_log_of_a_living_one_leaves_no_hole_in_it(tmp_path):
-    new = "from boxest import logs\nwith logs.to_file('job.log'):\n    print('new')\n"
+    new = "from boxest.system import logs\nwith logs.to_file('job.log'):\n    print('new')\n"
     (tmp_path / "new.py").write_text(new)
     begin = "print('old' * 1000, flush=True); import subprocess"
     beside = "subprocess.run([sys.executable, 'new.py'], check=True)"

@@ -14,7 +14,7 @@ from conftest import ON_JAX
 from sklearn.base import clone
 
 from boxest import BoxRegressor, fit_many
-from boxest.base import ImageRegressor
+from boxest.estimator.base import ImageRegressor
 from boxest.training import checkpoint as checkpoints
 
 if keras.backend.backend() != "jax":

@@ -8,7 +8,7 @@ import pytest
 from keras import layers
 
 from boxest import BoxRegressor, networks, synthetic
-from boxest.scene import Scene
+from boxest.data.scene import Scene
 
 NAMES = ("profile", "roi", "marginal")
 

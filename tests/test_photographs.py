@@ -18,10 +18,10 @@ from conftest import ROOT
 from PIL import Image
 
 from boxest import BoxRegressor, annotations, photographs, shards
-from boxest.annotations import CORNERS, AnnotationError
 from boxest.cli import boxest
-from boxest.meta import PhotoMeta
-from boxest.shards import ShardError
+from boxest.data.annotations import CORNERS, AnnotationError
+from boxest.data.metadata import PhotoMeta
+from boxest.data.shards import ShardError
 
 # Name, width, height, and the box of a white rectangle on dark grey.
 SCENES = [

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from boxest import BoxRegressor, synthetic
-from boxest.images import Images
-from boxest.pixels import Pixels, Reader
+from boxest.data.inputs import Images
+from boxest.data.pixels import Pixels, Reader
 
 # 8 px of all grey levels, and their kin.
 GREYS = np.arange(192, dtype=np.uint8).reshape(3, 8, 8) + 64

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from boxest import BoxRegressor, figures, photographs, synthetic
-from boxest.annotations import CORNERS
+from boxest.data.annotations import CORNERS
 
 SIZES = {"wide.png": (60, 30), "sub/tall.png": (20, 50), "square.jpg": (40, 40), "tiny.png": (3, 2)}
 

@@ -2,7 +2,8 @@ import sys
 
 import pytest
 
-from boxest import BoxRegressor, progress, synthetic
+from boxest import BoxRegressor, synthetic
+from boxest.training import progress
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 from test_figures import texts
 
-from boxest import analysis, figures, findings
-from boxest.findings import ranking as words
-from boxest.findings.images import Figures
+from boxest import analysis, figures
+from boxest.report import findings
+from boxest.report.findings import ranking as words
+from boxest.report.findings.figures import Figures
 
 OTHERS = ["condition", "network", "loss", "optimizer"]
 PAPER = ("clean", "paper", "giou", "sgd")

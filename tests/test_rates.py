@@ -7,8 +7,9 @@ import pytest
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from boxest import BoxRegressor, analysis, find_learning_rate, fit_many, rates, shards, synthetic
-from boxest.base import ImageRegressor
+from boxest import BoxRegressor, analysis, find_learning_rate, fit_many, shards, synthetic
+from boxest.estimator import rates
+from boxest.estimator.base import ImageRegressor
 from boxest.training import search
 
 # Curvatures of the quadratic: half of the second derivatives of the mean squared error.

@@ -10,7 +10,9 @@ from conftest import ROOT
 from PIL import Image
 from test_workflow import FIGURES, TABLES
 
-from boxest import BoxRegressor, analysis, figures, findings, splits, synthetic
+from boxest import BoxRegressor, analysis, figures, synthetic
+from boxest.data import splits
+from boxest.report import findings
 from boxest.study import configuration, history, outputs
 
 REFERENCE = ROOT / "results" / "reference"

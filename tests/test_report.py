@@ -8,7 +8,7 @@ import pytest
 from studies import TINY, snakemake
 from test_workflow import FIGURES, TABLES
 
-from boxest import pages
+from boxest.report import pages
 
 CHROMIUM, DRIVER = (
     next(filter(None, map(shutil.which, names)), None)

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from boxest import BoxRegressor, runtime
+from boxest import BoxRegressor
+from boxest.system import runtime
 from boxest.training import checkpoint as checkpoints
 from boxest.training.checkpoint import Checkpoint, State
 from boxest.training.program import EpochProgram
@@ -565,7 +566,9 @@ def test_file_systems_without_locks_are_used_without(tmp_path, monkeypatch):
 
 FIT = """
 import sys, time
-from boxest import BoxRegressor, interruption, runtime, synthetic
+from boxest import BoxRegressor, synthetic
+from boxest.system import signals
+from boxest.system import runtime
 runtime.set_threads(1)
 runtime.start_backend()
 import keras
@@ -579,7 +582,7 @@ class Pause(keras.callbacks.Callback):
             time.sleep(10**6)
 
 with checkpoint.Checkpoint(sys.argv[1]) as state:
-    interruption.leave_promptly(state.flush)
+    signals.leave_promptly(state.flush)
     images, boxes = synthetic.make(0, 100, seed=0, image_size=16)
     regressor = BoxRegressor.paper(
         epochs=9, batch_size=4, learning_rate=0.01, random_state=0, xla=False,
@@ -631,10 +634,10 @@ def test_a_process_that_is_killed_goes_on_to_the_same_bits(tmp_path):
 LONG_CALL = """
 import hashlib, sys
 import numpy as np
-from boxest import interruption
+from boxest.system import signals
 from boxest.training.checkpoint import Checkpoint, State
 with Checkpoint(sys.argv[1]) as state:
-    interruption.leave_promptly(state.flush)
+    signals.leave_promptly(state.flush)
     state.begin({})
     state.offer(State({"epoch": 7}, []))
     np.linalg.svd(np.random.default_rng(0).random((600, 600)))
@@ -667,7 +670,7 @@ def test_a_call_that_takes_minutes_does_not_delay_leaving(tmp_path, stderr):
 
 KILLED_WHILE_WRITING = """
 import os, signal, sys
-from boxest import files
+from boxest.system import files
 from boxest.training.checkpoint import Checkpoint, State
 with Checkpoint(sys.argv[1]) as state:
     state.begin({})

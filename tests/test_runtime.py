@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 import boxest
-from boxest import runtime
+from boxest.system import runtime
 
 FIT = """
 import os, time
 os.dup2(1, 2)
-from boxest import BoxRegressor, runtime, synthetic
+from boxest import BoxRegressor, synthetic
+from boxest.system import runtime
 if {directory!r}:
     runtime.share_compiled_programs({directory!r})
 X, y = synthetic.make(0, 40, seed=0, image_size=16)
@@ -36,7 +37,8 @@ def test_threads_must_be_positive():
 def test_backend_obeys_the_number_of_threads(python):
     """TensorFlow starts as many threads as it was told, and some of its own."""
     code = (
-        "import os\nfrom boxest import runtime\nruntime.set_threads({})\nruntime.start_backend()\n"
+        "import os\nfrom boxest.system import runtime\n"
+        "runtime.set_threads({})\nruntime.start_backend()\n"
         "import tensorflow as tf\n"
         "tf.linalg.matmul(tf.ones((500, 500)), tf.ones((500, 500)))\n"
         "print(runtime.describe()['threads'], len(os.listdir('/proc/self/task')))"
@@ -48,7 +50,7 @@ def test_backend_obeys_the_number_of_threads(python):
 
 # --- GPUs ------------------------------------------------------------------------------------
 
-TAKE = "from boxest import runtime\nprint(runtime.take_gpu(), flush=True)\ninput()"
+TAKE = "from boxest.system import runtime\nprint(runtime.take_gpu(), flush=True)\ninput()"
 
 
 @pytest.fixture
@@ -96,14 +98,14 @@ def test_gpus_are_those_of_the_driver(tmp_path, monkeypatch):
 
 def test_a_gpu_must_be_taken_before_the_backend(python):
     with pytest.raises(AssertionError, match=r"take_gpu\(\) comes too late: tensorflow"):
-        python("import keras\nfrom boxest import runtime\nruntime.take_gpu()")
+        python("import keras\nfrom boxest.system import runtime\nruntime.take_gpu()")
 
 
 # --- threads ---------------------------------------------------------------------------------
 
 BUSIEST = """
 import os
-from boxest import runtime
+from boxest.system import runtime
 
 def seconds():
     lines = {t: open(f'/proc/self/task/{t}/stat').read() for t in os.listdir('/proc/self/task')}
@@ -143,7 +145,7 @@ def test_jax_obeys_the_number_of_threads(python):
 
 def test_settings_of_the_user_are_respected(python):
     code = (
-        "import os\nfrom boxest import runtime\nruntime.quiet()\n"
+        "import os\nfrom boxest.system import runtime\nruntime.quiet()\n"
         "print(os.environ['TF_CPP_MIN_LOG_LEVEL'])"
     )
     assert python(code, TF_CPP_MIN_LOG_LEVEL="0") == "0\n"
@@ -193,7 +195,7 @@ def test_shared_programs_lie_where_they_were_told_to(python, tmp_path):
     python(FIT.format(directory=str(directory)))
     assert len(list(directory.glob("*/xla_compile_cache__*.pb.checked"))) >= 2
     code = (
-        "from boxest import runtime\n"
+        "from boxest.system import runtime\n"
         f"runtime.share_compiled_programs({str(directory)!r})\n"
         "print(runtime.forget_compiled_programs())"
     )
@@ -208,7 +210,7 @@ def test_nothing_is_deleted_where_nothing_is_shared():
 
 def test_greetings_are_shown_when_the_backend_cannot_start(python):
     code = (
-        "import os\nfrom boxest import runtime\n"
+        "import os\nfrom boxest.system import runtime\n"
         "with runtime._greetings_withheld():\n"
         "    os.write(2, b'greeting'); raise ImportError('no backend')"
     )

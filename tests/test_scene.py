@@ -1,11 +1,11 @@
-"""boxest.scene: what is a scene, what is none, and its text."""
+"""boxest.data.scene: what is a scene, what is none, and its text."""
 
 import dataclasses
 import json
 
 import pytest
 
-from boxest.scene import CLEAN, Scene
+from boxest.data.scene import CLEAN, Scene
 
 
 def test_the_paper_is_a_scene_of_nothing():

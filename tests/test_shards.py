@@ -19,10 +19,11 @@ import pytest
 from PIL import Image
 from strangers import header, seal
 
-from boxest import hdf5, shards, synthetic
-from boxest.images import open_images
-from boxest.shards import Meta, ShardError
-from boxest.synthetic import BoxLaw, Scene
+from boxest import shards, synthetic
+from boxest.data import hdf5
+from boxest.data.inputs import open_images
+from boxest.data.shards import Meta, ShardError
+from boxest.data.synthetic import BoxLaw, Scene
 
 LAW = BoxLaw(min_side=2)
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from boxest import photographs, shards, sources
+from boxest import photographs, shards
+from boxest.data import sources
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 20, 30, 3)).astype(np.uint8)
 BOXES = np.array([[2.0, 3, 20, 15]] * 6 + [[1.0, 1, 30, 20]] * 6)
@@ -235,7 +236,7 @@ def test_shards_that_exist(folder):
 
 def test_a_snakefile_that_asks_for_names_imports_no_numpy():
     code = (
-        "import sys; from boxest import sources; "
+        "import sys; from boxest.data import sources; "
         "sources.shard_names({'source': 'arrays'}); "
         "sources.inputs({'source': 'arrays', 'file': 1}); "
         "assert not {'numpy', 'pandas', 'PIL', 'h5py'} & set(sys.modules), sys.modules"

@@ -7,8 +7,9 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from boxest import BoxRegressor, shards, splits, synthetic
-from boxest.study import configuration, data, estimators, outputs, table
+from boxest import BoxRegressor, shards, synthetic
+from boxest.data import splits
+from boxest.study import configuration, data, estimators, outputs, run_table
 
 SCHEMA = configuration.Schema(ROOT / "workflow" / "schemas" / "config.schema.yaml")
 SMALL = {"grid": {"batch_size": [16, 64], "learning_rate": [0.1], "seeds": 2}}
@@ -19,7 +20,7 @@ def read(overlay=None, **keys):
 
 
 def paths(config):
-    return [run.path for run in table.runs(config)]
+    return [run.path for run in run_table.runs(config)]
 
 
 # --- the schema ------------------------------------------------------------------------------
@@ -135,7 +136,7 @@ def test_a_run_has_the_path_of_its_cell():
     assert paths(read()) == [
         f"batch_size~{size}/learning_rate~0.1/seed~{seed}" for size in (16, 64) for seed in (0, 1)
     ]
-    run = table.runs(read())[0]
+    run = run_table.runs(read())[0]
     assert (run.parameters["batch_size"], run.parameters["optimizer"], run.seed) == (16, "sgd", 0)
 
 
@@ -154,7 +155,7 @@ def test_an_axis_of_mappings_sets_several_parameters_and_null_is_no_axis():
         "batch_size~16/learning_rate~0.01/network~roi/seed~0",
     ]
     # The rate goes with the network, and is no axis of its own.
-    assert table.axes(config) == {"network": ["paper", "roi"]}
+    assert run_table.axes(config) == {"network": ["paper", "roi"]}
 
 
 def test_listed_runs_come_beside_the_grid_and_from_a_file(tmp_path):
@@ -174,10 +175,10 @@ def test_listed_runs_come_beside_the_grid_and_from_a_file(tmp_path):
 def test_the_best_parametrization_is_a_cell_like_others():
     best = {"batch_size": 16, "learning_rate": 0.1, "plateau_patience": 2, "seeds": 1}
     config = read(best=best)
-    (run,) = table.best(config)
+    (run,) = run_table.best(config)
     assert run.path == "batch_size~16/learning_rate~0.1/plateau_patience~2/seed~0"
     assert run.parameters["epochs"] == 30
-    assert table.best(read()) == []
+    assert run_table.best(read()) == []
 
 
 def test_an_optimizer_may_have_settings():
@@ -190,12 +191,12 @@ def test_an_optimizer_may_have_settings():
 @pytest.mark.parametrize("per_job", [1, 3])
 def test_every_run_is_in_one_job(per_job):
     config = read(grid={"seeds": 4}, execution={"runs_per_job": per_job})
-    jobs = table.jobs(config)
+    jobs = run_table.jobs(config)
     if per_job == 1:
         assert [job.name for job in jobs] == ["train"]
         return
     assert [job.name for job in jobs] == ["train_seeds_0_to_2", "train_seeds_3_to_3"]
-    cells = {run.cell for run in table.runs(config)}
+    cells = {run.cell for run in run_table.runs(config)}
     made = [
         path.replace("{cell}", cell)
         for job in jobs
@@ -209,7 +210,7 @@ def test_every_run_is_in_one_job(per_job):
 def test_runs_that_one_program_can_train_are_one_job():
     best = {"batch_size": 16, "learning_rate": 0.1, "plateau_patience": 2, "seeds": 1}
     config = read(best=best, execution={"fan_out": "batch_size"})
-    jobs = table.jobs(config)
+    jobs = run_table.jobs(config)
     assert [len(job.runs) for job in jobs] == [3, 2]
     assert all(job.together for job in jobs)
 
@@ -220,7 +221,7 @@ def test_functions_of_ones_own_are_looked_for_beside_the_configuration(tmp_path)
     assert configuration.own_files(config, [str(tmp_path)]) == {
         "mine.py": str(tmp_path / "mine.py")
     }
-    run = table.runs(config)[-1]
+    run = run_table.runs(config)[-1]
     assert (run.path.split("/")[2], run.files) == ("network~mine.py_small", ["mine.py"])
     with pytest.raises(ValueError, match=r"there is no file 'mine\.py' beside the configuration"):
         configuration.own_files(config, [])
@@ -230,7 +231,7 @@ def test_functions_of_ones_own_are_looked_for_beside_the_configuration(tmp_path)
 
 
 def test_what_boxregressor_refuses_is_refused_with_its_message():
-    cells = [run.settings for run in table.runs(read(settings={"augmentation": {"shift": 5}}))]
+    cells = [run.settings for run in run_table.runs(read(settings={"augmentation": {"shift": 5}}))]
     with pytest.raises(ValueError, match=r"config: .*shift must be a number in 0\.\.1; got 5"):
         estimators.check(cells, {}, (16, 16, 1))
     settings = read(settings={"optimizer": {"name": "sgd", "momentun": 0.5}})["settings"]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from boxest.boxes import sides
-from boxest.synthetic import BoxLaw, make, make_boxes, render
+from boxest.data.synthetic import BoxLaw, make, make_boxes, render
 
 CORNERS = BoxLaw("corners_uniform", min_side=1)
 

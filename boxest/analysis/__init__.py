@@ -6,8 +6,8 @@ runs are counted in every table and averaged in none.
 """
 
 from boxest.analysis.cells import cells, comparison, distance, distances, paper_cells, paper_loss
-from boxest.analysis.checks import diverged, of_others, require, rows_of
 from boxest.analysis.claims import CLAIMS, claims
+from boxest.analysis.columns import diverged, of_others, require, rows_of
 from boxest.analysis.cost import cost_table, knee, knee_interval, recommend
 from boxest.analysis.errors import (
     ERROR_LEVELS,

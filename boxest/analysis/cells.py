@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from boxest.analysis.checks import CELL, check_runs, diverged, flag, require
+from boxest.analysis.columns import CELL, check_runs, diverged, flag, require
 
 LOSSES = [
     "train_loss",
@@ -76,7 +76,7 @@ def paper_cells() -> pd.DataFrame:
     >>> len(paper_cells())
     21
     """
-    with (resources.files("boxest") / "data" / "fig8.csv").open("rb") as file:
+    with (resources.files("boxest.analysis") / "fig8.csv").open("rb") as file:
         return pd.read_csv(file).rename(columns={"valid_loss": "validation_loss"})
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from boxest.analysis.cells import cells
-from boxest.analysis.checks import CELL, diverged, require
+from boxest.analysis.columns import CELL, diverged, require
 from boxest.analysis.timing import by_engine, fit_time, students_t, time_table
 
 # "A few epochs" of §4.

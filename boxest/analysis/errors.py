@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from boxest import boxes
-from boxest.analysis.checks import CELL, require
+from boxest.analysis.columns import CELL, require
 
 ERROR_LEVELS = ("negligible", "low", "medium", "big")
 # Footnote 3 of the paper: negligible <= 0.1 < low <= 0.2 < medium <= 0.3 < big.
@@ -135,7 +135,7 @@ def in_pixels(predictions: pd.DataFrame, originals: pd.DataFrame | None) -> pd.D
     """
     if originals is None:
         return predictions
-    from boxest.photographs.table import clipped, to_pixels
+    from boxest.data.photographs.image_table import clipped, to_pixels
 
     _, predicted = boxes_of(predictions)
     inside = clipped(to_pixels(predicted, originals), originals)

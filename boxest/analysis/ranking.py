@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from boxest import boxes
-from boxest.analysis.checks import CELL, diverged, require, rows_of
+from boxest.analysis.columns import CELL, diverged, require, rows_of
 
 # The network that others are compared with.
 BASELINE = "paper"

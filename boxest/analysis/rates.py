@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from boxest.analysis.checks import CELL, require
+from boxest.analysis.columns import CELL, require
 
 # Half an order of magnitude: of the decades of the grid, the best one is the nearest.
 NEAR = math.sqrt(10)

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from boxest.analysis.checks import CELL, check_runs, diverged, require
+from boxest.analysis.columns import CELL, check_runs, diverged, require
 
 
 def fit_scaling(

@@ -5,8 +5,8 @@ from collections.abc import Callable, Collection, Sequence
 import pandas as pd
 
 from boxest.analysis.cells import cells, comparison, distances
-from boxest.analysis.checks import CELL, of_others
 from boxest.analysis.claims import claims
+from boxest.analysis.columns import CELL, of_others
 from boxest.analysis.cost import cost_table, recommend
 from boxest.analysis.patience import patience_table
 from boxest.analysis.ranking import rank

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from boxest.analysis.checks import CELL, check_runs, diverged, require
+from boxest.analysis.columns import CELL, check_runs, diverged, require
 
 # How often the times are fitted, first weighted with the measured times, then with the fitted ones.
 _REWEIGHTINGS = 6

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from boxest.analysis.cells import cells, paper_loss, root_mean_square
-from boxest.analysis.checks import CELL, require
+from boxest.analysis.columns import CELL, require
 
 # The loss that a cell counts with in which every run diverged.
 WORST = 1.0

@@ -30,7 +30,7 @@ def convert(images: str, boxes: str, out: str, **given: Any) -> None:
 
     Example: boxest convert photos boxes.csv shards --size 96x128 --colour
     """
-    from boxest import photographs
+    from boxest.data import photographs
 
     done = photographs.convert(images, boxes, out, verbose=1, **options.conversion(given))
     click.echo(done.summary())

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-# `boxest.annotations.COORDINATES`, which to import takes a second.
+# `boxest.data.annotations.COORDINATES`, which to import takes a second.
 COORDINATES = ("auto", "edges", "pixels-from-1", "pixels-from-0", "fractions")
 Decorator = Callable[[Callable], Callable]
 

@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from boxest import augmentation as augmentations
-from boxest.augmentation import Augmentation
+from boxest.data import augmentation as augmentations
+from boxest.data.augmentation import Augmentation
 from boxest.figures.style import COLOURS, new_figure, styled
 
 BOX = {"color": COLOURS[4], "linewidth": 1.2}

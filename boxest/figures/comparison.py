@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from boxest.analysis import distance as log_distance
 from boxest.analysis import require
 from boxest.figures.style import COLOURS, label, log_ticks, new_figure, styled
-from boxest.findings.text import plural
+from boxest.report.findings.text import plural
 
 
 @styled

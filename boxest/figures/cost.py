@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from boxest.analysis import ENGINES, require
-from boxest.analysis.checks import CELL
+from boxest.analysis.columns import CELL
 from boxest.figures.style import (
     MARKERS,
     cell_legend,

@@ -22,7 +22,7 @@ from boxest.figures.style import (
     setting,
     styled,
 )
-from boxest.findings.text import plural
+from boxest.report.findings.text import plural
 
 STOPPED = {"marker": "o", "markersize": 4, "linestyle": "", "markerfacecolor": "white"}
 DIVERGED = {"marker": "X", "markersize": 7, "linestyle": "", "markeredgecolor": "white"}

@@ -8,9 +8,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from boxest import pictures
 from boxest.analysis import require
 from boxest.boxes import iou
+from boxest.data import image_files
 from boxest.figures.images import PREDICTED, TRUE, grid_of, outline, show
 from boxest.figures.style import styled
 
@@ -60,9 +60,9 @@ def photographs(
     figure, grid = grid_of(len(predicted), 1.8)
     for row, (axes, name) in enumerate(zip(grid, predicted["image"], strict=True)):
         path = Path(folder) / name
-        size = np.asarray(pictures.size(path)[:2])
+        size = np.asarray(image_files.size(path)[:2])
         shown = np.maximum(np.rint(size * min(1, _SHOWN / size.max())).astype(int), 1)
-        pixels = pictures.read(path, 3, tuple(shown.tolist()))
+        pixels = image_files.read(path, 3, tuple(shown.tolist()))
         show(axes, pixels)
         for table, style in boxes.values():
             corners = table[CORNERS].iloc[row].to_numpy(float)

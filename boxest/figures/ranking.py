@@ -20,7 +20,7 @@ from boxest.figures.style import (
     styled,
     value_text,
 )
-from boxest.findings.text import plural
+from boxest.report.findings.text import plural
 
 TITLES = {"test_iou_loss": "test set", "test_iou_loss_below_8px": "smallest side < 8 px"}
 # Of the height of a row, what all its series take together.

@@ -17,7 +17,7 @@ from boxest.figures.style import (
     new_figure,
     styled,
 )
-from boxest.findings.text import plural
+from boxest.report.findings.text import plural
 
 
 @styled

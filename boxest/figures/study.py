@@ -16,7 +16,7 @@ from boxest.figures.scaling import loss_against_updates, residuals
 from boxest.figures.tables import final_losses
 from boxest.figures.timing import time_fit, training_time
 from boxest.figures.variants import variants
-from boxest.study.table import written
+from boxest.study.run_table import written
 
 
 def of_study(

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from boxest.files import atomic_path
+from boxest.system.files import atomic_path
 
 # Sizes in points at the printed width: figures are made at the size they are meant to be read at.
 STYLE = {

@@ -21,7 +21,7 @@ from boxest.figures.style import (
     styled,
     value_text,
 )
-from boxest.findings.text import plural
+from boxest.report.findings.text import plural
 
 
 @styled

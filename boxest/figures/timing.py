@@ -16,7 +16,7 @@ from boxest.figures.style import (
     say,
     styled,
 )
-from boxest.findings.text import plural
+from boxest.report.findings.text import plural
 
 CELL = ["batch_size", "learning_rate"]
 

@@ -1,6 +1,7 @@
 """`python -m boxest.networks` prints the layer tables of docs/networks.md, in Markdown."""
 
-from boxest import networks, runtime
+from boxest import networks
+from boxest.system import runtime
 
 SHAPE = (128, 128, 1)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from boxest.study import data, table
+from boxest.study import data, run_table
 from boxest.study.schema import ConfigurationError, Schema, nearest
 
 __all__ = ["ConfigurationError", "Schema", "read"]
@@ -145,13 +145,15 @@ def own_files(config: Mapping[str, Any], folders: Iterable[str]) -> dict[str, st
         If there is no such file, or no such function in it.
     """
     cells = [
-        *table.cells(config),
+        *run_table.cells(config),
         *([config["settings"] | config["best"]] if config["best"] else []),
     ]
-    named = {cell[name] for cell in cells for name in table.OWN if table.own_file(cell.get(name))}
+    named = {
+        cell[name] for cell in cells for name in run_table.OWN if run_table.own_file(cell.get(name))
+    }
     files = {}
     for value in sorted(named):
-        file, function = table.own_file(value), value.rpartition(":")[2]
+        file, function = run_table.own_file(value), value.rpartition(":")[2]
         path = found(file, folders, value)
         files[file] = str(path)
         try:
@@ -181,8 +183,8 @@ def _check_cells(config: Mapping[str, Any]) -> None:
     """Refuse cells that are there twice, that make no sense, or that are too many."""
     seen: dict[str, Mapping] = {}
     count = 0
-    for cell in table.cells(config):
-        path = table.path_of(cell, config)
+    for cell in run_table.cells(config):
+        path = run_table.path_of(cell, config)
         if path in seen:
             same = seen[path] | {"seeds": None} == cell | {"seeds": None}
             what = "is there twice" if same else f"has the same name as {seen[path]}"
@@ -213,7 +215,7 @@ def _check_runs(config: Mapping[str, Any]) -> None:
     if execution["fan_out"] == "batch_size":
         fixed = {"execution.runs_per_job": (execution["runs_per_job"], 1)}
         fixed["settings.engine"] = (config["settings"]["engine"], "compiled")
-        for cell in table.cells(config):
+        for cell in run_table.cells(config):
             if cell["learning_rate"] == "auto":
                 raise ConfigurationError(
                     "config: execution.fan_out: batch_size needs numbers as learning_rate, got "

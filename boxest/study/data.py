@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from boxest import sources
-from boxest.scene import CLEAN, Scene
-from boxest.splits import MAX_SHARD_BYTES, SPLITS, shard_ranges, splits
+from boxest.data import sources
+from boxest.data.scene import CLEAN, Scene
+from boxest.data.splits import MAX_SHARD_BYTES, SPLITS, shard_ranges, splits
 from boxest.study.schema import ConfigurationError
 
 __all__ = ["SPLITS", "check", "described", "expected", "merged", "of", "scene", "shard_names"]

@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from boxest import BoxRegressor, augmentation
+from boxest import BoxRegressor
+from boxest.data import augmentation
+from boxest.study.run_table import OWN, own_file
 from boxest.study.schema import ConfigurationError
-from boxest.study.table import OWN, own_file
 
 OUTPUTS = 4
 
@@ -93,7 +94,8 @@ def _check(cells: Sequence[Mapping], files: Mapping[str, str], image_shape: tupl
 
 
 def _build(name: str, regressor: BoxRegressor, image_shape: tuple[int, ...]) -> None:
-    from boxest import networks, runtime
+    from boxest import networks
+    from boxest.system import runtime
 
     runtime.start_backend()
     model = networks.build(regressor.network, image_shape, n_outputs=OUTPUTS)

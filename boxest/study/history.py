@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import boxest
-from boxest import versions
-from boxest.files import FileError, atomic_path, write_json, write_text
-from boxest.study.table import CELL, written
+from boxest.study.run_table import CELL, written
+from boxest.system import versions
+from boxest.system.files import FileError, atomic_path, write_json, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from boxest.estimator import BoxRegressor
+    from boxest.estimator.box_regressor import BoxRegressor
 
 # What tells one run of the paper's study from another.
 RUN = (*CELL, "seed")

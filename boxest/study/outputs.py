@@ -4,9 +4,9 @@ import itertools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from boxest.scene import CLEAN
+from boxest.data.scene import CLEAN
 from boxest.study import data as images
-from boxest.study import table
+from boxest.study import run_table
 
 # The report's sections, in the order of the paper.
 SECTIONS = {
@@ -130,8 +130,8 @@ FIGURES = {
 
 def has(config: Mapping[str, Any]) -> set[str]:
     """Return the keys of `NEEDS` that a study has."""
-    axes = table.axes(config)
-    others = [name for name in axes if name not in table.CELL]
+    axes = run_table.axes(config)
+    others = [name for name in axes if name not in run_table.CELL]
     data, settings = config["data"], config["settings"]
     drawn = data["source"] == "synthetic" and images.scene(data) == CLEAN
     facts = {
@@ -159,9 +159,9 @@ def rows_and_columns(config: Mapping[str, Any]) -> tuple[str, str]:
     --------
     Of a study of networks and losses at one batch size and rate: ``("network", "loss")``.
     """
-    axes = list(table.axes(config))
+    axes = list(run_table.axes(config))
     first = axes[:2] if axes else []
-    return tuple([*first, *(name for name in table.CELL if name not in first)][:2])
+    return tuple([*first, *(name for name in run_table.CELL if name not in first)][:2])
 
 
 def pages(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -173,11 +173,11 @@ def pages(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         By the ending of the name of the figure's file; of a study of two axes, ``{"": {}}``.
     """
     shown = rows_and_columns(config)
-    others = [name for name in table.axes(config) if name not in shown]
+    others = [name for name in run_table.axes(config) if name not in shown]
     found = {}
-    for cell in table.cells(config):
+    for cell in run_table.cells(config):
         page = {name: cell.get(name) for name in others}
-        ending = ",".join(f"{name}~{table.text(value)}" for name, value in page.items())
+        ending = ",".join(f"{name}~{run_table.text(value)}" for name, value in page.items())
         found[f",{ending}" if ending else ""] = page
     return found
 
@@ -247,9 +247,11 @@ def _compared(config: Mapping[str, Any]) -> dict[str, Any]:
     settings = {
         name: value
         for name, value in config["settings"].items()
-        if name not in (*WITHOUT_EFFECT, *table.CELL)
+        if name not in (*WITHOUT_EFFECT, *run_table.CELL)
     }
-    axes = {f"axis {name}": tuple(map(str, values)) for name, values in table.axes(config).items()}
+    axes = {
+        f"axis {name}": tuple(map(str, values)) for name, values in run_table.axes(config).items()
+    }
     shown = {"source": data["source"]}
     if data["source"] == "synthetic":
         shown |= {"images": data["images"], "px": data["image_size"]}

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
-from boxest.files import atomic_path
+from boxest.system.files import atomic_path
 
 if TYPE_CHECKING:
     from filelock import FileLock

@@ -13,7 +13,7 @@ from boxest.training.program import EpochProgram, Measure, augmented
 if TYPE_CHECKING:
     import keras
 
-    from boxest.augmentation import Augmentation
+    from boxest.data.augmentation import Augmentation
 
 
 class KerasProgram:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from boxest import runtime
+from boxest.system import runtime
 from boxest.training import layout, shared
 from boxest.training.checkpoint import Checkpoint, State
 from boxest.training.clock import Clock
@@ -34,7 +34,7 @@ from boxest.training.trials import Trials
 if TYPE_CHECKING:
     import keras
 
-    from boxest.augmentation import Augmentation
+    from boxest.data.augmentation import Augmentation
 
 ENGINES = ("compiled", "keras")
 # Epochs from which on cutting images into patches beforehand takes less time than it saves.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from boxest.augmentation import N_DRAWS
+from boxest.data.augmentation import N_DRAWS
 from boxest.training.checkpoint import Checkpoint, State
 from boxest.training.clock import Clock
 from boxest.training.loop import written_if_interrupted
@@ -16,7 +16,7 @@ from boxest.training.record import Training, is_best, judge, prefixed, told
 from boxest.training.schedule import Schedule
 
 if TYPE_CHECKING:
-    from boxest.augmentation import Augmentation
+    from boxest.data.augmentation import Augmentation
     from boxest.training.stack import Stack
 
 _EACH_EPOCH = ("train", "evaluation")

@@ -12,7 +12,7 @@ from boxest.training.backend import load
 if TYPE_CHECKING:
     import keras
 
-    from boxest.augmentation import Augmentation
+    from boxest.data.augmentation import Augmentation
 
 Measure = Callable[[Any, Any], Any]
 

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from boxest.augmentation import N_DRAWS
+from boxest.data.augmentation import N_DRAWS
 from boxest.training import layout
 from boxest.training.backend import jax as backend
 from boxest.training.program import (

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from boxest import figures
-from boxest.synthetic import Scene, make
+from boxest.data.synthetic import Scene, make
 
 SCENES = {
     "the paper's": Scene(),

@@ -5,8 +5,9 @@ from importlib.util import find_spec
 from snakemake.exceptions import WorkflowError
 
 try:
-    from boxest import sources
-    from boxest.study import configuration, outputs, table
+    from boxest.data import sources
+    from boxest.study import configuration, outputs
+    from boxest.study import run_table
     from boxest.study import data as images
 except ImportError as error:
     raise WorkflowError(
@@ -33,9 +34,9 @@ RESULTS = config["results"].rstrip("/")
 EXECUTION = config["execution"]
 # What Keras alone can store, it stores.
 MODEL = "model.keras" if FILES else "model.boxest"
-RUNS = {run.path: run for run in [*table.runs(config), *table.best(config)]}
-GRID = [run.path for run in table.runs(config)]
-BEST = [run.path for run in table.best(config)]
+RUNS = {run.path: run for run in [*run_table.runs(config), *run_table.best(config)]}
+GRID = [run.path for run in run_table.runs(config)]
+BEST = [run.path for run in run_table.best(config)]
 # The condition that others are compared with.
 FIRST = RUNS[(BEST or GRID)[0]].condition
 TABLES = outputs.made(outputs.TABLES, config)

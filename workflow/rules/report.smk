@@ -91,7 +91,7 @@ rule explorer:
         mem_mb=per_attempt(1000),
         runtime=per_attempt(10),
     params:
-        axes=list(table.axes(config)) or list(table.CELL),
+        axes=list(run_table.axes(config)) or list(run_table.CELL),
         title=os.path.basename(RESULTS),
         # Runs on other data did not see these images.
         same_images=len({data_folder(run.condition) for run in RUNS.values()}) == 1,

@@ -1,7 +1,7 @@
 # The network (§2.2) and the runs (§3): one job per cell and seed, or as `execution` has it.
 
 
-for job in table.jobs(config):
+for job in run_table.jobs(config):
 
     rule:
         name:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from boxest import analysis, figures, logs, photographs, shards
-from boxest.files import atomic_path, write_text
+from boxest import analysis, figures, photographs, shards
 from boxest.study import history
+from boxest.system import logs
+from boxest.system.files import atomic_path, write_text
 
 with logs.to_file(snakemake.log[0]):
     params, output = snakemake.params, snakemake.output

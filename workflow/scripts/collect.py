@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from boxest import logs
-from boxest.files import write_text
 from boxest.study import history
+from boxest.system import logs
+from boxest.system.files import write_text
 
 with logs.to_file(snakemake.log[0]):
     directories = [Path(run).parent for run in snakemake.input.run]

@@ -1,6 +1,8 @@
 """Make one shard of photographs or arrays."""
 
-from boxest import logs, shards, sources
+from boxest import shards
+from boxest.data import sources
+from boxest.system import logs
 
 with logs.to_file(snakemake.log[0]):
     data, path = snakemake.params.data, snakemake.output[0]

@@ -1,6 +1,7 @@
 """Fig. 1: preview of the data set."""
 
-from boxest import figures, logs, shards
+from boxest import figures, shards
+from boxest.system import logs
 
 with logs.to_file(snakemake.log[0]):
     images, boxes = shards.load(snakemake.input, snakemake.params.expected)

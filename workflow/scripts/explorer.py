@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from boxest import explorer, logs, shards
+from boxest import shards
+from boxest.report import explorer
+from boxest.system import logs
 
 with logs.to_file(snakemake.log[0]):
     params, runs = snakemake.params, pd.read_csv(snakemake.input.runs)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from boxest import figures, logs
+from boxest import figures
+from boxest.system import logs
 
 with logs.to_file(snakemake.log[0]):
     tables = {Path(path).stem: pd.read_csv(path) for path in snakemake.input}

@@ -1,7 +1,7 @@
 """Find a learning rate for a batch size, by each method and with each seed."""
 
-from boxest import logs, runtime
-from boxest.files import write_text
+from boxest.system import logs, runtime
+from boxest.system.files import write_text
 
 with logs.to_file(snakemake.log[0]):
     runtime.prepare(

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from boxest import findings, logs, pages
-from boxest.files import write_json, write_text
+from boxest.report import findings, pages
+from boxest.system import logs
+from boxest.system.files import write_json, write_text
 
 with logs.to_file(snakemake.log[0]):
     params, results = snakemake.params, Path(snakemake.output.summary).parent

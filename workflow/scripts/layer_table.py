@@ -1,12 +1,14 @@
 """Fig. 2: the layers of the network."""
 
-from boxest import logs, set_threads
+from boxest import set_threads
+from boxest.system import logs
 
 with logs.to_file(snakemake.log[0]):
     set_threads(snakemake.threads)
 
-    from boxest import figures, networks, runtime, shards
+    from boxest import figures, networks, shards
     from boxest.study import estimators
+    from boxest.system import runtime
 
     runtime.start_backend()
     params = snakemake.params

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from boxest import logs, pages
-from boxest.files import write_text
+from boxest.report import pages
+from boxest.system import logs
+from boxest.system.files import write_text
 
 with logs.to_file(snakemake.log[0]):
     for table, page in zip(snakemake.input, snakemake.output, strict=True):

@@ -1,6 +1,7 @@
 """Divide photographs or arrays among the parts of the data set and their shards."""
 
-from boxest import logs, sources
+from boxest.data import sources
+from boxest.system import logs
 
 with logs.to_file(snakemake.log[0]):
     sources.write_plan(snakemake.params.data, snakemake.output[0])

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from boxest import findings, logs
+from boxest.report import findings
+from boxest.system import logs
 
 with logs.to_file(snakemake.log[0]):
     params, target = snakemake.params, Path(snakemake.output.readme).parent

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from boxest import logs
+from boxest.system import logs
 
 with logs.to_file(snakemake.log[0]):
     # The folder of the Snakefile is on the path.

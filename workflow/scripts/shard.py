@@ -1,6 +1,7 @@
 """Make one shard of drawn boxes."""
 
-from boxest import logs, shards, synthetic
+from boxest import shards, synthetic
+from boxest.system import logs
 
 with logs.to_file(snakemake.log[0]):
     data = snakemake.params.data

@@ -2,8 +2,9 @@
 
 import pandas as pd
 
-from boxest import analysis, logs
-from boxest.files import write_text
+from boxest import analysis
+from boxest.system import logs
+from boxest.system.files import write_text
 
 with logs.to_file(snakemake.log[0]):
     given = {name: pd.read_csv(snakemake.input[name]) for name in ("histories", "runs", "tested")}

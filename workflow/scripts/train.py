@@ -3,14 +3,14 @@
 from contextlib import ExitStack
 from pathlib import Path
 
-from boxest import interruption, logs, runtime
+from boxest.system import logs, runtime, signals
 from boxest.training.checkpoint import Checkpoint
 
 with logs.to_file(snakemake.log[0]), ExitStack() as stack:
     runs, together = snakemake.params.runs, snakemake.params.together
     states = [together] if together else [run["checkpoint"] for run in runs]
     checkpoints = [Checkpoint(path) for path in states]
-    interruption.leave_promptly(lambda: [checkpoint.flush() for checkpoint in checkpoints])
+    signals.leave_promptly(lambda: [checkpoint.flush() for checkpoint in checkpoints])
     for checkpoint in checkpoints:
         stack.enter_context(checkpoint)
     if together:

@@ -18,9 +18,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from boxest.analysis.checks import check_runs, require
 from boxest.analysis.claims import losses, predictions, time
 from boxest.analysis.claims.statistic import Statistic
+from boxest.analysis.columns import check_runs, require
 
 CONFIDENCE = 0.95
 # Of fewer, the spread is hardly known, and an interval may have no width by chance.

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from boxest.analysis.cells import paper_cells
-from boxest.analysis.checks import CELL, diverged
 from boxest.analysis.claims.statistic import AFTERWARDS, WORST, Statistic
+from boxest.analysis.columns import CELL, diverged
 
 RUN = [*CELL, "seed"]
 # The paper says "the graphs show": nine pairs of ten should.

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from boxest.analysis.checks import require
 from boxest.analysis.claims.statistic import Statistic
+from boxest.analysis.columns import require
 from boxest.analysis.errors import PAPER_TEST_LOSS
 
 # Shares of the image: 16 and 64 px of the paper's 128.

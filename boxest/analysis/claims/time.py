@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from boxest.analysis.checks import diverged, require
 from boxest.analysis.claims.statistic import Statistic
+from boxest.analysis.columns import diverged, require
 from boxest.analysis.timing import ENGINES, SHARED, by_engine, fit_time
 
 

@@ -6,7 +6,7 @@ import logging
 import numpy as np
 import tensorflow as tf
 
-from boxest import runtime
+from boxest.system import runtime
 
 ALWAYS_XLA = False
 

@@ -1,0 +1,1 @@
+"""Images and boxes: made, read, kept in shards, changed at random."""

@@ -1,0 +1,151 @@
+"""CSV: a line of names, then a line per box."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from boxest.data.annotations.fields import (
+    CORNERS,
+    MEANING,
+    SIDES,
+    AnnotationError,
+    Box,
+    Notes,
+    edges,
+    side,
+    text,
+)
+from boxest.data.annotations.voc import NAMES as VOC_NAMES
+from boxest.data.annotations.voc import decimals_remark
+from boxest.system.files import regular
+
+_IMAGE, _LABEL = ("image", "filename", "imageid"), ("label", "class", "labelname")
+# What can be called otherwise.
+NAMES = ("image", *CORNERS, *VOC_NAMES, *SIDES, "label")
+
+
+def read(
+    path: Path, coordinates: str, notes: Notes, split: str | None, columns: Mapping[str, str]
+) -> Iterator[Box]:
+    """Yield the boxes of the lines; ``columns`` says how some are called in the file."""
+    with open(path, "rb", opener=regular) as file:
+        content = file.read()
+    try:
+        rows = _rows(content.decode(_encoding(content)), _called(columns))
+        names = _names(path, rows, split)
+        coordinates = names.coordinates if coordinates == "auto" else coordinates
+        notes.read_as, notes.fractions = MEANING[coordinates], coordinates == "fractions"
+        decimals = 0
+        for row in rows:
+            box, decimal = _box(path, rows, row, names, coordinates)
+            decimals += decimal
+            yield box
+    except (csv.Error, UnicodeError) as error:
+        raise AnnotationError(
+            f"{path} is no CSV file in UTF-8: {error}. Save it as CSV in UTF-8."
+        ) from error
+    if decimals and coordinates == "pixels-from-1":
+        notes.remarks.append(decimals_remark(path, decimals))
+
+
+class _Names:
+    """Which columns hold what."""
+
+    def __init__(self, names: list[str], split: str | None):
+        self.all, self.split = names, split
+        self.image = _first(names, _IMAGE)
+        self.label = _first(names, _LABEL)
+        self.corners = next((c for c in (CORNERS, VOC_NAMES) if set(c) <= set(names)), None)
+
+    @property
+    def coordinates(self) -> str:
+        """What the corners are, if nothing else is said."""
+        if self.image == "imageid":  # As in OpenImages.
+            return "fractions"
+        return "pixels-from-1" if self.corners is VOC_NAMES else "edges"
+
+
+def _encoding(content: bytes) -> str:
+    """Return UTF-8, or the UTF-16 of spreadsheets, which shows in a mark or in zeros."""
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16"
+    zeros = content[:2].find(b"\0")
+    return {-1: "utf-8-sig", 0: "utf-16-be", 1: "utf-16-le"}[zeros]
+
+
+def _called(columns: Mapping[str, str]) -> dict[str, str]:
+    """Return our name of a column by its name in the file."""
+    unknown = [name for name in columns if name not in NAMES]
+    if unknown:
+        raise AnnotationError(
+            f"columns can be named of {', '.join(NAMES)}; got {', '.join(unknown)}."
+        )
+    return {theirs.strip().lower(): ours for ours, theirs in columns.items()}
+
+
+def _rows(content: str, called: Mapping[str, str]) -> csv.DictReader:
+    """Divide lines by what makes columns of the first: spreadsheets write others than commas."""
+    found = []
+    for delimiter in (",", ";", "\t"):
+        file = io.StringIO(content, newline="")
+        rows = csv.DictReader(file, delimiter=delimiter, skipinitialspace=True)
+        names = [name.strip().lower() for name in rows.fieldnames or []]
+        while names and not names[-1]:  # Names that are empty, at the end.
+            names.pop()
+        rows.fieldnames = [called.get(name, name) for name in names]
+        found.append((len({*_IMAGE, *CORNERS, *VOC_NAMES} & set(rows.fieldnames)), rows))
+    return max(found, key=lambda each: each[0])[1]
+
+
+def _names(path: Path, rows: csv.DictReader, split: str | None) -> _Names:
+    """Find the columns by the line of names."""
+    names = list(rows.fieldnames)
+    found = _Names(names, split and split.strip().lower())
+    if found.image is None or found.corners is None or len(set(names)) < len(names):
+        values = sum(bool(re.fullmatch(r"-?[0-9.]+", name)) for name in names)
+        raise AnnotationError(
+            f"{path}: the first line must name the columns image (or filename) and x1, y1, x2, y2 "
+            "(pixels from 0) or xmin, ymin, xmax, ymax (as in Pascal VOC), each once; got "
+            f"{', '.join(names) or 'nothing'}."
+            + (" It looks like a box: write a line of names above it." if values >= 4 else "")
+        )
+    if found.split is not None and found.split not in names:
+        raise AnnotationError(
+            f"{path} has no column {split!r} that says which part an image belongs to; it has "
+            f"{', '.join(names)}."
+        )
+    return found
+
+
+def _box(
+    path: Path, rows: csv.DictReader, row: dict, names: _Names, coordinates: str
+) -> tuple[Box, bool]:
+    """Return the box of a line, and whether its corners are written with decimals."""
+    where, delimiter = f"{path}, line {rows.line_num}", rows.reader.dialect.delimiter
+    if any(row.pop(None, None) or []) or None in row.values():
+        raise AnnotationError(
+            f"{where} has another number of values than the first line of names "
+            f"({len(names.all)}: {', '.join(names.all)}); values are divided by {delimiter!r}."
+        )
+    image = row[names.image].strip()
+    values = {name: row[name].strip() for name in names.corners}
+    if delimiter != ",":  # Where the comma is the decimal point.
+        values = {name: value.replace(",", ".") for name, value in values.items()}
+    label = text(row.get(names.label))
+    if row.get("isgroupof", "").strip() == "1":
+        return Box(
+            where, image, None, (None, None), label, path, reason="groups (IsGroupOf)"
+        ), False
+    corners = edges(where, image, values, coordinates)
+    size = tuple(side(where, image, name, row.get(name)) for name in SIDES)
+    part = None if names.split is None else row[names.split].strip()
+    box = Box(where, image, corners, size, label, path, part)
+    return box, any("." in value for value in values.values())
+
+
+def _first(names: Any, wanted: tuple[str, ...]) -> str | None:
+    """Return the first of the wanted names that is there."""
+    return next((name for name in wanted if name in names), None)

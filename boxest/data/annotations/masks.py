@@ -1,0 +1,44 @@
+"""A folder of masks: the box of the pixels that are not black."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from boxest.data import image_files
+from boxest.data.annotations.fields import AnnotationError, Box, Notes
+from boxest.data.annotations.folder import Folder
+
+# More grey levels than this are a photograph, or a mask that was saved as JPEG or made smaller.
+_MOST_OBJECTS = 20
+# What Pascal VOC draws around objects.
+_VOID = 255
+
+
+def read(path: Path, folder: Folder | None, notes: Notes) -> Iterator[Box]:
+    """Yield the objects of the masks, which are called as their photographs but for the suffix.
+
+    One level above black is an object; of several, each is one, whose label it is, and 255 is void.
+    """
+    notes.read_as = "bounds of what is not black in masks"
+    for name in Folder(path).pictures():
+        file = path / name
+        stem = Path(name).with_suffix("").as_posix()
+        image = (folder.of_stem(stem) if folder else None) or name
+        levels = image_files.levels(file)
+        size = levels.shape[::-1]
+        found = [level for level in np.unique(levels).tolist() if level != 0]
+        if len(found) > _MOST_OBJECTS:
+            raise AnnotationError(
+                f"{file} is no mask: it has {len(found)} levels above black. Masks have one for "
+                f"each object, {_MOST_OBJECTS} at most, and are not compressed as JPEG."
+            )
+        if not found:
+            reason = "photographs whose mask is black"
+            yield Box(str(file), image, None, size, None, file, reason=reason)
+        for level in found if len(found) == 1 else [one for one in found if one != _VOID]:
+            rows, columns = np.nonzero(levels == level)
+            corners = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+            yield Box(
+                f"{file}, level {level}", image, tuple(map(float, corners)), size, str(level), file
+            )

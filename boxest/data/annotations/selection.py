@@ -1,0 +1,153 @@
+"""The objects of a table, one per image, in pixels and inside; the others counted by reason."""
+
+import math
+from pathlib import Path
+
+import pandas as pd
+
+from boxest.data import image_files
+from boxest.data.annotations.fields import CORNERS, SIDES, AnnotationError, Box, Notes, say
+from boxest.data.annotations.folder import Folder, normal
+
+COLUMNS = ["image", *CORNERS, *SIDES, "label"]
+# Further outside of the image is no rounding of a tool that wrote the box.
+ROUNDING = 0.5
+
+
+def inside(
+    where: str,
+    image: str,
+    corners: tuple[float, float, float, float],
+    size: tuple[int | None, int | None],
+) -> tuple[float, float, float, float]:
+    """Check that a box has an area in an image of this width and height, where they are known.
+
+    Returns
+    -------
+    tuple of float
+        The box, cut off at the edges of the image, which it may pass by less than half a pixel.
+
+    Raises
+    ------
+    AnnotationError
+        Naming place, image, box and size.
+    """
+    width, height = (math.inf if side is None else side for side in size)
+    x1, y1, x2, y2 = corners
+    shown = "(" + ", ".join(f"{value:g}" for value in corners) + ")"
+    if x1 <= -ROUNDING or y1 <= -ROUNDING or x2 >= width + ROUNDING or y2 >= height + ROUNDING:
+        known = "" if None in size else f" of {width}×{height} pixels"
+        raise AnnotationError(
+            f"{where}: the box of {image}, {shown}, is not inside the image{known}: clip it."
+        )
+    cut = max(x1, 0.0), max(y1, 0.0), min(x2, float(width)), min(y2, float(height))
+    if not (cut[0] < cut[2] and cut[1] < cut[3]):
+        raise AnnotationError(
+            f"{where}: the box of {image}, {shown}, is empty or flipped: x1 < x2 and y1 < y2 are "
+            "needed, in pixels."
+        )
+    return cut
+
+
+class Boxes:
+    """The one box of each image, and what was passed over."""
+
+    def __init__(
+        self, path: Path, folder: Folder | None, label: str | None, several: str, notes: Notes
+    ):
+        self.path, self.folder, self.label = path, folder, label
+        self.several, self.notes = several, notes
+        self.boxes: dict[str, Box] = {}
+        self.passed_over: dict[str, list[str]] = {}
+        self._files: dict[str, Path] = {}
+        self._labels: set[str | None] = set()
+
+    def add(self, box: Box) -> None:
+        """Take an object, or count why it is not taken."""
+        box = box._replace(image=self._name(box))
+        if self._files.setdefault(box.image, box.file) != box.file:
+            raise AnnotationError(
+                f"{box.file} and {self._files[box.image]} speak of one photograph, {box.image}: "
+                "correct its name in one of them."
+            )
+        if box.reason is None:
+            self._labels.add(box.label)
+            if self.label is not None and box.label != self.label.strip():
+                known = "without a label" if box.label is None else f"of the label {box.label!r}"
+                box = box._replace(reason=f"objects {known}")
+        if box.reason is not None:
+            self.passed_over.setdefault(box.reason, []).append(box.image)
+            return
+        box = box._replace(corners=self._pixels(box))
+        other = self.boxes.setdefault(box.image, box)
+        if other is not box:
+            if self.several == "error":
+                raise AnnotationError(
+                    f"{box.where}: {box.image} has a second box (the first: {other.where}), and "
+                    "the network finds one per image. Remove it, or take the largest box "
+                    "(several='largest', --several largest)."
+                )
+            self.boxes[box.image] = max(other, box, key=_area)
+
+    def _name(self, box: Box) -> str:
+        """Return the path of an image within the folder of images; refuse what leads out of it."""
+        name = normal(box.image)
+        parts = Path(name.replace("\\", "/")).parts
+        rooted = Path(name).is_absolute() or name.replace("\\", "/")[:1] == "/" or name[1:2] == ":"
+        if not parts or "\0" in name or ".." in parts or rooted:
+            more = self.folder.suggestion(name) if self.folder and parts else ""
+            raise AnnotationError(
+                f"{box.where}: the image must be named by its path within the folder of images; "
+                f"got {box.image!r}.{more}"
+            )
+        below = "" if not self.path.is_dir() else box.file.parent.relative_to(self.path).as_posix()
+        if self.folder is None:
+            return name
+        found = self.folder.find(name, "" if below == "." else below)
+        # Some tools leave out the suffix.
+        return found if found in self.folder.files else self.folder.of_stem(found, False) or found
+
+    def _pixels(self, box: Box) -> tuple[float, float, float, float]:
+        """Return the corners in pixels, cut off at the image."""
+        if self.notes.fractions:
+            size = box.size
+            if None in size:
+                if self.folder is None:
+                    raise AnnotationError(
+                        f"{box.where}: the size of {box.image} is not told, without which fractions"
+                        " are no pixels: pass the folder of photographs (images=...)."
+                    )
+                size = image_files.size(self.folder.path / box.image)[:2]
+            corners = tuple(c * s for c, s in zip(box.corners, size * 2, strict=True))
+            return inside(box.where, box.image, corners, size)
+        return inside(box.where, box.image, box.corners, box.size)
+
+    def table(self, with_split: bool) -> pd.DataFrame:
+        """Return the boxes, if there are any and they are in pixels."""
+        if not self.boxes:
+            found = ", ".join(sorted(str(name) for name in self._labels if name)) or "none"
+            of = "" if self.label is None else f" of the label {self.label!r} (labels: {found})"
+            counts = [f"{reason}: {len(images)}" for reason, images in self.passed_over.items()]
+            passed = f" Passed over: {'; '.join(counts)}." if counts else ""
+            raise AnnotationError(
+                f"{self.path} holds no box{of}: there is nothing to learn from.{passed}"
+            )
+        corners = [box.corners for box in self.boxes.values()]
+        if not self.notes.fractions and max(map(max, corners)) <= 1:
+            raise AnnotationError(
+                f"{self.path}: the corners of all boxes lie within 0..1, where pixels are needed. "
+                f"If they are fractions of width and height, pass {say('fractions')}."
+            )
+        rows = [
+            (box.image, *box.corners, *box.size, box.label, box.split)
+            for box in self.boxes.values()
+        ]
+        table = pd.DataFrame(rows, columns=[*COLUMNS, "split"])
+        kinds = {"image": "str", "width": "Int64", "height": "Int64", "label": "string"}
+        table = table.astype(kinds | dict.fromkeys(CORNERS, "float64"))
+        return table if with_split else table.drop(columns="split")
+
+
+def _area(box: Box) -> float:
+    x1, y1, x2, y2 = box.corners
+    return (x2 - x1) * (y2 - y1)

@@ -1,0 +1,203 @@
+"""Files of labelling tools whose objects globox reads: YOLO, LabelMe and CVAT.
+
+What it would let through is looked at here: each error names the file and the object, whatever is
+no box is counted, XML must not define entities.
+"""
+
+import importlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from boxest.data import image_files
+from boxest.data.annotations.fields import AnnotationError, Box, Notes, number, side, text
+from boxest.data.annotations.folder import Folder
+from boxest.data.annotations.voc import tree
+from boxest.system.files import regular
+
+# CVAT has all images in one file.
+MAX_CVAT_BYTES = 2**28
+_NO_OBJECT = "photographs without an object in their file"
+_NAMES = ("classes.txt", "obj.names", "data.names", "data.yaml", "dataset.yaml")
+_LISTS = (*_NAMES, "train.txt", "val.txt", "valid.txt", "test.txt", "labels.txt")
+
+
+def read_yolo(path: Path, folder: Folder | None, notes: Notes) -> Iterator[Box]:
+    """Yield the objects of a folder of .txt files, one per photograph.
+
+    The names of the classes are those of ``classes.txt``, ``obj.names`` or ``data.yaml``, in the
+    folder or above it; without them, their numbers.
+    """
+    notes.read_as = "class, middle, width and height as fractions of the image, as in YOLO"
+    if folder is None:
+        raise AnnotationError(
+            f"{path}: files of YOLO (.txt) have fractions, without the sizes of the photographs: "
+            "pass their folder (images=...)."
+        )
+    names = _class_names(path)
+    for file in files(path, ".txt"):
+        stem = file.relative_to(path).with_suffix("").as_posix()
+        image = folder.of_stem(stem)
+        if image is None:
+            raise AnnotationError(f"{file}: there is no photograph {stem}.* in {folder.path}.")
+        size = image_files.size(folder.path / image)[:2]
+        lines = _text(file).splitlines()
+        if not any(map(str.strip, lines)):
+            yield Box(str(file), image, None, size, None, file, reason=_NO_OBJECT)
+        for count, line in enumerate(lines, 1):
+            if line.strip():
+                yield _of_yolo(f"{file}, line {count}", line, image, size, names)._replace(
+                    file=file
+                )
+
+
+def read_labelme(path: Path, folder: Folder | None, notes: Notes) -> Iterator[Box]:
+    """Yield the rectangles, and the bounds of polygons, of a folder of .json files."""
+    notes.read_as = "corners of rectangles and bounds of polygons in pixels, from 0, as in LabelMe"
+    for file in files(path, ".json"):
+        try:
+            content = json.loads(_text(file))
+            shapes, name = list(content["shapes"]), str(content["imagePath"])
+        except (ValueError, RecursionError, KeyError, TypeError) as error:
+            raise AnnotationError(
+                f"{file} is no file of LabelMe ({error}): it needs shapes and imagePath."
+            ) from error
+        name = os.path.basename(name.replace("\\", "/"))
+        keys = ("imageWidth", "imageHeight")
+        size = tuple(side(file, name, key, content.get(key)) for key in keys)
+        if not shapes:
+            yield Box(str(file), name, None, size, None, file, reason=_NO_OBJECT)
+        for count, shape in enumerate(shapes):
+            where = f"{file}, shape {count}"
+            kind = shape.get("shape_type", "polygon") if isinstance(shape, dict) else shape
+            if kind not in ("rectangle", "polygon"):
+                reason = f"shapes of the kind {kind!r}"
+                yield Box(where, name, None, size, None, file, reason=reason)
+                continue
+            points = _points(where, name, shape)
+            found = _parsed(where, "from_labelme", shape | {"points": points})
+            yield Box(where, name, found.ltrb, size, text(shape.get("label")), file)
+
+
+def read_cvat(path: Path, folder: Folder | None, notes: Notes) -> Iterator[Box]:
+    """Yield the boxes of an .xml file, "CVAT for images"."""
+    notes.read_as = "edges in pixels, from 0, as in CVAT"
+    root = tree(path, MAX_CVAT_BYTES)
+    if root.tag != "annotations" or root.find("track") is not None:
+        what = "a video" if root.tag == "annotations" else f"<{root.tag}>"
+        raise AnnotationError(
+            f"{path} holds {what}, and not <annotations> with <image>: of CVAT 'CVAT for images' "
+            "is read. Pascal VOC is a folder of .xml files."
+        )
+    for item in root.iter("image"):
+        name = item.get("name") or ""
+        size = tuple(side(path, name, key, item.get(key)) for key in ("width", "height"))
+        if not len(item):
+            yield Box(str(path), name, None, size, None, path, reason=_NO_OBJECT)
+        for count, shape in enumerate(item):
+            where = f"{path}, image {name}, shape {count}"
+            turned = shape.tag == "box" and float(shape.get("rotation") or 0) % 360 != 0
+            if shape.tag != "box" or turned:
+                reason = "turned boxes" if turned else f"shapes of the kind <{shape.tag}>"
+                yield Box(where, name, None, size, None, path, reason=reason)
+                continue
+            found = _parsed(where, "from_cvat", shape)
+            yield Box(where, name, found.ltrb, size, text(shape.get("label")), path)
+
+
+def files(path: Path, suffix: str) -> list[Path]:
+    """Return the files of annotations in a folder and the folders below."""
+    return sorted(
+        file
+        for file in path.rglob("*")
+        if file.suffix.lower() == suffix
+        and not file.name.lower().startswith(("._", "readme"))
+        and file.name.lower() not in _LISTS
+    )
+
+
+def load_globox() -> Any:
+    """Return the library, or say how to get it."""
+    try:
+        return importlib.import_module("globox")
+    except ImportError:
+        raise AnnotationError(
+            "Files of YOLO, LabelMe and CVAT are read by globox, and predictions are written by it "
+            "as COCO and YOLO, and it is not installed: pip install 'boxest[formats]'."
+        ) from None
+
+
+def _parsed(where: str, reader: str, *args: Any, **options: Any) -> Any:
+    """Return an object as globox reads it, with numbers that are finite."""
+    parse: Callable = getattr(load_globox().BoundingBox, reader)
+    try:
+        found = parse(*args, **options)
+    except Exception as error:  # Assertions, mostly, and whatever odd values lead to.
+        raise AnnotationError(f"{where} cannot be read: {error or type(error).__name__}") from error
+    for value in found.ltrb:
+        number(where, "the box", "a corner", value)
+    return found
+
+
+def _of_yolo(
+    where: str, line: str, image: str, size: tuple[int, int], names: dict[str, str] | None
+) -> Box:
+    """Return the object of a line: a box, with a confidence perhaps, or an outline."""
+    values = line.split()
+    where = f"{where} ({line.strip():.60})"
+    for value in values[1:]:
+        if not -0.01 <= number(where, image, "a fraction", value) <= 1.01:
+            raise AnnotationError(
+                f"{where}: {value} is no fraction of the image, as YOLO has them."
+            )
+    kind = "from_yolo_seg" if len(values) > 6 else "from_yolo_v5"
+    found = _parsed(where, kind, line, image_size=size)
+    if names is not None and found.label not in names:
+        raise AnnotationError(
+            f"{where}: the class {found.label} is none of the names ({len(names)} of them)."
+        )
+    label = found.label if names is None else names[found.label]
+    return Box(where, image, found.ltrb, size, text(label), Path())
+
+
+def _points(where: str, image: str, shape: dict) -> list[list[float]]:
+    """Return the points of a shape as numbers, which may be written as text."""
+    try:
+        points = [list(point) for point in shape["points"]]
+    except (KeyError, TypeError):
+        points = []
+    if len(points) < 2 or any(len(point) != 2 for point in points):
+        raise AnnotationError(f"{where}: it needs two points or more, of x and y.")
+    return [[number(where, image, "a point", value) for value in point] for point in points]
+
+
+def _class_names(path: Path) -> dict[str, str] | None:
+    """Return the names of classes by their number, if there is a file of them."""
+    for folder in (path, path.parent, path.parent.parent):
+        for file in (folder / name for name in _NAMES):
+            if file.is_file() and file.suffix == ".yaml":
+                return _names_of_yaml(file)
+            if file.is_file():
+                return {str(n): name for n, name in enumerate(_text(file).splitlines())}
+    return None
+
+
+def _names_of_yaml(file: Path) -> dict[str, str]:
+    import yaml
+
+    try:
+        names = yaml.safe_load(_text(file))["names"]
+        pairs = names.items() if isinstance(names, dict) else enumerate(names)
+        return {str(key): str(name) for key, name in pairs}
+    except (yaml.YAMLError, KeyError, TypeError) as error:
+        raise AnnotationError(f"{file} names no classes ({error}): it needs names.") from error
+
+
+def _text(file: Path) -> str:
+    with open(file, encoding="utf-8-sig", opener=regular) as stream:
+        try:
+            return stream.read()
+        except UnicodeDecodeError as error:
+            raise AnnotationError(f"{file} is no text in UTF-8: {error}.") from error

@@ -1,0 +1,105 @@
+"""Pascal VOC: a file of XML per image, in a folder and the folders below."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+from boxest.data.annotations.fields import (
+    MEANING,
+    SIDES,
+    AnnotationError,
+    Box,
+    Notes,
+    edges,
+    say,
+    side,
+    text,
+)
+from boxest.system.files import regular
+
+NAMES = ["xmin", "ymin", "xmax", "ymax"]
+# An annotation of one image is a page of text.
+MAX_XML_BYTES = 2**20
+
+
+class _Builder(ElementTree.TreeBuilder):
+    """Builds a tree of XML, and refuses what could define entities."""
+
+    def doctype(self, *_: str | None) -> None:
+        raise AnnotationError("it has a document type (<!DOCTYPE …>), which no annotation needs")
+
+
+def read(path: Path, coordinates: str, notes: Notes) -> Iterator[Box]:
+    """Yield the objects of all files; a file that holds none yields one without corners."""
+    # Names that begin with "._" are what macOS leaves beside files on foreign disks.
+    files = sorted(
+        file
+        for file in path.rglob("*")
+        if file.suffix.lower() == ".xml" and not file.name.startswith("._")
+    )
+    if not files:
+        raise AnnotationError(f"{path} is a folder without .xml files (Pascal VOC).")
+    notes.read_as, notes.fractions = MEANING[coordinates], coordinates == "fractions"
+    decimals = 0
+    for file in files:
+        root = tree(file)
+        image = text(root.findtext("filename"))
+        if root.tag != "annotation" or not image:
+            raise AnnotationError(
+                f"{file} is no annotation of Pascal VOC: it needs <annotation> with <filename>; "
+                f"it is <{root.tag}>" + ("." if image else ", without <filename>.")
+            )
+        size = tuple(side(file, image, name, root.findtext(f"size/{name}")) for name in SIDES)
+        objects = root.findall("object")
+        if not objects:
+            yield Box(
+                str(file),
+                image,
+                None,
+                size,
+                None,
+                file,
+                reason="photographs without an object in their XML",
+            )
+        for count, item in enumerate(objects):
+            where = f"{file}, object {count}"
+            values = _corners(where, item)
+            decimals += any("." in (value or "") for value in values.values())
+            corners = edges(where, image, values, coordinates)
+            yield Box(where, image, corners, size, text(item.findtext("name")), file)
+    if decimals and coordinates == "pixels-from-1":
+        notes.remarks.append(decimals_remark(path, decimals))
+
+
+def decimals_remark(path: Path, count: int) -> str:
+    """Return what is said where pixels are written as tools write edges."""
+    return (
+        f"{path}: {count} boxes are written with decimals (10.0), and read as first and last "
+        "pixel, counted from 1, as in Pascal VOC. Some tools, VoTT among them, write edges from 0 "
+        f"so, which are a pixel off. If yours does, pass {say('edges')}."
+    )
+
+
+def _corners(where: str, item: ElementTree.Element) -> dict[str, str | None]:
+    """Return the four numbers of an object, as texts."""
+    if item.find("bndbox") is None:
+        inside = ", ".join(f"<{child.tag}>" for child in item) or "nothing"
+        raise AnnotationError(
+            f"{where}: it has no <bndbox> with xmin, ymin, xmax and ymax, but {inside}. Turned "
+            "boxes (<robndbox>) and outlines are not read: save upright boxes."
+        )
+    return {name: item.findtext(f"bndbox/{name}") for name in NAMES}
+
+
+def tree(file: Path, most: int = MAX_XML_BYTES) -> ElementTree.Element:
+    """Parse a file of XML that may come from a stranger, of so many bytes at most."""
+    with open(file, "rb", opener=regular) as stream:
+        content = stream.read(most + 1)
+    if len(content) > most:
+        raise AnnotationError(f"{file} is longer than {most} bytes: no annotation is.")
+    try:
+        return ElementTree.fromstring(content, ElementTree.XMLParser(target=_Builder()))
+    except AnnotationError as error:
+        raise AnnotationError(f"{file}: {error}.") from None
+    except (ElementTree.ParseError, LookupError, ValueError) as error:
+        raise AnnotationError(f"{file} is no XML: {error}.") from error

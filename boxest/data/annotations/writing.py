@@ -1,0 +1,103 @@
+"""Tables of boxes as files that other programs read: CSV, COCO and YOLO."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from boxest.data.annotations.fields import CORNERS, AnnotationError
+from boxest.data.annotations.tools import load_globox
+from boxest.system.files import atomic_folder, write_json, write_text
+
+if TYPE_CHECKING:
+    import globox
+
+FORMATS = ("csv", "coco", "yolo")
+
+
+def write(
+    table: pd.DataFrame,
+    path: str | os.PathLike,
+    form: str | None = None,
+    *,
+    images: str | os.PathLike | None = None,
+) -> None:
+    """Write boxes, predicted ones for example.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``image``, ``width``, ``height`` and ``x1, y1, x2, y2`` in pixels, as
+        `boxest.photographs.predict` returns them; and ``label``, which is "object" where there is
+        none.
+    path : path-like
+        A file, or for YOLO a folder to make.
+    form : {"csv", "coco", "yolo"}, optional
+        Without it, by the suffix: ``.csv``, ``.json`` for COCO, none for YOLO.
+    images : path-like, optional
+        Folder of the photographs, to which names in COCO and YOLO are relative; without it the one
+        that all of them have in common.
+
+    Raises
+    ------
+    AnnotationError
+        If the form is not known; of COCO and YOLO, if a box is flipped or has no area, which they
+        cannot hold, two photographs would share a file, or globox is not installed.
+    OSError
+        If the file cannot be written, or the folder is not empty.
+    """
+    path = Path(path)
+    form = form or {".csv": "csv", ".json": "coco", "": "yolo"}.get(path.suffix.lower())
+    if form not in FORMATS:
+        raise AnnotationError(f"{path}: boxes are written as {', '.join(FORMATS)}; got {form!r}.")
+    if form == "csv":
+        write_text(path, table.to_csv(index=False, lineterminator="\n"))
+        return
+    empty = ~((table["x1"] < table["x2"]) & (table["y1"] < table["y2"]))
+    if empty.any():
+        raise AnnotationError(
+            f"{path}: {int(empty.sum())} boxes, that of {table['image'][empty].iloc[0]} among them,"
+            f" are flipped or empty, which {form} cannot hold: take these rows out, or write CSV."
+        )
+    boxes = _globox(table, images)
+    if form == "coco":
+        write_json(path, boxes.to_coco(auto_ids=True))
+    else:
+        _write_yolo(path, boxes)
+
+
+def _write_yolo(path: Path, boxes: "globox.AnnotationSet") -> None:
+    """Write a file per photograph, and the names of the classes."""
+    labels = sorted({box.label for box in boxes.all_boxes})
+    numbers = {label: number for number, label in enumerate(labels)}
+    texts = {}
+    for annotation in boxes:
+        name = Path(annotation.image_id).with_suffix(".txt")
+        if name in texts:
+            raise AnnotationError(f"{path}: two photographs would share the file {name}.")
+        texts[name] = annotation.to_yolo_v5(label_to_id=numbers)
+    with atomic_folder(path) as made:
+        for name, text in texts.items():
+            write_text(made / name, text + "\n")
+        write_text(made / "classes.txt", "".join(f"{label}\n" for label in labels))
+
+
+def _globox(table: pd.DataFrame, images: str | os.PathLike | None) -> "globox.AnnotationSet":
+    """Return the boxes as globox has them."""
+    library = load_globox()
+    paths = [os.path.abspath(name) for name in table["image"]]
+    if images is not None:
+        paths = [os.path.abspath(os.path.join(images, name)) for name in table["image"]]
+    root = os.path.abspath(images) if images else os.path.commonpath(map(os.path.dirname, paths))
+    names = [Path(os.path.relpath(path, root)).as_posix() for path in paths]
+    outside = [name for name in names if name.startswith("../")]
+    if outside:
+        raise AnnotationError(f"{outside[0]} is not in the folder of photographs, {root}.")
+    labels = table.get("label", pd.Series(index=table.index, dtype=object)).fillna("object")
+    found = library.AnnotationSet()
+    for name, label, row in zip(names, labels, table.itertuples(), strict=True):
+        corners = tuple(float(getattr(row, corner)) for corner in CORNERS)
+        box = library.BoundingBox.create(label=str(label), coords=corners)
+        found.add(library.Annotation(name, (int(row.width), int(row.height)), [box]))
+    return found

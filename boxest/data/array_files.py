@@ -1,0 +1,228 @@
+"""Images and boxes in one file of arrays, ``.npz`` or ``.h5``, whatever the arrays are called."""
+
+import functools
+import hashlib
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from boxest.data import annotations
+from boxest.data.annotations.fields import COORDINATES, CORNERS
+from boxest.data.inputs import Images
+from boxest.data.pixels import Reader
+from boxest.system.files import regular
+
+_WHITES = {"bool": 1, "uint8": 255}
+# Images that are looked through at a time.
+_BLOCK = 256
+
+
+class Arrays:
+    """A file of images and boxes.
+
+    Parameters
+    ----------
+    file : path-like
+        ``.npz`` (of plain arrays, not pickled objects) or HDF5.
+    images, boxes : str, optional
+        Names of the two arrays; without them the only ones of their shapes: (n, height, width) or
+        (n, height, width, channels), with 1 or 3 channels, and (n, 4).
+    coordinates : {"auto", "edges", "pixels-from-1", "pixels-from-0", "fractions"}, default="auto"
+        What the boxes are; see `boxest.annotations.read`. "auto": fractions of width and height,
+        as `BoxRegressor` takes them, where all lie within 0..1; else edges in pixels.
+    split : str, optional
+        Name of an array of n texts: "train", "validation" or "test".
+
+    Raises
+    ------
+    ValueError
+        Naming file, array, shape and what was expected.
+    OSError
+        If the file cannot be opened.
+    """
+
+    def __init__(
+        self,
+        file: str | os.PathLike,
+        images: str | None = None,
+        boxes: str | None = None,
+        *,
+        coordinates: str = "auto",
+        split: str | None = None,
+    ):
+        if coordinates not in COORDINATES:
+            raise ValueError(
+                f"coordinates must be one of {', '.join(COORDINATES)}; got {coordinates!r}."
+            )
+        self.file, self.coordinates = Path(file), coordinates
+        self._arrays = _open(self.file)
+        self._images = self._arrays[self._named("images", images, (3, 4))]
+        self._boxes = np.asarray(self._arrays[self._named("boxes", boxes, (2,))])
+        self._check_shapes()
+        self._parts = None if split is None else self._part_names(split)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of an image."""
+        return (*self._images.shape[1:], 1)[:3]
+
+    def table(self) -> pd.DataFrame:
+        """Return the boxes in pixels: a row per image, whose name is its index.
+
+        Raises
+        ------
+        ValueError
+            If a box is empty, flipped or outside of its image, or the images hold what is no level.
+        """
+        _ = self._white  # The levels are checked as well.
+        height, width, _ = self.image_shape
+        boxes = self._boxes.astype(np.float64)
+        kind = self.coordinates
+        if kind == "auto":
+            kind = "fractions" if np.nanmin(boxes) >= 0 and np.nanmax(boxes) <= 1 else "edges"
+        if kind == "fractions":
+            boxes = boxes * [width, height, width, height]
+        elif kind.startswith("pixels"):
+            first = int(kind[-1])
+            boxes = boxes + [-first, -first, 1 - first, 1 - first]
+        size = (width, height)
+        rows = [
+            annotations.inside(str(self.file), f"image {number}", tuple(box), size)
+            for number, box in enumerate(boxes.tolist())
+        ]
+        table = pd.DataFrame(rows, columns=CORNERS)
+        names = pd.Series(range(len(rows))).astype(str)
+        extra = {} if self._parts is None else {"split": self._parts}
+        return table.assign(image=names, width=width, height=height, label=pd.NA, **extra)
+
+    def read(self, name: str, channels: int, size: tuple[int, int]) -> np.ndarray:
+        """Return an image of this (width, height) as grey levels or colours, uint8."""
+        levels = np.asarray(self._images[int(name)])
+        # Where the type alone tells which level is white, the others need not be read.
+        white = _WHITES.get(levels.dtype.name) or self._white
+        if white != 255:
+            levels = np.rint(levels.astype(np.float64) * (255 / white)).clip(0, 255)
+        levels = levels.astype(np.uint8)
+        image = Image.fromarray(levels[..., 0] if levels.shape[2:] == (1,) else levels)
+        image = image.convert("L" if channels == 1 else "RGB")
+        if image.size != size:
+            image = image.resize(size, Image.Resampling.BILINEAR)
+        return np.asarray(image)
+
+    def digests(self) -> list[bytes]:
+        """Return a digest of each image."""
+        return [hashlib.sha256(np.ascontiguousarray(i)).digest() for b in self._blocks() for i in b]
+
+    def _named(self, what: str, name: str | None, axes: tuple[int, ...]) -> str:
+        """Return the name of the array that holds the images or boxes."""
+        shapes = {key: tuple(array.shape) for key, array in self._arrays.items()}
+        told = ", ".join(f"{key} {shape}" for key, shape in shapes.items()) or "nothing"
+        if name is not None:
+            if name not in shapes:
+                raise ValueError(f"{self.file} has no array {name!r} ({what}); it has {told}.")
+            return name
+        found = [
+            key
+            for key, shape in shapes.items()
+            if len(shape) in axes and (what == "images" or shape[1] == 4)
+        ]
+        if len(found) != 1:
+            shape = "(n, height, width) or (n, height, width, channels)"
+            raise ValueError(
+                f"{self.file} must have one array of {what}, of shape "
+                f"{shape if what == 'images' else '(n, 4)'}, or its name must be given ({what}:); "
+                f"it has {told}."
+            )
+        return found[0]
+
+    def _check_shapes(self) -> None:
+        """Refuse images and boxes that do not belong together, or are of other shapes."""
+        shape, boxes = tuple(self._images.shape), self._boxes.shape
+        if len(shape) not in (3, 4) or 0 in shape or (len(shape) == 4 and shape[3] not in (1, 3)):
+            first = len(shape) == 4 and shape[1] in (1, 3)
+            raise ValueError(
+                f"{self.file}: the images must have the shape (n, height, width) or (n, height, "
+                f"width, channels) with 1 or 3 channels; got {shape}."
+                + (" Channels come last: np.moveaxis(images, 1, -1)." if first else "")
+            )
+        if len(boxes) != 2 or boxes[1] != 4 or self._boxes.dtype.kind not in "iuf":
+            raise ValueError(
+                f"{self.file}: the boxes must be numbers of shape (n, 4), x1, y1, x2, y2; got "
+                f"{self._boxes.dtype} of shape {boxes}."
+            )
+        if len(self._boxes) != shape[0]:
+            raise ValueError(
+                f"{self.file}: {shape[0]} images and {len(self._boxes)} boxes do not fit: one box "
+                "per image."
+            )
+        if not np.isfinite(self._boxes).all():
+            row = int(np.argmin(np.isfinite(self._boxes).all(axis=1)))
+            raise ValueError(f"{self.file}: the box of image {row} is {self._boxes[row]}.")
+
+    def _part_names(self, split: str) -> list[str]:
+        """Return the texts that say which part each image belongs to."""
+        if split not in self._arrays:
+            raise ValueError(f"{self.file} has no array {split!r} that says the parts.")
+        parts = np.asarray(self._arrays[split])
+        if parts.shape != (len(self._boxes),):
+            raise ValueError(
+                f"{self.file}: {split} must have a text for each of {len(self._boxes)} images; got "
+                f"the shape {parts.shape}."
+            )
+        return [part.decode() if isinstance(part, bytes) else str(part) for part in parts.tolist()]
+
+    @functools.cached_property
+    def _white(self) -> int:
+        """The level that is white by the rule of `boxest.data.pixels`, of all levels that occur."""
+        reader = Reader(Images(self._images))
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                for _ in reader.blocks():
+                    pass
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"{self.file}, the images as X: {error}") from None
+        if reader.pixels.white is None:
+            raise ValueError(
+                f"{self.file}: the images have {reader.pixels}, of which no number is white. "
+                "Shards hold levels of 8 bits: save fractions 0..1, or levels of 8, 12 or 16 bits."
+            )
+        for warning in caught:
+            warnings.warn(f"{self.file}, the images as X: {warning.message}", stacklevel=3)
+        return reader.pixels.white
+
+    def _blocks(self) -> Iterator[np.ndarray]:
+        for start in range(0, len(self._images), _BLOCK):
+            yield np.asarray(self._images[start : start + _BLOCK])
+
+
+def _open(file: Path) -> dict[str, Any]:
+    """Return the arrays in a file by name; those of HDF5 are read when they are sliced."""
+    with open(file, "rb", opener=regular) as stream:
+        begin = stream.read(8)
+    try:
+        if begin == b"\x89HDF\r\n\x1a\n":
+            import h5py
+
+            found = {}
+            h5py.File(file, "r", locking=False).visititems(
+                lambda name, item: (
+                    found.update({name: item}) if isinstance(item, h5py.Dataset) else None
+                )
+            )
+            return found
+        if begin[:2] == b"PK":
+            with np.load(file, allow_pickle=False) as arrays:
+                return {name: arrays[name] for name in arrays.files}
+    except (ValueError, OSError, EOFError) as error:
+        raise ValueError(
+            f"{file} cannot be read ({error}): it is damaged, or holds no plain arrays. Save it "
+            "anew, with numpy.savez or h5py."
+        ) from error
+    raise ValueError(f"{file} is neither an .npz nor an HDF5 file: save it as one of them.")

@@ -1,0 +1,197 @@
+"""A folder of photographs and a table of boxes, converted into shards."""
+
+import operator
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from boxest.data import image_files
+from boxest.data.annotations import CORNERS
+from boxest.data.annotations.fields import some
+from boxest.data.photographs.assignment import PARTS, Split
+from boxest.data.photographs.image_table import SCALES, TABLE, originals
+from boxest.data.photographs.matching import (
+    boxes_of,
+    digests,
+    gathered,
+    measure,
+    open_folder,
+    shared,
+)
+from boxest.data.photographs.packing import Form, Plan, lay_out
+from boxest.data.shards import arrange
+from boxest.system.files import atomic_folder, check_folder, write_text
+
+
+class Conversion(NamedTuple):
+    """What `convert` has written, and what it has not.
+
+    ``train``, ``validation`` and ``test`` are paths of shards; ``without_box`` are the photographs
+    in the folder of which the table of boxes says nothing; ``passed_over`` the images of objects
+    that were left out, by reason; ``turned`` the photographs that their EXIF orientation turns or
+    mirrors; ``read_as`` what the numbers of the table were taken for.
+    """
+
+    train: list[Path]
+    validation: list[Path]
+    test: list[Path]
+    without_box: list[str]
+    passed_over: dict[str, list[str]]
+    turned: list[str]
+    read_as: str
+
+    def summary(self) -> str:
+        """Say in some lines what was converted, how it was read, and what was left out."""
+        parts = {part: getattr(self, part) for part in PARTS}
+        tables = {part: originals(paths) for part, paths in parts.items() if paths}
+        rows = pd.concat(tables.values())
+        counts = ", ".join(f"{len(tables.get(part, ()))} {part}" for part in PARTS)
+        corners = rows[CORNERS].to_numpy()
+        sides = corners[:, 2:] - corners[:, :2]
+        shape = arrange(self.train)[0][1].image_shape
+        shown = sides * rows[SCALES].to_numpy() * [shape[1], shape[0]]
+        return "\n".join(
+            [
+                f"{len(rows)} photographs in {self.train[0].parent}: {counts}.",
+                f"Boxes were read as {self.read_as}; "
+                f"sides of {sides.min():g} to {sides.max():g} px.",
+                *self._left_out(set(rows["image"])),
+                f"Shortest side of a box in the shards: {np.min(shown):.1f} px.",
+            ]
+        )
+
+    def _left_out(self, taken: set[str]) -> Iterator[str]:
+        """Say which objects and photographs were left out, and which to look at."""
+        for reason, images in self.passed_over.items():
+            names = list(dict.fromkeys(images))
+            yield f"Passed over, {reason}: {len(images)} ({some(names, 5)})."
+        passed = [name for images in self.passed_over.values() for name in images]
+        left = [name for name in dict.fromkeys(passed) if name not in taken]
+        if left:
+            yield f"Left out, with such objects alone: {len(left)} ({some(left, 5)})."
+        if self.without_box:
+            n = len(self.without_box)
+            yield f"Left out, without a box: {n} ({some(self.without_box, 5)})."
+        if self.turned:
+            yield (
+                f"Turned or mirrored by their EXIF orientation: {len(self.turned)} "
+                f"({some(self.turned, 5)}); their boxes must be those of the picture as it is "
+                "shown."
+            )
+
+
+def convert(
+    images: str | os.PathLike,
+    boxes: str | os.PathLike | pd.DataFrame,
+    out: str | os.PathLike,
+    *,
+    image_size: int | tuple[int, int] = 128,
+    channels: int = 1,
+    mode: str = "stretch",
+    shard_size: int = 1000,
+    split: Split = (0.8, 0.1, 0.1),
+    seed: int = 0,
+    verbose: int = 0,
+    **reading: Any,
+) -> Conversion:
+    """Convert a folder of photographs and a table of boxes into shards.
+
+    Parameters
+    ----------
+    images : path-like
+        Folder of the photographs (`boxest.data.image_files.FORMATS`).
+    boxes : path-like or DataFrame
+        What `boxest.annotations.read` takes or returns: one box per photograph, in pixels of the
+        photograph as it is shown, its EXIF orientation applied.
+    out : path-like
+        Folder to make; it must not be there, or be empty.
+    image_size : int or (height, width), default=128
+        Of the images in the shards, in pixels.
+    channels : {1, 3}, default=1
+        Grey levels or colours.
+    mode : {"stretch", "pad"}, default="stretch"
+        "stretch" changes the aspect of photographs of another one than ``image_size``; "pad" keeps
+        it, and centres the photograph on black.
+    shard_size : int, default=1000
+        Photographs per shard, at most; so many are held in memory.
+    split : three floats, str, or three lists, default=(0.8, 0.1, 0.1)
+        Shares of training, validation and test set, of which some may be 0; or the name of a column
+        of the table of boxes that says "train", "validation" or "test"; or three lists of images
+        (or text files with one in each line), of which those of validation and test may be empty.
+    seed : int, default=0
+        Of the order in which the photographs, sorted by name, are dealt out.
+    verbose : int, default=0
+        1: show a progress bar, in a terminal.
+    **reading
+        Where ``boxes`` is a file or folder: ``label``, ``several``, ``coordinates`` and
+        ``columns`` of `boxest.annotations.read`.
+
+    Returns
+    -------
+    Conversion
+        Paths of the shards, and what was left out.
+
+    Raises
+    ------
+    AnnotationError
+        See `boxest.annotations.read`; and if a photograph is missing, has another size than the
+        annotations say, or has its box outside. A photograph that is damaged is a `ValueError`.
+    OSError
+        If a file cannot be opened, ``out`` is there, or the disk is full.
+
+    Warns
+    -----
+    UserWarning
+        If what was read may be meant otherwise, if one picture is there under two names, in
+        different parts, or if grey levels of 16 bits seem to be of 12.
+    """
+    form = Form.of(image_size, channels, mode)
+    if operator.index(shard_size) < 1:
+        raise ValueError(f"shard_size must be 1 or more photographs; got {shard_size}.")
+    folder = open_folder(images)
+    check_folder(out)
+    table = boxes_of(boxes, folder, split=split if isinstance(split, str) else None, **reading)
+    measured, turned = measure(table, folder, verbose)
+    plan, text = lay_out(measured, form, split=split, seed=seed, shard_size=shard_size)
+    names = measured["image"]
+    copies = shared(plan.table, names, digests(names, folder.path))
+    for remark in [*table.attrs.get("remarks", ()), *copies]:
+        warnings.warn(remark, stacklevel=2)
+    plan.shards()  # Sizes are checked before anything is written.
+    with gathered():
+        _write(plan, text, folder.path, out, verbose)
+    paths = {part: [] for part in PARTS}
+    for name, meta in plan.shards().items():
+        paths[meta.split].append(Path(out) / f"{name}.h5")
+    passed_over = table.attrs.get("passed_over", {})
+    known = set(names).union(*passed_over.values())
+    return Conversion(
+        **paths,
+        without_box=[name for name in folder.pictures() if name not in known],
+        passed_over=passed_over,
+        turned=turned,
+        read_as=table.attrs.get("read_as", ""),
+    )
+
+
+def _write(plan: Plan, text: str, folder: Path, out: str | os.PathLike, verbose: int) -> None:
+    """Write shards and table into a folder."""
+    quiet = None if verbose else True
+    with (
+        atomic_folder(out) as made,
+        tqdm(total=len(plan.table), desc="converting", disable=quiet) as bar,
+    ):
+
+        def read(image: str, size: tuple[int, int]) -> np.ndarray:
+            bar.update()
+            return image_files.read(folder / image, plan.form.channels, size)
+
+        for name in plan.shards():
+            plan.write_shard(name, made / f"{name}.h5", read)
+        write_text(made / TABLE, text)

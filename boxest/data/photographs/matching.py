@@ -1,0 +1,185 @@
+"""A folder of photographs and a table of boxes: whether they belong together."""
+
+import contextlib
+import hashlib
+import os
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from tqdm import tqdm
+
+from boxest.data import annotations, image_files
+from boxest.data.annotations import CORNERS, AnnotationError
+from boxest.data.annotations.fields import some
+from boxest.data.annotations.folder import Folder
+
+
+def open_folder(images: str | os.PathLike) -> Folder:
+    """Return the folder of photographs, if it is one."""
+    if not Path(images).is_dir():
+        raise ValueError(f"{images} is no folder: it should hold the photographs.")
+    return Folder(images)
+
+
+def boxes_of(
+    boxes: str | os.PathLike | pd.DataFrame, folder: Folder, *, split: str | None, **options: Any
+) -> pd.DataFrame:
+    """Return a table of boxes, sorted by image: whatever the format, the order is the same."""
+    if isinstance(boxes, pd.DataFrame):
+        if options:
+            raise ValueError(f"{', '.join(options)}: for files of boxes, and this is a table.")
+        table = boxes
+    else:
+        table = annotations.read(boxes, images=folder.path, split=split, **options)
+        split = split and "split"
+    needed = ["image", *CORNERS, *([split] if split else [])]
+    lacking = [name for name in needed if name not in table]
+    if lacking or not len(table):
+        raise AnnotationError(
+            "A table of boxes has a row or more, and the columns image, x1, y1, x2, y2; "
+            f"{len(table)} rows, lacking: {', '.join(lacking) or 'none'}."
+        )
+    if table[CORNERS].max(axis=None) <= 1:
+        raise AnnotationError(
+            "The corners of all boxes lie within 0..1, where pixels are needed: multiply them by "
+            "the width and height of their images."
+        )
+    found = [folder.find(str(name)) for name in table["image"]]
+    names = dict(zip(found, table["image"], strict=True))
+    if len(names) < len(table):
+        twice = next(name for name, count in Counter(found).items() if count > 1)
+        written = dict.fromkeys(w for f, w in zip(found, table["image"], strict=True) if f == twice)
+        also = f", as {' and '.join(map(repr, written))}" if len(written) > 1 else ""
+        raise AnnotationError(f"{twice} is in the table of boxes twice{also}.")
+    optional = {name: table.get(name, pd.NA) for name in ("width", "height", "label")}
+    kept = {"split": table[split]} if split else {}
+    return table.assign(image=found, **optional, **kept).sort_values("image")
+
+
+def true_boxes(
+    images: str | os.PathLike, boxes: str | os.PathLike | pd.DataFrame, **reading: Any
+) -> pd.DataFrame:
+    """Read the boxes of a folder of photographs, and check them against it, as `convert` does.
+
+    Parameters
+    ----------
+    images : path-like
+        Folder of the photographs.
+    boxes : path-like or DataFrame
+        What `boxest.annotations.read` takes or returns.
+    **reading
+        Options of `boxest.annotations.read`.
+
+    Returns
+    -------
+    DataFrame
+        A row per photograph that has a box: ``image``, its path within the folder; ``width,
+        height``, and the box ``x1, y1, x2, y2`` in pixels; and ``label``.
+    """
+    folder = open_folder(images)
+    table, _ = measure(boxes_of(boxes, folder, split=None, **reading), folder)
+    for remark in table.attrs.get("remarks", ()):
+        warnings.warn(remark, stacklevel=2)
+    return table
+
+
+def measure(
+    table: pd.DataFrame, folder: Folder, verbose: int = 0
+) -> tuple[pd.DataFrame, list[str]]:
+    """Fill in the size of each photograph, and check that its box lies inside.
+
+    Returns
+    -------
+    table : DataFrame
+    turned : list of str
+        The photographs that are shown otherwise than they are stored.
+    """
+    missing = [name for name in table["image"] if not (folder.path / name).is_file()]
+    if missing:
+        raise AnnotationError(
+            f"{folder.path / missing[0]} is missing, of which there is a box. Images missing: "
+            f"{len(missing)} of {len(table)}.{folder.suggestion(missing[0])}"
+        )
+    rows, turned = [], []
+    for row in tqdm(table.itertuples(), "measuring", len(table), disable=None if verbose else True):
+        size = image_files.size(folder.path / row.image)
+        if size.orientation != 1:
+            turned.append(row.image)
+        for told, side in ((row.width, size.width), (row.height, size.height)):
+            if not pd.isna(told) and told != side:
+                raise AnnotationError(_other_size(folder.path, row, size))
+        corners = (row.x1, row.y1, row.x2, row.y2)
+        cut_off = annotations.inside(str(folder.path), row.image, corners, size[:2])
+        rows.append((*cut_off, *size[:2]))
+    measured = table.reset_index(drop=True)
+    measured[[*CORNERS, "width", "height"]] = rows
+    return measured.astype({"width": int, "height": int}), turned
+
+
+def digests(names: Iterable[str], folder: Path) -> list[str | bytes]:
+    """Return what is the same for files of the same bytes; only those of one size are read."""
+    paths = [folder / name for name in names]
+    sizes = [path.stat().st_size for path in paths]
+    often = {size for size, count in Counter(sizes).items() if count > 1}
+    return [
+        hashlib.sha256(path.read_bytes()).digest() if size in often else str(path)
+        for path, size in zip(paths, sizes, strict=True)
+    ]
+
+
+def shared(table: pd.DataFrame, names: Iterable[str], keys: Iterable[str | bytes]) -> list[str]:
+    """Return a sentence where parts of the data set share a picture, under two names.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of the originals.
+    names, keys : iterables
+        Of the same pictures, and what is the same for the same picture.
+    """
+    key_of = dict(zip(names, keys, strict=True))
+    across = []
+    for _, same in table.groupby(table["image"].map(key_of), sort=False):
+        if same["split"].nunique() > 1:
+            across += [f"{row.image} in {row.split}" for row in same.itertuples()]
+    if not across:
+        return []
+    return [
+        f"{len(across)} pictures are copies of others, byte for byte, in another part of the data "
+        f"set ({some(across)}): what is seen in training should not be tested. Take copies out."
+    ]
+
+
+@contextlib.contextmanager
+def gathered() -> Iterator[None]:
+    """Say once, with a number, what is said of many pictures."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", image_files.PictureWarning)
+        yield
+    paths: dict[str, list[str]] = {}
+    for warning in caught:
+        message = warning.message
+        if isinstance(message, image_files.PictureWarning):
+            paths.setdefault(message.text, []).append(str(message.path))
+        else:
+            warnings.warn_explicit(message, None, warning.filename, warning.lineno)
+    for text, names in paths.items():
+        few = f"{len(names)} pictures ({some(names)})" if len(names) > 1 else names[0]
+        warnings.warn(f"{few}: {text}", stacklevel=4)
+
+
+def _other_size(folder: Path, row: tuple, size: image_files.Size) -> str:
+    text = (
+        f"{folder / row.image} has {size.width}×{size.height} pixels, and the annotations say "
+        f"{row.width}×{row.height}"
+    )
+    if size.lying and (row.height, row.width) == size[:2]:
+        return (
+            f"{text}: they were made on the image as it lies in the file, and its EXIF orientation "
+            "turns it. Save it upright, or without that tag."
+        )
+    return f"{text}: they belong to another image, or one that was resized since."

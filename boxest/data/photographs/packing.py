@@ -1,0 +1,163 @@
+"""Which picture goes into which shard, and each shard by itself."""
+
+import dataclasses
+import hashlib
+import operator
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from boxest.data import image_files, shards
+from boxest.data.annotations import CORNERS
+from boxest.data.annotations.fields import some
+from boxest.data.metadata import MODES, PhotoMeta
+from boxest.data.photographs.assignment import Split, cut, divide
+from boxest.data.photographs.image_table import COLUMNS, OFFSETS, PLACE, SCALES, place, windows
+
+# Reads one picture: its name, its size in the image as (width, height).
+Reader = Callable[[str, tuple[int, int]], np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """What the images in shards are like.
+
+    Parameters
+    ----------
+    height, width : int
+        In pixels.
+    channels : {1, 3}
+        Grey levels, or red, green and blue.
+    mode : {"stretch", "pad"}
+        How pictures of another aspect are fitted.
+    """
+
+    height: int
+    width: int
+    channels: int = 1
+    mode: str = "stretch"
+
+    def __post_init__(self):
+        if min(operator.index(self.height), operator.index(self.width)) < 1:
+            raise ValueError(f"image_size must be positive; got {self.height}×{self.width}.")
+        if self.mode not in MODES:
+            raise ValueError(f"mode must be 'stretch' or 'pad'; got {self.mode!r}.")
+        if self.channels not in image_files.MODES:
+            raise ValueError(f"channels must be 1 (grey) or 3 (colour); got {self.channels!r}.")
+
+    @classmethod
+    def of(cls, image_size: int | Sequence[int], channels: int, mode: str) -> "Form":
+        """Take one size, or height and width."""
+        pair = image_size if isinstance(image_size, (tuple, list)) else (image_size, image_size)
+        return cls(*map(operator.index, pair), channels, mode)
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """Which picture goes into which shard.
+
+    Parameters
+    ----------
+    table : DataFrame
+        That of the originals, in the order of the shards.
+    form : Form
+        Of the images.
+    seed : int
+        Of the order.
+    checksum : str
+        SHA-256 of the table as it is written.
+    """
+
+    table: pd.DataFrame
+    form: Form
+    seed: int
+    checksum: str
+
+    def shards(self) -> dict[str, PhotoMeta]:
+        """Return what each shard says about itself, by its name: "train-000"."""
+        found, start = {}, 0
+        for (split, shard), rows in self.table.groupby(["split", "shard"], sort=False):
+            stop = start + len(rows)
+            form = dataclasses.astuple(self.form)
+            found[Path(shard).stem] = PhotoMeta(split, start, stop, self.seed, *form, self.checksum)
+            start = stop
+        return found
+
+    def write_shard(self, name: str, path: str | os.PathLike, read: Reader) -> None:
+        """Write one shard, whatever became of the others.
+
+        Parameters
+        ----------
+        name : str
+            Of the shard: "train-000".
+        path : path-like
+            The file.
+        read : callable
+            Reads a picture; see `Reader`.
+        """
+        meta = self.shards()[name]
+        rows = self.table.iloc[meta.start : meta.stop]
+        images = np.zeros(meta.shapes()["images"], np.uint8)
+        corners, sizes = windows(rows, (meta.width, meta.height))
+        for number, image in enumerate(rows["image"]):
+            (left, top), (width, height) = corners[number], sizes[number]
+            pixels = read(image, (int(width), int(height)))
+            images[number, top : top + height, left : left + width] = pixels
+        scale, offset = rows[SCALES * 2].to_numpy(), rows[OFFSETS * 2].to_numpy()
+        boxes = rows[CORNERS].to_numpy() * scale + offset
+        shards.write(path, images, boxes.clip(0, 1), meta)  # Rounding, at the edges.
+
+
+def lay_out(
+    table: pd.DataFrame,
+    form: Form,
+    *,
+    split: Split,
+    seed: int,
+    shard_size: int | None = None,
+    n_shards: int | None = None,
+) -> tuple[Plan, str]:
+    """Deal pictures out to shards.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``image``, ``width``, ``height``, ``x1, y1, x2, y2`` and ``label``, sorted by image.
+    form : Form
+        Of the images.
+    split, seed
+        See `boxest.data.photographs.assignment.divide`.
+    shard_size : int, optional
+        Pictures per shard, at most; or
+    n_shards : int, optional
+        Shards of each part.
+
+    Returns
+    -------
+    plan : Plan
+    text : str
+        The table of originals as it is to be written.
+    """
+    table, left_out = divide(table, split, seed)
+    if left_out:
+        warnings.warn(
+            f"{len(left_out)} images with a box are in no list of the split, and left out "
+            f"({some(left_out)}).",
+            stacklevel=3,
+        )
+    places = []
+    for part, rows in table.groupby("split", sort=False):
+        for number, piece in enumerate(cut(len(rows), size=shard_size, number=n_shards)):
+            if not piece:
+                raise ValueError(
+                    f"{len(rows)} images for {part} are too few for {n_shards} shards: take fewer."
+                )
+            places += [(part, f"{part}-{number:03d}.h5", row) for row in range(len(piece))]
+    table[PLACE] = pd.DataFrame(places, columns=PLACE, index=table.index)
+    table = place(table, (form.width, form.height), form.mode)[COLUMNS]
+    text = table.to_csv(index=False, lineterminator="\n")
+    return Plan(table, form, seed, hashlib.sha256(text.encode()).hexdigest()), text

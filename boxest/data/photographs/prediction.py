@@ -1,0 +1,117 @@
+"""Boxes in photographs that nobody has drawn one into."""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from boxest.data import image_files
+from boxest.data.annotations import CORNERS
+from boxest.data.annotations.folder import Folder
+from boxest.data.photographs.image_table import clipped, place, to_pixels, windows
+from boxest.data.photographs.matching import gathered
+from boxest.data.photographs.packing import Form
+
+if TYPE_CHECKING:
+    from boxest import BoxRegressor
+
+# Bytes of images that are predicted on at a time.
+_BLOCK = 2**25
+
+
+def predict(
+    regressor: "BoxRegressor",
+    paths: str | os.PathLike | Iterable[str | os.PathLike],
+    *,
+    mode: str | None = None,
+) -> pd.DataFrame:
+    """Find the box in each of some photographs, of any sizes.
+
+    They are read, turned upright and resized as `convert` does it, in colour if the network was
+    fitted on colours.
+
+    Parameters
+    ----------
+    regressor : BoxRegressor
+        Fitted, also one that was saved and loaded.
+    paths : path-like, or iterable of path-like
+        Photographs; a folder stands for all that lie in it and below, in the order of their names.
+    mode : {"stretch", "pad"}, optional
+        How the photographs were fitted into the images that the network knows. Without it, as the
+        shards say that it was fitted on.
+
+    Returns
+    -------
+    DataFrame
+        A row per photograph: ``image``, its path; ``width, height`` in pixels; and the box ``x1,
+        y1, x2, y2`` in pixels from 0, half open, cut off at the edges of the photograph. Nothing
+        keeps a network from predicting a flipped box, or one without an area.
+        `boxest.figures.photographs` draws them.
+
+    Raises
+    ------
+    ValueError
+        If a file is damaged or no photograph, there is none, or the mode is not known.
+    OSError
+        If a file cannot be opened.
+
+    Warns
+    -----
+    UserWarning
+        If grey levels of 16 bits seem to be of 12.
+    """
+    height, width, channels = regressor.image_shape_
+    mode = mode or getattr(regressor, "image_mode_", None)
+    if mode is None:
+        raise ValueError(
+            "How photographs were fitted into the images is not known, for the regressor was not "
+            "fitted on shards of photographs: pass mode='stretch' or mode='pad'."
+        )
+    form = Form(height, width, channels, mode)
+    files = [str(path) for path in _files(paths)]
+    sizes = [image_files.size(path)[:2] for path in files]
+    table = pd.DataFrame({"image": files})
+    table[["width", "height"]] = sizes
+    placed = place(table, (width, height), mode)
+    with gathered():
+        found = [regressor.predict(images) for images in _images(placed, form)]
+    boxes = clipped(to_pixels(np.concatenate(found), placed), table)
+    return table.assign(**dict(zip(CORNERS, boxes.T, strict=True)))
+
+
+def _files(paths: str | os.PathLike | Iterable[str | os.PathLike]) -> list[str | os.PathLike]:
+    """Return the photographs that are meant."""
+    files = []
+    for path in [paths] if isinstance(paths, (str, os.PathLike)) else paths:
+        if Path(path).is_dir():
+            inside = Folder(path).pictures()
+            if not inside:
+                raise ValueError(
+                    f"{path} holds no photographs: no file ends in "
+                    f"{', '.join(image_files.SUFFIXES)}."
+                )
+            files += [Path(path) / name for name in inside]
+        else:
+            files.append(path)
+    if not files:
+        raise ValueError("There are no photographs to predict on: the list of paths is empty.")
+    return files
+
+
+def _images(table: pd.DataFrame, form: Form) -> Iterator[np.ndarray]:
+    """Yield the photographs as images, a block at a time."""
+    shape = (form.height, form.width, form.channels)[: 2 if form.channels == 1 else 3]
+    rows = max(1, _BLOCK // int(np.prod(shape)))
+    corners, sizes = windows(table, (form.width, form.height))
+    for start in range(0, len(table), rows):
+        block = slice(start, start + rows)
+        images = np.zeros((len(table[block]), *shape), np.uint8)
+        for image, path, (left, top), (width, height) in zip(
+            images, table["image"][block], corners[block], sizes[block], strict=True
+        ):
+            pixels = image_files.read(path, form.channels, (int(width), int(height)))
+            image[top : top + height, left : left + width] = pixels
+        yield images

@@ -1,0 +1,291 @@
+"""What the numbers in images stand for: `fit` decides it, and `predict` keeps to it.
+
+A network takes grey levels as 0 for black and 1 for white. Which number is white follows from the
+type of the numbers and, where that leaves it open, from the values that `fit` sees:
+
+=========================================  =====================================================
+bool                                       1
+uint8                                      255
+whole numbers and floats within 0..1       1
+those whose largest is 64..255             255
+whole numbers up to 1024..4095             4095 (12 bits)
+whole numbers up to 16384..65535           65535 (16 bits)
+uint16 of another largest value            the least of 255, 4095, 65535 that holds all; a warning
+with negative ones, such as standardised   none: taken as they are
+others                                     none: taken as they are, with a warning
+=========================================  =====================================================
+
+Floats may go beyond these limits by a tenth of white, as after a cubic interpolation. The columns
+of a table, rows too short for an image, are measured values and taken as they are.
+
+Images that come later, to `predict` for one, are read the same way if they have the same type, in
+every call. In another type they are read so that white is white: a network fitted on uint8 takes
+the same images as floats in 0..1 or in 0..255. Values that cannot be what was fitted are refused,
+and doubtful ones give a warning. A network that was fitted on numbers as they are takes others as
+they are, and they must be alike.
+"""
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+WHITES = (1, 255, 4095, 65535)
+# Values up to a tenth of white beyond black and white are an interpolation's; up to four times
+# white, noise may have been added. Beyond that they are other numbers.
+OVERSHOOT = 0.1
+NOISE = 4
+# Standardised images seldom have larger values.
+CENTRED = 16
+# For each white, the share of it below which the largest value is more likely one in another unit:
+# of images that were divided twice, in 0..1, or of 8 bits.
+DARK = {1: 1 / 250, 255: NOISE / 255, 4095: 1 / 16, 65535: 1 / 16}
+# Numbers that are taken as they are may be this much larger or smaller than those of `fit`.
+ALIKE = 16
+
+
+class Pixels(NamedTuple):
+    """How `fit` read the numbers in its images.
+
+    Parameters
+    ----------
+    dtype : str
+        Their type, as numpy names it.
+    white : int or None
+        The number that was read as 1; None: the numbers were taken as they are.
+    low, high : float or None
+        Their smallest and largest value. None for a table.
+    two_levels : bool
+        Whether they were black and white, without a grey between.
+    """
+
+    dtype: str
+    white: int | None
+    low: float | None
+    high: float | None
+    two_levels: bool
+
+    def __str__(self) -> str:
+        values = "" if self.high is None else f" and values {self.low:g}..{self.high:g}"
+        return f"dtype {self.dtype}{values}"
+
+
+class Images(Protocol):
+    """What is read here: `boxest.data.inputs.Images` or `boxest.data.inputs.ShardImages`."""
+
+    dtype: np.dtype
+    is_table: bool
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """Yield bool, uint8 or float32, each block of one type."""
+
+
+@dataclass
+class Reader:
+    """Hands out images as the network takes them, and checks what they hold.
+
+    Parameters
+    ----------
+    images : Images
+    fitted : Pixels or None
+        How `fit` read its images; None: these are the images of `fit`.
+
+    Attributes
+    ----------
+    pixels : Pixels
+        How the images were read, once all blocks are read: of later images that is `fitted`.
+    """
+
+    images: Images
+    fitted: Pixels | None = None
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """Yield bool, uint8 (0..255) or float32 (0..1, or as they are).
+
+        Raises
+        ------
+        ValueError
+            If the values cannot be what was fitted, or uint8 holds nothing but 0 and 1.
+
+        Warns
+        -----
+        UserWarning
+            If the values are doubtful.
+        """
+        found = None if self._white_is_known() else self._range()
+        white = self._white(found)
+        seen = _Range()
+        for block in self.images.blocks():
+            if found is None:
+                seen = seen.with_values(block)
+            yield _scaled(block, white)
+        self._finish(white, found or seen)
+
+    def _white_is_known(self) -> bool:
+        """Whether the type of the numbers alone says which is white, so that one pass is enough."""
+        kind = _kind(self.images.dtype)
+        if self.fitted is None:
+            return kind in ("bool", "uint8") or self.images.is_table
+        as_it_is = self.fitted.white is None
+        return as_it_is or kind in ("bool", _kind(np.dtype(self.fitted.dtype)))
+
+    def _range(self) -> "_Range":
+        found = _Range()
+        for block in self.images.blocks():
+            found = found.with_values(block)
+        return found
+
+    def _white(self, found: "_Range | None") -> int | None:
+        dtype = self.images.dtype
+        if self.fitted is not None:
+            return _white_again(dtype, found, self.fitted)
+        if found is None:
+            return {"bool": 1, "uint8": 255}.get(_kind(dtype))
+        return _white_at_first(dtype, found)
+
+    def _finish(self, white: int | None, seen: "_Range") -> None:
+        """Check the values, now that all are known, and remember them."""
+        dtype = self.images.dtype
+        pixels = Pixels(dtype.name, white, seen.low, seen.high, seen.least == seen.high == white)
+        if self.fitted is not None:
+            _check_again(pixels, self.fitted)
+            self.pixels = self.fitted
+        elif white is None and self.images.is_table:
+            self.pixels = pixels._replace(low=None, high=None)
+        else:
+            _check_at_first(pixels)
+            self.pixels = pixels
+
+
+class _Range(NamedTuple):
+    """Smallest value, smallest one above 0, and largest value."""
+
+    low: float = np.inf
+    least: float = np.inf
+    high: float = -np.inf
+
+    def with_values(self, block: np.ndarray) -> "_Range":
+        """Return the range of these values, too; NaN, where it is allowed, does not count."""
+        if block.dtype == bool:
+            low, least, high = float(block.all()), 1.0, float(block.any())
+        elif block.dtype == np.uint8:
+            # Zero wraps around to 255: much faster than selecting what is above it.
+            low, least, high = block.min(), int((block - np.uint8(1)).min()) + 1, block.max()
+        else:
+            low, high = np.fmin.reduce(block, axis=None), np.fmax.reduce(block, axis=None)
+            least = np.min(block, where=block > 0, initial=np.inf)
+        return _Range(
+            float(min(self.low, low)), float(min(self.least, least)), float(max(self.high, high))
+        )
+
+
+def _kind(dtype: np.dtype) -> str:
+    if dtype.kind == "b" or dtype == np.uint8:
+        return dtype.name
+    return "float" if dtype.kind == "f" else "integer"
+
+
+def _white_at_first(dtype: np.dtype, found: _Range) -> int | None:
+    """Return which number is white in the images of `fit`, None where it is none for certain."""
+    low, high, whole = found.low, found.high, _kind(dtype) == "integer"
+    beyond = 0 if whole else OVERSHOOT
+    for white in WHITES if whole else WHITES[:2]:
+        inside = -beyond * white <= low and high <= (1 + beyond) * white
+        if inside and (white == 1 or high >= white / 4):
+            return white
+    if dtype == np.uint16:
+        return next(white for white in WHITES[1:] if high <= white)
+    return None
+
+
+def _white_again(dtype: np.dtype, found: _Range | None, fitted: Pixels) -> int | None:
+    """Return which number is white in later images, of a network that was fitted on others."""
+    if fitted.white is None:
+        return None
+    if found is None:
+        return 1 if dtype.kind == "b" else fitted.white
+    kind = _kind(dtype)
+    black_and_white = found.low >= 0 and found.least == found.high == 1
+    if black_and_white and (fitted.two_levels or kind != "uint8"):
+        if not fitted.two_levels:
+            _warn(
+                f"X has dtype {dtype.name} and no values but 0 and 1, and the network was fitted "
+                f"on {fitted}. They are read as black and white; pass X.astype({fitted.dtype!r}) "
+                "if they are levels as of fit."
+            )
+        return 1
+    if kind == "uint8":
+        return 255
+    whites = sorted({1, 255, fitted.white})
+    reach = 1 if kind == "integer" else NOISE
+    return next((white for white in whites if found.high <= reach * white), whites[-1])
+
+
+def _check_at_first(pixels: Pixels) -> None:
+    """Check what `fit` has seen."""
+    white, low, high = pixels.white, pixels.low, pixels.high
+    if pixels.dtype == "uint8" and high == 1:
+        raise ValueError(
+            "X has dtype uint8, which means grey levels 0..255, but its largest value is 1. "
+            "Pass X.astype(bool) for images of 0 and 1."
+        )
+    if white is None and low < 0 and max(-low, high) <= CENTRED:
+        return
+    if white is None:
+        _warn(
+            f"X has {pixels}: these are no grey levels in 0..1, 0..255, 12 or 16 bits, and are "
+            "taken as they are. Networks learn best from numbers of about 1: divide X by the "
+            "number that is white."
+        )
+    elif pixels.dtype == "uint16" and high < white / 4:
+        _warn(
+            f"X has {pixels}, and is read as grey levels 0..{white}. If another number is white, "
+            "divide X by it."
+        )
+    elif pixels.dtype != "uint8" and 0 < high <= DARK[white] * white:
+        _warn(
+            f"X has {pixels}, which is read as nearly black: white is {white}. Was it divided "
+            "twice?"
+        )
+
+
+def _check_again(pixels: Pixels, fitted: Pixels) -> None:
+    """Check that later images are like those of `fit`."""
+    if fitted.high is None:
+        return
+    if fitted.white is None:
+        largest, before = (max(abs(p.low), abs(p.high)) for p in (pixels, fitted))
+        impossible = largest > ALIKE * before
+        doubtful = largest > 2 * before or 0 < largest <= before / ALIKE
+        doubtful |= fitted.low < -OVERSHOOT * before and 0 <= pixels.low < pixels.high
+        read = "both are taken as they are"
+    else:
+        low, high = pixels.low / pixels.white, pixels.high / pixels.white
+        impossible = high > NOISE or low < -NOISE
+        dark = 1 / 255 if pixels.dtype == "uint8" else DARK[pixels.white]
+        doubtful = high > 1 + OVERSHOOT or low < -OVERSHOOT or 0 < high <= dark
+        read = f"X is read with {pixels.white} as white"
+    if not (impossible or doubtful):
+        return
+    message = (
+        f"X has {pixels}, but the network was fitted on {fitted}; {read}. Prepare images as for fit"
+    ) + ("." if fitted.white is None else ", or pass uint8 in 0..255.")
+    if impossible:
+        raise ValueError(message)
+    _warn(message)
+
+
+def _scaled(block: np.ndarray, white: int | None) -> np.ndarray:
+    """Return a block with white as the network takes it."""
+    if block.dtype == np.uint8 and white == 1:
+        return block.astype(bool)
+    if (block.dtype == bool and white == 1) or (block.dtype == np.uint8 and white == 255):
+        return block
+    block = block.astype(np.float32, copy=False)
+    return block if white in (None, 1) else block / np.float32(white)
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, UserWarning, stacklevel=2)

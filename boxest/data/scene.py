@@ -1,0 +1,194 @@
+"""What makes an image harder than the paper's white box on black, in plain Python.
+
+The Snakefile checks it, and the environment that runs Snakemake need not hold numpy;
+`boxest.data.rendering` draws it.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from boxest.system.scalars import integer, real
+
+# Greatest values of the options that are numbers from 0.
+_GREATEST = {
+    "noise": 1.0,
+    "contrast": 1.0,
+    "blur": 32.0,
+    "texture": 1.0,
+    "rotation": 44.0,
+    "hidden": 0.7,
+}
+_MOST_SHAPES = 100
+# A scene of all options is half as long.
+_LONGEST_TEXT = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class Scene:
+    """How images differ from the paper's; the defaults are the paper's, one white box on black.
+
+    The boxes of a data set do not depend on it, so that the same boxes can be compared in several
+    scenes. Grey levels are shares of the full range: 0 is black, 1 is white.
+
+    Parameters
+    ----------
+    noise : float
+        Standard deviation of normal noise that is added to each pixel, 0..1. The sum is clipped:
+        at 0 and at 1, half of the noise is lost.
+    object_level, background_level : (float, float)
+        Least and greatest grey level of the box and of what is behind it; each image has its own,
+        drawn uniformly. Where the ranges allow it, boxes are darker than their background, too.
+    contrast : float
+        Least difference of the two levels, 0..1; there is always one of 1/255.
+    blur : float
+        Standard deviation of the Gaussian that edges are blurred with, in pixels, 0..32.
+    texture : float
+        Standard deviation of a smooth random texture of the background, 0..1, before clipping.
+    texture_scale : float
+        Size of its grains: the standard deviation of the Gaussian that white noise is smoothed
+        with, in pixels, 0.5..image size / 8.
+    discs : int
+        Number of discs of the level of the box, which touch neither the box nor the rim of the
+        image. A disc that finds no such place in 16 trials is left out.
+    lines : int
+        Number of lines of the level of the box, 1 to 2 pixels thick, anywhere, also over the box.
+    rotation : float
+        Greatest angle, in degrees, 0..44, by which the box is turned either way. What is drawn is
+        the rectangle whose bounding box is the box; its shorter side is at least a quarter of the
+        box's, so that elongated boxes are turned less.
+    hidden : float
+        Share of the area of the box, 0..0.7, that is hidden behind a rectangle of background, of
+        any shape and place that leaves an eighth of each side of the box in view. The box stays the
+        whole box.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a value is out of its range or is none, or the ranges leave a background level without
+        an object level of that contrast.
+
+    Examples
+    --------
+    >>> Scene(noise=0.1, discs=2).text()
+    '{"discs": 2, "noise": 0.1}'
+    >>> Scene().text()
+    '{}'
+    """
+
+    noise: float = 0.0
+    object_level: tuple[float, float] = (1.0, 1.0)
+    background_level: tuple[float, float] = (0.0, 0.0)
+    contrast: float = 0.2
+    blur: float = 0.0
+    texture: float = 0.0
+    texture_scale: float = 4.0
+    discs: int = 0
+    lines: int = 0
+    rotation: float = 0.0
+    hidden: float = 0.0
+
+    def __post_init__(self):
+        checked: dict[str, Any] = {
+            name: real(name, getattr(self, name), 0, most) for name, most in _GREATEST.items()
+        }
+        checked["texture_scale"] = real("texture_scale", self.texture_scale, 0.5, 2**12)
+        for name in ("discs", "lines"):
+            checked[name] = integer(name, getattr(self, name), 0, _MOST_SHAPES)
+        for name in ("object_level", "background_level"):
+            checked[name] = _level_range(name, getattr(self, name))
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+        for background in _of_255(self.background_level):
+            if not self.object_levels(background):
+                raise ValueError(
+                    f"A background level of {background / 255:.3g} leaves no object_level in "
+                    f"{list(self.object_level)} at a contrast of {self.contrast:g}: make contrast "
+                    "smaller, or the ranges of the levels wider."
+                )
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> "Scene":
+        """Return the scene of some options, such as the section ``data.scene`` of a configuration.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for a scene, or if there is an unknown option.
+        """
+        names = [field.name for field in dataclasses.fields(cls)]
+        unknown = [name for name in options if name not in names]
+        if unknown:
+            raise ValueError(f"A scene has no {unknown[0]!r}; its options are {', '.join(names)}.")
+        return cls(**options)
+
+    @classmethod
+    def parse(cls, text: str) -> "Scene":
+        """Return the scene of a text, which may be a stranger's; errors are those of `of`."""
+        if not isinstance(text, str) or len(text) > _LONGEST_TEXT:
+            raise ValueError("A scene is a text of JSON, of some hundred characters at most.")
+        try:
+            options = json.loads(text)
+        except RecursionError as error:
+            raise ValueError("A scene is no deep JSON.") from error
+        if not isinstance(options, dict):
+            raise TypeError(f"A scene is a table; got {text!r}.")
+        return cls.of(options)
+
+    def options(self) -> dict[str, Any]:
+        """Return what differs from the paper's image, as plain values in the order of the names.
+
+        What is not named stands for the paper's for ever: shards of a scene say no more.
+        """
+        fields = sorted(dataclasses.fields(self), key=lambda field: field.name)
+        values = {field.name: (getattr(self, field.name), field.default) for field in fields}
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, (value, default) in values.items()
+            if value != default
+        }
+
+    def text(self) -> str:
+        """Return the scene as JSON: the same text for the same scene, ``{}`` for the paper's."""
+        return json.dumps(self.options())
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {value}" for name, value in self.options().items()) or "clean"
+
+    def for_size(self, image_size: int) -> "Scene":
+        """Return the scene, checked against the image size in pixels."""
+        if self.texture and self.texture_scale > image_size / 8:
+            raise ValueError(
+                f"texture_scale ({self.texture_scale:g} px) is greater than an eighth of the image "
+                f"size ({image_size}), and the texture would be none. Make it smaller."
+            )
+        return self
+
+    def background_levels(self) -> range:
+        """Return the grey levels of the background, of 0..255."""
+        return _of_255(self.background_level)
+
+    def object_levels(self, background: int) -> list[int]:
+        """Return the grey levels of the object that a level of the background leaves, of 0..255."""
+        least = max(1, round(255 * self.contrast))
+        return [n for n in _of_255(self.object_level) if abs(n - background) >= least]
+
+
+def _level_range(name: str, value: Any) -> tuple[float, float]:
+    """Return a range of grey levels, or say what is wrong with it."""
+    if not isinstance(value, (list, tuple)) or len(value) != 2:
+        raise TypeError(f"{name} must be two numbers, the least and the greatest; got {value!r}.")
+    low, high = (real(name, number, 0, 1) for number in value)
+    if low > high:
+        raise ValueError(f"{name} must be the least and the greatest level; got {list(value)}.")
+    return low, high
+
+
+def _of_255(levels: tuple[float, float]) -> range:
+    """Return the bytes of a range of grey levels."""
+    return range(round(255 * levels[0]), round(255 * levels[1]) + 1)
+
+
+# The paper's: one white box on black, and nothing else.
+CLEAN = Scene()

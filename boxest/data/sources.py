@@ -1,0 +1,253 @@
+"""Where the images of a study come from, and each shard of it by itself.
+
+A section ``data`` of a configuration names its ``source``:
+
+- "photographs": ``folder``, ``boxes`` (a table in any format of `boxest.annotations`), and, where
+  they are needed, ``label``, ``several``, ``coordinates`` and ``columns``;
+- "arrays": ``file``, an ``.npz`` or HDF5 file, and, where they are not the only ones of their
+  shapes, the names of its arrays as ``images`` and ``boxes``; and ``coordinates``;
+- "shards": ``train``, ``validation`` and ``test``, lists of files or patterns such as ``a/*.h5``.
+
+Photographs and arrays have besides: ``image_size`` (one, or height and width), ``channels``,
+``mode``, ``split`` (shares, a column, or three lists), ``seed``, and ``shards``, the number of
+files, and jobs, for each part.
+
+`shard_names` and `check` read no picture and need Python alone, for a Snakefile. `write_plan`
+makes the table of originals, ``images.csv``; with it `write_shard` makes any one shard. The same
+data, seed and split give the same bytes, in any order and on any machine.
+"""
+
+import glob
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from boxest.data.array_files import Arrays
+    from boxest.data.photographs.packing import Form
+
+PARTS = ("train", "validation", "test")
+DEFAULTS: dict[str, Any] = {
+    "image_size": 128,
+    "channels": 1,
+    "mode": "stretch",
+    "split": [0.8, 0.1, 0.1],
+    "seed": 0,
+    "shards": 1,
+    "label": None,
+    "several": "error",
+    "coordinates": "auto",
+    "columns": None,
+    "images": None,
+}
+# What is said about a table of boxes; see `boxest.annotations.read`.
+_OPTIONS = ("label", "several", "coordinates", "columns")
+_FILES = {"photographs": ("folder", "boxes"), "arrays": ("file",)}
+
+
+def shard_names(data: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the names of the shards of each part, which are known before anything is read.
+
+    Parameters
+    ----------
+    data : mapping
+        The section ``data`` of a configuration; ``shards`` counts.
+
+    Examples
+    --------
+    >>> shard_names({"source": "arrays", "file": "a.npz", "shards": 2})["train"]
+    ['train-000', 'train-001']
+    """
+    return {
+        part: [f"{part}-{number:03d}" for number in range(_get(data, "shards"))] for part in PARTS
+    }
+
+
+def inputs(data: Mapping[str, Any]) -> list[str]:
+    """Return the files and folders that a plan and its shards are made from."""
+    split = _get(data, "split")
+    lists = [part for part in split if isinstance(part, str)] if not isinstance(split, str) else []
+    return [str(data[name]) for name in _FILES[data["source"]]] + lists
+
+
+def files(data: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the files of the source "shards" by part, in the order of their names.
+
+    Raises
+    ------
+    ValueError
+        If a part has no file, or one is missing.
+    """
+    found = {}
+    for part in PARTS:
+        patterns = data.get(part) or []
+        found[part] = []
+        for pattern in [patterns] if isinstance(patterns, str) else patterns:
+            paths = sorted(glob.glob(pattern)) if glob.has_magic(pattern) else [pattern]
+            missing = [path for path in paths if not os.path.isfile(path)]
+            if missing or not paths:
+                raise ValueError(f"config: data.{part}: {(missing or [pattern])[0]} is not there.")
+            found[part] += paths
+        if not found[part]:
+            raise ValueError(
+                f"config: data.{part} names no file: the source 'shards' needs files of all three "
+                "parts."
+            )
+    return found
+
+
+def check(data: Mapping[str, Any]) -> None:
+    """Refuse, before anything is read, a section that names files that are not there.
+
+    Raises
+    ------
+    ValueError
+        Naming the key, the value, and what is expected.
+    """
+    source = data["source"]
+    if source == "shards":
+        files(data)
+        return
+    if source not in _FILES:
+        raise ValueError(
+            f"config: data.source must be photographs, arrays or shards here; got {source!r}."
+        )
+    for name in _FILES[source]:
+        if not data.get(name):
+            raise ValueError(f"config: data.{name} is needed for the source {source!r}.")
+    for path in inputs(data):
+        if not os.path.exists(path):
+            raise ValueError(f"config: data: {path} is not there.")
+    n = _get(data, "shards")
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise ValueError(f"config: data.shards must be a whole number, 1 or more; got {n!r}.")
+
+
+def write_plan(data: Mapping[str, Any], path: str | os.PathLike) -> None:
+    """Write the table of originals: which picture goes into which shard.
+
+    Reads the boxes, and the beginning of each picture.
+
+    Parameters
+    ----------
+    data : mapping
+        The section ``data`` of a configuration.
+    path : path-like
+        The table, a CSV file. To be found by `boxest.photographs.originals`, it is called
+        ``images.csv`` and lies beside the shards.
+
+    Raises
+    ------
+    ValueError
+        If boxes or pictures are not as they should be (see `boxest.photographs.convert`), or a
+        part of the data set would have too few of them.
+    OSError
+        If a file cannot be opened.
+
+    Warns
+    -----
+    UserWarning
+        As `boxest.photographs.convert`.
+    """
+    import warnings
+
+    from boxest.data.photographs import matching, packing
+    from boxest.system.files import write_text
+
+    split = _get(data, "split")
+    column = split if isinstance(split, str) else None
+    if data["source"] == "arrays":
+        arrays = _arrays(data)
+        table, form = arrays.table(), _form(data, arrays)
+        remarks, keys = [], arrays.digests()
+    else:
+        folder = matching.open_folder(data["folder"])
+        options = {name: _get(data, name) for name in _OPTIONS}
+        boxes = matching.boxes_of(data["boxes"], folder, split=column, **options)
+        table, form = matching.measure(boxes, folder)[0], _form(data)
+        remarks, keys = boxes.attrs["remarks"], matching.digests(table["image"], folder.path)
+    plan, text = packing.lay_out(
+        table, form, split=split, seed=_get(data, "seed"), n_shards=_get(data, "shards")
+    )
+    lacking = [part for part in PARTS if not (plan.table["split"] == part).any()]
+    if lacking:
+        raise ValueError(
+            f"config: data.split leaves no image for {' and '.join(lacking)}; a study needs all "
+            f"three parts. Images: {len(table)}."
+        )
+    for remark in [*remarks, *matching.shared(plan.table, table["image"], keys)]:
+        warnings.warn(remark, stacklevel=2)
+    plan.shards()
+    write_text(path, text)
+
+
+def write_shard(
+    data: Mapping[str, Any], plan: str | os.PathLike, name: str, path: str | os.PathLike
+) -> None:
+    """Write one shard.
+
+    Parameters
+    ----------
+    data : mapping
+        The section ``data`` of a configuration, as for `write_plan`.
+    plan : path-like
+        The table that `write_plan` wrote.
+    name : str
+        Of the shard, one of `shard_names`.
+    path : path-like
+        The file to write.
+
+    Raises
+    ------
+    ValueError
+        If a picture is damaged or of a kind that is not read.
+    OSError
+        If a file cannot be opened, or the disk is full.
+    """
+    from boxest.data import image_files
+    from boxest.data.photographs import image_table, matching, packing
+
+    rows, checksum = image_table.read_table(plan)
+    with matching.gathered():
+        if data["source"] == "arrays":
+            arrays = _arrays(data)
+            form = _form(data, arrays)
+            made = packing.Plan(rows, form, _get(data, "seed"), checksum)
+            made.write_shard(name, path, lambda n, size: arrays.read(n, form.channels, size))
+        else:
+            folder, form = Path(data["folder"]), _form(data)
+            made = packing.Plan(rows, form, _get(data, "seed"), checksum)
+            made.write_shard(
+                name, path, lambda n, size: image_files.read(folder / n, form.channels, size)
+            )
+
+
+def _get(data: Mapping[str, Any], key: str) -> Any:
+    """Return a setting, or its default."""
+    value = data.get(key)
+    return DEFAULTS.get(key) if value is None else value
+
+
+def _arrays(data: Mapping[str, Any]) -> "Arrays":
+    from boxest.data.array_files import Arrays
+
+    split = _get(data, "split")
+    return Arrays(
+        data["file"],
+        data.get("images"),
+        data.get("boxes"),
+        coordinates=_get(data, "coordinates"),
+        split=split if isinstance(split, str) else None,
+    )
+
+
+def _form(data: Mapping[str, Any], arrays: "Arrays | None" = None) -> "Form":
+    """Return what the images in the shards are like; arrays stay as they are if nothing is said."""
+    from boxest.data.photographs.packing import Form
+
+    size, channels = _get(data, "image_size"), _get(data, "channels")
+    if arrays is not None:
+        size = data.get("image_size") or arrays.image_shape[:2]
+        channels = data.get("channels") or arrays.image_shape[2]
+    return Form.of(size, channels, _get(data, "mode"))

@@ -1,0 +1,171 @@
+"""Objects of Keras on their way through a pickle or a copy.
+
+Keras takes its objects through a pickle by their configuration, and so loses what is not in it (the
+delta of a `keras.losses.Huber`), and classes of a user's that it does not know. Here, a loss takes
+its attributes along, and a network the classes that its configuration names: by reference, as
+pickle has it, so that they are imported again in another process.
+"""
+
+import copy
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from boxest.networks.parts import all_layers
+from boxest.system import runtime
+
+if TYPE_CHECKING:
+    import keras
+
+
+class Stored:
+    """Stands for a network, a loss or an optimizer in the state of an estimator.
+
+    Unpickling, or a deep copy, gives the object itself, or one like it.
+    """
+
+    def __init__(self, value: Any):
+        self.value = value
+
+    def __reduce__(self) -> tuple:
+        import keras
+
+        if isinstance(self.value, keras.Model):
+            restore, parts = _model, _parts_of_model(self.value)
+        elif isinstance(self.value, keras.Optimizer):
+            restore, parts = _optimizer, _parts_of_optimizer(self.value)
+        else:
+            restore, parts = _loss, (type(self.value), vars(self.value))
+        return _restored, (_Backend(), restore, *parts)
+
+
+class _Backend:
+    """Starts Keras, quietly, where it is unpickled: before a class is that imports Keras."""
+
+    def __reduce__(self) -> tuple:
+        return runtime.start_backend, ()
+
+
+def _restored(_: float, restore: Callable, *parts: Any) -> Any:
+    return restore(*parts)
+
+
+def stored(value: Any) -> Any:
+    """Return a parameter or attribute of an estimator as it is stored: as it is, or a `Stored`."""
+    # Where Keras was not imported, this is no object of it.
+    keras = sys.modules.get("keras")
+    if keras and isinstance(value, (keras.Model, keras.Loss, keras.Optimizer)):
+        return Stored(value)
+    return value
+
+
+def copied(value: Any) -> Any:
+    """Return a deep copy of a parameter of an estimator."""
+    return copy.deepcopy(stored(value))
+
+
+def _loss(kind: type, attributes: dict[str, Any]) -> "keras.Loss":
+    loss = kind.__new__(kind)
+    vars(loss).update(attributes)
+    return loss
+
+
+def _parts_of_optimizer(optimizer: "keras.Optimizer") -> tuple:
+    config = optimizer.get_config()
+    values = _values(optimizer.variables) if optimizer.built else None
+    return type(optimizer), config, _classes(config), values
+
+
+def _optimizer(
+    kind: type, config: dict, classes: dict, values: list | None, variables: Iterable = ()
+) -> "keras.Optimizer":
+    import keras
+
+    with keras.saving.custom_object_scope(classes):
+        optimizer = kind.from_config(config)
+    if values is not None and variables:
+        optimizer.build(variables)
+        # Otherwise layers were frozen or released since: the next training begins with a new one.
+        if [value.shape for value in values] == [tuple(v.shape) for v in optimizer.variables]:
+            _assign(optimizer.variables, values)
+    return optimizer
+
+
+def _parts_of_model(model: "keras.Model") -> tuple:
+    import keras
+
+    config = keras.saving.serialize_keras_object(model)
+    # Compiled again by whoever restores it, with a loss that has kept its attributes.
+    config.pop("compile_config", None)
+    optimizer = model.optimizer and _parts_of_optimizer(model.optimizer)
+    return (
+        config,
+        _classes(config, all_layers(model)),
+        _values(model.variables),
+        optimizer,
+        stored(getattr(model, "loss", None)),
+    )
+
+
+def _model(
+    config: dict, classes: dict[str, Any], values: list, optimizer: tuple | None, loss: Any
+) -> "keras.Model":
+    import keras
+
+    with keras.saving.custom_object_scope(classes):
+        model = keras.saving.deserialize_keras_object(config, safe_mode=False)
+    _assign(model.variables, values)
+    if optimizer:
+        model.optimizer = _optimizer(*optimizer, model.trainable_variables)
+    model.loss = loss
+    return model
+
+
+def _values(variables: Iterable) -> list[np.ndarray]:
+    from keras import ops
+
+    return [np.asarray(ops.convert_to_numpy(variable)) for variable in variables]
+
+
+def _assign(variables: Iterable, values: list[np.ndarray]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def _classes(config: dict, layers: Iterable = ()) -> dict[str, Any]:
+    """Return the classes and functions that a configuration names and that are not of Keras.
+
+    Raises
+    ------
+    ValueError
+        If one is not found.
+    """
+    there = {(type(layer).__module__, type(layer).__name__): type(layer) for layer in layers}
+    found = {}
+    for module, name, registered_name in _names(config):
+        found[registered_name] = there.get((module, name)) or getattr(
+            sys.modules.get(module), name, None
+        )
+        if found[registered_name] is None:
+            raise ValueError(
+                f"{module}.{name}, which a network or an optimizer uses, cannot be copied or "
+                "pickled: define it at the top level of a module."
+            )
+    return found
+
+
+def _names(config: Any) -> Iterator[tuple[str, str, str]]:
+    """Yield module, name and registered name of what is not of Keras in a configuration."""
+    if isinstance(config, dict):
+        module = config.get("module")
+        is_object = "class_name" in config and isinstance(module, str)
+        if is_object and module.split(".")[0] not in ("keras", "builtins"):
+            is_function = config["class_name"] == "function"
+            name = config["config"] if is_function else config["class_name"]
+            yield module, name, config.get("registered_name") or name
+        config = list(config.values())
+    if isinstance(config, (list, tuple)):
+        for part in config:
+            yield from _names(part)

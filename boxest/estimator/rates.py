@@ -1,0 +1,160 @@
+"""`find_learning_rate`: a learning rate from short trainings, before the long one."""
+
+import time
+from dataclasses import replace
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
+
+from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+
+from boxest.estimator.pickling import copied
+from boxest.system import runtime
+from boxest.training.search import (
+    EPOCHS,
+    FACTOR,
+    HIGHEST,
+    LOWEST,
+    N_RATES,
+    SEARCHES,
+    START,
+    RateSearch,
+    range_test,
+)
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from boxest.estimator.base import ImageRegressor
+    from boxest.training.trials import Trials
+
+# What is not wanted in a search.
+_OFF = {"callbacks": None, "checkpoint": None, "warm_start": False, "verbose": 0}
+_POSITIVE = Interval(Real, 0, None, closed="neither")
+
+
+@validate_params(
+    {
+        "method": [StrOptions(set(SEARCHES))],
+        "lowest": [_POSITIVE],
+        "highest": [_POSITIVE],
+        "n_rates": [Interval(Integral, 2, None, closed="left")],
+        "start": [_POSITIVE, None],
+        "factor": [Interval(Real, 1, None, closed="neither")],
+        "epochs": [Interval(Integral, 1, None, closed="left")],
+    },
+    prefer_skip_nested_validation=False,
+)
+def find_learning_rate(
+    estimator: "ImageRegressor",
+    X: "npt.ArrayLike",
+    y: "npt.ArrayLike | None" = None,
+    sample_weight: "npt.ArrayLike | None" = None,
+    *,
+    validation_data: "tuple | list | None" = None,
+    method: str = "range_test",
+    lowest: float = LOWEST,
+    highest: float = HIGHEST,
+    n_rates: int = N_RATES,
+    start: float | None = None,
+    factor: float = FACTOR,
+    epochs: int = EPOCHS,
+) -> RateSearch:
+    """Find a learning rate for a training by short trials of it.
+
+    The trials begin with the network, the order of examples and the held-out share that
+    ``fit`` of the estimator would begin with. The estimator itself is left as it is.
+
+    Parameters
+    ----------
+    estimator : BoxRegressor or ImageRegressor
+        Its ``learning_rate`` counts only where ``start`` is None; its schedule, callbacks and
+        checkpoint do not count.
+    X, y, sample_weight, validation_data
+        As for `BoxRegressor.fit`.
+    method : {"range_test", "magnitudes"}, default="range_test"
+        "range_test" (Smith 2017): one training in which the rate rises exponentially from
+        ``lowest`` to ``highest``. The loss falls, once the rate is large enough, and rises again,
+        once it is too large. It is smoothed over the logarithm of the rate, and a tenth of the rate
+        with the smallest smoothed loss is suggested. "magnitudes" (§4 of the paper): trials with
+        one rate each, from ``start`` up by ``factor`` as long as the loss after ``epochs`` epochs
+        falls; if the first step up brings nothing, down in the same way.
+    lowest, highest : float, default=1e-5 and 10
+        Range of the range test.
+    n_rates : int, default=60
+        Rates in it, about. It takes one epoch, and where an epoch has fewer updates than this, as
+        many as have them: 30 epochs with two updates each.
+    start : float or None, default=None
+        First rate of "magnitudes". None: the ``learning_rate`` of the estimator, or 0.01 where that
+        is not a number.
+    factor : float, default=10
+        Step of "magnitudes". A smaller one refines.
+    epochs : int, default=3
+        Epochs of each trial of "magnitudes".
+
+    Returns
+    -------
+    RateSearch
+        The same one for the same int as ``random_state``, on a CPU to the last bit.
+
+    Raises
+    ------
+    TypeError
+        If the estimator is another one.
+    ValueError
+        If a parameter has no such value, or no rate that was tried trains the network.
+
+    Warns
+    -----
+    UserWarning
+        If the best rate lies at an end of what was tried.
+
+    References
+    ----------
+    L. N. Smith, "Cyclical Learning Rates for Training Neural Networks", WACV 2017, §3.3.
+
+    Examples
+    --------
+    >>> from boxest import BoxRegressor, find_learning_rate, synthetic
+    >>> X, y = synthetic.make(0, 500, seed=0, image_size=32)
+    >>> search = find_learning_rate(BoxRegressor(random_state=0), X, y)
+    >>> 0.001 < search.learning_rate < 1
+    True
+    """
+    own = _copy(estimator)
+    if not lowest < highest:
+        raise ValueError(f"lowest must be smaller than highest, got {lowest!r} and {highest!r}.")
+    if method == "range_test":
+        options: dict[str, Any] = {"lowest": lowest, "highest": highest, "n_rates": n_rates}
+    else:
+        given = own.learning_rate if isinstance(own.learning_rate, Real) else START
+        options = {"start": given if start is None else start, "factor": factor, "epochs": epochs}
+    before = time.perf_counter()
+    runtime.start_backend()
+    found = []
+
+    def find(trials: "Trials") -> float:
+        found.append(SEARCHES[method](trials, **options))
+        return found[0].learning_rate
+
+    own._rehearse((X, y, sample_weight), validation_data, find)
+    return replace(found[0], seconds=time.perf_counter() - before)
+
+
+def find(trials: "Trials") -> float:
+    """Return the rate for ``learning_rate="auto"``: that of the range test."""
+    return range_test(trials).learning_rate
+
+
+def _copy(estimator: Any) -> "ImageRegressor":
+    """Return an estimator of its own, with nothing that a search would set off."""
+    from boxest.estimator.base import ImageRegressor
+
+    if not isinstance(estimator, ImageRegressor):
+        raise TypeError(
+            "find_learning_rate takes a BoxRegressor or ImageRegressor; got "
+            f"{type(estimator).__name__}. Of a pipeline or a search, give the regressor inside."
+        )
+    parameters = estimator.get_params(deep=False) | _OFF
+    own = type(estimator)(**{name: copied(value) for name, value in parameters.items()})
+    own._validate_params()
+    return own

@@ -1,0 +1,38 @@
+"""The figures of a page: each is shown once, with its caption."""
+
+import os
+from pathlib import Path
+
+from boxest.report.findings.study import Study
+
+
+class Figures:
+    """Figures of a page that lies in a directory.
+
+    Parameters
+    ----------
+    directory : path-like
+        The links start from there.
+    """
+
+    def __init__(self, directory: str | os.PathLike):
+        self.directory = Path(directory)
+        self.shown: set[Path] = set()
+
+    def show(self, study: Study, name: str, caption: str = "") -> list[str]:
+        """Return the lines of a figure with its caption; of one shown before, a mention.
+
+        None where the study has no such figure; `caption` is for one that has none of its own.
+        """
+        if name not in study.summary.get("figures", ()):
+            return []
+        path = study.root / "figures" / f"{name}.png"
+        if path in self.shown:
+            return [f"The figure is above: `{name}`.", ""]
+        self.shown.add(path)
+        link = Path(os.path.relpath(path, self.directory)).as_posix()
+        # What all runs share is said at the beginning of the page.
+        caption = study.captions.get(name, caption).partition("\nAll runs:")[0]
+        caption = " ".join(caption.split())
+        lines = [f"![{name}]({link})", ""]
+        return [*lines, f"`{name}`: {caption}", ""] if caption else lines

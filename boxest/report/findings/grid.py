@@ -1,0 +1,202 @@
+"""The grid: ours beside the paper's, and how far learning rate × updates carries."""
+
+import numpy as np
+import pandas as pd
+
+from boxest.analysis.cells import root_mean_square
+from boxest.report.findings.figures import Figures
+from boxest.report.findings.study import Study
+from boxest.report.findings.text import names, number, percent, plural, spread, table
+
+CELL = ["batch_size", "learning_rate"]
+LOSS = "validation_inclusive_iou_loss"
+# A cell farther from the curve breaks the rule.
+FAR = 1.25
+
+
+def comparison(study: Study, figures: Figures) -> list[str]:
+    """Return our Fig. 8 beside the paper's, and the cells that the paper leaves out."""
+    both = study["comparison"].merge(study["fig8"][[*CELL, "reached_last_epoch"]], on=CELL)
+    distances = study["distances"]
+    far = both.loc[both[f"{LOSS}_log_ratio"].abs().idxmax()] if distances["cells"].iloc[0] else None
+    lines = [
+        "## Ours beside the paper's Fig. 8",
+        "",
+        "The root mean square of ln(ours / paper's) over the cells that both have: 0.1 is "
+        "typically 10 % apart. A mean at the last epoch can be taken over all runs, those that "
+        "stopped early with their own last one, or over those that came so far; elsewhere on this "
+        "page it is the first:",
+        "",
+        *table(
+            ["mean over", "cells", "training", "validation"],
+            [
+                (row.reading, row.cells, number(row.train), number(row.validation))
+                for row in distances.itertuples()
+            ],
+        ),
+    ]
+    if far is not None:
+        lines += [
+            f"The cell farthest off is batch size {far['batch_size']:.0f} at rate "
+            f"{far['learning_rate']:g}: {far[LOSS]:.3f}, in the paper {far[f'paper_{LOSS}']:.3f}.",
+            "",
+        ]
+    lines += _cells(both)
+    lines += figures.show(study, "comparison")
+    return lines + _left_out(both) + _patience(study)
+
+
+def _cells(both: pd.DataFrame) -> list[str]:
+    heads = ["batch size", "rate", "1 − inclusive IoU, ours", "paper", "apart (sd)"]
+    heads += ["1 − IoU, ours", "stopped early", "diverged", "reached the last epoch"]
+    rows = [
+        (
+            row["batch_size"],
+            f"{row['learning_rate']:g}",
+            spread(row[LOSS], row[f"{LOSS}_sd"]),
+            spread(row[f"paper_{LOSS}"], np.nan),
+            number(row[f"{LOSS}_difference_in_sd"], 2),
+            spread(row["validation_iou_loss"], np.nan),
+            *(row[name] for name in ("stopped_early", "diverged", "reached_last_epoch")),
+        )
+        for row in both.to_dict("records")
+    ]
+    return ["Validation losses of the last epoch:", "", *table(heads, rows, left=0)]
+
+
+def _left_out(both: pd.DataFrame) -> list[str]:
+    """Say of the cells that the paper leaves out what our runs did there, and whether that is why.
+
+    A mean at the last epoch needs a run that comes so far.
+    """
+    missing = both[both[f"paper_{LOSS}"].isna()]
+    if missing.empty:
+        return []
+    lines = ["The paper leaves out these cells. Our runs there:", ""]
+    for row in missing.to_dict("records"):
+        runs, reached = row["runs"], row["reached_last_epoch"]
+        fate = f"{row['stopped_early']} of {runs} stopped early, {row['diverged']} diverged"
+        end = f"{reached} came to the last epoch" if reached else "no run came to the last epoch"
+        lines.append(
+            f"- batch size {row['batch_size']}, rate {row['learning_rate']:g}: {fate}; {end}."
+        )
+    present = both[both[f"paper_{LOSS}"].notna()]
+    against = {
+        "runs came to the last epoch where the paper has no mean": missing[
+            missing["reached_last_epoch"] > 0
+        ],
+        "none came so far where the paper has one": present[present["reached_last_epoch"] == 0],
+    }
+    found = [f"{what}, at {names(table_)}" for what, table_ in against.items() if len(table_)]
+    if found:
+        reason = "Early stopping with our patience is not why these cells are missing: "
+        return [*lines, "", f"{reason}{'; '.join(found)}.", ""]
+    reason = "Early stopping with our patience would leave out just these cells, and may be why."
+    return [*lines, "", reason, ""]
+
+
+def _patience(study: Study) -> list[str]:
+    """Say which patience of early stopping leaves out the cells that the paper leaves out."""
+    patience = study["patience"]
+    if patience["in_paper"].all():
+        return []
+    rows, alike = [], []
+    for epochs, cells in patience.groupby("patience"):
+        mean = cells["reached"] > 0
+        there, absent = cells["in_paper"], ~cells["in_paper"]
+        alike += [f"{epochs}"] if (mean == there).all() else []
+        rows.append(
+            (
+                epochs,
+                f"{(mean & there).sum()} of {there.sum()}",
+                f"{(~mean & absent).sum()} of {absent.sum()}",
+                names(cells[mean != there]),
+            )
+        )
+    return [
+        "The paper gives no patience. From the histories follows which runs a smaller one would "
+        "have stopped, and so which cells would have a mean at the last epoch:",
+        "",
+        *table(
+            ["patience", "cells of the paper with one", "cells left out without one", "not so"],
+            rows,
+        ),
+        f"Just the cells of the paper have one with the patience {' or '.join(alike)}."
+        if alike
+        else "With none of these do just the cells of the paper have one: no patience explains, in "
+        "our runs, which cells are missing.",
+        "",
+    ]
+
+
+def scaling(study: Study, figures: Figures) -> list[str]:
+    """Return how far each cell lies from the curve of loss over rate × updates."""
+    residuals = study["scaling_residuals"]
+    rows = []
+    for rate, cells in residuals.groupby("learning_rate"):
+        known = cells.dropna(subset="residual")
+        far = known.loc[known["residual"].abs().idxmax()] if len(known) else None
+        rows.append(
+            (
+                f"{rate:g}" + ("" if cells["fitted"].all() else " (not fitted)"),
+                f"{len(known)} of {len(cells)}",
+                percent(known["residual"].mean()) if len(known) else "–",
+                f"{100 * root_mean_square(np.expm1(known['residual'])):.0f} %"
+                if len(known)
+                else "–",
+                "–"
+                if far is None
+                else f"{percent(far['residual'])} at batch size {far['batch_size']:.0f}",
+                ", ".join(str(size) for size in known.loc[known["extrapolated"], "batch_size"]),
+            )
+        )
+    heads = ["rate", "cells", "mean", "root mean square", "farthest", "extrapolated at batch size"]
+    return [
+        "## How far learning rate × updates carries",
+        "",
+        *_curve(study),
+        "By rate, how far the cells lie above the curve on average, their root mean square, and "
+        "the one that is farthest off. A cell whose product is beyond those that were fitted is "
+        "compared with a curve that is extrapolated:",
+        "",
+        *table(heads, rows),
+        *_broken(residuals),
+        *figures.show(study, "loss_against_updates"),
+        *figures.show(study, "scaling_residuals"),
+    ]
+
+
+def _curve(study: Study) -> list[str]:
+    """Say what the curve was fitted to, and how well."""
+    fit = study["scaling_fit"].set_index("loss").loc[LOSS]
+    known = study["scaling_residuals"].dropna(subset="residual")
+    which = "all runs"
+    if np.isfinite(fit["below"]):
+        which = f"the runs of the rates below {fit['below']:g}"
+    text = (
+        "If the product of rate and number of updates alone decided the loss, as the linear "
+        "scaling rule has it, all runs would lie on one curve, a polynomial between the logarithms "
+        f"of the product and of 1 − inclusive IoU. It is fitted to {which}."
+    )
+    if np.isfinite([fit["residual"], fit["within_cells"]]).all():
+        text += (
+            f" They spread {number(100 * fit['residual'], 2)} % about the curve, and "
+            f"{number(100 * fit['within_cells'], 2)} % about the mean of their cell."
+        )
+    for chosen, which in ((known["fitted"], ""), (~known["fitted"], " that were not fitted")):
+        if chosen.any():
+            low, high = known.loc[chosen, "residual"].agg(["min", "max"])
+            count = plural(int(chosen.sum()), "cell")
+            text += f" Of {count}{which}, the losses are {percent(low)} to {percent(high)} off it."
+    return [text, ""]
+
+
+def _broken(residuals: pd.DataFrame) -> list[str]:
+    """Name the cells that are far from the curve."""
+    broken = residuals[residuals["residual"].abs() > np.log(FAR)]
+    if broken.empty:
+        return [f"No cell is off by more than a factor of {FAR}.", ""]
+    text = f"Off by more than a factor of {FAR}: {names(broken)}."
+    if not broken["fitted"].any() and residuals["fitted"].sum() > 2:
+        text += " All are of a rate that was not fitted: below it, the rule carries."
+    return [text, ""]

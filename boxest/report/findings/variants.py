@@ -1,0 +1,170 @@
+"""What the paper leaves open, tried out."""
+
+import numpy as np
+import pandas as pd
+
+from boxest.analysis.cells import paper_loss
+from boxest.analysis.variants import settings_of
+from boxest.figures.style import named, value_text
+from boxest.report.findings.figures import Figures
+from boxest.report.findings.study import Study
+from boxest.report.findings.text import names, number, plural, table
+
+# A variant meets a cell within this factor.
+MEETS = 1.25
+SHOWN = 8
+
+
+def _head(name: str) -> str:
+    return "rate" if name == "plateau_patience" else named(name)
+
+
+def section(study: Study, figures: Figures) -> list[str]:
+    """Return what the studies of variants came to; nothing without any."""
+    told = [one for one in (study, *study.studies) if "variants" in one]
+    if not told:
+        return []
+    lines = [
+        "## What the paper leaves open",
+        "",
+        "The paper does not give output activation, loss, optimizer and schedule. Variants of "
+        "them were trained and ranked by the root mean square of ln(ours / Fig. 8) over the cells "
+        "that were tried, where ours is the validation loss that was trained: what the paper "
+        "would have printed, had it trained so. Variants that lost a cell, because all its runs "
+        "diverged, come last; the cell counts with a loss of 1. What follows holds for the cells "
+        "that were tried, and no others.",
+        "",
+    ]
+    for one in told:
+        lines += _stage(one, study, figures)
+    return lines
+
+
+def _stage(study: Study, whole: Study, figures: Figures) -> list[str]:
+    ranking, cells = study["variants"], study["variant_cells"]
+    tried = cells[["batch_size", "learning_rate"]].drop_duplicates().sort_values(
+        ["batch_size", "learning_rate"]
+    )  # fmt: skip
+    runs = plural(int(cells["runs"].max()), "seed")
+    form = f"{plural(len(ranking), 'variant')}, {plural(len(tried), 'cell')}, {runs}"
+    names_ = settings_of(ranking)
+    heads = ["rank", *(_head(name) for name in names_), "distance", "farthest cell"]
+    lines = [
+        f"### {form}",
+        "",
+        f"Cells (batch size, rate): {names(tried)}. The nearest:",
+        "",
+        *table(
+            heads,
+            [_row(row, names_) for _, row in ranking.head(SHOWN).iterrows()],
+            left=1 + len(names_),
+        ),
+        " ".join(
+            [
+                _conclusion(ranking.iloc[0], cells, names_),
+                *_noise(ranking, whole, tried),
+                *_lost(ranking),
+            ]
+        ),
+        "",
+        "The smallest and the median distance of the variants with each setting:",
+        "",
+        *table(["setting", "", "nearest", "median"], _settings(ranking, names_), left=2),
+    ]
+    if "giou" in set(ranking.get("loss", ())):
+        lines += [
+            "Our GIoU loss has a penalty for swapped corners on top, without which such a box "
+            "would never be pulled back (`boxest.losses`): its validation loss is not quite what "
+            "another implementation would have printed.",
+            "",
+        ]
+    caption = f"Losses of each variant beside those of Fig. 8, the nearest on top: {form}."
+    return lines + figures.show(study, "variants", caption)
+
+
+def _row(row: pd.Series, names_: list[str]) -> tuple:
+    settings = (_setting(name, row[name]) for name in names_)
+    return (row["rank"], *settings, number(row["distance"], 2), _factor(row["largest"]))
+
+
+def _setting(name: str, value: str) -> str:
+    if name != "plateau_patience":
+        return value_text(value)
+    return "fixed" if value == "never" else f"reduced after {plural(int(value), 'epoch')}"
+
+
+def _factor(log_ratio: float) -> str:
+    return f"× {number(np.exp(log_ratio), 2)}"
+
+
+def _conclusion(nearest: pd.Series, cells: pd.DataFrame, names_: list[str]) -> str:
+    """Say whether one variant meets all cells that were tried."""
+    mine = cells[np.logical_and.reduce([cells[name] == nearest[name] for name in names_])]
+    off = mine[mine["log_ratio"].abs() > np.log(MEETS)]
+    tried = f"{plural(len(mine), 'cell')} tried with {plural(int(mine['runs'].max()), 'seed')}"
+    if off.empty:
+        return f"Of the {tried}, the nearest variant meets each within a factor of {MEETS}."
+    which = ", ".join(
+        f"({row.batch_size}, {row.learning_rate:g}): {_factor(row.log_ratio)}"
+        for row in off.itertuples()
+    )
+    if _meets_all(cells, names_):
+        return (
+            f"Of the {tried}, the nearest variant is off at {which}; another one meets each within "
+            f"a factor of {MEETS}."
+        )
+    return (
+        f"Of the {tried}, no variant meets each within a factor of {MEETS}: the nearest is off at "
+        f"{which}."
+    )
+
+
+def _noise(ranking: pd.DataFrame, whole: Study, tried: pd.DataFrame) -> list[str]:
+    """Say how much of a distance is the seed's, by the seeds of the grid at the same cells."""
+    runs = whole["runs"].merge(tried.assign(paper=paper_loss(tried)))
+    apart = np.log(runs["validation_inclusive_iou_loss"] / runs["paper"])
+    spread = np.sqrt((apart**2).groupby(runs["seed"]).mean()).std(ddof=1)
+    if not np.isfinite(spread):
+        return []
+    distance, noise = ranking["distance"], np.sqrt(2) * spread
+    near = int((distance[ranking["lost"] == 0] <= distance.iloc[0] + noise).sum())
+    text = (
+        "Over the seeds of the grid, the distance of these cells has a standard deviation of "
+        f"{number(spread, 2)}, and the difference of two distances one of {number(noise, 2)}: what "
+        "is smaller in the ranking is noise"
+    )
+    order = f", and the order of the first {near} tells nothing" if near > 1 else ""
+    return [f"{text}{order}."]
+
+
+def _lost(ranking: pd.DataFrame) -> list[str]:
+    """Say how many variants come last because all runs of a cell diverged."""
+    lost = int((ranking["lost"] > 0).sum())
+    return [f"Of the {len(ranking)} variants, {lost} lost a cell."] if lost else []
+
+
+def _meets_all(cells: pd.DataFrame, names_: list[str]) -> bool:
+    shared = cells.dropna(subset="paper_validation_loss")
+    return bool((shared.groupby(names_)["log_ratio"].agg(_farthest) <= np.log(MEETS)).any())
+
+
+def _farthest(log_ratios: pd.Series) -> float:
+    return log_ratios.abs().max()
+
+
+def _settings(ranking: pd.DataFrame, names_: list[str]) -> list[tuple]:
+    rows = []
+    for name in names_:
+        heading = _head(name)
+        for value, group in ranking.groupby(name, sort=False):
+            distance = group["distance"]
+            rows.append(
+                (
+                    heading,
+                    _setting(name, value),
+                    number(distance.min(), 2),
+                    number(distance.median(), 2),
+                )
+            )
+            heading = ""
+    return rows

@@ -1,0 +1,145 @@
+"""The paper's claims, each with its verdict."""
+
+import pandas as pd
+
+from boxest.analysis import CLAIMS
+from boxest.analysis.claims import LEAST_REPETITIONS
+from boxest.report.findings.figures import Figures
+from boxest.report.findings.study import Study
+from boxest.report.findings.text import claimed, interval, number, plural, table
+
+RULE = (
+    "A statistic for each claim was chosen before the study was run (`boxest.analysis.claims` "
+    "says why). It is computed for each seed apart, so that runs are compared with runs of the "
+    "same first weights and the same order of the images; for time, for each series of runs. Its "
+    "mean has a 95 % interval (Student's t). A claim *holds* if the interval lies where the claim "
+    "has the statistic, *does not hold* if it lies outside, and is *undecided* otherwise or with "
+    "fewer than five repetitions. Where all seeds agree, the interval has no width, and the count "
+    "is given in its place. A diverged run counts with a loss of 1, and loses against every run "
+    "that did not diverge. A part labelled *added afterwards* was not chosen before the study was "
+    "run, and is no verdict on its claim."
+)
+NOTES = {
+    4: "Two runs of one cell differ, too: the share that another seed of the same cell reaches is "
+    "the most that can be asked of two cells.",
+    8: "The paper's similitude is of means over ten runs, and that of a single run scatters more: "
+    "the means over our seeds are what compares with the paper's.",
+    10: "A test of equivalence: the claim holds if the whole interval lies within 10 % of the "
+    "paper's number, a margin that is ours. The geometric loss has no verdict, for the paper's "
+    "number is an inclusive one.",
+}
+
+
+def section(study: Study, figures: Figures) -> list[str]:
+    """Return the verdicts in one table, then each claim with its parts."""
+    inclusive, geometric = study["claims"], study["claims_geometric"]
+    if why := _undecided(study):
+        inclusive, geometric = inclusive.assign(verdict=""), geometric.assign(verdict="")
+        lines = ["## The paper's ten claims", "", why, ""]
+    else:
+        lines = ["## Verdicts on the paper's ten claims", "", RULE, "", *_counts(study), ""]
+    rows = []
+    for number_, claim in CLAIMS.items():
+        says = f"{number_}. {claim.says} ({claim.section})"
+        for row in _rows(inclusive, geometric, number_, main=True):
+            measured = [*row["inclusive"], *row["geometric"]]
+            if why:
+                measured = [row["statistic"], row["claimed"], *measured[::2]]
+            rows.append((says, row["part"], *measured))
+            says = ""
+    heads = ["the paper says", "", "inclusive IoU", "", "geometric IoU", ""]
+    if why:
+        heads[2:] = ["measured", "claimed", "inclusive IoU", "geometric IoU"]
+    lines += table(heads, rows, left=6)
+    for number_, claim in CLAIMS.items():
+        parts = list(_rows(inclusive, geometric, number_))
+        if not parts:
+            continue
+        lines += [f"### {number_}. {claim.says}", ""]
+        for statistic in dict.fromkeys(row["statistic"] for row in parts):
+            chosen = [row for row in parts if row["statistic"] == statistic]
+            lines += [f"{statistic[0].upper()}{statistic[1:]}:", "", *_parts(chosen)]
+        note = NOTES.get(number_)
+        if number_ == 5:
+            note = None if why else _scale(inclusive)
+        lines += [note, ""] if note else []
+        lines += figures.show(study, claim.figure)
+    return lines
+
+
+def _undecided(study: Study) -> str | None:
+    """Say why a study decides nothing; None where it may."""
+    seeds = int(study["fig8"]["runs"].max())
+    if not study.summary["verdicts"]:
+        return (
+            f"No verdicts: they need the paper's settings ({study.summary['differences']}). What "
+            "was measured, mean over the seeds:"
+        )
+    if seeds < LEAST_REPETITIONS:
+        return (
+            f"No verdicts: {plural(seeds, 'seed')} decide nothing, and {LEAST_REPETITIONS} are "
+            "needed. What was measured, mean over the seeds:"
+        )
+    return None
+
+
+def _counts(study: Study) -> list[str]:
+    """Say how many of the verdicts are which, by both losses."""
+    lines = []
+    for name, loss in (("claims", "inclusive"), ("claims_geometric", "geometric")):
+        table_ = study[name]
+        counts = table_.loc[table_["main"], "verdict"].value_counts()
+        text = ", ".join(f"{verdict} {count}" for verdict, count in counts.items())
+        lines.append(f"- By the {loss} IoU: {text}.")
+    return lines
+
+
+def _scale(claims: pd.DataFrame) -> str:
+    """Say whether the verdict on claim 5 is the same without the logarithm."""
+    rows = claims[claims["claim"] == 5].set_index("part")["verdict"]
+    (itself,) = rows[rows.index.str.startswith("all rates, the loss itself")]
+    if itself == rows["all rates"]:
+        return f"Of the loss itself, without the logarithm, it is the same: {itself}."
+    return (
+        f"The verdict depends on the scale: *{rows['all rates']}* by the logarithm of the loss (by "
+        f"what factor the rate changes it), *{itself}* by the loss itself (by how much)."
+    )
+
+
+def _rows(inclusive: pd.DataFrame, geometric: pd.DataFrame, claim: int, main: bool = False):
+    """Yield the parts of a claim with value and verdict by both losses."""
+    rows = inclusive[(inclusive["claim"] == claim) & (inclusive["main"] | (not main))]
+    for _, row in rows.iterrows():
+        same = geometric[(geometric["claim"] == claim) & (geometric["part"] == row["part"])]
+        other = same.iloc[0] if len(same) else None
+        yield {
+            "part": row["part"],
+            "statistic": row["statistic"],
+            "claimed": claimed(row["claimed_from"], row["claimed_to"]),
+            "paper": row["paper"],
+            "inclusive": _decision(row),
+            "geometric": ("", "") if other is None else _decision(other),
+        }
+
+
+def _decision(row: pd.Series) -> tuple[str, str]:
+    verdict = row["verdict"] if isinstance(row["verdict"], str) else ""
+    return interval(row), f"**{verdict}**" if verdict else ""
+
+
+def _parts(rows: list[dict]) -> list[str]:
+    """Return the table of the parts of a claim, without columns that say nothing."""
+    columns = {
+        "part": [row["part"] for row in rows],
+        "claimed": [row["claimed"] for row in rows],
+        "inclusive IoU": [row["inclusive"][0] for row in rows],
+        "verdict": [row["inclusive"][1] for row in rows],
+        "geometric IoU": [row["geometric"][0] for row in rows],
+        "verdict ": [row["geometric"][1] for row in rows],
+        "the paper's": [number(row["paper"]) if pd.notna(row["paper"]) else "" for row in rows],
+    }
+    if not any(columns["geometric IoU"]):
+        columns["measured"] = columns.pop("inclusive IoU")
+        columns["verdict"] = columns.pop("verdict")
+    said = {name: values for name, values in columns.items() if any(values)}
+    return table(list(said), zip(*said.values(), strict=True), left=len(said))

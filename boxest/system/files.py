@@ -1,0 +1,224 @@
+"""Writing files so that a final name never stands for a half-written file."""
+
+import contextlib
+import errno
+import json
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+_FULL = "make room and start again"
+_CLOSED = "make the directory writable, or choose another one, and start again"
+_ADVICE = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EFBIG: _FULL,
+    errno.EROFS: _CLOSED,
+    errno.EACCES: _CLOSED,
+    errno.EPERM: _CLOSED,
+}
+
+
+class FileError(ValueError):
+    """A file that is damaged, of another kind, or does not belong where it is.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong, with the name of the file.
+    path : path-like, optional
+        The file, or a directory; for what can make it again (see `boxest.system.logs`).
+    """
+
+    def __init__(self, message: str, path: str | os.PathLike | None = None):
+        super().__init__(message)
+        self.path = path
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
+    """Give a temporary path that becomes `path` when the block ends without an exception.
+
+    The temporary file lies in the same directory (a rename across file systems is a copy), is
+    hidden, and its name ends with the whole final name, so writers that go by the suffix (``.csv``,
+    ``.weights.h5``) accept it. Missing parent directories are made.
+
+    Parameters
+    ----------
+    path : path-like
+        The final name. A file that has it already is replaced in one step; readers see the old file
+        or the new.
+
+    Yields
+    ------
+    pathlib.Path
+        Where the block has to write its file. Nothing is there yet.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the block wrote nothing there.
+    OSError
+        If the disk is full, or the directory cannot be written to: names `path`, and says what to
+        do.
+
+    Notes
+    -----
+    An exception, Ctrl-C included, removes the temporary file and leaves `path` as it was. A process
+    that is killed outright leaves the hidden file behind; it can be deleted. Data and directory
+    entry are flushed to the disk, so that after a power cut, too, the name stands for a whole file.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{os.getpid()}-{secrets.token_hex(4)}-{path.name}")
+    try:
+        with _advice(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            _flush(temporary)
+            os.replace(temporary, path)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    _flush_folder(path.parent)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
+    """Give a temporary folder whose files are in `path` when the block ends without an exception.
+
+    What `atomic_path` is to a file; the block has each of its files flushed itself. A folder that
+    is there already, such as a mounted one, cannot be replaced: the temporary folder is then made
+    in it, and the files are moved at the end.
+
+    Parameters
+    ----------
+    path : path-like
+        The final name, of nothing or of an empty folder, or a link to one. Missing parents are
+        made.
+
+    Yields
+    ------
+    pathlib.Path
+        An empty folder, hidden, beside `path` or in it.
+
+    Raises
+    ------
+    FileExistsError
+        If `path` is there, and no empty folder.
+    OSError
+        As `atomic_path`.
+    """
+    check_folder(path)
+    final = Path(os.path.realpath(path))
+    there = final.is_dir()
+    name = f".{os.getpid()}-{secrets.token_hex(4)}-{final.name}"
+    temporary = (final if there else final.parent) / name
+    try:
+        with _advice(Path(path)):
+            temporary.mkdir(parents=True)
+            yield temporary
+            if there:
+                for file in sorted(temporary.iterdir()):
+                    os.replace(file, final / file.name)
+            else:
+                os.replace(temporary, final)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    _flush_folder(final if there else final.parent)
+
+
+def check_folder(path: str | os.PathLike) -> None:
+    """Check that `atomic_folder` could make this folder: for those who work long before.
+
+    Raises
+    ------
+    FileExistsError
+        If it is there, and no empty folder.
+    OSError
+        If it cannot be written to.
+    """
+    path = Path(path)
+    if path.is_dir():
+        # A file system of its own has the latter.
+        first = min({file.name for file in path.iterdir()} - {"lost+found"}, default=None)
+        if first is not None:
+            raise FileExistsError(
+                errno.EEXIST,
+                f"It is there, and no empty folder (it holds {first!r}): choose another",
+                str(path),
+            )
+    elif os.path.lexists(path) and not path.is_symlink():
+        raise FileExistsError(
+            errno.EEXIST, "It is there, and no empty folder but a file: choose another", str(path)
+        )
+    above = Path(os.path.realpath(path))
+    while not above.exists():
+        above = above.parent
+    if not above.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, f"{above} is no folder: choose another", str(path))
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, f"{above} cannot be written to: {_CLOSED}", str(path))
+
+
+@contextlib.contextmanager
+def _advice(path: Path) -> Iterator[None]:
+    """Make an error of the disk name `path`, and say what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _ADVICE:
+            raise
+        advice = f"{os.strerror(error.errno)}, nothing was written: {_ADVICE[error.errno]}"
+        raise OSError(error.errno, advice, str(path)) from error
+
+
+def regular(path: str | os.PathLike, flags: int) -> int:
+    """Open a regular file, as the ``opener`` of `open`.
+
+    Raises
+    ------
+    OSError
+        If it is none: a pipe or a device would keep a reader waiting, or busy, for ever.
+    """
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):  # `open` itself refuses a directory.
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "Not a regular file but a pipe, a device or the like", str(path))
+
+
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Write `text` as UTF-8 with the line ends it has, whole or not at all (see `atomic_path`)."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(text.encode("utf-8"))
+
+
+def write_json(path: str | os.PathLike, value: Any) -> None:
+    """Write `value` as indented JSON, whole or not at all (see `atomic_path`).
+
+    Raises
+    ------
+    ValueError
+        If `value` holds NaN or infinity, which JSON does not know; write ``None`` instead.
+    """
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def _flush_folder(path: Path) -> None:
+    """Flush a directory; some file systems refuse to (and Windows to open one)."""
+    with contextlib.suppress(OSError):
+        _flush(path, os.O_RDONLY)
+
+
+def _flush(path: Path, mode: int = os.O_RDWR) -> None:
+    """Have the operating system put on the disk what it still holds of `path`."""
+    descriptor = os.open(path, mode)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

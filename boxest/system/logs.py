@@ -1,0 +1,79 @@
+"""What a job of the workflow prints, and how it fails."""
+
+import contextlib
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+from boxest.system.files import FileError
+
+
+@contextlib.contextmanager
+def to_file(path: str | os.PathLike) -> Iterator[None]:
+    """Send all output of this process to a log file, libraries' messages in C++ included.
+
+    Warnings become one line each, without the place in the code.
+
+    Parameters
+    ----------
+    path : path-like
+        The log file, in the folder ``logs`` of the study's results; it is begun anew. Another
+        process that is still writing it goes on at its end.
+
+    Raises
+    ------
+    SystemExit
+        With exit status 1 where the block raised an exception. An error that is addressed to the
+        user (`ValueError`, `TypeError`, `OSError`) is logged as one line, a fault of the program
+        with its traceback. The line is printed to the terminal, too. Of a file that is wrong and
+        lies below the results, it says how the study makes it again.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+    show_warning = warnings.showwarning
+    warnings.showwarning = _show_warning
+    try:
+        yield
+        sys.stdout.flush()
+    except Exception as error:
+        message = f"Error: {error}{_how_to_repair(error, path)}"
+        for_user = isinstance(error, (ValueError, TypeError, OSError))
+        if not for_user:
+            message = f"Error: {type(error).__name__}: {error}"
+        os.write(terminal, f"{message}\nThe log is {path}\n".encode())
+        # The disk may be full, and that the error.
+        with contextlib.suppress(OSError):
+            if not for_user:
+                traceback.print_exc()
+            print(message, file=sys.stderr, flush=True)
+        raise SystemExit(1) from None
+    finally:
+        warnings.showwarning = show_warning
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os.dup2(terminal, 2)
+        os.close(terminal)
+
+
+def _how_to_repair(error: Exception, log: str | os.PathLike) -> str:
+    """Say what to do about a file of the study itself; any other may be the only one there is."""
+    if not isinstance(error, FileError) or error.path is None:
+        return ""
+    folders = Path(os.path.abspath(log)).parents
+    results = next((folder.parent for folder in folders if folder.name == "logs"), None)
+    if results not in Path(os.path.abspath(error.path)).parents:
+        return ""
+    return f" Delete {error.path} and run snakemake again: the study makes it anew."
+
+
+def _show_warning(message: Warning, *_, **__) -> None:
+    print(f"Warning: {message}", file=sys.stderr, flush=True)

@@ -1,0 +1,321 @@
+"""How the backend is started: threads, memory, messages; all to be said before its import."""
+
+import contextlib
+import hashlib
+import importlib.util
+import os
+import platform
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+from boxest.system.compilation_cache import CompiledPrograms
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks.
+    fcntl = None
+
+# Where the driver of NVIDIA tells of its GPUs, on Linux.
+_DRIVER = Path("/proc/driver/nvidia")
+_BACKEND_MODULES = {"tensorflow": "tensorflow", "jax": "jaxlib"}
+
+# The process that has computed.
+_computing: int | None = None
+
+_DEFAULTS = {
+    # Information and warnings of the C++ side are for the backend's developers; errors still show.
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+    # Otherwise the first process on a GPU takes all of its memory.
+    "TF_FORCE_GPU_ALLOW_GROWTH": "true",
+    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+}
+
+# The compiled programs that are kept for the next process, if they are.
+_programs: CompiledPrograms | None = None
+
+
+def use_jax() -> None:
+    """Have Keras run on JAX in this process, whatever the environment says.
+
+    Raises
+    ------
+    ValueError
+        If JAX is not installed.
+    RuntimeError
+        If a backend has been imported already.
+    """
+    _refuse_if_started("use_jax()")
+    if importlib.util.find_spec("jax") is None:
+        raise ValueError(
+            "JAX is not installed, and runs that train together need it: "
+            "pip install 'boxest[jax]', or set execution.fan_out: run in the configuration."
+        )
+    os.environ["KERAS_BACKEND"] = "jax"
+
+
+def prepare(threads: int, *, gpus: int = 0, compiled: str | os.PathLike | None = None) -> None:
+    """Set all that a job of training says about the backend, before it is imported.
+
+    Parameters
+    ----------
+    threads : int
+        For `set_threads`.
+    gpus : int, default=0
+        Above 0, the job has asked for a GPU: `take_gpu`.
+    compiled : path-like, optional
+        For `share_compiled_programs`, if they are shared.
+    """
+    set_threads(threads)
+    if gpus:
+        take_gpu()
+    if compiled:
+        share_compiled_programs(compiled)
+
+
+def set_threads(threads: int) -> None:
+    """Limit the backend of this process to a number of threads.
+
+    Parameters
+    ----------
+    threads : int
+        Number of CPU threads that one operation may use, at least 1.
+
+    Raises
+    ------
+    ValueError
+        If ``threads`` is below 1.
+    RuntimeError
+        If the backend has been imported already: it reads the number only then.
+    """
+    if threads < 1:
+        raise ValueError(f"threads must be at least 1, got {threads!r}.")
+    _refuse_if_started(f"set_threads({threads})")
+    os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)
+    os.environ["TF_NUM_INTEROP_THREADS"] = "1"
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    # JAX: the size of the pools that XLA's programs run in. The flag below alone does not limit it.
+    os.environ["PJRT_NPROC"] = str(threads)
+    if threads == 1:
+        flags = os.environ.get("XLA_FLAGS", "")
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
+
+
+def take_gpu() -> str | None:
+    """Have this process use a GPU that no other process has taken so, where there are several.
+
+    The GPU is taken until the process ends. Where ``CUDA_VISIBLE_DEVICES`` names GPUs, it is one of
+    them; otherwise, one of those that the NVIDIA driver of Linux lists.
+
+    Returns
+    -------
+    str or None
+        Its number or name, as in ``CUDA_VISIBLE_DEVICES``, which is set to it. None where there are
+        fewer than two, or no locks: all is left as it is.
+
+    Warns
+    -----
+    UserWarning
+        When all are taken. The process then shares the first one.
+
+    Raises
+    ------
+    RuntimeError
+        If the backend has been imported already: it looks for GPUs only then.
+    """
+    _refuse_if_started("take_gpu()")
+    gpus = _visible_gpus()
+    if len(gpus) < 2 or fcntl is None:
+        return None
+    directory = Path(tempfile.gettempdir(), f"boxest-gpus-{os.getuid()}")
+    directory.mkdir(mode=0o700, exist_ok=True)
+    for gpu in gpus:
+        file = os.open(directory / gpu.replace("/", "_"), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            # The lock is let go when the process ends, however it does.
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(file)
+            continue
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+        return gpu
+    warnings.warn(
+        f"All {len(gpus)} GPUs are taken by other processes, and this one shares the first. Start "
+        f"Snakemake with --resources gpu={len(gpus)} to have no more trainings at once than GPUs.",
+        stacklevel=2,
+    )
+    return None
+
+
+def _visible_gpus() -> list[str]:
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return [gpu.strip() for gpu in named.split(",") if gpu.strip()]
+    return [str(i) for i, _ in enumerate(_DRIVER.glob("gpus/*"))]
+
+
+def share_compiled_programs(directory: str | os.PathLike) -> None:
+    """Keep compiled programs in a directory, so that the next process need not compile them again.
+
+    Several processes may share it at once. Programs of another processor, backend, version or user
+    do not get in each other's way: each has a subdirectory of its own. A program is used only if it
+    is, to the last bit, what this user has kept; see `boxest.system.compilation_cache`.
+
+    Parameters
+    ----------
+    directory : path-like
+        Made where it is missing. It can be deleted at any time. Where it cannot be read or written,
+        programs are compiled anew.
+
+    Raises
+    ------
+    RuntimeError
+        If the backend has been imported already.
+    """
+    global _programs
+    _refuse_if_started("share_compiled_programs()")
+    _programs = CompiledPrograms(directory, machine())
+    path = _programs.own
+    flags = os.environ.get("TF_XLA_FLAGS", "")
+    # TensorFlow splits its flags at blanks, but for quotes.
+    cache = f'--tf_xla_persistent_cache_directory="{path}"'
+    os.environ["TF_XLA_FLAGS"] = f"{flags} {cache}".strip()
+    # TensorFlow reads its own entries with warnings, in the guise of errors, about options of the
+    # compiler that no processor has.
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(path)
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+
+
+def keep_compiled_programs() -> None:
+    """Share what this process has compiled so far, if anything is shared."""
+    if _programs is not None:
+        _programs.keep()
+
+
+def forget_compiled_programs() -> bool:
+    """Go on without the programs that were kept; return whether there are any to go without."""
+    if _programs is None:
+        return False
+    _programs.forget()
+    return True
+
+
+def _refuse_if_started(what: str) -> None:
+    started = [name for name, module in _BACKEND_MODULES.items() if module in sys.modules]
+    if started:
+        raise RuntimeError(
+            f"{what} comes too late: {' and '.join(started)} is imported already. "
+            "Call it before the first import of keras, tensorflow or jax."
+        )
+
+
+def machine() -> str:
+    """Return a name for all processors that run the same compiled programs, and their versions."""
+    names = [platform.machine(), platform.processor()]
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        names += sorted({line for line in lines if line.startswith(("model name", "flags"))})
+    for package in ("keras", "tensorflow", "tensorflow-cpu", "jaxlib"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            names.append(metadata.version(package))
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
+
+
+def quiet() -> None:
+    """Set what keeps the backend quiet and modest, where the user's environment does not."""
+    for name, value in _DEFAULTS.items():
+        os.environ.setdefault(name, value)
+
+
+@cache
+def start_backend() -> float:
+    """Import Keras and its backend, quietly, and return the seconds it took."""
+    quiet()
+    before = time.perf_counter()
+    with _greetings_withheld():
+        import keras
+
+        if keras.backend.backend() in _BACKEND_MODULES:
+            from boxest.training.backend import load
+
+            load().device()
+    return time.perf_counter() - before
+
+
+@contextlib.contextmanager
+def _greetings_withheld() -> Iterator[None]:
+    """Withhold what libraries in C++ print to stderr, and print it if the block fails.
+
+    TensorFlow greets with its options, and where there is no GPU with what it looked for in vain;
+    no setting switches that off.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as withheld:
+        stderr = os.dup(2)
+        os.dup2(withheld.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            withheld.seek(0)
+            os.write(stderr, withheld.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
+
+def refuse_fork() -> None:
+    """Refuse to compute in a process that was forked from one that has computed.
+
+    The threads of a backend are not there in the fork, and it would wait for them for ever.
+
+    Raises
+    ------
+    RuntimeError
+    """
+    global _computing
+    _computing = _computing or os.getpid()
+    if _computing != os.getpid():
+        raise RuntimeError(
+            "This process was forked from one in which a network was trained or has predicted, and "
+            "the backend does not survive that. Start processes with "
+            "multiprocessing.get_context('spawn'), or with joblib."
+        )
+
+
+def device() -> str:
+    """Start the backend, and return "cpu" or the name of the GPU that it computes on."""
+    from boxest.training.backend import load
+
+    start_backend()
+    return load().device()
+
+
+def describe() -> dict[str, str | int]:
+    """Say what this process computes with: backend, versions, device, threads.
+
+    Returns
+    -------
+    dict
+        ``backend``, ``backend_version``, ``keras_version``, ``python_version``, ``device``
+        (``"cpu"`` or the name of the GPU) and ``threads`` (0: as many as the backend likes).
+    """
+    import keras
+
+    from boxest.training.backend import load
+
+    backend = load()
+    return {
+        "backend": keras.backend.backend(),
+        "backend_version": backend.version(),
+        "keras_version": keras.version(),
+        "python_version": platform.python_version(),
+        "device": backend.device(),
+        "threads": int(os.environ.get("TF_NUM_INTRAOP_THREADS", 0)),
+    }

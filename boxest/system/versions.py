@@ -1,0 +1,66 @@
+"""Which versions stored an estimator or trained a run, and whether these are others."""
+
+import subprocess
+import warnings
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+import boxest
+
+
+def current() -> dict[str, str]:
+    """Return the versions that what is stored depends on: of boxest and of Keras."""
+    return {"boxest": boxest.__version__, "keras": version("keras")}
+
+
+@cache
+def commit() -> str:
+    """Return the commit of this code, "unknown" where git does not know it.
+
+    Returns
+    -------
+    str
+        The whole hash; " with changes" follows where the package, the workflow or the
+        configuration differ from it.
+    """
+    package = Path(__file__).parent.parent
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(package), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        # Not of a repository that this package merely lies in.
+        git("ls-files", "--error-unmatch", __file__)
+        parts = (".", ":/workflow", ":/config", ":/Snakefile")
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", *parts)
+        return git("rev-parse", "HEAD") + (" with changes" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def check(stored: dict[str, str], what: str) -> None:
+    """Warn where other versions stored something.
+
+    Parameters
+    ----------
+    stored : dict
+        From `current`, at the time. A name that is missing counts as another version.
+    what : str
+        What was stored, for the message.
+
+    Warns
+    -----
+    UserWarning
+        If a version is not the one of now; of Keras, if major or minor version are not.
+    """
+    for name, now in current().items():
+        then = str(stored.get(name, "an unknown version"))
+        significant = 3 if name == "boxest" else 2
+        if then.split(".")[:significant] != now.split(".")[:significant]:
+            warnings.warn(
+                f"{what} was stored by {name} {then}, this is {now}: check its predictions before "
+                "you rely on them.",
+                stacklevel=4,
+            )

@@ -1,0 +1,26 @@
+"""What is built before a training."""
+
+import keras
+import pytest
+
+from boxest.estimator import building
+
+
+def dense(image_shape, *, output_activation, seed):
+    layers = keras.layers.Flatten(), keras.layers.Dense(4, dtype="float32")
+    return keras.Sequential([keras.Input(image_shape), *layers])
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        keras.optimizers.SGD(loss_scale_factor=1024.0),
+        keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD()),
+    ],
+    ids=["factor", "around another"],
+)
+def test_optimizers_that_expect_a_scaled_loss_are_refused(optimizer):
+    """They divide the gradients by a factor that the loss is not multiplied by."""
+    model = dense((8, 8, 1), output_activation="linear", seed=0)
+    with pytest.raises(ValueError, match=r"expects a loss that is scaled.*without loss_scale_f"):
+        building.optimizer(optimizer, model, 0.1)

@@ -1,0 +1,256 @@
+import copy
+import json
+import pickle
+import zipfile
+
+import joblib
+import numpy as np
+import pytest
+
+from boxest import BoxRegressor, synthetic
+from boxest.estimator import saving
+from boxest.estimator.base import ImageRegressor
+
+
+@pytest.fixture(scope="module")
+def data():
+    """60 images of 16 px with their boxes."""
+    return synthetic.make(0, 60, seed=0, image_size=16)
+
+
+def quick(**parameters):
+    return BoxRegressor.paper(
+        **{"epochs": 2, "random_state": 0, "loss": "giou", "optimizer": "adam", "xla": False}
+        | {"learning_rate": 0.01}
+        | parameters
+    )
+
+
+@pytest.fixture(scope="module")
+def fitted(data):
+    return quick().fit(*data)
+
+
+@pytest.fixture
+def saved(fitted, tmp_path):
+    path = tmp_path / "a.boxest"
+    fitted.save(path)
+    return path
+
+
+def by_file(regressor, directory):
+    regressor.save(directory / "a.boxest")
+    return type(regressor).load(directory / "a.boxest")
+
+
+def by_joblib(regressor, directory):
+    joblib.dump(regressor, directory / "a.joblib")
+    return joblib.load(directory / "a.joblib")
+
+
+WAYS = {
+    "pickle": lambda regressor, _: pickle.loads(pickle.dumps(regressor)),
+    "joblib": by_joblib,
+    "deepcopy": lambda regressor, _: copy.deepcopy(regressor),
+    "file": by_file,
+}
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_copies_are_the_same(fitted, data, tmp_path, way):
+    copied = way(fitted, tmp_path)
+    assert np.array_equal(copied.predict(data[0]), fitted.predict(data[0]))
+    assert copied.get_params() == fitted.get_params()
+    for name in ("history_", "n_iter_", "image_shape_", "n_features_in_", "seed_", "runtime_"):
+        assert getattr(copied, name) == getattr(fitted, name)
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_copies_go_on_training_as_the_original_would(data, tmp_path, way):
+    """With the state of the optimizer and the learning rate that a plateau has lowered."""
+    parameters = {"plateau_min_delta": 10, "plateau_patience": 1, "warm_start": True}
+    original = quick(**parameters).fit(*data)
+    copied = way(original, tmp_path)
+    assert np.array_equal(copied.fit(*data).predict(data[0]), original.fit(*data).predict(data[0]))
+    assert copied.history_[-1]["learning_rate_now"] < 0.01
+    assert copied.history_[-1]["updates"] == original.history_[-1]["updates"]
+    alone = quick(**parameters | {"epochs": 4, "warm_start": False}).fit(*data)
+    assert np.array_equal(copied.predict(data[0]), alone.predict(data[0]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["pickle", "joblib", "file"])
+def test_fresh_process(fitted, data, tmp_path, python, way):
+    """It predicts the same, and goes on training to the same network."""
+    path = tmp_path / "a"
+    if way == "file":
+        fitted.save(path)
+    else:
+        joblib.dump(fitted, path) if way == "joblib" else path.write_bytes(pickle.dumps(fitted))
+    load = {
+        "pickle": f"import pickle; r = pickle.load(open({str(path)!r}, 'rb'))",
+        "joblib": f"import joblib; r = joblib.load({str(path)!r})",
+        "file": f"from boxest import BoxRegressor; r = BoxRegressor.load({str(path)!r})",
+    }[way]
+    code = (
+        f"{load}\nimport json\nfrom boxest import synthetic\nfrom boxest.system import runtime\n"
+        "X, y = synthetic.make(0, 60, seed=0, image_size=16)\n"
+        "print(json.dumps([r.predict(X).tolist(), r.partial_fit(X, y).predict(X).tolist()]))"
+    )
+    before, after = json.loads(python(code))
+    assert before == fitted.predict(data[0]).tolist()
+    expected = copy.deepcopy(fitted).partial_fit(*data).predict(data[0])
+    assert after == expected.tolist()
+
+
+def test_predicting_first_does_not_hinder_pickling(fitted, data):
+    fitted.predict(data[0])
+    assert not {"_predictor", "_trainer", "callbacks_"} & set(fitted.__getstate__())
+
+
+def test_image_regressor_is_saved_too(data, tmp_path):
+    X, y = data
+    regressor = ImageRegressor(epochs=1, xla=False, image_shape=(16, 16)).fit(X, y[:, 0])
+    loaded = by_file(regressor, tmp_path)
+    assert np.array_equal(loaded.predict(X), regressor.predict(X))
+    assert loaded.get_params() == regressor.get_params()
+    with pytest.raises(saving.FileError, match="it holds a ImageRegressor"):
+        BoxRegressor.load(tmp_path / "a.boxest")
+
+
+def test_file_of_another_version_warns(saved, monkeypatch):
+    monkeypatch.setattr("boxest.__version__", "99.0")
+    with pytest.warns(UserWarning, match=r"a.boxest was stored by boxest .*, this is 99.0: check"):
+        BoxRegressor.load(saved)
+
+
+def test_pickle_of_another_version_warns(fitted, monkeypatch):
+    stored = pickle.dumps(fitted)
+    monkeypatch.setattr("boxest.system.versions.version", lambda name: "2.9")
+    with pytest.warns(UserWarning, match=r"This BoxRegressor was stored by keras .*, this is 2.9"):
+        pickle.loads(stored)
+
+
+def test_objects_cannot_be_saved(data, tmp_path):
+    import keras
+
+    regressor = quick(epochs=1, optimizer=keras.optimizers.SGD()).fit(*data)
+    with pytest.raises(ValueError, match=r"optimizer=.* cannot be saved"):
+        regressor.save(tmp_path / "a.boxest")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("damage", ["empty", "cut", "flip", "text"])
+def test_damaged_file_is_refused(saved, damage):
+    content = bytearray(saved.read_bytes())
+    if damage == "flip":
+        content[len(content) // 2] ^= 1
+    saved.write_bytes(
+        {"empty": b"", "cut": content[: len(content) // 2], "flip": content, "text": b"x,y\n1,2\n"}[
+            damage
+        ]
+    )
+    with pytest.raises(saving.FileError, match="is not a saved BoxRegressor, or is damaged"):
+        BoxRegressor.load(saved)
+
+
+def change(path, *, arrays=None, more=None, compression=zipfile.ZIP_STORED, **changes):
+    """Write a file again with another text, other arrays, or another part."""
+    with zipfile.ZipFile(path) as archive:
+        about = json.loads(archive.read("estimator.json"))
+        numbers = archive.read("arrays") if arrays is None else arrays
+    for name, value in changes.items():
+        if isinstance(value, dict):
+            about[name] |= value
+        else:
+            about[name] = value
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        archive.writestr("estimator.json", json.dumps(about))
+        archive.writestr("arrays", numbers)
+        if more:
+            archive.writestr(more, b"")
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format": "pickle"}, "it has the format 'pickle' 3"),
+        ({"format_version": 1}, "it has the format 'boxest estimator' 1"),
+        ({"more": "model.keras"}, "should hold arrays and estimator.json, and nothing else"),
+        ({"image_shape": [2**14, 2**14, 1]}, r"its image shape is \(16384, 16384, 1\)"),
+        ({"image_shape": [16, 16]}, r"its image shape is \(16, 16\)"),
+        ({"image_shape": [24, 24, 1]}, r"its images of shape \(24, 24, 1\) have 256 features"),
+        ({"image_shape": [16, 8, 2]}, "its arrays of the model are"),
+        ({"image_shape": ["16", "16", "1"]}, r"its image shape is \('16', '16', '1'\)"),
+        ({"fitted": {"n_outputs_": 10**12}}, "it has 1000000000000 outputs"),
+        ({"fitted": {"n_outputs_": 3}}, "its arrays of the model are"),
+        ({"arrays": b"12"}, "it holds 2 bytes of arrays"),
+        ({"parameters": {"network": "os.system"}}, "Unknown network 'os.system'"),
+        ({"parameters": {"optimizer": "os.system"}}, "Unknown optimizer 'os.system'"),
+        ({"parameters": {"loss": {"class_name": "Lambda"}}}, "its parameter loss is {'class_name'"),
+        (
+            {"parameters": {"optimizer": {"module": "subprocess", "class_name": "Popen"}}},
+            "its parameter optimizer is {'module'",
+        ),
+        ({"parameters": {"epochs": -1}}, "The 'epochs' parameter"),
+        ({"parameters": {"shell": "rm"}}, "unexpected keyword argument 'shell'"),
+        ({"schedule": {"shell": "rm"}}, "its schedule should be a table of learning_rate"),
+        ({"schedule": {"wait": "0"}}, "its wait is '0'"),
+        ({"schedule": {"learning_rate": float("nan")}}, "it has the learning rate nan"),
+        ({"fitted": {"_first_rate": float("inf")}}, "it has the learning rate inf"),
+        ({"fitted": {"n_iter_": 3}}, "its history has 2 epochs and not 3"),
+        ({"fitted": {"n_iter_": True}}, "its n_iter_ is True"),
+        ({"fitted": {"history_": [{"updates": 4}, {"updates": "8"}]}}, "its updates is '8'"),
+        ({"fitted": {"seconds_": {}}}, "its seconds_ should be a table of import, data"),
+        ({"versions": "1"}, "its versions is '1'"),
+        ({"feature_names": "x"}, "its feature_names is 'x'"),
+        ({"feature_names": ["a", "b"]}, r"its feature_names are \['a', 'b'\], 2 of them"),
+        ({"feature_names": [1] * 256}, r"its feature_names are \[1, 1"),
+        ({"parameters": {"callbacks": ["x"]}}, r"its parameter callbacks is \['x'\]"),
+        ({"fitted": {"seed_": 2**100}}, r"it has the seed 1\.27e\+30"),
+        ({"fitted": {"seed_": -1}}, "it has the seed -1"),
+        ({"pixels": {"white": 256}}, "its pixels are {'dtype': 'uint8', 'white': 256"),
+        ({"pixels": {"dtype": "os.system"}}, "its pixels are {'dtype': 'os.system'"),
+        ({"pixels": {"low": float("nan")}}, "its pixels are .*'low': nan"),
+        ({"pixels": {"low": 300.0}}, "its pixels are .*'low': 300.0"),
+        ({"pixels": {"high": "255"}}, "its high is '255'"),
+        ({"pixels": {"black": 0}}, "its pixels should be a table of dtype, white"),
+    ],
+)
+def test_files_with_other_claims_are_refused(saved, changes, message):
+    change(saved, **changes)
+    with pytest.raises(saving.FileError, match=message):
+        BoxRegressor.load(saved)
+
+
+def test_missing_file_stays_a_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        BoxRegressor.load(tmp_path / "nowhere.boxest")
+
+
+def test_small_network_of_the_registry_is_saved_and_loaded(data, tmp_path, monkeypatch):
+    """Whatever a file must hold at least is known of networks that say it, and of no others."""
+    import keras
+
+    from boxest import networks
+
+    def mean(image_shape, *, n_outputs=4, output_activation="linear", seed=0):
+        layers = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(n_outputs)]
+        return keras.Sequential([keras.Input(image_shape), *layers])
+
+    monkeypatch.setitem(networks.NETWORKS, "mean", mean)
+    regressor = quick(network="mean", epochs=1).fit(*data)
+    assert regressor.model_.count_params() == 8
+    loaded = by_file(regressor, tmp_path)
+    assert np.array_equal(loaded.predict(data[0]), regressor.predict(data[0]))
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_copies_read_pixels_as_the_original(data, tmp_path, way):
+    X, y = data
+    copied = way(quick(epochs=1).fit(X.astype(np.float32), y), tmp_path)
+    assert copied.pixels_ == ("float32", 255, 0.0, 255.0, True)
+    with pytest.warns(UserWarning, match=r"float64 and values 0\.\.1, but .* fitted on .*float32"):
+        copied.predict(X / 255)
