@@ -6,8 +6,10 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from conftest import ROOT
+from PIL import Image
 
 
 def run(name, *arguments):
@@ -275,3 +277,45 @@ def test_augmentation_is_measured_beside_that_of_keras():
     for row in rows:
         keras, own, ratio = (float(cell.replace(",", "")) for cell in row[2:5])
         assert ratio == pytest.approx(own / keras, rel=0.1)
+
+
+@pytest.fixture
+def bars(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import bars
+
+    yield bars
+    for name in ("bars", "composed", "rendered"):
+        sys.modules.pop(name, None)
+
+
+def test_composed_boxes_lie_around_what_was_pasted(bars, monkeypatch, tmp_path):
+    np.save(tmp_path / "lfw_subset.npy", np.ones((100, 25, 25)))
+    Image.new("RGB", (40, 30)).save(tmp_path / "black.png")
+    composed = sys.modules["composed"]
+    monkeypatch.setattr(composed, "packaged", lambda name: tmp_path / name.rpartition("/")[2])
+    monkeypatch.setattr(composed, "PICTURES", {"test": ["some/black.png"]})
+    images, boxes = composed.make("faces", "test", 10)
+    assert images.shape == (10, 128, 128, 3)
+    for image, box in zip(images.max(axis=3) > 100, boxes * 128, strict=True):
+        rows, columns = np.flatnonzero(image.any(axis=1)), np.flatnonzero(image.any(axis=0))
+        seen = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
+        np.testing.assert_allclose(seen, box, atol=1)
+    again = composed.make("faces", "test", 3)
+    assert np.array_equal(again[0], images[:3])
+
+
+def test_bars_are_measured_on_each_condition_of_its_own_size(bars):
+    train, validation, test = bars.load("small_images", 5)
+    assert (train[0].shape, len(validation[0]), len(test[0])) == ((5, 64, 64), 1000, 1000)
+    assert not np.array_equal(train[0], test[0][:5])
+    assert len(bars.load("few_images", None)[0][0]) == 1000
+
+
+def test_bars_are_means_over_the_seeds(bars):
+    common = {"data": "clean", "images": 10, "epochs": 2, "processor_seconds": 3.0}
+    common |= {"peak_gigabytes": 1.0, "mean_iou_small": 0.5, "share_above_half": 1.0}
+    runs = [common | {"seed": s, "mean_iou": s / 2, "least_iou": s / 4} for s in (0, 1)]
+    assert list(bars.rows(runs))[2:] == [
+        "| clean | 10 | 2 | 0, 1 | 0.2500 | 0.000 | 0.5000 | 3 | 1.00 |"
+    ]
