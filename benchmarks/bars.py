@@ -24,7 +24,6 @@ import rendered
 import yaml
 
 from boxest import BoxRegressor, boxes, photographs, set_threads, shards, synthetic
-from boxest.scene import Scene
 
 HARDER = Path(__file__).parent.parent / "config" / "harder.yaml"
 SMALL = 8  # px: below this side, boxes are counted for themselves, too
@@ -47,7 +46,7 @@ def of_condition(name):
     condition = yaml.safe_load(HARDER.read_text())["data"]["conditions"][name]
     n, size = condition.get("images", 10_000), condition.get("image_size", 128)
     law = synthetic.BoxLaw(**condition.get("box_law", {}))
-    scene = Scene(**condition.get("scene", {}))
+    scene = synthetic.Scene(**condition.get("scene", {}))
     ends = [0, n * 8 // 10, n * 9 // 10, n]
     return [
         synthetic.make(*span, seed=0, image_size=size, law=law, scene=scene)
