@@ -13,7 +13,7 @@ $(error There is a blank in the path of this folder, "$(CURDIR)", and Snakemake 
 a Python in such a path. Move the folder to a path without blanks)
 endif
 
-.PHONY: run study docs test test-all test-slow lint clean
+.PHONY: run study docs notebooks test test-all test-slow lint clean
 
 run: $(VENV)/.installed
 	$(BIN)/snakemake --cores all --configfile config/quick.yaml
@@ -32,8 +32,14 @@ study: $(VENV)/.installed
 docs: $(VENV)/.docs-installed
 	$(BIN)/python docs/site/configuration.py
 	$(BIN)/python -m sphinx -q --fail-on-warning --keep-going -c docs/site . build/docs
-	@echo "Links that lead out: build/docs/external-links.txt"
+	@echo
+	@echo "Links that lead out   build/docs/external-links.txt"
+	@echo "The paper's study, to play with   build/docs/explorer.html"
 	@echo "Open this to read: build/docs/index.html"
+
+# Run them, and keep their output.
+notebooks: $(VENV)/.docs-installed
+	$(BIN)/python docs/site/notebooks.py
 
 test: $(VENV)/.tests-installed
 	$(BIN)/pytest $(OPTIONS)
@@ -69,5 +75,5 @@ $(VENV)/.all-installed: $(VENV)/.tests-installed
 	@touch $@
 
 $(VENV)/.docs-installed: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet -e '.[docs]'
+	$(BIN)/python -m pip install --quiet -e '.[docs,export]'
 	@touch $@

@@ -4,17 +4,22 @@ import re
 import subprocess
 import sys
 
+import configuration
+import nbformat
+import notebooks
+import numpy as np
+import pages
+import pandas as pd
 import pytest
+import settling
 from conftest import ROOT
+from PIL import Image
 
 import boxest
-
-sys.path.insert(0, str(ROOT / "docs" / "site"))
-
-import configuration
-import pages
+from boxest import shards, synthetic
 
 NAMES = sorted(set(boxest.__all__) - {"__version__"})
+NOTEBOOKS = sorted(notebooks.NOTEBOOKS.glob("*.ipynb"))
 
 
 def test_reference_of_the_configuration_is_that_of_the_schema():
@@ -67,6 +72,51 @@ def test_every_public_name_has_a_page_of_the_reference(tmp_path):
     assert unexplained == []
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_has_the_output_of_all_its_cells_in_order(path):
+    code = [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    assert sum(len(cell.outputs) > 0 for cell in code) > 5
+    assert not any(output.output_type == "error" for cell in code for output in cell.outputs)
+    assert path.stat().st_size < 1e6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_runs(path):
+    code = [cell for cell in notebooks.run(path).cells if cell.cell_type == "code"]
+    kept = [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+    assert [len(cell.outputs) for cell in code] == [len(cell.outputs) for cell in kept]
+
+
+def test_boxes_settle_in_a_picture_of_a_frame_per_epoch(tmp_path, monkeypatch):
+    images, true = synthetic.make(0, 12, seed=0, image_size=16)
+    meta = shards.Meta("validation", 0, 12, 0, 16, synthetic.BoxLaw(max_side=16))
+    (tmp_path / "data").mkdir()
+    shards.write(tmp_path / "data" / "validation-000.h5", images, true, meta)
+    rows = []
+    for i, (size, rate) in enumerate(settling.CELLS.values()):
+        run = f"runs/batch_size~{size}/learning_rate~{rate}/seed~0"
+        (tmp_path / run).mkdir(parents=True)
+        # One stops after two epochs; the first one is exact at the end.
+        followed = np.stack([true + shift for shift in (0.5, 0.25, 0)][: 3 if i < 3 else 2])
+        np.save(tmp_path / run / "followed.npy", followed)
+        row = {"batch_size": size, "learning_rate": rate, "seed": 0, "run": f"elsewhere/{run}"}
+        rows.append(row)
+    (tmp_path / "tables").mkdir()
+    pd.DataFrame(rows).to_csv(tmp_path / "tables" / "runs.csv", index=False)
+    monkeypatch.setattr(sys, "argv", ["settling", str(tmp_path), "--out", str(tmp_path / "a.gif")])
+    settling.main()
+    with Image.open(tmp_path / "a.gif") as picture:
+        assert picture.n_frames == 3
+        assert picture.width == len(settling.CELLS) * (2 * settling.SIDE + 4 * settling.GAP)
+    assert settling.run_of(pd.DataFrame(rows), (16, 0.1))["run"].endswith(
+        "learning_rate~0.1/seed~0"
+    )
+    with pytest.raises(SystemExit, match=r"no run of batch size 8 and learning rate 0\.1"):
+        settling.run_of(pd.DataFrame(rows), (8, 0.1))
+
+
 @pytest.mark.slow
 def test_site_is_built_without_a_warning(tmp_path):
     command = ["sphinx", "-q", "--fail-on-warning", "--keep-going", "-c", "docs/site", "."]
@@ -83,5 +133,7 @@ def test_site_is_built_without_a_warning(tmp_path):
     assert 'id="boxest.BoxRegressor.predict"' in reference["BoxRegressor"]
     assert "set_fit_request" not in reference["BoxRegressor"]
     assert "docs/README.html" in (tmp_path / "index.html").read_text()
+    assert 1e6 < (tmp_path / "explorer.html").stat().st_size < 6e6
+    assert (tmp_path / "docs" / "notebooks" / "what-two-knobs-do.html").exists()
     leading_out = (tmp_path / "external-links.txt").read_text().splitlines()
     assert all(re.fullmatch(r"https?://\S+ \S+", line) for line in leading_out)

@@ -68,3 +68,4 @@ def setup(app):
     app.connect("source-read", pages.add_contents)
     app.connect("doctree-resolved", pages.collect_links)
     app.connect("build-finished", pages.write_links)
+    app.connect("build-finished", pages.write_explorer)

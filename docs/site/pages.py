@@ -9,11 +9,17 @@ from typing import Any
 
 import boxest
 
+ROOT = Path(__file__).parent.parent.parent
 REFERENCE = "docs/reference"
+EXPLORER = """
+<p><a href="../explorer.html">Play with the paper's study</a>: its 240 runs in the explorer, a page
+in which you choose cells and compare their curves. The reference results hold no boxes, so it has
+none to watch; <code>make run</code> makes one that has.</p>
+"""
 
 # Title and pages of each part of the table of contents.
 CONTENTS = {
-    "Start": ["../README", "study"],
+    "Start": ["../README", "study", "notebooks/what-two-knobs-do", "notebooks/find-your-object"],
     "How to": ["guide", "photographs", "../config/README", "networks", "many", "cluster"],
     "Look up": ["api", "configuration", "keras", "glossary", "../CHANGELOG"],
     "What was measured": [
@@ -100,6 +106,7 @@ def _ours(kind: type) -> bool:
 def add_contents(app: Any, page: str, source: list[str]) -> None:
     """Add the table of contents to the first page, and the list of names to the API reference."""
     if page == app.config.root_doc:
+        source[0] += EXPLORER
         for title, pages in CONTENTS.items():
             source[0] += _toctree(pages, f":caption: {title}", ":hidden:")
     if page == "docs/api":
@@ -130,3 +137,18 @@ def write_links(app: Any, exception: Exception | None) -> None:
     if exception is None:
         lines = [f"{link} {page}\n" for link, page in sorted(app.env.boxest_links)]
         (Path(app.outdir) / "external-links.txt").write_text("".join(lines), encoding="utf-8")
+
+
+def write_explorer(app: Any, exception: Exception | None) -> None:
+    """Write the explorer of the paper's study from the committed table of its histories."""
+    if exception is None:
+        import pandas as pd
+
+        from boxest.report import explorer
+
+        explorer.write(
+            Path(app.outdir) / "explorer.html",
+            pd.read_csv(ROOT / "results" / "reference" / "paper" / "tables" / "histories.csv"),
+            axes=["batch_size", "learning_rate"],
+            title="The paper's study, to play with",
+        )
