@@ -2,7 +2,7 @@
 
 python benchmarks/bars.py DATA... [--images N] [--epochs 60] [--seeds 0 1 2] [--json FILE]
 
-DATA: "rendered" (rendered.py), "faces", "shapes" (composed.py, needs scikit-image), or a condition
+DATA: "rendered" (boxest.data.photographs), "faces", "shapes" (composed.py, needs scikit-image), or a condition
 of config/harder.yaml, such as "clean" or "texture". Prints a line per training, and a table.
 A training that FILE already has is not repeated. With --speed, predictions per second on one core,
 of a network that has not been trained.
@@ -20,10 +20,10 @@ from pathlib import Path
 
 import composed
 import numpy as np
-import rendered
 import yaml
 
 from boxest import BoxRegressor, boxes, photographs, set_threads, shards, synthetic
+from boxest.data.photographs import rendered
 
 HARDER = Path(__file__).parent.parent / "config" / "harder.yaml"
 SMALL = 8  # px: below this side, boxes are counted for themselves, too

@@ -2,9 +2,9 @@
 
 python benchmarks/photographs.py OUT [--images 1500] [--network marginal] [--epochs 60] [--grey]
 
-Renders photographs (rendered.py), converts them into shards of 128×128 px, trains as
-`BoxRegressor()` does, prints the IoU on the test part, and draws predictions over photographs, the
-first fifteen and the worst: OUT/predictions.png and OUT/worst.png.
+Renders photographs (boxest.data.photographs.rendered), converts them into shards of 128×128 px,
+trains as `BoxRegressor()` does, prints the IoU on the test part, and draws predictions over
+photographs, the first fifteen and the worst: OUT/predictions.png and OUT/worst.png.
 """
 
 import argparse
@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.lines import Line2D
 from PIL import Image, ImageOps
-from rendered import make
 
 from boxest import BoxRegressor, boxes, photographs, set_threads
+from boxest.data.photographs.rendered import make
 from boxest.figures.images import PREDICTED, TRUE
 from boxest.figures.style import new_figure, save, styled
 

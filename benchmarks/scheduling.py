@@ -152,7 +152,7 @@ def submit(configuration: str, components: int, options: list[str]) -> Submissio
     # Not in /tmp, which the nodes of a cluster do not share.
     with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix="scheduling-") as directory:
         repository, log = Path(directory, "boxest"), Path(directory, "calls")
-        for name in ("Snakefile", "environment.yml", "boxest", "config", "profiles", "workflow"):
+        for name in ("boxest", "config", "profiles", "workflow"):
             copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
             repository.mkdir(exist_ok=True)
             copy(ROOT / name, repository / name)

@@ -79,7 +79,7 @@ def through_snakemake(options: dict, directory: Path) -> dict:
     ]
     command = [sys.executable, "-m", "snakemake", *(f"{run}/run.json" for run in runs)]
     command += ["--cores", str(options["cores"]), "--directory", str(directory)]
-    command += ["--snakefile", str(ROOT / "Snakefile"), "--configfile"]
+    command += ["--snakefile", str(ROOT / "workflow" / "Snakefile"), "--configfile"]
     command += [str(ROOT / "config" / "config.yaml"), str(overlay)]
     _, wall = _timed(command)
     return {"wall_seconds": wall} | _collect(directory / "results", [directory / r for r in runs])

@@ -8,7 +8,7 @@ from importlib import import_module
 
 from boxest.system.registration import register_with_keras
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOME = {
     "BoxRegressor": "boxest.estimator.box_regressor",

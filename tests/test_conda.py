@@ -19,6 +19,7 @@ from studies import TINY, clone, made
 import boxest
 from boxest import BoxRegressor
 
+ENVIRONMENT, ON_JAX = "workflow/envs/boxest.yml", "workflow/envs/jax.yml"
 LAB = ROOT / "tests" / "lab" / "conda-lab.sh"
 # Where a package is called otherwise by PyPI, or by its importers.
 ON_PYPI = {"matplotlib-base": "matplotlib"}
@@ -44,7 +45,7 @@ def _():
 """
 
 
-def environment(file: str = "environment.yml") -> dict[str, str]:
+def environment(file: str = ENVIRONMENT) -> dict[str, str]:
     """Return the bounds of an environment by name."""
     entries = yaml.safe_load((ROOT / file).read_text())["dependencies"]
     return dict(entry.split(maxsplit=1) for entry in entries)
@@ -53,7 +54,7 @@ def environment(file: str = "environment.yml") -> dict[str, str]:
 # --- without conda ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("file", ["environment.yml", "environment-jax.yml"])
+@pytest.mark.parametrize("file", [ENVIRONMENT, ON_JAX])
 def test_environment_has_the_bounds_of_the_package(file):
     ours = {ON_PYPI.get(name, name): bound for name, bound in environment(file).items()}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -67,13 +68,13 @@ def test_environment_has_the_bounds_of_the_package(file):
     ("file", "sources", "optional"),
     [
         (
-            "environment.yml",
+            ENVIRONMENT,
             ["boxest/**/*.py", "workflow/scripts/*.py"],
-            SNAKEMAKE_S | {"benchmarks", "click", "globox", "jax"},
+            SNAKEMAKE_S | {"click", "globox", "jax", "rich"},
         ),
         # What trains does not read photographs.
         (
-            "environment-jax.yml",
+            ON_JAX,
             ["workflow/scripts/train.py"],
             SNAKEMAKE_S | {"globox", "PIL", "simplejpeg"},
         ),
@@ -110,7 +111,7 @@ def imports(source: Path) -> Iterator[str]:
 
 
 def test_every_rule_with_a_script_names_the_environment():
-    named = r'conda:\n +(?:"../../environment-jax.yml" if job.together else )?ENVIRONMENT\n'
+    named = r'conda:\n +(?:"../envs/jax.yml" if job.together else )?ENVIRONMENT\n'
     for path in ROOT.glob("workflow/rules/*.smk"):
         text = path.read_text("utf-8")
         assert text.count("script:") == len(re.findall(named, text)), path
@@ -176,8 +177,8 @@ def test_study_runs_in_its_environment(lab, repository):
     done = snakemake(lab, repository, *TINY)
     assert done.returncode == 0, done.stderr
     lines = (repository / "witness.jsonl").read_text().splitlines()
-    # 5 shards, 8 runs, 2 best runs and their predictions, 11 jobs for tables, figures and findings.
-    assert len(lines) == 5 + 8 + 2 + 2 + 11
+    # 3 shards, 5 cells, and a job for each of the other rules.
+    assert len(lines) == 3 + 5 + 10
     seen = set()
     for rule, prefix, conda_prefix, paths in map(json.loads, lines):
         assert prefix == conda_prefix, rule
@@ -196,7 +197,7 @@ def test_study_runs_in_its_environment(lab, repository):
 @pytest.mark.conda
 @pytest.mark.slow
 def test_package_that_is_not_in_the_environment_is_not_found_elsewhere(lab, repository):
-    (repository / "environment.yml").write_text(
+    (repository / ENVIRONMENT).write_text(
         "channels: [conda-forge]\ndependencies: [python >=3.11, h5py, pandas]\n"
     )
     done = snakemake(lab, repository, *TINY, "--until", "dataset_preview")
@@ -209,8 +210,8 @@ def test_package_that_is_not_in_the_environment_is_not_found_elsewhere(lab, repo
 @pytest.mark.conda
 @pytest.mark.slow
 def test_bound_that_nothing_meets_is_named_by_conda(lab, repository):
-    text = (repository / "environment.yml").read_text()
-    (repository / "environment.yml").write_text(re.sub("tqdm .*", "tqdm >=99", text))
+    text = (repository / ENVIRONMENT).read_text()
+    (repository / ENVIRONMENT).write_text(re.sub("tqdm .*", "tqdm >=99", text))
     done = snakemake(lab, repository, *TINY)
     assert done.returncode == 1
     assert re.search(r"ResolvePackageNotFound|PackagesNotFoundError", done.stderr), done.stderr

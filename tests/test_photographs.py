@@ -21,6 +21,7 @@ from boxest import BoxRegressor, annotations, photographs, shards
 from boxest.cli import boxest
 from boxest.data.annotations import CORNERS, AnnotationError
 from boxest.data.metadata import PhotoMeta
+from boxest.data.photographs import rendered
 from boxest.data.shards import ShardError
 
 # Name, width, height, and the box of a white rectangle on dark grey.
@@ -314,10 +315,7 @@ def test_damaged_photograph_in_the_middle_leaves_nothing(folder, tmp_path):
     assert os.listdir(tmp_path) == ["copy"]
 
 
-def test_rendered_photographs_are_the_same_in_each_format(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
-    import rendered
-
+def test_rendered_photographs_are_the_same_in_each_format(tmp_path):
     rendered.make(tmp_path / "a", 10, seed=0)
     tables = [annotations.read(tmp_path / "a" / name) for name in ("boxes.csv", "coco.json", "voc")]
     for table in tables:

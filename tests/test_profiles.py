@@ -67,7 +67,7 @@ def sites():
 @pytest.mark.parametrize(
     ("site", "gpus", "asked", "jobs"),
     [
-        (0, 0, "slurm_partition=main, slurm_account=my-project", 266),
+        (0, 0, "slurm_partition=main, slurm_account=my-project", 267),
         (1, 1, "slurm_partition=gpu, gpu_model=a100", 250),
         (2, 0, "slurm_partition=gpu, gres=gpu:1", 250),
     ],

@@ -17,7 +17,7 @@ def oldest() -> dict[str, str]:
 
 
 def test_snakefile_asks_for_the_oldest_snakemake():
-    text = (ROOT / "Snakefile").read_text()
+    text = (ROOT / "workflow" / "Snakefile").read_text()
     assert re.search(r'^min_version\("(.+)"\)$', text, re.MULTILINE)[1] == oldest()["snakemake"]
 
 

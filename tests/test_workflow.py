@@ -148,7 +148,7 @@ def test_every_job_has_a_log_and_a_benchmark(study):
     }
     assert jobs == timed
     # 3 shards, 5 cells, and a job for each of the other rules.
-    assert len(jobs) == 3 + 5 + 9
+    assert len(jobs) == 3 + 5 + 10
     log = (results / "logs/train/batch_size~16/learning_rate~0.01/seeds~0-1.log").read_text()
     assert (
         re.findall(r"^epoch +(\d+)  learning rate 0.01", log, re.MULTILINE) == ["1", "2", "3"] * 2
@@ -351,7 +351,7 @@ def test_full_study_has_one_job_per_run(repository):
     done = snakemake(repository, "-n", "--quiet", "rules")
     assert done.returncode == 0, done.stderr
     planned = counts(done)
-    assert (planned["shard"], planned["train"], planned["total"]) == (6, 250, 266)
+    assert (planned["shard"], planned["train"], planned["total"]) == (6, 250, 267)
     # Nested values of the command line.
     done = snakemake(
         repository, "-n", "--quiet", "rules", "--config", "grid={seeds: 2}", "best=null"
@@ -375,12 +375,13 @@ def test_from_another_folder_the_schema_has_the_defaults(repository, tmp_path):
     elsewhere = tmp_path / "my study"
     elsewhere.mkdir()
     (elsewhere / "my.yaml").write_text(yaml.safe_dump({"grid": {"seeds": 1}, "results": "out"}))
-    arguments = ["-n", "--quiet", "rules", "--snakefile", str(repository / "Snakefile")]
+    snakefile = str(repository / "workflow" / "Snakefile")
+    arguments = ["-n", "--quiet", "rules", "--snakefile", snakefile]
     done = snakemake(elsewhere, *arguments, "--configfile", "my.yaml")
     assert counts(done)["train"] == 24, done.stdout + done.stderr
 
     (elsewhere / "Snakefile").write_text(
-        f"module boxes:\n    snakefile: {str(repository / 'Snakefile')!r}\n"
+        f"module boxes:\n    snakefile: {snakefile!r}\n"
         "    config: {'grid': {'seeds': 2}, 'results': 'out'}\n"
         "use rule * from boxes as boxes_*\n"
     )

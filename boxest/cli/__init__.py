@@ -13,8 +13,10 @@ import click
 import boxest as package
 from boxest.cli.convert import convert
 from boxest.cli.export import export
+from boxest.cli.new import new
 from boxest.cli.predict import predict
 from boxest.cli.score import score
+from boxest.cli.status import status
 from boxest.cli.train import train
 
 # What is addressed to the user; any other error is a fault of the program, and shows its traceback.
@@ -70,7 +72,7 @@ def boxest(context: click.Context, traceback: bool) -> None:
         context.exit(WRONG_USAGE)
 
 
-for command in (convert, train, predict, score, export):
+for command in (new, convert, train, predict, score, status, export):
     boxest.add_command(command)
 
 

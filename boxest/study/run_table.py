@@ -228,6 +228,19 @@ def jobs(config: Mapping[str, Any]) -> list[Job]:
     ]
 
 
+def logs(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the name of the log of each run, by the paths of the runs."""
+    every = {run.path: run for run in [*runs(config), *best(config)]}
+    found = {}
+    for job in jobs(config):
+        for run in every.values():
+            wildcards = {"cell": run.cell, "seed": run.seed}
+            paths = [path.format(**wildcards) for path in job.runs]
+            if run.path in paths and re.fullmatch(job.cells, run.cell):
+                found[run.path] = job.log.format(**wildcards)
+    return found
+
+
 def _stacks(every: list[Run]) -> list[Job]:
     """Put the runs that one program can train together into a job."""
     stacks: dict[str, list[Run]] = {}

@@ -33,7 +33,7 @@ def commit() -> str:
     try:
         # Not of a repository that this package merely lies in.
         git("ls-files", "--error-unmatch", __file__)
-        parts = (".", ":/workflow", ":/config", ":/Snakefile")
+        parts = (".", ":/workflow", ":/config")
         changed = git("status", "--porcelain", "--untracked-files=no", "--", *parts)
         return git("rev-parse", "HEAD") + (" with changes" if changed else "")
     except (OSError, subprocess.CalledProcessError):

@@ -1,13 +1,21 @@
 # What the rules share: the configuration, the names of files, what jobs ask for.
 
+import sys
 from importlib.util import find_spec
 
 from snakemake.exceptions import WorkflowError
 
+HERE = workflow.current_basedir
+# In a clone, the package beside this folder need not be installed.
+CLONE = os.path.abspath(os.path.join(HERE.get_path_or_uri(secret_free=True), "../.."))
+if os.path.exists(os.path.join(CLONE, "boxest", "__init__.py")):
+    sys.path.insert(0, CLONE)
+# A workflow that is read from a git repository has no folder.
+IN_A_FOLDER = "://" not in HERE.get_path_or_uri(secret_free=True)
+
 try:
     from boxest.data import sources
-    from boxest.study import configuration, outputs
-    from boxest.study import run_table
+    from boxest.study import configuration, outputs, run_table, status
     from boxest.study import data as images
 except ImportError as error:
     raise WorkflowError(
@@ -44,7 +52,17 @@ FIGURES = outputs.made(outputs.FIGURES, config)
 OF_THE_BEST = ("fig5_predictions", "fig6_error_by_side", "fig7_error_by_size")
 # Outside of all declared outputs: Snakemake leaves it alone.
 COMPILED = f"{RESULTS}/compiled" if EXECUTION["share_compiled_programs"] else None
-ENVIRONMENT = "../../environment.yml"
+ENVIRONMENT = "../envs/boxest.yml"
+
+
+def script_path(name):
+    """Return a script, from here, or of a local git repository by its address.
+
+    Snakemake, up to 9.27 at least, looks for relative paths beside the Snakefile of the user there.
+    """
+    path = f"../scripts/{name}.py"
+    address = HERE.join(path).get_path_or_uri(secret_free=True)
+    return address if address.startswith("git+file:") else path
 
 
 def check_cells():
@@ -121,9 +139,11 @@ def captioned(kind, name, label, section):
     """Mark a file for the report, with its caption, ../report/<name>.rst with the study's numbers."""
     # One label: of a second one, Snakemake's report makes a switch in a section of two results, and
     # then shows neither.
+    # Snakemake looks for all captions where the workflow is.
+    caption = os.path.abspath(f"{RESULTS}/captions/{os.path.splitext(name)[0]}.rst")
     return report(
         f"{RESULTS}/{kind}/{name}",
-        caption=os.path.abspath(f"{RESULTS}/captions/{os.path.splitext(name)[0]}.rst"),
+        caption=caption if IN_A_FOLDER else None,
         category=outputs.section(section, config),
         labels=label,
     )

@@ -18,7 +18,7 @@ rule render:
     params:
         render=config["data"].get("render"),
     script:
-        "../scripts/render.py"
+        script_path("render")
 
 
 # Which picture goes into which shard: whatever is wrong with the boxes is said here.
@@ -40,7 +40,7 @@ rule plan:
     params:
         data=data_of,
     script:
-        "../scripts/plan.py"
+        script_path("plan")
 
 
 rule shard:
@@ -61,7 +61,7 @@ rule shard:
     params:
         data=drawn if DRAWN else data_of,
     script:
-        "../scripts/shard.py" if DRAWN else "../scripts/convert.py"
+        script_path("shard") if DRAWN else script_path("convert")
 
 
 rule dataset_preview:
@@ -82,4 +82,4 @@ rule dataset_preview:
     params:
         expected=expected(FIRST)["test"],
     script:
-        "../scripts/dataset_preview.py"
+        script_path("dataset_preview")

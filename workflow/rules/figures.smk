@@ -24,4 +24,4 @@ rule figures:
         rows_and_columns=outputs.rows_and_columns(config),
         note=outputs.note(config, PAPER),
     script:
-        "../scripts/figures.py"
+        script_path("figures")

@@ -25,7 +25,7 @@ rule pages:
         mem_mb=per_attempt(1000),
         runtime=per_attempt(10),
     script:
-        "../scripts/pages.py"
+        script_path("pages")
 
 
 rule findings:
@@ -68,7 +68,7 @@ rule findings:
             "verdicts": outputs.is_the_papers(config, PAPER),
         },
     script:
-        "../scripts/findings.py"
+        script_path("findings")
 
 
 rule explorer:
@@ -92,12 +92,12 @@ rule explorer:
         runtime=per_attempt(10),
     params:
         axes=list(run_table.axes(config)) or list(run_table.CELL),
-        title=os.path.basename(RESULTS),
+        title=os.path.basename(os.getcwd() if RESULTS == "results" else RESULTS),
         # Runs on other data did not see these images.
         same_images=len({data_folder(run.condition) for run in RUNS.values()}) == 1,
         expected=expected(FIRST)["validation"],
     script:
-        "../scripts/explorer.py"
+        script_path("explorer")
 
 
 # No part of the study: `snakemake --configfile config/reference.yaml -- reference`, after the others
@@ -129,4 +129,4 @@ rule reference:
             "snakemake --cores all --configfile config/reference.yaml -- all reference",
         ],
     script:
-        "../scripts/reference.py"
+        script_path("reference")

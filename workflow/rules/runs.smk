@@ -1,6 +1,24 @@
 # The network (§2.2) and the runs (§3): one job per cell and seed, or as `execution` has it.
 
 
+# What `boxest status` goes by.
+rule study:
+    output:
+        f"{RESULTS}/study.json",
+    log:
+        f"{RESULTS}/logs/study.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/study.tsv"
+    priority: 100
+    localrule: True
+    conda:
+        ENVIRONMENT
+    params:
+        runs=status.listing(config),
+    script:
+        script_path("study")
+
+
 for job in run_table.jobs(config):
 
     rule:
@@ -24,7 +42,7 @@ for job in run_table.jobs(config):
         wildcard_constraints:
             cell=job.cells,
         conda:
-            "../../environment-jax.yml" if job.together else ENVIRONMENT
+            "../envs/jax.yml" if job.together else ENVIRONMENT
         threads: EXECUTION["threads"]
         resources:
             mem_mb=per_attempt(4000 if job.together else 2000),
@@ -37,7 +55,7 @@ for job in run_table.jobs(config):
             together=f"{RESULTS}/state/{job.log}.npz" if job.together else None,
             compiled=COMPILED,
         script:
-            "../scripts/train.py"
+            script_path("train")
 
 
 rule layer_table:
@@ -61,7 +79,7 @@ rule layer_table:
         files=list(FILES),
         expected=expected(FIRST)["test"],
     script:
-        "../scripts/layer_table.py"
+        script_path("layer_table")
 
 
 rule find_rates:
@@ -87,4 +105,4 @@ rule find_rates:
         expected=expected(),
         compiled=COMPILED,
     script:
-        "../scripts/find_rates.py"
+        script_path("find_rates")

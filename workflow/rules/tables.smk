@@ -21,7 +21,7 @@ rule collect:
     params:
         axes=list(run_table.axes(config)),
     script:
-        "../scripts/collect.py"
+        script_path("collect")
 
 
 rule best:
@@ -57,7 +57,7 @@ rule best:
         expected=expected(FIRST),
         data=images.of(config, FIRST),
     script:
-        "../scripts/best.py"
+        script_path("best")
 
 
 rule tables:
@@ -93,4 +93,4 @@ rule tables:
         axes=list(run_table.axes(config)),
         decide=outputs.is_the_papers(config, PAPER),
     script:
-        "../scripts/tables.py"
+        script_path("tables")

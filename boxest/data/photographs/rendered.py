@@ -1,10 +1,11 @@
-"""Rendered photographs of one object each, with the same boxes as CSV, COCO and Pascal VOC.
+"""Rendered photographs of one object each, to try things on, with their boxes.
 
-python benchmarks/rendered.py FOLDER [--images 1500] [--seed 0]
+``python -m boxest.data.photographs.rendered FOLDER [--images 1500] [--seed 0]``
 
 A mug, a ball or a card stands in front of a wall and on a table, in some light, with its shadow;
 JPEG files of several sizes, one in ten with an EXIF orientation. Writes FOLDER/images,
-FOLDER/boxes.csv, FOLDER/coco.json and FOLDER/voc. The same seed gives the same scenes.
+FOLDER/boxes.csv, FOLDER/coco.json and FOLDER/voc, which say the
+same. The same seed gives the same scenes.
 """
 
 import argparse
@@ -20,20 +21,21 @@ SIZES = ((480, 360), (400, 300), (320, 426), (360, 360), (512, 288), (300, 400))
 
 
 def smooth_noise(rng, size, cells):
-    """Random values -1..1 that change over so many cells (across, down)."""
+    """Return random values -1..1 that change over so many cells (across, down)."""
     width, height = size
     grid = Image.fromarray(rng.uniform(-1, 1, cells[::-1]).astype(np.float32))
     return np.asarray(grid.resize((width, height), Image.Resampling.BICUBIC))
 
 
 def colour(rng, saturation, value):
+    """Return a random colour of such saturation and value."""
     return np.array(
         colorsys.hsv_to_rgb(rng.random(), rng.uniform(*saturation), rng.uniform(*value))
     )
 
 
 def background(rng, size):
-    """A wall with a picture or without, and a table with a grain or stripes, (height, width, 3)."""
+    """Return a wall, with a picture perhaps, and a table with a grain, (height, width, 3)."""
     width, height = size
     x, y = np.meshgrid(np.arange(width) / width, np.arange(height) / height)
     wall = colour(rng, (0.05, 0.4), (0.5, 0.95)) * (1 - 0.25 * y[..., None])
@@ -53,16 +55,17 @@ def background(rng, size):
 
 
 def covered(distance):
-    """Share of each pixel that lies inside of an edge; the distance is in pixels, < 0 inside."""
+    """Return how much of each pixel is inside of an edge at a distance in px, < 0 inside."""
     return np.clip(0.5 - distance, 0, 1)
 
 
 def ellipse(u, v, a, b):
+    """Return the share of each pixel that lies inside of an ellipse."""
     return covered((np.hypot(u / a, v / b) - 1) * min(a, b))
 
 
 def ball(rng, u, v, side, light):
-    """Mask and colours of a ball."""
+    """Return mask and colours of a ball."""
     r = side / 2
     z = np.sqrt(np.clip(1 - (u / r) ** 2 - (v / r) ** 2, 0, 1))
     shade = np.clip(light[0] * u / r - 0.6 * v / r + 0.6 * z, 0, None)
@@ -73,7 +76,7 @@ def ball(rng, u, v, side, light):
 
 
 def mug(rng, u, v, side, light):
-    """Mask and colours of a mug: its wall, the opening and the handle."""
+    """Return mask and colours of a mug: its wall, the opening and the handle."""
     a, half = side * rng.uniform(0.3, 0.42), side / 2
     flat = a * rng.uniform(0.15, 0.4)
     up, down = -half + flat, half - flat
@@ -95,7 +98,7 @@ def mug(rng, u, v, side, light):
 
 
 def card(rng, u, v, side, light):
-    """Mask and colours of a card that is turned about two axes and seen in perspective."""
+    """Return mask and colours of a card that is turned about two axes and seen in perspective."""
     w, h = side / 2 * np.array([1, rng.uniform(0.55, 0.8)])
     lean, turn = rng.uniform(-0.9, 0.9, 2)
     x = np.array([np.cos(turn), 0, np.sin(turn)])
@@ -170,6 +173,7 @@ def make(folder, n_images, seed):
 
 
 def write_coco(path, records):
+    """Write the boxes as COCO."""
     names = list(OBJECTS)
     images = [
         {"id": number, "file_name": file, "width": size[0], "height": size[1]}
@@ -191,6 +195,7 @@ def write_coco(path, records):
 
 
 def write_voc(path, file, size, name, box):
+    """Write the box of a photograph as Pascal VOC."""
     root = ElementTree.Element("annotation")
     ElementTree.SubElement(root, "filename").text = file
     sides = ElementTree.SubElement(root, "size")
@@ -208,6 +213,7 @@ def write_voc(path, file, size, name, box):
 
 
 def main():
+    """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", help="where to write; must not be there")
     parser.add_argument("--images", type=int, default=1500)

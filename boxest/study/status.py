@@ -1,0 +1,231 @@
+"""How far a study is, read off its files: while it runs, here or on a cluster."""
+
+import csv
+import json
+import math
+import os
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from boxest.study import run_table
+from boxest.system.files import FileError
+
+# The list of runs, which the study makes before anything else.
+LISTING = "study.json"
+STATES = ("failed", "interrupted", "silent", "running", "waiting", "done")
+# A job that says nothing for so many of its epochs, and for so many seconds, may have been killed.
+_SILENT_EPOCHS, _SILENT_SECONDS = 20, 300
+_EPOCH = re.compile(
+    r"epoch +(?P<epoch>\d+)  (?:(?P<runs>\d+) of \d+ runs  )?.*\b(?:train|validation) loss "
+    r"(?P<loss>\S+).*  (?P<seconds>[\d.]+) s"
+)
+
+
+class RunStatus(NamedTuple):
+    """How far a run is.
+
+    ``state`` is one of `STATES`; ``loss`` the last validation loss, where there is one (NaN where
+    it diverged); ``seconds`` those of an epoch, where they are known; ``note`` the last line of
+    the log of a run that failed.
+    """
+
+    cell: str
+    seed: int
+    state: str
+    epoch: int
+    epochs: int
+    loss: float | None = None
+    seconds: float | None = None
+    note: str = ""
+
+
+class Status(NamedTuple):
+    """How far a study is: its results, and a `RunStatus` for each of its runs."""
+
+    results: Path
+    runs: list[RunStatus]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The number of runs in each of `STATES`."""
+        found = Counter(run.state for run in self.runs)
+        return {state: found[state] for state in STATES}
+
+    @property
+    def seconds_left(self) -> float | None:
+        """About how long the trainings will take, as many at once as now; None: not known yet."""
+        left = [run for run in self.runs if run.state in ("running", "waiting")]
+        known = [run.seconds for run in self.runs if run.seconds is not None]
+        at_once = sum(run.state == "running" for run in left)
+        if not left:
+            return 0.0
+        if not known or not at_once:
+            return None
+        alike: dict[str, list[float]] = {}
+        for run in self.runs:
+            if run.seconds is not None:
+                alike.setdefault(_batch_size(run.cell), []).append(run.seconds)
+        total = 0.0
+        for run in left:
+            seconds = alike.get(_batch_size(run.cell), known)
+            total += (run.epochs - run.epoch) * sum(seconds) / len(seconds)
+        return total / at_once
+
+
+def listing(config: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what `read` must know of each run of a study: its log, its settings, its epochs."""
+    logs = run_table.logs(config)
+    every = {run.path: run for run in [*run_table.runs(config), *run_table.best(config)]}
+    return [
+        {"cell": run.cell, "seed": run.seed, "log": logs[path], "settings": run.settings}
+        for path, run in every.items()
+    ]
+
+
+def read(folder: str | os.PathLike) -> Status:
+    """Read how far a study is.
+
+    Parameters
+    ----------
+    folder : path-like
+        Its results; or a folder with results of one or more studies in it, of which the newest
+        are taken.
+
+    Returns
+    -------
+    Status
+
+    Raises
+    ------
+    FileError
+        If there is no study.
+    """
+    results = _results(Path(folder))
+    path = results / LISTING
+    try:
+        listed = json.loads(path.read_text("utf-8"))
+        by_log: dict[str, list[dict]] = {}
+        for run in listed:
+            by_log.setdefault(run["log"], []).append(run)
+        found = {
+            (run.cell, run.seed): run
+            for log, runs in by_log.items()
+            for run in _of_job(results, log, runs)
+        }
+        return Status(results, [found[run["cell"], run["seed"]] for run in listed])
+    except (ValueError, KeyError, TypeError) as error:
+        raise FileError(f"{path} is no list of runs ({error!r}).", path) from error
+
+
+def _results(folder: Path) -> Path:
+    """Return the results that are meant by a folder."""
+    if not folder.is_dir():
+        raise FileError(f"{folder} is no folder: name the results of a study.")
+    places = [folder, *folder.glob("*/"), *folder.glob("results/*/")]
+    found = [place for place in places if (place / LISTING).is_file()]
+    if not found:
+        raise FileError(
+            f"{folder} holds no results of a study that has begun: there is no {LISTING}. Name the "
+            "folder that is called `results` in the configuration."
+        )
+    if found[0] == folder:
+        return folder
+    return max(found, key=lambda place: (place / LISTING).stat().st_mtime)
+
+
+def _of_job(results: Path, log: str, runs: list[dict]) -> Iterator[RunStatus]:
+    """Yield how far the runs of a job are."""
+    said = _said(results / "logs" / "train" / f"{log}.log")
+    for run in runs:
+        cell, seed, epochs = run["cell"], run["seed"], run["settings"]["epochs"]
+        if done := _finished(results / "runs" / cell / f"seed~{seed}", run["settings"]):
+            yield RunStatus(cell, seed, "done", done["epochs"], done["epochs"], *done["loss"])
+        elif said is None:
+            yield RunStatus(cell, seed, "waiting", 0, epochs)
+        elif said.state in ("failed", "interrupted"):
+            epoch = said.epoch if said.about(seed) else 0
+            yield RunStatus(cell, seed, said.state, epoch, epochs, note=said.last)
+        elif said.about(seed):
+            about = (said.state, said.epoch, epochs, said.loss, said.seconds)
+            yield RunStatus(cell, seed, *about)
+        else:
+            yield RunStatus(cell, seed, "waiting", 0, epochs)
+
+
+class _Said(NamedTuple):
+    """What the log of a job says."""
+
+    state: str
+    seed: int | None
+    epoch: int
+    loss: float | None
+    seconds: float | None
+    last: str
+
+    def about(self, seed: int) -> bool:
+        """Whether the last epoch is one of the run of this seed; without a seed, of all."""
+        return self.seed in (None, seed)
+
+
+def _said(path: Path) -> _Said | None:
+    """Read the log of a job; None if it has not begun."""
+    try:
+        lines = path.read_text("utf-8", errors="replace").splitlines()
+        age = time.time() - path.stat().st_mtime
+    except OSError:
+        return None
+    last = next((line for line in reversed(lines) if line.strip()), "")
+    start = max((i for i, line in enumerate(lines) if re.fullmatch(r"seed \d+", line)), default=0)
+    seed = int(lines[start][5:]) if lines and lines[start].startswith("seed ") else None
+    epoch, loss, seconds = 0, None, None
+    for line in reversed(lines[start:]):
+        if match := _EPOCH.fullmatch(line):
+            epoch, seconds = int(match["epoch"]), float(match["seconds"])
+            loss = None if match["runs"] else _number(match["loss"])
+            seconds = seconds / int(match["runs"]) if match["runs"] else seconds
+            break
+    if last.startswith("Error: "):
+        state = "failed"
+    elif last.startswith("Interrupted by "):
+        state = "interrupted"
+    elif age > max(_SILENT_SECONDS, _SILENT_EPOCHS * (seconds or 0)):
+        state = "silent"
+    else:
+        state = "running"
+    return _Said(state, seed, epoch, loss, seconds, last)
+
+
+def _finished(directory: Path, settings: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return epochs, loss and seconds of a run that is done, with these settings."""
+    try:
+        found = _of_files(directory, (directory / "run.json").stat().st_mtime_ns)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # Not there yet, or just being written.
+    return found if found["settings"] == settings else None
+
+
+@lru_cache(100_000)
+def _of_files(directory: Path, _changed: int) -> dict[str, Any]:
+    run = json.loads((directory / "run.json").read_text("utf-8"))
+    with open(directory / "history.csv", newline="", encoding="utf-8") as file:
+        *_, last = csv.DictReader(file)
+    loss = math.nan if run["diverged"] else _number(last["validation_loss"])
+    seconds = sum(run["seconds"].values()) / run["epochs"]
+    return {"settings": run["settings"], "epochs": run["epochs"], "loss": (loss, seconds)}
+
+
+def _number(text: str) -> float | None:
+    """Return a loss; None where there is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _batch_size(cell: str) -> str:
+    return cell.partition("/")[0]

@@ -1,0 +1,125 @@
+"""A study in a terminal: how far it is, as a table that is written anew."""
+
+import itertools
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+
+from rich import box
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from boxest.study.status import STATES, RunStatus, Status, read
+
+_STYLES = {"failed": "bold red", "interrupted": "red", "silent": "yellow", "running": "green"}
+# Runs of a cell that are shown in a line.
+_SHOWN = 3
+_WIDE = 200
+
+
+def watch(
+    folder: str | os.PathLike,
+    *,
+    once: bool = False,
+    seconds: float = 2.0,
+    console: Console | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Status:
+    """Show how far a study is, until all of its trainings have ended.
+
+    Parameters
+    ----------
+    folder : path-like
+        See `boxest.study.status.read`.
+    once : bool, default=False
+        Print the table once.
+    seconds : float, default=2.0
+        Between two looks.
+    console : rich.console.Console, optional
+        Where to; without it, the standard output.
+    sleep : callable, optional
+        Waits for so many seconds.
+
+    Returns
+    -------
+    Status
+        As it was last.
+    """
+    if console is None:
+        # For a script, a line is a cell.
+        console = Console(width=None if sys.stdout.isatty() else _WIDE)
+    status = read(folder)
+    if once or not console.is_terminal:
+        console.print(shown(status))
+        return status
+    with Live(shown(status), console=console, auto_refresh=False) as live:
+        while status.counts["running"] or status.counts["waiting"]:
+            sleep(seconds)
+            status = read(folder)
+            live.update(shown(status), refresh=True)
+    return status
+
+
+def shown(status: Status) -> Group:
+    """Return what a terminal shows of a study: counts, a row per cell, and what failed.
+
+    Cells in which something happens come first.
+    """
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("cell", overflow="fold")
+    for name in ("done", "waiting"):
+        table.add_column(name, justify="right")
+    table.add_column("loss", justify="right")
+    table.add_column("now")
+    cells = [list(runs) for _, runs in itertools.groupby(status.runs, key=lambda run: run.cell)]
+    for runs in sorted(cells, key=_first_state):
+        states = [run.state for run in runs]
+        table.add_row(
+            runs[0].cell.replace("~", " ").replace("/", ", "),
+            f"{states.count('done')}/{len(runs)}",
+            str(states.count("waiting") or ""),
+            _loss(runs),
+            _now(runs),
+        )
+    notes = {run.note for run in status.runs if run.state == "failed"}
+    failures = [Text(f"failed: {note}", style="red") for note in sorted(notes)]
+    return Group(Text(_summary(status), style="bold"), table, *failures)
+
+
+def _summary(status: Status) -> str:
+    """Return the counts in a line, and the time that is left."""
+    counts = ", ".join(f"{n} {state}" for state, n in reversed(status.counts.items()) if n)
+    left = status.seconds_left
+    if left is None:
+        told = "; time left: not known yet"
+    else:
+        told = f"; about {timedelta(seconds=round(left))} left" if left else ""
+    return f"{status.results}: {len(status.runs)} runs: {counts}{told}"
+
+
+def _first_state(runs: Iterable[RunStatus]) -> int:
+    return min(STATES.index(run.state) for run in runs)
+
+
+def _loss(runs: Iterable[RunStatus]) -> str:
+    """Return the mean loss of the runs of a cell that are done."""
+    losses = [run.loss for run in runs if run.state == "done" and run.loss is not None]
+    diverged = sum(loss != loss for loss in losses)
+    losses = [loss for loss in losses if loss == loss]
+    parts = [f"{sum(losses) / len(losses):.4f}"] if losses else []
+    return ", ".join(parts + [f"{diverged} diverged"] * bool(diverged))
+
+
+def _now(runs: Iterable[RunStatus]) -> Text:
+    """Return what happens in a cell."""
+    busy = [run for run in runs if run.state in _STYLES]
+    text = Text()
+    for run in busy[:_SHOWN]:
+        loss = "" if run.loss is None else f", loss {run.loss:.4f}"
+        told = f"seed {run.seed} {run.state}, epoch {run.epoch}/{run.epochs}{loss}"
+        text.append(f"{'; ' if text else ''}{told}", style=_STYLES[run.state])
+    return text.append(f"; {len(busy) - _SHOWN} more" if len(busy) > _SHOWN else "")
