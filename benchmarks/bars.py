@@ -2,7 +2,7 @@
 
 python benchmarks/bars.py DATA... [--images N] [--epochs 60] [--seeds 0 1 2] [--json FILE]
 
-DATA: "rendered" (boxest.data.photographs), "faces", "shapes" (composed.py, needs scikit-image), or a condition
+DATA: "rendered" (photographs), "faces", "shapes" (composed.py, needs scikit-image), or a condition
 of config/harder.yaml, such as "clean" or "texture". Prints a line per training, and a table.
 A training that FILE already has is not repeated. With --speed, predictions per second on one core,
 of a network that has not been trained.
