@@ -6,7 +6,6 @@ there yet: it has Python do so when Keras has been imported.
 """
 
 import importlib
-import importlib.abc
 import importlib.machinery
 import sys
 
@@ -24,8 +23,11 @@ def _import(modules: tuple[str, ...]) -> None:
         importlib.import_module(name)
 
 
-class _Finder(importlib.abc.MetaPathFinder):
-    """Finds Keras as Python does, and imports the modules when its import is done."""
+class _Finder:
+    """Finds Keras as Python does, and imports the modules when its import is done.
+
+    Its base class, `importlib.abc.MetaPathFinder`, would be more to import than all of boxest.
+    """
 
     def __init__(self, modules: tuple[str, ...]):
         self.modules = modules
