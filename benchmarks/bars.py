@@ -24,6 +24,8 @@ import yaml
 
 from boxest import BoxRegressor, boxes, photographs, set_threads, shards, synthetic
 from boxest.data.photographs import rendered
+from boxest.figures.images import predictions
+from boxest.figures.style import save
 
 HARDER = Path(__file__).parent.parent / "config" / "harder.yaml"
 SMALL = 8  # px: below this side, boxes are counted for themselves, too
@@ -66,15 +68,21 @@ def load(name, n_images):
     return tuple(part[:n_images] for part in train), validation, test
 
 
-def measure(name, n_images, epochs, seed):
-    """Train once; return what it reached, and what it cost."""
+def measure(name, n_images, epochs, seed, figures=None):
+    """Train once; return what it reached, and what it cost; draw the fifteen worst, if wanted."""
     train, validation, test = load(name, n_images)
     wall, processor = time.perf_counter(), time.process_time()
     regressor = BoxRegressor(epochs=epochs, random_state=seed, verbose=1)
     regressor.fit(*train, validation_data=validation)
     wall, processor = time.perf_counter() - wall, time.process_time() - processor
     images, true = test
-    ious = boxes.iou(true, regressor.predict(images))
+    predicted = regressor.predict(images)
+    ious = boxes.iou(true, predicted)
+    if figures is not None:
+        figures.mkdir(parents=True, exist_ok=True)
+        worst = np.argsort(ious)[:15]
+        drawn = predictions(images[worst], true[worst], predicted[worst])
+        save(drawn, figures / f"{name}-{len(train[0])}-{seed}-worst.png")
     sides = (true[:, 2:] - true[:, :2]).min(axis=1) * images.shape[1]
     small = ious[sides < SMALL]
     return {
@@ -95,7 +103,7 @@ def measure(name, n_images, epochs, seed):
 def speed(n_images=1000):
     """Return images per second that one thread predicts, 128×128×3."""
     images = np.random.default_rng(0).integers(0, 256, (n_images, 128, 128, 3), np.uint8)
-    some = composed.SIZE * np.ones((20, 4)) / 256 * [0, 0, 1, 1]
+    some = np.tile([0.25, 0.25, 0.75, 0.75], (20, 1))
     regressor = BoxRegressor(epochs=1, random_state=0).fit(images[:20], some)
     regressor.predict(images[:100])
     start = time.process_time()
@@ -144,6 +152,7 @@ def main():
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--json", type=Path, help="a line per training is added to it")
+    parser.add_argument("--figures", type=Path, help="folder for pictures of the worst predictions")
     parser.add_argument("--speed", action="store_true")
     options = parser.parse_args()
     set_threads(1 if options.speed else options.threads)
@@ -157,7 +166,7 @@ def main():
             wanted |= {"images": options.images} if options.images else {}
             if any(wanted.items() <= result.items() for result in results):
                 continue
-            results.append(measure(name, options.images, options.epochs, seed))
+            results.append(measure(name, options.images, options.epochs, seed, options.figures))
             print(json.dumps(results[-1]), flush=True)
             if options.json is not None:
                 with options.json.open("a") as file:
