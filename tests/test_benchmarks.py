@@ -319,3 +319,17 @@ def test_bars_are_means_over_the_seeds(bars):
     assert list(bars.rows(runs))[2:] == [
         "| clean | 10 | 2 | 0, 1 | 0.2500 | 0.000 | 0.5000 | 3 | 1.00 |"
     ]
+
+
+@pytest.mark.slow
+def test_bars_go_on_where_they_were(tmp_path):
+    file = tmp_path / "bars.jsonl"
+    there = {"data": "few_images", "images": 16, "epochs": 1, "seed": 0, "mean_iou": 0.25}
+    there |= {"least_iou": 0.0, "mean_iou_small": 0.5, "processor_seconds": 1, "peak_gigabytes": 1}
+    file.write_text(json.dumps(there) + "\n")
+    options = ["--images", 16, "--epochs", 1, "--seeds", 0, 1, "--figures", tmp_path / "figures"]
+    text = run("bars.py", "few_images", "--json", file, *options)
+    first, second = map(json.loads, file.read_text().splitlines())
+    assert (first, second["seed"]) == (there, 1)
+    assert f"| few_images | 16 | 1 | 0, 1 | {(0.25 + second['mean_iou']) / 2:.4f} | " in text
+    assert (tmp_path / "figures" / "few_images-16-1-worst.png").stat().st_size > 10_000
