@@ -20,15 +20,15 @@ pytestmark = [pytest.mark.fault, pytest.mark.slow]
 KILLS = 6
 # After so many kills of jobs, Snakemake itself is killed with all of its jobs.
 KILLS_OF_ALL = 3
-# Some jobs die so many seconds after their start, the others so long after an epoch is logged.
+# Of three jobs, two die when so many more epochs are logged, one so many seconds after its start.
+EPOCHS = (80, 120)
 START = (0.0, 5.0)
-TRAINING = (0.5, 3.0)
 
 CONFIG = {
     "results": "results/kills",
-    "data": {"images": 2000, "image_size": 64, "shard_size": 800, "box_law": {"max_side": 64}},
-    "settings": {"epochs": 150, "stop_patience": 150, "xla": False},
-    "grid": {"batch_size": [4, 64], "learning_rate": [1e-3], "seeds": 2},
+    "data": {"images": 2000, "image_size": 32, "shard_size": 800, "box_law": {"max_side": 32}},
+    "settings": {"epochs": 200, "stop_patience": 200, "xla": False},
+    "grid": {"batch_size": [16, 64], "learning_rate": [1e-3], "seeds": 2},
     "best": {"batch_size": 16, "learning_rate": 0.01, "seeds": 1},
 }
 TARGETS = ["results/kills/tables/fig8.csv", "results/kills/predictions.csv"]
@@ -58,36 +58,37 @@ def start(directory):
 def training_jobs(directory):
     """Return the processes that train for the study in a directory."""
     found = []
-    for process in psutil.process_iter(["cmdline", "cwd"]):
-        arguments = process.info["cmdline"] or []
-        script = any(argument.endswith("train.py") for argument in arguments)
+    for process in psutil.process_iter(["name", "cmdline", "cwd"]):
+        # Not the shell around it.
+        python = process.info["name"].startswith("python")
+        arguments = process.info["cmdline"] if python else []
+        script = any(argument.endswith("train.py") for argument in arguments or [])
         if script and process.info["cwd"] == str(directory):
             found.append(process)
     return found
 
 
 class Victim:
-    """A job that dies at a random moment."""
+    """A job that dies at a random moment, in its training or before."""
 
-    def __init__(self, job, rng):
-        self.job, self.trains = job, rng.random() < 0.6
-        self.wait = rng.uniform(*(TRAINING if self.trains else START))
-        self.death = math.inf if self.trains else time.monotonic() + self.wait
+    def __init__(self, job, rng, *, trains):
+        self.job = job
+        self.epochs = self.logged() + rng.randint(*EPOCHS) if trains else math.inf
+        self.death = math.inf if trains else time.monotonic() + rng.uniform(*START)
 
     def kill(self):
         """Kill the job if it is time; return whether it was."""
-        if self.death == math.inf and self.has_trained():
-            self.death = time.monotonic() + self.wait
-        if time.monotonic() < self.death or not self.job.is_running():
+        due = time.monotonic() >= self.death or self.logged() >= self.epochs
+        if not due or not self.job.is_running():
             return False
         self.job.kill()
         self.job.wait()
         return True
 
-    def has_trained(self):
+    def logged(self):
         with contextlib.suppress(OSError):
-            return "epoch" in Path(f"/proc/{self.job.pid}/fd/1").read_text()
-        return False
+            return Path(f"/proc/{self.job.pid}/fd/1").read_text().count("epoch ")
+        return 0
 
 
 def kill_jobs(snakemake_process, directory, rng, limit):
@@ -96,7 +97,7 @@ def kill_jobs(snakemake_process, directory, rng, limit):
     while snakemake_process.poll() is None and kills < limit:
         for job in training_jobs(directory):
             if job not in victims:
-                victims[job] = Victim(job, rng)
+                victims[job] = Victim(job, rng, trains=len(victims) % 3 < 2)
             if kills < limit:
                 kills += victims[job].kill()
         time.sleep(0.05)

@@ -1,10 +1,14 @@
 """What a network's programs keep from one training to the next."""
 
 import gc
+import json
+import subprocess
+import sys
 
 import keras
 import numpy as np
 import pytest
+from conftest import ROOT
 from sklearn.base import clone
 
 from boxest import BoxRegressor, synthetic
@@ -130,3 +134,15 @@ def test_what_a_training_leaves_that_goes_on_is_not_shared(data, compiled):
     assert len(compiled) == 2
     assert going_on.fit(*data).n_iter_ == 2
     assert len(compiled) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["paper", "default"])
+def test_memory_levels_off(kind):
+    """XLA's programs would be 40 MB a fit."""
+    script = ROOT / "benchmarks" / "memory.py"
+    command = [sys.executable, script, "--kind", kind, "--fits", "8"]
+    printed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    held = json.loads(printed.splitlines()[-1])
+    assert len(held) == 8
+    assert held[-1] - held[2] < 30

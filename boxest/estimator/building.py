@@ -67,6 +67,7 @@ def optimizer(
     """
     from keras import optimizers
 
+    has_name = not isinstance(given, (str, Mapping))
     if isinstance(given, Mapping):
         given = _with_settings(dict(given))
     try:
@@ -87,7 +88,11 @@ def optimizer(
             "would be too small. Give one without loss_scale_factor; in place of a "
             "LossScaleOptimizer, the optimizer inside it."
         )
-    own = type(given).from_config(given.get_config() | {"learning_rate": float(learning_rate)})
+    # Keras counts up the names that it gives, and TensorFlow keeps 30 KB for each variable of
+    # another name, for good.
+    name = given.name if has_name else type(given).__name__.lower()
+    config = given.get_config() | {"learning_rate": float(learning_rate), "name": name}
+    own = type(given).from_config(config)
     own.build(model.trainable_variables)
     # A copy has what the constructor was given; Keras keeps a cache beside that.
     lost = {name for name in vars(given).keys() - vars(own).keys() if not name.endswith("_cache")}

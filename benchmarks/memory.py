@@ -1,0 +1,91 @@
+"""Memory of a process that fits again and again, as in a search over settings.
+
+    python benchmarks/memory.py                  # 30 fits of each kind, a table and memory.png
+    KERAS_BACKEND=jax python benchmarks/memory.py
+
+Each kind has a process of its own: fits of clones with other seeds and rates, by the paper's
+network and by the default one, searches by `GridSearchCV` (a fit counts as one) and by
+`find_learning_rate`. What is shown is the memory that the process holds after each fit.
+"""
+
+import argparse
+import gc
+import json
+import subprocess
+import sys
+
+from boxest.figures import style
+
+KINDS = ("paper", "default", "GridSearchCV", "find_learning_rate")
+
+
+def measure(kind: str, fits: int) -> list[float]:
+    """Return MiB held after each fit."""
+    import psutil
+    from sklearn.base import clone
+    from sklearn.model_selection import GridSearchCV
+
+    from boxest import BoxRegressor, find_learning_rate, synthetic
+
+    X, y = synthetic.make(0, 60, seed=0, image_size=16)
+    settings = {"epochs": 2, "random_state": 0, "batch_size": 8}
+    if kind == "default":
+        regressor = BoxRegressor(**settings)
+    else:
+        regressor = BoxRegressor.paper(xla=True, **settings)
+    held: list[float] = []
+
+    def note(score: float = 0.0) -> float:
+        gc.collect()
+        held.append(psutil.Process().memory_info().rss / 2**20)
+        return score
+
+    if kind == "GridSearchCV":
+        rates = {"learning_rate": [0.01 + i / 1e4 for i in range(fits // 2)]}
+        scoring = lambda fitted, X, y: note(fitted.score(X, y))  # noqa: E731
+        GridSearchCV(regressor, rates, cv=2, refit=False, scoring=scoring).fit(X, y)
+        return held
+    for i in range(fits):
+        if kind == "find_learning_rate":
+            find_learning_rate(clone(regressor), X, y)
+        else:
+            clone(regressor).set_params(random_state=i, learning_rate=0.01 + i / 1e4).fit(X, y)
+        note()
+    return held
+
+
+@style.styled
+def draw(held: dict[str, list[float]], path: str) -> None:
+    """Draw memory over fits."""
+    figure = style.new_figure(5, 3)
+    axes = figure.subplots()
+    for kind, values in held.items():
+        axes.plot(range(1, len(values) + 1), values, marker=".", label=kind)
+    top = 1.15 * max(map(max, held.values()))
+    axes.set(xlabel="Fits in one process", ylabel="Memory held (MiB)", ylim=(0, top))
+    axes.legend()
+    figure.savefig(path, dpi=150)
+
+
+def main() -> None:
+    """Measure each kind in a process of its own."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--fits", type=int, default=30)
+    parser.add_argument("--figure", default="memory.png")
+    parser.add_argument("--kind", choices=KINDS, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.kind:
+        print(json.dumps(measure(options.kind, options.fits)))
+        return
+    held = {}
+    print("| fits of | after 2 | after all | most |\n| --- | ---: | ---: | ---: |")
+    for kind in KINDS:
+        command = [sys.executable, __file__, "--kind", kind, "--fits", str(options.fits)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        held[kind] = values = json.loads(done.stdout.splitlines()[-1])
+        print(f"| {kind} | {values[1]:.0f} | {values[-1]:.0f} | {max(values):.0f} |", flush=True)
+    draw(held, options.figure)
+
+
+if __name__ == "__main__":
+    main()
