@@ -18,6 +18,10 @@ ON_JAX = "on TensorFlow; test_jax.py runs it on JAX"
 # How a test is skipped for want of a package or a program.
 MISSING = re.compile("could not import|not installed|needs ")
 
+# In environments that tests make, Python compiles what it imports, not all that is installed. (A
+# false value is how pip has it.)
+os.environ["PIP_NO_COMPILE"] = "0"
+
 # What the shell had, before the tests add to it.
 ENVIRONMENT = dict(os.environ)
 
