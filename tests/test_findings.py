@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import ROOT
+from docutils.core import publish_parts
 from PIL import Image
 from test_ranking import several
 from test_ranking import write as write_ranking
@@ -247,6 +248,7 @@ def test_a_study_that_was_not_run_whole_is_labelled(tmp_path):
     config = CONFIG | {"grid": CONFIG["grid"] | {"seeds": 2}}
     root = write(tmp_path / "quick", config, seeds=2)
     page = findings.page(findings.read(root), root)
+    assert "<strong>This is not the paper" in opening_as_html(root)[1]
     assert "**This is not the paper's study run whole** (ours: seeds 2; paper: seeds 10)." in page
     # Said once, with the numbers and their units in the place of verdicts.
     assert "No verdicts: 2 seeds decide nothing, and 5 are needed." in page
@@ -405,6 +407,20 @@ def test_page_as_html_has_its_figures_inside(page, study):
     assert html.count("<table>") == page.count("\n| ---")
     with pytest.raises(OSError, match=r"fig3_validation_losses\.png"):
         pages.document(page, study / "tables")
+
+
+def opening_as_html(root):
+    """Return the lines of the report's first page as Snakemake renders them, but strictly."""
+    opening = findings.opening(findings.read(root))
+    strict = {"report_level": 2, "halt_level": 2}
+    return opening, publish_parts(opening, writer="html5", settings_overrides=strict)["body"]
+
+
+def test_opening_is_a_list_of_ten_at_most_that_the_page_begins_with(study, page):
+    opening, body = opening_as_html(study)
+    assert page.split("workflow.\n")[1].startswith("\n" + opening.strip())
+    assert 4 <= body.count("<li>") <= 10
+    assert "<strong>The best cell</strong>" in body
 
 
 def test_captions_are_filled_in_and_name_what_is_missing(study):

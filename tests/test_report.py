@@ -82,6 +82,13 @@ def report(study, tmp_path_factory):
     return (directory / "report.html").as_uri()
 
 
+def test_report_opens_with_the_summary_and_the_explorer(browser, report):
+    browser.get(report)
+    assert wait(lambda: shown(browser, "//li/p/strong[text()='The best cell']|//li/strong"))
+    (link,) = shown(browser, "//a[text()='explorer.html']")
+    assert link.get_attribute("href").endswith("/explorer.html")
+
+
 @pytest.mark.parametrize("section", SECTIONS)
 def test_every_result_of_the_report_is_displayed(browser, report, section):
     browser.get(report)
@@ -114,6 +121,24 @@ def test_page_of_findings_shows_its_figures_and_enlarges_them(browser, study):
     first.click()
     assert first.size["width"] == small
     assert errors(browser) == []
+
+
+def test_page_of_findings_fits_on_paper(browser, study):
+    browser.get((study[0] / "findings.html").as_uri())
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    # A4 without its margins, in CSS pixels.
+    paper = {"width": 680, "height": 1009, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", paper)
+    try:
+        widths = "return [...document.querySelectorAll('body, table, img')].map(e => e.scrollWidth)"
+        assert max(browser.execute_script(widths)) <= paper["width"]
+        tables = (
+            "return [...document.querySelectorAll('table')].map(e => getComputedStyle(e).display)"
+        )
+        assert set(browser.execute_script(tables)) == {"table"}
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 
 
 def column(browser, index):

@@ -17,6 +17,7 @@ from boxest.cli.new import new
 from boxest.cli.predict import predict
 from boxest.cli.score import score
 from boxest.cli.status import status
+from boxest.cli.tensorboard import tensorboard
 from boxest.cli.train import train
 
 # What is addressed to the user; any other error is a fault of the program, and shows its traceback.
@@ -72,7 +73,7 @@ def boxest(context: click.Context, traceback: bool) -> None:
         context.exit(WRONG_USAGE)
 
 
-for command in (new, convert, train, predict, score, status, export):
+for command in (new, convert, train, predict, score, status, export, tensorboard):
     boxest.add_command(command)
 
 

@@ -47,6 +47,8 @@ rule findings:
         ),
         summary=f"{RESULTS}/summary.json",
         captions=[f"{RESULTS}/captions/{name}.rst" for name in CAPTIONS],
+        # The first page of the report includes it.
+        opening=f"{RESULTS}/opening.rst",
     log:
         f"{RESULTS}/logs/findings.log",
     benchmark:

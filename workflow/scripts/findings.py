@@ -16,6 +16,8 @@ with logs.to_file(snakemake.log[0]):
     for name, path in zip(params.templates, snakemake.output.captions, strict=True):
         write_text(path, pages.caption(params.templates[name], summary, name))
 
-    text = findings.page(findings.read(results, **others), results)
+    study = findings.read(results, **others)
+    write_text(snakemake.output.opening, findings.opening(study))
+    text = findings.page(study, results)
     write_text(snakemake.output.markdown, text)
     write_text(snakemake.output.html, pages.document(text, results))

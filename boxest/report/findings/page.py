@@ -51,6 +51,11 @@ def page(study: Study, directory: str | os.PathLike) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def opening(study: Study) -> str:
+    """Return the lines that a busy reader can stop after, in Markdown and in rst alike."""
+    return text.rendered("opening.md", **_summary(study)) + "\n"
+
+
 def _summary(study: Study) -> dict[str, Any]:
     """Return what the first lines of the page say."""
     config, cells = study.summary["config"], first_condition(study["ranking"])
