@@ -205,6 +205,7 @@ def _header() -> list[str]:
     return [
         "# boxest and its peers",
         "",
+        "For whoever compares boxest with other scikit-learn wrappers of neural networks.",
         "Written by `benchmarks/peers.py`, which tries each cell in a process of its own:",
         "`BoxRegressor`, and around one dense layer each, scikeras' `KerasRegressor`, skorch's",
         f"`NeuralNetRegressor` and Keras' `SKLearnRegressor`. Beside them: {also}.",

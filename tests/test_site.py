@@ -117,6 +117,11 @@ def test_boxes_settle_in_a_picture_of_a_frame_per_epoch(tmp_path, monkeypatch):
         settling.run_of(pd.DataFrame(rows), (8, 0.1))
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.stem)
+def test_page_says_first_whom_it_is_for(page):
+    assert re.match(r"# .+\n\nFor (everybody|readers|users|whoever) ", page.read_text("utf-8"))
+
+
 @pytest.mark.slow
 def test_site_is_built_without_a_warning(tmp_path):
     command = ["sphinx", "-q", "--fail-on-warning", "--keep-going", "-c", "docs/site", "."]
