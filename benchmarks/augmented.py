@@ -99,10 +99,10 @@ def timed(fit) -> list[float]:
 
 def work(way: str, threads: int, options: list[int]) -> None:
     """Train in this process; print its images/s."""
-    from boxest.system import runtime
+    from boxest.system import backend, runtime
 
     runtime.set_threads(threads)
-    runtime.start_backend()
+    backend.start()
     n_images, epochs, batch = options
     train = {"keras": train_keras, "boxest": train_boxest}[way]
     seconds = train(*data(n_images), epochs, batch)

@@ -39,10 +39,10 @@ def network(filters: tuple[int, int], pooled: bool):
 
 def work(filters: list[int], pooled: bool, xla: bool, batch: int, images: int) -> None:
     """Train in this process; print seconds per epoch, and whether "auto" takes XLA."""
-    from boxest.system import runtime
+    from boxest.system import backend, runtime
 
     runtime.set_threads(1)
-    runtime.start_backend()
+    backend.start()
     from boxest import BoxRegressor, synthetic
     from boxest.training.program import Predictor
 

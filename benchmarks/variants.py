@@ -127,11 +127,11 @@ def larger(image_shape, **_):
 
 def work(variant: str, batch: int, images: int, epochs: int) -> None:
     """Train in this process and print seconds per epoch."""
-    from boxest.system import runtime
+    from boxest.system import backend, runtime
 
     threads = 2 if "two threads" in variant else 1
     runtime.set_threads(threads)
-    runtime.start_backend()
+    backend.start()
     from boxest import BoxRegressor, synthetic
 
     settings = VARIANTS[variant]()

@@ -12,7 +12,7 @@ __version__ = "0.2.0"
 
 _HOME = {
     "BoxRegressor": "boxest.estimator.box_regressor",
-    "ImageRegressor": "boxest.estimator.base",
+    "ImageRegressor": "boxest.estimator.image_regressor",
     "find_learning_rate": "boxest.estimator.rates",
     "fit_many": "boxest.estimator.many",
     "set_threads": "boxest.system.runtime",

@@ -3,7 +3,8 @@
 import keras
 import pytest
 
-from boxest.estimator import building
+from boxest import networks
+from boxest.estimator import optimizers
 
 
 def dense(image_shape, *, output_activation, seed):
@@ -23,14 +24,14 @@ def test_optimizers_that_expect_a_scaled_loss_are_refused(optimizer):
     """They divide the gradients by a factor that the loss is not multiplied by."""
     model = dense((8, 8, 1), output_activation="linear", seed=0)
     with pytest.raises(ValueError, match=r"expects a loss that is scaled.*without loss_scale_f"):
-        building.optimizer(optimizer, model, 0.1)
+        optimizers.get(optimizer, model, 0.1)
 
 
 @pytest.mark.parametrize("given", ["adam", {"name": "adam", "beta_1": 0.8}])
 def test_names_of_variables_are_not_counted_up(given):
     def paths():
-        model = building.network("paper", (16, 16, 1), 4, output_activation="linear", seed=0)
-        optimizer = building.optimizer(given, model, 0.1)
+        model = networks.build("paper", (16, 16, 1))
+        optimizer = optimizers.get(given, model, 0.1)
         return [variable.path for variable in [*model.variables, *optimizer.variables]]
 
     assert paths() == paths()

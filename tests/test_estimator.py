@@ -7,7 +7,7 @@ from conftest import ROOT
 from sklearn.exceptions import NotFittedError
 
 from boxest import BoxRegressor, boxes, networks, synthetic
-from boxest.estimator.base import ImageRegressor
+from boxest.estimator.image_regressor import ImageRegressor
 
 
 def quick(**parameters):

@@ -16,8 +16,8 @@ from test_ranking import several
 from test_ranking import write as write_ranking
 
 from boxest import analysis
+from boxest.analysis import text
 from boxest.report import findings, pages
-from boxest.report.findings import text
 from boxest.study import configuration, outputs
 
 SCHEMA = configuration.Schema(ROOT / "workflow" / "schemas" / "config.schema.yaml")

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from boxest.estimator import building
+from boxest.estimator import optimizers
 from boxest.training import fingerprint
 
 
@@ -19,7 +19,7 @@ def digest(*layers, learning_rate=0.1):
     model = keras.Sequential([keras.Input((4,)), *layers])
     for variable in model.variables:
         variable.assign(np.zeros(variable.shape, variable.dtype))
-    return fingerprint.of_network(model, building.optimizer("sgd", model, learning_rate))
+    return fingerprint.of_network(model, optimizers.get("sgd", model, learning_rate))
 
 
 def dense(**settings):

@@ -61,6 +61,20 @@ def test_grey_levels_stay_whole_numbers_where_all_is_selected(images):
     assert_exact(model, images)
 
 
+class MaxPooling2D(layers.MaxPooling2D):
+    """One of a user's, which does not select grey levels, whatever its name is."""
+
+    def call(self, inputs):
+        return super().call(inputs) / 3
+
+
+def test_a_subclass_does_not_pass_for_the_layer_of_its_name(images):
+    parts = [MaxPooling2D(2), layers.Flatten(), layers.Dense(4)]
+    model = keras.Sequential([keras.Input((16, 16, 1)), *parts])
+    assert Predictor(model).features(images).dtype == np.float32
+    assert_exact(model, images)
+
+
 def test_an_image_that_is_needed_behind_the_cut_stays_whole(images):
     image = keras.Input((16, 16, 1))
     pooled = layers.MaxPooling2D(2)(image)

@@ -14,7 +14,7 @@ from conftest import ON_JAX
 from sklearn.base import clone
 
 from boxest import BoxRegressor, fit_many
-from boxest.estimator.base import ImageRegressor
+from boxest.estimator.image_regressor import ImageRegressor
 from boxest.training import checkpoint as checkpoints
 
 if keras.backend.backend() != "jax":
@@ -45,7 +45,7 @@ def data():
 @pytest.fixture
 def as_on_a_gpu(monkeypatch):
     """All runs at once, and each batch at once, whatever its size."""
-    monkeypatch.setattr(stacks.backend, "device", lambda: "A graphics card")
+    monkeypatch.setattr("boxest.system.backend._device", lambda: "A graphics card")
 
 
 def runs(rates=(0.05, 0.01), seeds=(0, 1), **settings):

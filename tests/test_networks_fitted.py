@@ -10,7 +10,7 @@ from keras import layers
 from boxest import BoxRegressor, networks, synthetic
 from boxest.data.scene import Scene
 
-NAMES = ("profile", "roi", "marginal")
+NAMES = sorted(networks.NETWORKS.keys() - {"auto", "paper"})
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_a_saved_file_predicts_and_goes_on(fitted, data, tmp_path):
 
 def test_a_saved_file_with_another_shape_is_refused(fitted, tmp_path):
     """Few weights must not stand for an image of any size."""
-    from test_persistence import change
+    from test_saving import change
 
     fitted.save(tmp_path / "saved")
     change(tmp_path / "saved", image_shape=[2**40, 2**40, 1])

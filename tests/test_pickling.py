@@ -11,7 +11,7 @@ import pytest
 from sklearn.base import clone
 
 from boxest import BoxRegressor, synthetic
-from boxest.system import runtime
+from boxest.system import backend
 
 keras = pytest.importorskip("keras")
 
@@ -187,7 +187,7 @@ def test_callback_that_cannot_be_copied_is_named(data):
 
 
 def test_a_fork_is_refused_and_does_not_hang(own, data, monkeypatch):
-    monkeypatch.setattr(runtime, "_computing", -1)
+    monkeypatch.setattr(backend, "_computing", -1)
     for compute in (lambda: own.predict(data[0]), lambda: clone(own).fit(*data)):
         with pytest.raises(RuntimeError, match=r"forked.*get_context\('spawn'\)"):
             compute()

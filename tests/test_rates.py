@@ -8,8 +8,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from boxest import BoxRegressor, analysis, find_learning_rate, fit_many, shards, synthetic
-from boxest.estimator import rates
-from boxest.estimator.base import ImageRegressor
+from boxest.estimator.image_regressor import ImageRegressor
 from boxest.training import search
 
 # Curvatures of the quadratic: half of the second derivatives of the mean squared error.
@@ -125,7 +124,7 @@ def test_a_sweep_at_one_rate_is_plain_training():
         return 0.05
 
     regressor = tiny(batch_size=8, validation_fraction=0)
-    regressor._rehearse((X, y, None), None, look)
+    regressor._search_learning_rate((X, y, None), None, look)
     trained = tiny(batch_size=8, validation_fraction=0, learning_rate=0.05, epochs=2).fit(X, y)
     losses = [row["train_loss"] for row in trained.history_]
     assert [row["train_loss"] for row in seen["rows"]] == losses
@@ -151,7 +150,7 @@ def test_an_epoch_of_few_updates_is_made_several_times():
         return network
 
     regressor = tiny(network=normalised, batch_size=24, validation_fraction=0)
-    regressor._rehearse((X, y, None), None, look)
+    regressor._search_learning_rate((X, y, None), None, look)
     # 3 updates per epoch, the last one of fewer examples; 4 epochs have the 10 that are asked for.
     assert [step.updates for step in steps] == [1] * 12
     rates_ = [step.learning_rate for step in steps]
@@ -301,7 +300,7 @@ def test_auto_goes_on_with_the_rate_that_was_found(monkeypatch, tmp_path):
     settings = {"network": "auto", "xla": False, "plateau_patience": None}
     regressor = tiny(learning_rate="auto", **settings).fit(X, y)
     found = regressor.learning_rate_
-    monkeypatch.setattr(rates, "find", None)
+    monkeypatch.setattr(search, "find", None)
     regressor.save(tmp_path / "saved.boxest")
     loaded = BoxRegressor.load(tmp_path / "saved.boxest")
     assert (loaded.learning_rate, loaded.learning_rate_) == ("auto", found)
@@ -330,12 +329,12 @@ def test_auto_survives_an_interruption(monkeypatch, tmp_path):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(rates, "find", stop)
+        patch.setattr(search, "find", stop)
         with pytest.raises(KeyboardInterrupt):
             interrupted.fit(X, y)
     with pytest.raises(KeyboardInterrupt):
         interrupted.set_params(callbacks=[Interrupt()]).fit(X, y)
-    monkeypatch.setattr(rates, "find", None)
+    monkeypatch.setattr(search, "find", None)
     resumed = tiny(**settings, checkpoint=tmp_path / "state.npz").fit(X, y)
     assert resumed.n_iter_ == 4
     assert resumed.learning_rate_ == plain.learning_rate_

@@ -17,11 +17,11 @@ import pytest
 from conftest import ROOT
 
 from boxest import BoxRegressor
-from boxest.system import runtime
+from boxest.system import backend, runtime
 from boxest.training import checkpoint as checkpoints
 from boxest.training.checkpoint import Checkpoint, State
 from boxest.training.program import EpochProgram
-from boxest.training.record import Training, told
+from boxest.training.record import Training
 
 
 def small(image_shape, *, output_activation, seed):
@@ -262,8 +262,8 @@ def test_a_state_of_another_machine_is_left_aside(data, left, monkeypatch, what,
     if what == "machine":
         monkeypatch.setattr(runtime, "machine", lambda: other)
     else:
-        found = runtime.describe() | {what: other}
-        monkeypatch.setattr(runtime, "describe", found.copy)
+        found = backend.describe() | {what: other}
+        monkeypatch.setattr(backend, "describe", found.copy)
     with pytest.warns(UserWarning, match=rf"is of another training \((another )?{what}"):
         BoxRegressor.paper(**SETTINGS, checkpoint=left).fit(*data)
 
@@ -480,7 +480,7 @@ def test_writing_takes_a_hundredth_of_the_time_at_most(tmp_path, monkeypatch):
 
 def test_a_state_does_not_copy_the_rows_of_a_history_that_grows():
     training = Training(history=[{"epoch": 1}, {"epoch": 2}])
-    about = told(training)
+    about = training.to_dict()
     training.history.append({"epoch": 3})
     assert [row["epoch"] for row in about["history"]] == [1, 2]
     assert all(a is b for a, b in zip(about["history"], training.history, strict=False))
@@ -568,9 +568,9 @@ FIT = """
 import sys, time
 from boxest import BoxRegressor, synthetic
 from boxest.system import signals
-from boxest.system import runtime
+from boxest.system import backend, runtime
 runtime.set_threads(1)
-runtime.start_backend()
+backend.start()
 import keras
 from boxest.training import checkpoint
 checkpoint.FIRST, checkpoint.SHARE = 0.0, 1

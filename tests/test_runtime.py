@@ -14,7 +14,7 @@ FIT = """
 import os, time
 os.dup2(1, 2)
 from boxest import BoxRegressor, synthetic
-from boxest.system import runtime
+from boxest.system import backend, runtime
 if {directory!r}:
     runtime.share_compiled_programs({directory!r})
 X, y = synthetic.make(0, 40, seed=0, image_size=16)
@@ -37,11 +37,11 @@ def test_threads_must_be_positive():
 def test_backend_obeys_the_number_of_threads(python):
     """TensorFlow starts as many threads as it was told, and some of its own."""
     code = (
-        "import os\nfrom boxest.system import runtime\n"
-        "runtime.set_threads({})\nruntime.start_backend()\n"
+        "import os\nfrom boxest.system import backend, runtime\n"
+        "runtime.set_threads({})\nbackend.start()\n"
         "import tensorflow as tf\n"
         "tf.linalg.matmul(tf.ones((500, 500)), tf.ones((500, 500)))\n"
-        "print(runtime.describe()['threads'], len(os.listdir('/proc/self/task')))"
+        "print(backend.describe()['threads'], len(os.listdir('/proc/self/task')))"
     )
     one, three = (python(code.format(n), TF_NUM_INTRAOP_THREADS="") for n in (1, 3))
     assert (one.split()[0], three.split()[0]) == ("1", "3")
@@ -105,7 +105,7 @@ def test_a_gpu_must_be_taken_before_the_backend(python):
 
 BUSIEST = """
 import os
-from boxest.system import runtime
+from boxest.system import backend, runtime
 
 def seconds():
     lines = {t: open(f'/proc/self/task/{t}/stat').read() for t in os.listdir('/proc/self/task')}
@@ -113,7 +113,7 @@ def seconds():
     return {t: int(field[11]) + int(field[12]) for t, field in fields.items()}
 
 runtime.set_threads(%d)
-runtime.start_backend()
+backend.start()
 import jax, jax.numpy as jnp
 
 def products(x):
@@ -210,8 +210,8 @@ def test_nothing_is_deleted_where_nothing_is_shared():
 
 def test_greetings_are_shown_when_the_backend_cannot_start(python):
     code = (
-        "import os\nfrom boxest.system import runtime\n"
-        "with runtime._greetings_withheld():\n"
+        "import os\nfrom boxest.system import backend\n"
+        "with backend._greetings_withheld():\n"
         "    os.write(2, b'greeting'); raise ImportError('no backend')"
     )
     with pytest.raises(AssertionError, match=r"greeting(.|\n)*no backend"):

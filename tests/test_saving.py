@@ -9,7 +9,7 @@ import pytest
 
 from boxest import BoxRegressor, synthetic
 from boxest.estimator import saving
-from boxest.estimator.base import ImageRegressor
+from boxest.estimator.image_regressor import ImageRegressor
 
 
 @pytest.fixture(scope="module")
@@ -228,23 +228,6 @@ def test_files_with_other_claims_are_refused(saved, changes, message):
 def test_missing_file_stays_a_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         BoxRegressor.load(tmp_path / "nowhere.boxest")
-
-
-def test_small_network_of_the_registry_is_saved_and_loaded(data, tmp_path, monkeypatch):
-    """Whatever a file must hold at least is known of networks that say it, and of no others."""
-    import keras
-
-    from boxest import networks
-
-    def mean(image_shape, *, n_outputs=4, output_activation="linear", seed=0):
-        layers = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(n_outputs)]
-        return keras.Sequential([keras.Input(image_shape), *layers])
-
-    monkeypatch.setitem(networks.NETWORKS, "mean", mean)
-    regressor = quick(network="mean", epochs=1).fit(*data)
-    assert regressor.model_.count_params() == 8
-    loaded = by_file(regressor, tmp_path)
-    assert np.array_equal(loaded.predict(data[0]), regressor.predict(data[0]))
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)

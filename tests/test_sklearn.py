@@ -24,7 +24,7 @@ from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler
 from sklearn.utils.estimator_checks import check_estimator
 
 from boxest import BoxRegressor, boxes, scorers, synthetic
-from boxest.estimator.base import ImageRegressor
+from boxest.estimator.image_regressor import ImageRegressor
 
 XFAILS = {
     "check_sample_weight_equivalence_on_dense_data": (

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from boxest import BoxRegressor, losses, networks
-from boxest.training import Schedule, epoch_order, layout, train
+from boxest.training import Schedule, Trainer, epoch_order, layout
 from boxest.training.program import Predictor, in_parts
-from boxest.training.record import Examples
+from boxest.training.record import Examples, Settings
 
 
 def examples(data, rows=slice(None), weights=None):
@@ -19,18 +19,21 @@ def examples(data, rows=slice(None), weights=None):
 def fit(model, data, optimizer, *, validation=None, loss="inclusive_iou", **kwargs):
     optimizer.build(model.trainable_variables)
     # XLA takes seconds to compile: only where it makes a difference.
-    options = {"batch_size": 32, "epochs": 2, "seed": 5, "xla": False} | kwargs
-    schedule = options.pop("schedule", Schedule(float(optimizer.learning_rate)))
-    return train(
+    options = {"xla": False} | {k: kwargs.pop(k) for k in ("xla", "engine") if k in kwargs}
+    schedule = kwargs.pop("schedule", Schedule(float(optimizer.learning_rate)))
+    trainer = Trainer(
         model,
-        data,
-        validation,
         loss=losses.get(loss),
         optimizer=optimizer,
-        schedule=schedule,
         measures={"iou_loss": losses.BoxLoss("iou").call},
         **options,
     )
+    parts = (
+        part and part._replace(images=trainer.features([part.images]))
+        for part in (data, validation)
+    )
+    settings = Settings(**{"batch_size": 32, "epochs": 2, "seed": 5} | kwargs)
+    return trainer.run(*parts, schedule=schedule, settings=settings)
 
 
 def keras_fit(model, data, optimizer, *, loss="inclusive_iou", batch_size=32, epochs=2, seed=5):

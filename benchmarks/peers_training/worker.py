@@ -23,7 +23,9 @@ def device(library: str) -> str:
         import torch
 
         return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-    return import_module(f"boxest.training.backend.{library}").device()
+    from boxest.system import backend
+
+    return backend.device()
 
 
 if __name__ == "__main__":

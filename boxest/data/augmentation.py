@@ -125,9 +125,9 @@ class Augmentation:
             Grey levels 0..255 as 0..1.
         boxes : ndarray of float32, shape (n, 4)
         """
-        from boxest.system import runtime
+        from boxest.system import backend
 
-        runtime.start_backend()
+        backend.start()
         from keras import ops
 
         images = np.asarray(images)

@@ -1,150 +1,50 @@
-"""`ImageRegressor`: any numbers from an image; what `boxest.BoxRegressor` is built on."""
+"""What the estimators share: from `fit` to the training loop, in the order in which it runs.
+
+`BaseImageRegressor.fit` checks images and targets (in `examples.py`), makes the network, its
+compiled programs and the schedule of the learning rate (in `building.py`), reads the examples, and
+hands all to `boxest.training.loop.Trainer.run`.
+"""
 
 import os
 from collections.abc import Callable, Sequence
-from numbers import Integral, Real
-from typing import TYPE_CHECKING, Self
+from contextlib import AbstractContextManager, ExitStack
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from boxest.data.augmentation import Augmentation
 from boxest.data.pixels import Reader
-from boxest.estimator.trainable import Trainable
-from boxest.training.callbacks import CallbackSupportMixin, SklearnCallbacks, with_callbacks
-from boxest.training.checkpoint import Checkpoint
-from boxest.training.loop import ENGINES
-from boxest.training.record import Followed
+from boxest.estimator import building, examples
+from boxest.estimator.pickling import PicklingMixin
+from boxest.system import backend
+from boxest.training import fingerprint, search
+from boxest.training.callbacks import (
+    CallbackSupportMixin,
+    SklearnCallbacks,
+    with_callbacks,
+)
+from boxest.training.checkpoint import Checkpoint, opened
+from boxest.training.loop import Trainer
+from boxest.training.program import Predictor
+from boxest.training.record import Examples, Followed, Settings, Training, Watcher
+from boxest.training.schedule import Schedule
 
 if TYPE_CHECKING:
     import keras
     import numpy.typing as npt
 
+    from boxest.training.trials import Trials
 
-class ImageRegressor(Trainable, CallbackSupportMixin, RegressorMixin, BaseEstimator):
-    """Predict numbers from images, with a small convolutional network.
 
-    It is `boxest.BoxRegressor` without the boxes: the targets may be any numbers. All that is said
-    there about training, images, seeds and persistence holds here.
+class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, BaseEstimator):
+    """Fit, predict and save; subclasses have the constructor."""
 
-    Parameters
-    ----------
-    network : "auto" or callable, default="auto"
-        "auto" is the network of the paper with as many outputs as there are targets, and for
-        images below 8 px and tables its dense layers alone. Or a function as for `BoxRegressor`.
-    output_activation : str, default="linear"
-        Activation of the outputs, by its Keras name.
-    loss : str or keras.Loss, default="mean_squared_error"
-        A Keras loss. Targets are not scaled; see `sklearn.compose.TransformedTargetRegressor`.
-    optimizer : str or keras.Optimizer, default="adam"
-    learning_rate : float or "auto", default=0.01
-    image_shape, batch_size, epochs, stop_patience, restore_best_weights, schedule, \
-warmup_epochs, plateau_patience, plateau_factor, plateau_min_delta, validation_fraction, \
-callbacks, checkpoint, warm_start, memory_limit, engine, xla, random_state, verbose
-        As for `BoxRegressor`.
-
-    Attributes
-    ----------
-    n_outputs_ : int
-        Number of targets. All other attributes are those of `BoxRegressor`.
-
-    Examples
-    --------
-    >>> from boxest import synthetic
-    >>> from boxest.estimator.base import ImageRegressor
-    >>> X, y = synthetic.make(0, 300, seed=0, image_size=16)
-    >>> area = (y[:, 2] - y[:, 0]) * (y[:, 3] - y[:, 1])
-    >>> regressor = ImageRegressor(epochs=10, random_state=0).fit(X, area)
-    >>> regressor.predict(X[:2]).shape
-    (2,)
-    >>> regressor.score(X, area) > 0.5
-    True
-    """
-
-    _parameter_constraints: dict = {  # noqa: RUF012 -- scikit-learn's convention
-        "network": [str, callable],
-        "output_activation": [str],
-        "loss": [str, object],
-        "optimizer": [str, object],
-        "learning_rate": [
-            Interval(Real, 0, None, closed="neither"),
-            StrOptions({"auto"}),
-            callable,
-        ],
-        "image_shape": [tuple, list, None],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "epochs": [Interval(Integral, 1, None, closed="left")],
-        "stop_patience": [Interval(Integral, 1, None, closed="left"), None],
-        "restore_best_weights": ["boolean"],
-        "schedule": [StrOptions({"plateau", "cosine", "constant"})],
-        "warmup_epochs": [Interval(Real, 0, None, closed="left")],
-        "plateau_patience": [Interval(Integral, 1, None, closed="left"), None],
-        "plateau_factor": [Interval(Real, 0, 1, closed="neither")],
-        "plateau_min_delta": [Interval(Real, 0, None, closed="left")],
-        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
-        "callbacks": [list, tuple, None],
-        "checkpoint": [str, os.PathLike, Checkpoint, None],
-        "warm_start": ["boolean"],
-        "memory_limit": [Interval(Real, 0, None, closed="left")],
-        "engine": [StrOptions(set(ENGINES))],
-        "xla": ["boolean", StrOptions({"auto"})],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
-
-    def __init__(
-        self,
-        *,
-        network: "str | Callable[..., keras.Model]" = "auto",
-        output_activation: str = "linear",
-        loss: "str | keras.Loss" = "mean_squared_error",
-        optimizer: "str | keras.Optimizer" = "adam",
-        learning_rate: "float | str | keras.optimizers.schedules.LearningRateSchedule" = 0.01,
-        image_shape: tuple[int, ...] | None = None,
-        batch_size: int = 16,
-        epochs: int = 30,
-        stop_patience: int | None = None,
-        restore_best_weights: bool = False,
-        schedule: str = "plateau",
-        warmup_epochs: float = 0,
-        plateau_patience: int | None = 2,
-        plateau_factor: float = 0.5,
-        plateau_min_delta: float = 1e-4,
-        validation_fraction: float = 0.1,
-        callbacks: "Sequence[keras.callbacks.Callback] | None" = None,
-        checkpoint: "str | os.PathLike | Checkpoint | None" = None,
-        warm_start: bool = False,
-        memory_limit: float = 2**29,
-        engine: str = "compiled",
-        xla: bool | str = "auto",
-        random_state: "int | np.random.RandomState | None" = None,
-        verbose: int = 0,
-    ):
-        self.network = network
-        self.output_activation = output_activation
-        self.loss = loss
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.image_shape = image_shape
-        self.batch_size = batch_size
-        self.epochs = epochs
-        self.stop_patience = stop_patience
-        self.restore_best_weights = restore_best_weights
-        self.schedule = schedule
-        self.warmup_epochs = warmup_epochs
-        self.plateau_patience = plateau_patience
-        self.plateau_factor = plateau_factor
-        self.plateau_min_delta = plateau_min_delta
-        self.validation_fraction = validation_fraction
-        self.callbacks = callbacks
-        self.checkpoint = checkpoint
-        self.warm_start = warm_start
-        self.memory_limit = memory_limit
-        self.engine = engine
-        self.xla = xla
-        self.random_state = random_state
-        self.verbose = verbose
+    # Which variables the optimizer was built for; None, from a file: those that the network trains.
+    _optimized: list[bool] | None = None
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
@@ -204,14 +104,11 @@ callbacks, checkpoint, warm_start, memory_limit, engine, xla, random_state, verb
             watchers.append(SklearnCallbacks(self, context, data, self._fitted))
         if followed is not None:
             watchers.append(Followed(self.predict, followed))
-        with self._form_restored_on_error(), self._checkpoint() as checkpoint:
-            return self._train(
-                self._given(X, y, sample_weight, reset=not goes_on),
-                self._validation(validation_data),
-                fraction=self.validation_fraction,
-                epochs=self.epochs,
+        with examples.form_restored_on_error(self), self._checkpoint() as checkpoint:
+            return self._fit(
+                examples.validate_data(self, X, y, sample_weight, reset=not goes_on),
+                examples.validate_validation_data(self, validation_data),
                 goes_on=goes_on,
-                keep_trainer=self.warm_start,
                 watchers=watchers,
                 checkpoint=checkpoint,
             )
@@ -250,16 +147,168 @@ callbacks, checkpoint, warm_start, memory_limit, engine, xla, random_state, verb
             of a `fit`.
         """
         goes_on = self._has_been_trained()
-        with self._form_restored_on_error():
-            return self._train(
-                self._given(X, y, sample_weight, reset=not goes_on),
-                self._validation(validation_data),
-                fraction=0,
-                epochs=1,
+        with examples.form_restored_on_error(self):
+            return self._fit(
+                examples.validate_data(self, X, y, sample_weight, reset=not goes_on),
+                examples.validate_validation_data(self, validation_data),
                 goes_on=goes_on,
-                keep_trainer=True,
                 piece=True,
             )
+
+    def _check_targets(self, y: Any) -> np.ndarray:
+        """Return targets as float64 of shape (n, targets) or (n,)."""
+        return check_array(y, ensure_2d=False, dtype="numeric", input_name="y").astype(np.float64)
+
+    def _fit(
+        self,
+        data: examples.Unread,
+        validation: examples.Unread | None,
+        *,
+        goes_on: bool,
+        piece: bool = False,
+        watchers: Sequence[Watcher] = (),
+        checkpoint: Checkpoint | None = None,
+    ) -> Self:
+        """Train a new network, or the one that is there, and set the fitted attributes.
+
+        A ``piece`` is not an epoch: nothing is held out, and the learning rate stays, unless it
+        follows a Keras schedule.
+        """
+        backend.refuse_fork()
+        import_seconds = backend.start()
+        history = self.history_ if goes_on else []
+        epochs = 1 if piece else self.epochs
+        trainer, schedule, seed = self._initialize(goes_on, piece)
+        fraction = 0 if piece else self.validation_fraction
+        train, held_out = examples.read_examples(self, data, validation, trainer, fraction, seed)
+
+        # From here on the estimator is another one; an error before leaves the network as it was.
+        self._set_network(trainer, schedule, seed)
+        finds = self.learning_rate == "auto" and not goes_on
+        settings = Settings(
+            self.batch_size,
+            epochs,
+            seed,
+            epochs_before=len(history),
+            updates_before=history[-1]["updates"] if history else 0,
+            restore_best=self.restore_best_weights and not piece,
+        )
+        with ExitStack() as stack:
+            if goes_on:
+                stack.enter_context(trainer.undone_if_interrupted(schedule))
+            watchers = [*watchers, *building.watchers(self, trainer, settings)]
+            training = trainer.run(
+                train,
+                held_out,
+                schedule=schedule,
+                settings=settings,
+                watchers=[stack.enter_context(watcher) for watcher in watchers],
+                checkpoint=checkpoint,
+                fingerprint=checkpoint and self._fingerprint(train, held_out),
+                find_rate=search.find if finds else None,
+            )
+        if finds:
+            self._first_rate = training.learning_rate
+        self._set_history(training, history, import_seconds)
+        # Programs and examples take memory: they stay only where more is to come.
+        keep_trainer = piece or self.warm_start
+        self._trainer = (trainer, building.compiled_with(self)) if keep_trainer else None
+        if not keep_trainer:
+            trainer.close()
+        return self
+
+    def _initialize(self, goes_on: bool, piece: bool = False) -> tuple[Trainer, Schedule, int]:
+        """Return a network with its programs, schedule and seed: new, or going on."""
+        found = self._first_rate if goes_on else building.UNKNOWN
+        schedule = building.new_schedule(self, found, piece)
+        if goes_on:
+            building.go_on(self._schedule, schedule, self._first_rate)
+            trainer, seed = building.trainer_to_go_on(self), self.seed_
+        else:
+            seed = self._new_seed()
+            model = building.new_model(self, seed, schedule.learning_rate)
+            trainer = building.new_trainer(self, model, kind=building.kind(self))
+        if piece and trainer.optimizer.use_ema:
+            raise ValueError(
+                f"The optimizer {trainer.optimizer.name!r} has use_ema=True: what `fit` leaves is "
+                "the average of the weights over the updates, taken when the last epoch has ended. "
+                "partial_fit knows no last epoch. Use `fit`, or an optimizer without use_ema."
+            )
+        return trainer, schedule, seed
+
+    def _new_seed(self) -> int:
+        """Return the seed of a new training: an int is taken as it is."""
+        if isinstance(self.random_state, Integral):
+            return int(self.random_state)
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _set_network(self, trainer: Trainer, schedule: Schedule, seed: int) -> None:
+        """Make a network, and what its training goes on from, the estimator's own."""
+        if getattr(self, "model_", None) is not trainer.model:
+            vars(self).pop("history_", None)  # It is of another one.
+        self.model_, self._predictor = trainer.model, trainer.predictor
+        self._optimized = building.trainable(trainer.model)
+        first_rate = building.first_rate(
+            self, getattr(self, "_first_rate", building.UNKNOWN), schedule.function
+        )
+        self.seed_, self._schedule, self._first_rate = seed, schedule, first_rate
+
+    def _checkpoint(self) -> AbstractContextManager[Checkpoint | None]:
+        """Return the checkpoint of a fit, for a ``with`` block."""
+        if self.checkpoint is not None and not isinstance(self.random_state, Integral):
+            raise ValueError(
+                f"checkpoint={self.checkpoint!r} needs an int as random_state, got "
+                f"{self.random_state!r}: a training that draws another seed each time cannot go on "
+                "where it was."
+            )
+        return opened(self.checkpoint)
+
+    def _fingerprint(self, train: Examples, held_out: Examples | None) -> dict[str, Any]:
+        """Return all that determines the result of a training that is about to begin."""
+        return {
+            **self._own_fingerprint(),
+            **fingerprint.of_data(train, held_out),
+            **fingerprint.of_runtime(),
+        }
+
+    def _own_fingerprint(self) -> dict[str, Any]:
+        """Return what of it is not the data or the machine."""
+        parameters = self.get_params(deep=False) | {"random_state": self.seed_}
+        return fingerprint.of_parameters(parameters) | {
+            "layers and first weights": fingerprint.of_network(self.model_, self.model_.optimizer)
+        }
+
+    def _set_history(self, training: Training, history: list, import_seconds: float) -> None:
+        """Set the attributes that describe the training."""
+        seconds = {"import": import_seconds, **training.seconds}
+        if history:
+            seconds = {name: seconds[name] + self.seconds_[name] for name in seconds}
+        rows, self.followed_ = Followed.taken_out(training.history)
+        self.history_ = history + rows
+        self.n_iter_ = len(self.history_)
+        self.best_epoch_ = training.best_epoch
+        self.diverged_ = training.diverged
+        self.stopped_early_ = training.stopped_early
+        self.seconds_ = seconds
+        self.runtime_ = {**backend.describe(), "xla": self._predictor.xla, "engine": self.engine}
+
+    def _search_learning_rate(
+        self, data: tuple, validation_data: Any, find_rate: "Callable[[Trials], float]"
+    ) -> None:
+        """Have a rate found for the training that `fit` would begin, and do not begin it."""
+        unread = examples.validate_data(self, *data, reset=True)
+        validation = examples.validate_validation_data(self, validation_data)
+        trainer, schedule, seed = self._initialize(goes_on=False)
+        fraction = self.validation_fraction
+        train, held_out = examples.read_examples(self, unread, validation, trainer, fraction, seed)
+        trainer.run(
+            train,
+            held_out,
+            schedule=schedule,
+            settings=Settings(self.batch_size, epochs=0, seed=seed),
+            find_rate=find_rate,
+        )
+        trainer.close()
 
     def predict(self, X: "npt.ArrayLike") -> np.ndarray:
         """Predict the targets of each image.
@@ -287,8 +336,75 @@ callbacks, checkpoint, warm_start, memory_limit, engine, xla, random_state, verb
             If the values are unlike those that were fitted.
         """
         check_is_fitted(self)
-        blocks = Reader(self._images(X, reset=False), self.pixels_).blocks()
+        blocks = Reader(examples.validate_images(self, X, reset=False), self.pixels_).blocks()
         predictor = self._prediction()
         features = np.concatenate([predictor.features(block) for block in blocks])
         predicted = predictor(features).astype(np.float64)
         return predicted[:, 0] if self._flat_targets else predicted
+
+    def _prediction(self) -> Predictor:
+        """Return the compiled prediction; it reads the weights of ``model_`` at each call."""
+        backend.refuse_fork()
+        if getattr(self, "_predictor", None) is None:
+            backend.start()
+            self._predictor = Predictor(self.model_, xla=self.xla)
+        return self._predictor
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the fitted estimator to one file; see `boxest.estimator.saving.save`."""
+        from boxest.estimator import saving
+
+        check_is_fitted(self)
+        saving.save(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> Self:
+        """Read what `save` wrote, from a stranger too; see `boxest.estimator.saving.load`."""
+        from boxest.estimator import saving
+
+        return saving.load(cls, path)
+
+    def export(self, path: str | os.PathLike, *, format: str | None = None) -> None:
+        """Write the network for other programs: ONNX or SavedModel; see `estimator.export`."""
+        from boxest.estimator.export import export
+
+        export(self, path, format=format)
+
+    @property
+    def learning_rate_(self) -> float:
+        """The learning rate that training began with, given or found."""
+        if not self._has_been_trained():
+            raise AttributeError(f"This {type(self).__name__} has not been fitted: it has no rate.")
+        return float(self._first_rate)
+
+    def _measures(self) -> dict[str, Any]:
+        """Return what the history has beside the loss: functions of targets and outputs."""
+        return {}
+
+    def _augmentation(self) -> Augmentation | None:
+        """Return how the examples are changed in each epoch."""
+        return None
+
+    def _metrics(self) -> "list[keras.Metric]":
+        """Return the metrics that `model_` is compiled with, for those who evaluate it by Keras."""
+        return []
+
+    def _fitted(self) -> dict[str, Any]:
+        """Return what makes a copy of the estimator able to predict, in the middle of training.
+
+        The copy shares the network: it predicts as the network does at the time.
+        """
+        return {"model_": self.model_, "_predictor": self._predictor}
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "model_")
+
+    def _has_been_trained(self) -> bool:
+        """Whether there is a training to go on from: one that was interrupted is none."""
+        return hasattr(self, "history_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.target_tags.multi_output = True
+        return tags

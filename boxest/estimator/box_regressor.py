@@ -11,7 +11,7 @@ from boxest import boxes, scorers
 from boxest.data import augmentation as augmentations
 from boxest.data.augmentation import Augmentation
 from boxest.data.inputs import are_paths
-from boxest.estimator.base import ImageRegressor
+from boxest.estimator.image_regressor import ImageRegressor
 
 if TYPE_CHECKING:
     import keras
@@ -161,8 +161,8 @@ class BoxRegressor(ImageRegressor):
     model_ : keras.Model
         The trained network, compiled with its optimizer.
     history_ : list of dict
-        One row per epoch, as described in `boxest.training.train`: the loss and one minus both
-        IoUs, on the training and the validation examples, learning rate, updates and seconds.
+        One row per epoch, as described in `boxest.training.Trainer.run`: the loss and one minus
+        both IoUs, on the training and validation examples, learning rate, updates and seconds.
     n_iter_ : int
         Number of epochs that were run.
     followed_ : ndarray of shape (epochs, k, 4)
@@ -201,7 +201,7 @@ class BoxRegressor(ImageRegressor):
 
     See Also
     --------
-    boxest.estimator.base.ImageRegressor : The same for any targets.
+    boxest.ImageRegressor : The same for any targets.
     boxest.boxes : The measures of agreement.
     boxest.scorers : Scores for model selection.
     boxest.synthetic : The paper's images.

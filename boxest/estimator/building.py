@@ -1,174 +1,201 @@
-"""What an estimator builds before it trains: network, optimizer, schedule."""
+"""What an estimator builds before it trains: network, optimizer, programs, schedule."""
 
-import json
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from boxest import networks
+from boxest.estimator import optimizers
+from boxest.training.callbacks import KerasCallbacks
+from boxest.training.clock import Clock
+from boxest.training.loop import Trainer
+from boxest.training.progress import reporter
+from boxest.training.record import Settings, Watcher
 from boxest.training.schedule import RateFunction, Schedule
 
 if TYPE_CHECKING:
     import keras
 
-Shape = tuple[int, int, int]
+    from boxest.estimator.base import BaseImageRegressor
 
 
-def network(
-    architecture: "str | Callable[..., keras.Model]",
-    image_shape: Shape,
-    n_outputs: int,
-    *,
-    output_activation: str,
-    seed: int,
+# Stands for a learning rate that is still to be found.
+UNKNOWN = 1.0
+
+
+def new_model(
+    estimator: "BaseImageRegressor", seed: int, learning_rate: float = UNKNOWN
 ) -> "keras.Model":
-    """Build a network for images of one shape and a number of targets.
+    """Build the network that the parameters of an estimator ask for, with its optimizer.
+
+    The seed is that of the initial weights, of a user's function too: it may draw from Python's
+    and numpy's global generators, which are set for it and restored.
+
+    Raises
+    ------
+    ValueError
+        If there is no such architecture or optimizer, or it has another number of outputs.
+    """
+    with _own_randomness(seed):
+        model = networks.build(
+            estimator.network,
+            estimator.image_shape_,
+            n_outputs=estimator.n_outputs_,
+            output_activation=estimator.output_activation,
+            seed=seed,
+        )
+    model.optimizer = optimizers.get(estimator.optimizer, model, learning_rate)
+    return model
+
+
+def new_trainer(
+    estimator: "BaseImageRegressor", model: "keras.Model", *, kind: tuple | None = None
+) -> Trainer:
+    """Compile a network and its programs; the optimizer is that of the model.
+
+    A ``kind`` has programs shared with other trainings, see `kind` and `Trainer`.
+    """
+    from boxest import losses  # It imports Keras.
+
+    def new() -> "tuple[keras.Model, keras.Optimizer]":
+        another = new_model(estimator, seed=0)
+        return another, another.optimizer
+
+    loss = losses.get(estimator.loss)
+    compile_for_keras(estimator, model, loss)
+    return Trainer(
+        model,
+        loss=loss,
+        optimizer=model.optimizer,
+        measures=estimator._measures(),
+        xla=estimator.xla,
+        engine=estimator.engine,
+        memory_limit=estimator.memory_limit,
+        augmentation=estimator._augmentation(),
+        kind=kind,
+        new=new,
+    )
+
+
+def trainer_to_go_on(estimator: "BaseImageRegressor") -> Trainer:
+    """Return the programs of the training before, or new ones where they are gone or differ.
+
+    Where layers were frozen or released since, an optimizer begins anew: the old one keeps
+    state for other variables.
+    """
+    trainer, settings = getattr(estimator, "_trainer", None) or (None, None)
+    if settings == compiled_with(estimator):
+        trainer.clock = Clock()  # That of the training before, which may have failed.
+        return trainer
+    if not estimator.model_.trainable_variables:
+        raise ValueError("All layers of model_ are frozen: set trainable=True for some of them.")
+    if estimator._optimized not in (None, trainable(estimator.model_)):
+        estimator.model_.optimizer = optimizers.get(
+            estimator.optimizer, estimator.model_, estimator._first_rate
+        )
+    return new_trainer(estimator, estimator.model_)
+
+
+def compiled_with(estimator: "BaseImageRegressor") -> tuple:
+    """Return what the programs of an estimator depend on, beside the form of the data."""
+    settings = estimator.loss, estimator.xla, estimator.engine, estimator.memory_limit
+    return *settings, estimator._augmentation(), trainable(estimator.model_)
+
+
+def trainable(model: "keras.Model") -> list[bool]:
+    """Return of each variable of a network whether an optimizer keeps state for it."""
+    trainable = set(map(id, model.trainable_variables))
+    return [id(variable) in trainable for variable in model.variables]
+
+
+def kind(estimator: "BaseImageRegressor") -> tuple | None:
+    """Return what trainings share that compile the same programs.
+
+    None where there is a function or an object of the user's: it may be another one next time.
+    """
+    from keras import config
+
+    settings = optimizers.named_settings(estimator.optimizer)
+    named = isinstance(estimator.network, str) and isinstance(estimator.loss, str) and settings
+    if not named or estimator.engine != "compiled":
+        return None
+    network = networks.NETWORKS[estimator.network], estimator.output_activation
+    form = estimator.image_shape_, estimator.n_outputs_, config.dtype_policy().name, config.floatx()
+    augmentation = estimator._augmentation()
+    changes = type(augmentation), repr(augmentation)
+    return type(estimator), *network, *form, settings, estimator.loss, estimator.xla, *changes
+
+
+def compile_for_keras(
+    estimator: "BaseImageRegressor", model: "keras.Model", loss: "keras.Loss"
+) -> None:
+    """Compile a network for those who evaluate it by Keras; the optimizer is its own."""
+    model.compile(
+        model.optimizer,
+        loss,
+        metrics=estimator._metrics(),
+        jit_compile=False,
+        auto_scale_loss=False,
+    )
+
+
+def new_schedule(estimator: "BaseImageRegressor", found: float, piece: bool) -> Schedule:
+    """Return the schedule that the parameters ask for.
 
     Parameters
     ----------
-    architecture : str or callable
-        As for `boxest.networks.build`.
-    image_shape : (height, width, channels)
-    n_outputs : int
-    output_activation : str
-    seed : int
-        Seed of the initial weights, of a user's function too: it may draw from Python's and
-        numpy's global generators, which are set for it and restored.
-
-    Raises
-    ------
-    ValueError
-        If there is no such architecture, or it has another number of outputs.
+    estimator
+    found : float
+        The learning rate where the parameter is "auto".
+    piece : bool
+        Whether the training is less than an epoch, so that the rate stays.
     """
-    from boxest import networks
+    function = optimizers.rate_function(estimator.learning_rate, estimator.optimizer)
+    own = function is None and not piece
+    schedule = Schedule(
+        first_rate(estimator, found, function),
+        None if piece else estimator.stop_patience,
+        estimator.plateau_patience if own and estimator.schedule == "plateau" else None,
+        estimator.plateau_factor,
+        estimator.plateau_min_delta,
+        cosine=own and estimator.schedule == "cosine",
+        warmup_epochs=float(estimator.warmup_epochs) if own else 0.0,
+    )
+    schedule.function = function
+    return schedule
 
-    with _own_randomness(seed):
-        return networks.build(
-            architecture,
-            image_shape,
-            n_outputs=n_outputs,
-            output_activation=output_activation,
-            seed=seed,
+
+def first_rate(
+    estimator: "BaseImageRegressor", found: float, function: RateFunction | None
+) -> float:
+    """Return the rate to begin with: the one given, or the one that was found before."""
+    if function is not None:
+        return float(function(0, 1)[0])
+    return found if estimator.learning_rate == "auto" else float(estimator.learning_rate)
+
+
+def watchers(
+    estimator: "BaseImageRegressor", trainer: Trainer, settings: Settings
+) -> list[Watcher]:
+    """Return what reports the training, and the user's Keras callbacks."""
+    found: list[Watcher] = [reporter(estimator.verbose, settings.epochs)]
+    estimator.callbacks_ = []
+    if estimator.callbacks:
+        keras_callbacks = KerasCallbacks(
+            estimator.callbacks,
+            trainer.model,
+            engine=estimator.engine,
+            epochs=settings.epochs,
+            epochs_before=settings.epochs_before,
         )
-
-
-def optimizer(
-    given: "str | Mapping[str, Any] | keras.Optimizer", model: "keras.Model", learning_rate: float
-) -> "keras.Optimizer":
-    """Return an optimizer of this model's own, built for it; "momentum" is SGD with 0.9 of it.
-
-    Raises
-    ------
-    ValueError
-        If there is no optimizer of that name, it scales the loss, consists of several, or was
-        changed after it was made.
-    """
-    from keras import optimizers
-
-    has_name = not isinstance(given, (str, Mapping))
-    if isinstance(given, Mapping):
-        given = _with_settings(dict(given))
-    try:
-        given = optimizers.SGD(momentum=0.9) if given == "momentum" else optimizers.get(given)
-    except ValueError:
-        raise ValueError(
-            f"Unknown optimizer {given!r}. Give the name of a Keras optimizer, for example 'sgd' "
-            "or 'adam', or an optimizer object."
-        ) from None
-    if hasattr(given, "optimizers"):
-        raise ValueError(
-            f"optimizer={given.name!r} has several optimizers, each with a learning rate of its "
-            "own, and here all weights have one. Give one of them."
-        )
-    if isinstance(given, optimizers.LossScaleOptimizer) or given.loss_scale_factor is not None:
-        raise ValueError(
-            f"optimizer={given.name!r} expects a loss that is scaled, and here none is: its steps "
-            "would be too small. Give one without loss_scale_factor; in place of a "
-            "LossScaleOptimizer, the optimizer inside it."
-        )
-    # Keras counts up the names that it gives, and TensorFlow keeps 30 KB for each variable of
-    # another name, for good.
-    name = given.name if has_name else type(given).__name__.lower()
-    config = given.get_config() | {"learning_rate": float(learning_rate), "name": name}
-    own = type(given).from_config(config)
-    own.build(model.trainable_variables)
-    # A copy has what the constructor was given; Keras keeps a cache beside that.
-    lost = {name for name in vars(given).keys() - vars(own).keys() if not name.endswith("_cache")}
-    if lost:
-        raise ValueError(
-            f"optimizer={given.name!r} was changed after it was made ({', '.join(sorted(lost))}), "
-            "and a copy of it, which is what trains, does not have that. Make the change in the "
-            "method `build` of a subclass: there, exclude_from_weight_decay(var_names=...) works."
-        )
-    return own
-
-
-def named_settings(given: Any) -> str | None:
-    """Return a text that stands for an optimizer; None where a class of the user's may be in it."""
-    if isinstance(given, str):
-        return given
-    settings = given
-    if type(given).__module__.startswith("keras."):
-        settings = {"name": type(given).__name__} | given.get_config() | {"learning_rate": None}
-    if not isinstance(settings, Mapping):
-        return None
-    plain = all(isinstance(value, (str, int, float, type(None))) for value in settings.values())
-    return json.dumps(dict(settings), sort_keys=True) if plain else None
-
-
-def rate_function(learning_rate: Any, given: "str | keras.Optimizer") -> RateFunction | None:
-    """Return the Keras schedule of the learning rate: the one given, or that of the optimizer.
-
-    Raises
-    ------
-    ValueError
-        If it is a function of another kind, or there is also a rate to be found.
-    """
-    from keras.optimizers import schedules
-
-    if callable(learning_rate):
-        if not isinstance(learning_rate, schedules.LearningRateSchedule):
-            raise ValueError(
-                "learning_rate must be a number, 'auto' or a "
-                f"keras.optimizers.schedules.LearningRateSchedule; got {learning_rate!r}."
-            )
-        return RateFunction(learning_rate)
-    config = given.get_config() if hasattr(given, "get_config") else {}
-    if not isinstance(config.get("learning_rate"), dict):
-        return None
-    if learning_rate == "auto":
-        raise ValueError(
-            "learning_rate='auto' finds a rate for a training whose rate is a number, and the "
-            f"optimizer {given.name!r} has a schedule of its own. Use one of them."
-        )
-    try:
-        return RateFunction(schedules.deserialize(config["learning_rate"]))
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"The learning rate of the optimizer {given.name!r} cannot be copied ({error}). Give "
-            "the schedule as learning_rate in place of the optimizer's."
-        ) from error
-
-
-def _with_settings(settings: dict[str, Any]) -> "keras.Optimizer":
-    """Return the optimizer of a name with settings, which may come from a stranger's file."""
-    from keras import optimizers
-
-    name = settings.pop("name", None)
-    if not isinstance(name, str) or not all(isinstance(v, _PLAIN) for v in settings.values()):
-        raise ValueError(
-            "An optimizer as a dict has its Keras name and plain settings, for example "
-            f"{{'name': 'sgd', 'momentum': 0.5}}; got {settings | {'name': name}}."
-        )
-    try:
-        return type(optimizers.get(name))(**settings)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"There is no optimizer {name!r} with {settings}: {error}") from None
-
-
-_PLAIN = (int, float, str, bool, type(None))
+        estimator.callbacks_ = keras_callbacks.copies
+        if estimator.engine == "keras":
+            trainer.program.callbacks = keras_callbacks.list
+        found.append(keras_callbacks)
+    return found
 
 
 def go_on(schedule: Schedule, parameters: Schedule, first_rate: float) -> Schedule:

@@ -1,22 +1,37 @@
-"""From what `fit` is given to what is trained on: checked, weighed, divided."""
+"""Examples on their way from `fit` to the training: checked, read, divided."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length
+from sklearn.utils.validation import validate_data as sklearn_validate_data
 
+from boxest.data import inputs
 from boxest.data.inputs import Images, ShardImages, are_paths
 from boxest.data.pixels import Pixels, Reader
 from boxest.training.record import Examples
 
 if TYPE_CHECKING:
+    from boxest.estimator.base import BaseImageRegressor
     from boxest.training.loop import Trainer
 
 CheckTargets = Callable[[Any], np.ndarray]
+# What an estimator keeps of the form of the data.
+FORM = (
+    "image_shape_",
+    "image_mode_",
+    "n_features_in_",
+    "feature_names_in_",
+    "pixels_",
+    "n_outputs_",
+    "_flat_targets",
+)
 
 
-class Given(NamedTuple):
+class Unread(NamedTuple):
     """Images that are not read yet, with targets (None: the shards have them) and weights."""
 
     images: Images | ShardImages
@@ -24,16 +39,20 @@ class Given(NamedTuple):
     weights: np.ndarray
 
 
-def take(
-    images: Images | ShardImages, y: Any, sample_weight: Any, check_targets: CheckTargets
-) -> Given:
-    """Check targets and weights, and that there are as many of them as images.
+def validate_data(
+    estimator: "BaseImageRegressor", X: Any, y: Any, sample_weight: Any, *, reset: bool
+) -> Unread:
+    """Check images, targets and weights, and that there are as many of each.
+
+    As scikit-learn's function of this name, it sets attributes of the estimator if ``reset``: the
+    shape of images and targets. Otherwise it compares with them.
 
     Raises
     ------
     ValueError
         If they are not as they should be.
     """
+    images = validate_images(estimator, X, reset=reset)
     if isinstance(images, ShardImages):
         if y is not None:
             raise ValueError("The boxes are in the shards: pass no y, or arrays of images and y.")
@@ -41,12 +60,52 @@ def take(
     elif y is None:
         raise ValueError("This estimator requires y to be passed, but the target y is None.")
     else:
-        targets = check_targets(y)
+        targets = estimator._check_targets(y)
         check_consistent_length(images, targets)
     weights = _check_sample_weight(sample_weight, np.empty(len(images)), ensure_non_negative=True)
     if not weights.any():
         raise ValueError("sample_weight is 0 for all examples: there is nothing to learn from.")
-    return Given(images, targets, weights)
+    shape = (len(images), 4) if targets is None else targets.shape
+    n_outputs = shape[1] if len(shape) == 2 else 1
+    if reset:
+        estimator.n_outputs_, estimator._flat_targets = n_outputs, len(shape) == 1
+    elif n_outputs != estimator.n_outputs_:
+        raise ValueError(
+            f"y has {n_outputs} columns, but {type(estimator).__name__} was fitted with "
+            f"{estimator.n_outputs_}."
+        )
+    return Unread(images, targets, weights)
+
+
+def validate_images(
+    estimator: "BaseImageRegressor", X: Any, *, reset: bool
+) -> inputs.Images | inputs.ShardImages:
+    """Check images, which are not read yet."""
+    if not (inputs.are_paths(X) or inputs.is_lazy(X)):
+        array = inputs.as_array(X)
+        # Columns have names and a fixed number where X is a table.
+        sklearn_validate_data(
+            estimator, X, reset=reset, skip_check_array=True, ensure_2d=array.ndim == 2
+        )
+        X = array
+    shape = estimator.image_shape if reset else estimator.image_shape_
+    if shape is not None and len(shape) == 2:
+        shape = (*shape, 1)
+    opened = inputs.open_images(X, image_shape=shape)
+    if reset:
+        estimator.image_shape_, estimator.pixels_ = opened.shape[1:], None
+        estimator.n_features_in_ = math.prod(estimator.image_shape_)
+        estimator.image_mode_ = getattr(opened, "mode", None)
+    return opened
+
+
+def validate_validation_data(
+    estimator: "BaseImageRegressor", validation_data: Any
+) -> Unread | None:
+    """Check validation examples, which must be like the training examples."""
+    if validation_data is None:
+        return None
+    return validate_data(estimator, *split_validation_data(validation_data), reset=False)
 
 
 def split_validation_data(validation_data: Any) -> tuple[Any, Any, Any]:
@@ -61,8 +120,8 @@ def split_validation_data(validation_data: Any) -> tuple[Any, Any, Any]:
     return (*validation_data, None)[:3]
 
 
-def collect(
-    given: Given, trainer: "Trainer", check_targets: CheckTargets, pixels: Pixels | None
+def read(
+    unread: Unread, trainer: "Trainer", check_targets: CheckTargets, pixels: Pixels | None
 ) -> tuple[Examples, Pixels]:
     """Read the images block by block, and keep what the network learns from.
 
@@ -71,7 +130,7 @@ def collect(
 
     Parameters
     ----------
-    given : Given
+    unread : Unread
     trainer : Trainer
     check_targets : callable
     pixels : Pixels or None
@@ -83,15 +142,38 @@ def collect(
     pixels : Pixels
         How these were read.
     """
-    reader = Reader(given.images, pixels)
+    reader = Reader(unread.images, pixels)
     features = trainer.features(reader.blocks())
-    targets = given.targets
+    targets = unread.targets
     if targets is None:
-        targets = check_targets(given.images.boxes)
-    examples = Examples(features, targets.reshape(len(targets), -1), given.weights)
-    if not given.weights.all():
-        examples = _rows(examples, np.flatnonzero(given.weights))
+        targets = check_targets(unread.images.boxes)
+    examples = Examples(features, targets.reshape(len(targets), -1), unread.weights)
+    if not unread.weights.all():
+        examples = _rows(examples, np.flatnonzero(unread.weights))
     return examples, reader.pixels
+
+
+def read_examples(
+    estimator: "BaseImageRegressor",
+    data: Unread,
+    validation: Unread | None,
+    trainer: "Trainer",
+    fraction: float,
+    seed: int,
+) -> tuple[Examples, Examples | None]:
+    """Read the examples to train on and those to validate with, given or held out."""
+    train, given = read_given(estimator, data, validation, trainer)
+    return (train, given) if given else hold_out(train, fraction, seed)
+
+
+def read_given(
+    estimator: "BaseImageRegressor", data: Unread, validation: Unread | None, trainer: "Trainer"
+) -> tuple[Examples, Examples | None]:
+    """Read what was given for training and validation; remember what the pixels stand for."""
+    train, estimator.pixels_ = read(data, trainer, estimator._check_targets, estimator.pixels_)
+    if validation is None:
+        return train, None
+    return train, read(validation, trainer, estimator._check_targets, estimator.pixels_)[0]
 
 
 def hold_out(examples: Examples, fraction: float, seed: int) -> tuple[Examples, Examples | None]:
@@ -124,3 +206,18 @@ def hold_out_rows(n: int, fraction: float, seed: int) -> tuple[np.ndarray, np.nd
 
 def _rows(examples: Examples, rows: np.ndarray) -> Examples:
     return Examples(*(values[rows] for values in examples))
+
+
+@contextmanager
+def form_restored_on_error(estimator: "BaseImageRegressor") -> Iterator[None]:
+    """Keep what is known of the form of the data where a fit fails before it trains."""
+    model = getattr(estimator, "model_", None)
+    before = {name: vars(estimator)[name] for name in FORM if name in vars(estimator)}
+    try:
+        yield
+    except BaseException:
+        if getattr(estimator, "model_", None) is model:
+            for name in FORM:
+                vars(estimator).pop(name, None)
+            vars(estimator).update(before)
+        raise

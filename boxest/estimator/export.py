@@ -14,19 +14,19 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from boxest.data.pixels import Pixels
-from boxest.system import runtime
+from boxest.system import backend
 from boxest.system.files import atomic_folder, atomic_path
 
 if TYPE_CHECKING:
     import keras
 
-    from boxest.estimator.base import ImageRegressor
+    from boxest.estimator.base import BaseImageRegressor
 
 FORMATS = ("onnx", "saved_model")
 
 
 def export(
-    estimator: "ImageRegressor",
+    estimator: "BaseImageRegressor",
     path: str | os.PathLike,
     *,
     format: str | None = None,
@@ -65,7 +65,7 @@ def export(
         format = "onnx" if path.suffix == ".onnx" else "saved_model"
     if format not in FORMATS:
         raise ValueError(f"format must be one of {', '.join(FORMATS)}; got {format!r}.")
-    runtime.start_backend()
+    backend.start()
     if format == "onnx":
         _check_onnx()
     network = _with_preprocessing(estimator.model_, estimator.image_shape_, estimator.pixels_)

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from boxest.estimator import examples
-from boxest.estimator.base import ImageRegressor
-from boxest.estimator.trainable import FORM
-from boxest.system import runtime
+from boxest.estimator.image_regressor import ImageRegressor
+from boxest.system import backend
 from boxest.training import fingerprint, layout
 from boxest.training.checkpoint import Checkpoint, opened
 from boxest.training.clock import Clock
@@ -113,11 +112,11 @@ def fit_many(
     _check(estimators)
     if checkpoint is not None:
         _need_seeds(estimators)
-    import_seconds = runtime.start_backend()
+    import_seconds = backend.start()
     _need_jax()
     with ExitStack() as stack:
         for estimator in estimators:
-            stack.enter_context(estimator._form_restored_on_error())
+            stack.enter_context(examples.form_restored_on_error(estimator))
         open_checkpoint = stack.enter_context(opened(checkpoint))
         return _fit(
             estimators,
@@ -140,11 +139,12 @@ def _fit(
 ) -> list[Regressor]:
     first, clock = estimators[0], Clock()
     with clock("data"):
-        given, validation = first._given(*data, reset=True), first._validation(validation_data)
+        unread = examples.validate_data(first, *data, reset=True)
+        validation = examples.validate_validation_data(first, validation_data)
         _share_form(estimators)
-        begun = [estimator._begin(goes_on=False) for estimator in estimators]
+        begun = [estimator._initialize(goes_on=False) for estimator in estimators]
         trainers, schedules, seeds = zip(*begun, strict=True)
-        train, held_out = first._collect(given, validation, trainers[0])
+        train, held_out = examples.read_given(first, unread, validation, trainers[0])
         _share_form(estimators)
         _need_memory(train, held_out, first.memory_limit)
         runs = [
@@ -155,7 +155,7 @@ def _fit(
     # From here on the estimators are others; an error before leaves their networks as they were.
     for estimator, trainer, run in zip(estimators, trainers, runs, strict=True):
         trainer.predictor.use_programs_of(trainers[0].predictor)
-        estimator._adopt(trainer, run.schedule, run.seed)
+        estimator._set_network(trainer, run.schedule, run.seed)
     with clock("compile"):
         stack.compile(runs[0].order(first.batch_size), len(runs[0].held_out))
     train_many(
@@ -171,16 +171,16 @@ def _fit(
         _assign(trainer, run.best or stack.state(place))
         trainer.optimizer.finalize_variable_values(trainer.model.trainable_variables)
         estimator._trainer, estimator.callbacks_ = None, []
-        estimator._keep(run.training, [], import_seconds)
+        estimator._set_history(run.training, [], import_seconds)
         estimator.runtime_ |= {"engine": "stacked", "runs_together": len(runs)}
     return estimators
 
 
 def _share_form(estimators: Sequence[ImageRegressor]) -> None:
     """Let all know what the first one has learned about the form of the data."""
-    form = {name: value for name, value in vars(estimators[0]).items() if name in FORM}
+    form = {name: value for name, value in vars(estimators[0]).items() if name in examples.FORM}
     for estimator in estimators[1:]:
-        for name in FORM:
+        for name in examples.FORM:
             vars(estimator).pop(name, None)
         vars(estimator).update(form)
 

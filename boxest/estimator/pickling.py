@@ -9,15 +9,54 @@ pickle has it, so that they are imported again in another process.
 import copy
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from boxest.estimator import building
 from boxest.networks.parts import all_layers
-from boxest.system import runtime
+from boxest.system import backend, versions
 
 if TYPE_CHECKING:
     import keras
+
+
+# Programs are compiled again, contexts belong to a running fit, and callbacks may hold anything.
+_NOT_STORED = ("_trainer", "_predictor", "_callback_fit_ctx", "callbacks_")
+
+
+class PicklingMixin:
+    """Pickles, copies and clones of estimators, beside what scikit-learn does for them."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is made again when it is needed, and say which versions this is."""
+        state = super().__getstate__()
+        state = {name: stored(value) for name, value in state.items() if name not in _NOT_STORED}
+        return state | {"_versions": versions.current()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore, and warn where other versions stored it."""
+        state = dict(state)
+        versions.check(state.pop("_versions", {}), f"This {type(self).__name__}")
+        super().__setstate__(state)
+        if "model_" in state:
+            building.compile_for_keras(self, self.model_, self.model_.loss)
+
+    def __copy__(self) -> Self:
+        """Share the network: what `stored` wraps, `copy.copy` would leave wrapped."""
+        new = object.__new__(type(self))
+        vars(new).update((name, vars(self)[name]) for name in vars(self) if name not in _NOT_STORED)
+        return new
+
+    def __sklearn_clone__(self) -> Self:
+        """Clone as scikit-learn does, with copies of Keras' objects that have lost nothing."""
+        parameters = self.get_params(deep=False)
+        copies = {
+            name: copied(value) for name, value in parameters.items() if stored(value) is not value
+        }
+        bare = object.__new__(type(self))
+        vars(bare).update(vars(self) | dict.fromkeys(copies))
+        return super(PicklingMixin, bare).__sklearn_clone__().set_params(**copies)
 
 
 class Stored:
@@ -45,7 +84,7 @@ class _Backend:
     """Starts Keras, quietly, where it is unpickled: before a class is that imports Keras."""
 
     def __reduce__(self) -> tuple:
-        return runtime.start_backend, ()
+        return backend.start, ()
 
 
 def _restored(_: float, restore: Callable, *parts: Any) -> Any:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
+from boxest.estimator.base import BaseImageRegressor
 from boxest.estimator.pickling import copied
-from boxest.system import runtime
+from boxest.system import backend
 from boxest.training.search import (
     EPOCHS,
     FACTOR,
@@ -18,13 +19,11 @@ from boxest.training.search import (
     SEARCHES,
     START,
     RateSearch,
-    range_test,
 )
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from boxest.estimator.base import ImageRegressor
     from boxest.training.trials import Trials
 
 # What is not wanted in a search.
@@ -45,7 +44,7 @@ _POSITIVE = Interval(Real, 0, None, closed="neither")
     prefer_skip_nested_validation=False,
 )
 def find_learning_rate(
-    estimator: "ImageRegressor",
+    estimator: BaseImageRegressor,
     X: "npt.ArrayLike",
     y: "npt.ArrayLike | None" = None,
     sample_weight: "npt.ArrayLike | None" = None,
@@ -129,27 +128,20 @@ def find_learning_rate(
         given = own.learning_rate if isinstance(own.learning_rate, Real) else START
         options = {"start": given if start is None else start, "factor": factor, "epochs": epochs}
     before = time.perf_counter()
-    runtime.start_backend()
+    backend.start()
     found = []
 
     def find(trials: "Trials") -> float:
         found.append(SEARCHES[method](trials, **options))
         return found[0].learning_rate
 
-    own._rehearse((X, y, sample_weight), validation_data, find)
+    own._search_learning_rate((X, y, sample_weight), validation_data, find)
     return replace(found[0], seconds=time.perf_counter() - before)
 
 
-def find(trials: "Trials") -> float:
-    """Return the rate for ``learning_rate="auto"``: that of the range test."""
-    return range_test(trials).learning_rate
-
-
-def _copy(estimator: Any) -> "ImageRegressor":
+def _copy(estimator: Any) -> BaseImageRegressor:
     """Return an estimator of its own, with nothing that a search would set off."""
-    from boxest.estimator.base import ImageRegressor
-
-    if not isinstance(estimator, ImageRegressor):
+    if not isinstance(estimator, BaseImageRegressor):
         raise TypeError(
             "find_learning_rate takes a BoxRegressor or ImageRegressor; got "
             f"{type(estimator).__name__}. Of a pipeline or a search, give the regressor inside."

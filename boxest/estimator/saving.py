@@ -9,29 +9,27 @@ numbers: nothing is executed.
 import json
 import math
 import os
-import re
 import zipfile
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from boxest import networks
 from boxest.data.augmentation import Augmentation
-from boxest.data.pixels import WHITES, Pixels
+from boxest.data.pixels import Pixels
+from boxest.estimator import building
+from boxest.estimator.file_format import FITTED, FORMAT, FORMAT_VERSION, PARTS, check, is_plain
 from boxest.networks.parts import all_layers
-from boxest.system import runtime, versions
+from boxest.system import backend, versions
 from boxest.system.files import FileError, atomic_path, regular
 from boxest.training import Schedule
 
 if TYPE_CHECKING:
     import keras
 
-    from boxest.estimator.base import ImageRegressor
+    from boxest.estimator.base import BaseImageRegressor
 
-FORMAT = "boxest estimator"
-FORMAT_VERSION = 3
-PARTS = ("arrays", "estimator.json")
 # As objects of Python a text takes up to 20 times its bytes of memory.
 MAX_TEXT_BYTES = 2**26
 # Of an image, in pixels: a network of few weights must not be built for any size.
@@ -39,51 +37,10 @@ MAX_SIDE = 2**24
 # Numbers of an image, and outputs, where it is not known how the weights grow with them.
 MAX_NUMBERS = 2**26
 MAX_OUTPUTS = 2**16
-# What scikit-learn takes for a random_state.
-MAX_SEED = 2**32 - 1
 _DTYPES = ("float16", "float32", "float64", "int32", "int64", "uint32", "uint64", "bool")
-_PLAIN = (int, float, str, type(None))
-# What a text must hold.
-_ABOUT = {
-    "format": str,
-    "format_version": int,
-    "versions": dict,
-    "class": str,
-    "parameters": dict,
-    "image_shape": list,
-    "feature_names": list | None,
-    "pixels": dict,
-    "fitted": dict,
-    "schedule": dict,
-    "arrays": dict,
-}
-_FITTED = {
-    "history_": list,
-    "n_iter_": int,
-    "best_epoch_": int | None,
-    "diverged_": bool,
-    "stopped_early_": bool,
-    "seconds_": dict,
-    "runtime_": dict,
-    "seed_": int,
-    "n_features_in_": int,
-    "n_outputs_": int,
-    "image_mode_": str | None,
-    "_flat_targets": bool,
-    "_first_rate": float,
-}
-_SCHEDULE = {field.name: field.type for field in fields(Schedule)}
-_PIXELS = {
-    "dtype": str,
-    "white": int | None,
-    "low": float | None,
-    "high": float | None,
-    "two_levels": bool,
-}
-_SECONDS = dict.fromkeys(("import", "data", "compile", "train", "evaluation"), float)
 
 
-def save(estimator: "ImageRegressor", path: str | os.PathLike) -> None:
+def save(estimator: "BaseImageRegressor", path: str | os.PathLike) -> None:
     """Write a fitted estimator to a file, with all that it takes to go on training.
 
     Parameters
@@ -104,7 +61,7 @@ def save(estimator: "ImageRegressor", path: str | os.PathLike) -> None:
     if isinstance(parameters.get("augmentation"), Augmentation):
         parameters["augmentation"] = asdict(parameters["augmentation"])
     for name, value in parameters.items():
-        if not _is_plain(name, value):
+        if not is_plain(name, value):
             raise ValueError(
                 f"{name}={value!r} cannot be saved: only numbers, strings and None can. "
                 "Use a name, or pickle the estimator."
@@ -124,7 +81,7 @@ def save(estimator: "ImageRegressor", path: str | os.PathLike) -> None:
         "image_shape": estimator.image_shape_,
         "feature_names": _names(estimator),
         "pixels": estimator.pixels_._asdict(),
-        "fitted": {name: getattr(estimator, name) for name in _FITTED},
+        "fitted": {name: getattr(estimator, name) for name in FITTED},
         "schedule": asdict(estimator._schedule),
         "arrays": {
             name: [[list(a.shape), str(a.dtype)] for a in some] for name, some in arrays.items()
@@ -137,7 +94,7 @@ def save(estimator: "ImageRegressor", path: str | os.PathLike) -> None:
                 file.write(array.astype(array.dtype.newbyteorder("<")).tobytes())
 
 
-def load(cls: "type[ImageRegressor]", path: str | os.PathLike) -> "ImageRegressor":
+def load(cls: "type[BaseImageRegressor]", path: str | os.PathLike) -> "BaseImageRegressor":
     """Read what `save` wrote. Nothing in the file is executed, nor anything unpacked.
 
     Raises
@@ -185,96 +142,18 @@ def _read(stream: BinaryIO) -> tuple[dict[str, Any], bytes]:
         if parts[1].file_size > MAX_TEXT_BYTES:
             raise FileError(f"{PARTS[1]} may have {MAX_TEXT_BYTES} bytes, it has more")
         about = json.loads(archive.read(PARTS[1]))
-        _check_about(about)
+        check(about)
         return about, archive.read(PARTS[0])
 
 
-def _check_about(about: Any) -> None:
-    """Check that the text of a file holds what `save` writes, and nothing else."""
-    if not isinstance(about, dict):
-        raise FileError(f"{PARTS[1]} holds no table")
-    written = about.get("format"), about.get("format_version")
-    if written != (FORMAT, FORMAT_VERSION):
-        raise FileError("it has the format {!r:.40} {!r:.40}".format(*written))
-    fitted, schedule = about.get("fitted"), about.get("schedule")
-    _check_types(about, _ABOUT, PARTS[1])
-    _check_types(fitted, _FITTED, "fitted")
-    _check_types(schedule, _SCHEDULE, "schedule")
-    _check_types(fitted["seconds_"], _SECONDS, "seconds_")
-    _check_pixels(about["pixels"])
-    _check_parameters(about["parameters"])
-    history = fitted["history_"]
-    if not history or len(history) != fitted["n_iter_"]:
-        raise FileError(f"its history has {len(history)} epochs and not {fitted['n_iter_']}")
-    for row in history:
-        if not isinstance(row, dict):
-            raise FileError(f"its history has {row!r:.80} and no table")
-    always = [name for name in history[0] if not name.startswith("validation_")]
-    for row in history:
-        # `partial_fit` need not evaluate what `fit` did.
-        evaluated = [name for name in row if name.startswith("validation_")]
-        _check_types(row, dict.fromkeys([*always, *evaluated], float) | {"updates": int}, "epoch")
-    if not 0 <= fitted["seed_"] <= MAX_SEED:
-        raise FileError(f"it has the seed {fitted['seed_']:.3g}")
-    for rate in (schedule["learning_rate"], fitted["_first_rate"]):
-        if not 0 < rate < math.inf:
-            raise FileError(f"it has the learning rate {rate}")
-
-
-def _check_pixels(pixels: Any) -> None:
-    """Check what is said about the numbers in images."""
-    _check_types(pixels, _PIXELS, "pixels")
-    dtype, white, low, high = (pixels[name] for name in ("dtype", "white", "low", "high"))
-    known = re.fullmatch("bool|u?int(8|16|32|64)|float(16|32|64|96|128)", dtype)
-    ordered = low is high is None or (
-        None not in (low, high) and -math.inf < low <= high < math.inf
-    )
-    if not known or white not in (*WHITES, None) or not ordered:
-        raise FileError(f"its pixels are {pixels!r:.120}")
-
-
-def _check_parameters(parameters: dict[str, Any]) -> None:
-    """Check that parameters are plain, and have no file written."""
-    for name, value in parameters.items():
-        if not _is_plain(name, value):
-            raise FileError(f"its parameter {name:.80} is {value!r:.80}")
-    # A text holds no callbacks.
-    if parameters.get("callbacks"):
-        raise FileError(f"its parameter callbacks is {parameters['callbacks']!r:.80}")
-    if parameters.get("checkpoint") is not None:
-        raise FileError("its parameter checkpoint should be null: it would have a file overwritten")
-
-
-def _check_types(values: Any, types: dict[str, Any], what: str) -> None:
-    """Check the names and types of the values in a table; a whole number is a float, too."""
-    if not isinstance(values, dict) or set(values) != set(types):
-        raise FileError(f"its {what} should be a table of {', '.join(types)}")
-    for name, kind in types.items():
-        kind = kind | int if kind in (float, float | None) else kind
-        if not isinstance(values[name], kind) or (
-            isinstance(values[name], bool) and kind is not bool
-        ):
-            raise FileError(f"its {name} is {values[name]!r:.80}")
-
-
-def _is_plain(name: str, value: Any) -> bool:
-    """Whether a text can hold a parameter: a plain value, several, or those of an augmentation."""
-    if name in ("augmentation", "optimizer") and isinstance(value, dict):
-        if name == "optimizer" and not isinstance(value.get("name"), str):
-            return False
-        value = [*value, *value.values()]
-    parts = value if isinstance(value, (tuple, list)) else [value]
-    return all(isinstance(part, _PLAIN) for part in parts)
-
-
-def _restore(cls: type, about: dict[str, Any], numbers: bytes) -> "ImageRegressor":
+def _restore(cls: type, about: dict[str, Any], numbers: bytes) -> "BaseImageRegressor":
     """Build the estimator that a file describes."""
     parameters = about["parameters"]
     if isinstance(parameters["image_shape"], list):
         parameters["image_shape"] = tuple(parameters["image_shape"])
     estimator = cls(**parameters)
     estimator._validate_params()
-    for name in _FITTED:
+    for name in FITTED:
         setattr(estimator, name, about["fitted"][name])
     estimator.image_shape_ = tuple(about["image_shape"])
     estimator.pixels_ = Pixels(**about["pixels"])
@@ -284,15 +163,15 @@ def _restore(cls: type, about: dict[str, Any], numbers: bytes) -> "ImageRegresso
             raise FileError(f"its feature_names are {names!r:.80}, {len(names)} of them")
         estimator.feature_names_in_ = np.array(names, dtype=object)
     estimator._schedule = Schedule(**about["schedule"])
-    runtime.start_backend()
-    model = estimator._new_model(estimator.seed_)
+    backend.start()
+    model = building.new_model(estimator, estimator.seed_)
     _assign(_variables(model), about["arrays"], numbers)
-    estimator._new_trainer(model)
+    building.new_trainer(estimator, model)
     estimator.model_ = model
     return estimator
 
 
-def _check_shapes(estimator: "ImageRegressor", n_bytes: int) -> None:
+def _check_shapes(estimator: "BaseImageRegressor", n_bytes: int) -> None:
     """Check, before anything is built, that no network needs more numbers than the file has."""
     shape, n_outputs = estimator.image_shape_, estimator.n_outputs_
     whole = len(shape) == 3 and all(type(side) is int and 0 < side <= MAX_SIDE for side in shape)
@@ -343,7 +222,7 @@ def _values(variables: list) -> list[np.ndarray]:
     return values
 
 
-def _names(estimator: "ImageRegressor") -> list[str] | None:
+def _names(estimator: "BaseImageRegressor") -> list[str] | None:
     names = getattr(estimator, "feature_names_in_", None)
     return None if names is None else list(names)
 

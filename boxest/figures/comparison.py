@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 
 from boxest.analysis import distance as log_distance
 from boxest.analysis import require
+from boxest.analysis.text import plural
 from boxest.figures.style import COLOURS, label, log_ticks, new_figure, styled
-from boxest.report.findings.text import plural
 
 
 @styled

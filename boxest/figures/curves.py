@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from boxest.analysis import require
+from boxest.analysis.text import plural
 from boxest.figures.style import (
     COLOURS,
     LINES,
@@ -22,7 +23,6 @@ from boxest.figures.style import (
     setting,
     styled,
 )
-from boxest.report.findings.text import plural
 
 STOPPED = {"marker": "o", "markersize": 4, "linestyle": "", "markerfacecolor": "white"}
 DIVERGED = {"marker": "X", "markersize": 7, "linestyle": "", "markeredgecolor": "white"}

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from boxest.analysis import ERROR_LEVELS, errors_by_side, require
+from boxest.analysis.text import number, plural
 from boxest.figures.style import label, log_ticks, new_figure, say, styled
-from boxest.report.findings.text import number, plural
 
 # The paper's metric first, the geometric one beside it.
 METRICS = ("inclusive_iou_loss", "iou_loss")

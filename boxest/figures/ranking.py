@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 
 from boxest.analysis import require
 from boxest.analysis.ranking import AIMS, BASELINE, best_of_networks
+from boxest.analysis.text import plural
 from boxest.figures.style import (
     COLOURS,
     MARKERS,
@@ -20,7 +21,6 @@ from boxest.figures.style import (
     styled,
     value_text,
 )
-from boxest.report.findings.text import plural
 
 TITLES = {"test_iou_loss": "test set", "test_iou_loss_below_8px": "smallest side < 8 px"}
 # Of the height of a row, what all its series take together.

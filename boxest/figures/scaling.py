@@ -8,6 +8,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from boxest.analysis import diverged, fit_scaling, require, scaling_curve
+from boxest.analysis.text import plural
 from boxest.figures.style import (
     MARKERS,
     cell_legend,
@@ -17,7 +18,6 @@ from boxest.figures.style import (
     new_figure,
     styled,
 )
-from boxest.report.findings.text import plural
 
 
 @styled

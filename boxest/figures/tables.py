@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from boxest.analysis import require
+from boxest.analysis.text import plural
 from boxest.figures.style import (
     counts_text,
     label,
@@ -21,7 +22,6 @@ from boxest.figures.style import (
     styled,
     value_text,
 )
-from boxest.report.findings.text import plural
 
 
 @styled

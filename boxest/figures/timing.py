@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from boxest.analysis import fit_time, require, students_t
+from boxest.analysis.text import plural
 from boxest.figures.style import (
     COLOURS,
     LINES,
@@ -16,7 +17,6 @@ from boxest.figures.style import (
     say,
     styled,
 )
-from boxest.report.findings.text import plural
 
 CELL = ["batch_size", "learning_rate"]
 

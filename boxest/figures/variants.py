@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from boxest.analysis import require
+from boxest.analysis.text import plural
 from boxest.analysis.variants import settings_of
 from boxest.figures.style import COLOURS, log_ticks, new_figure, setting, styled
-from boxest.report.findings.text import plural
 
 # Beyond this factor a colour says no more.
 FACTOR = 3

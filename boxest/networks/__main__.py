@@ -1,7 +1,7 @@
 """`python -m boxest.networks` prints the layer tables of docs/networks.md, in Markdown."""
 
 from boxest import networks
-from boxest.system import runtime
+from boxest.system import backend
 
 SHAPE = (128, 128, 1)
 
@@ -16,6 +16,6 @@ def table(name: str) -> str:
 
 
 if __name__ == "__main__":
-    runtime.start_backend()
+    backend.start()
     for name in ("paper", "profile", "roi", "marginal"):
         print(f"{table(name)}\n")

@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
     import keras
 
@@ -17,6 +15,7 @@ LEAST_SIDE = 8
 
 def initializers(seed: int) -> "Iterator[keras.initializers.GlorotUniform]":
     """Yield one Glorot initializer after another, each with a seed of its own."""
+    import numpy as np
     from keras.initializers import GlorotUniform
 
     for child in np.random.SeedSequence(seed).spawn(64):

@@ -16,7 +16,7 @@ import pandas as pd
 from markdown_it import MarkdownIt
 from PIL import Image
 
-from boxest.report.findings.text import number
+from boxest.analysis.text import number
 from boxest.study import data, outputs, run_table
 
 

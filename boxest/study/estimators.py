@@ -95,9 +95,9 @@ def _check(cells: Sequence[Mapping], files: Mapping[str, str], image_shape: tupl
 
 def _build(name: str, regressor: BoxRegressor, image_shape: tuple[int, ...]) -> None:
     from boxest import networks
-    from boxest.system import runtime
+    from boxest.system import backend
 
-    runtime.start_backend()
+    backend.start()
     model = networks.build(regressor.network, image_shape, n_outputs=OUTPUTS)
     if tuple(model.output_shape) != (None, OUTPUTS):
         raise ValueError(f"{name} should have {OUTPUTS} outputs, and has {model.output_shape}.")

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from boxest.networks import NETWORKS
+
 # A message about a value that fills pages would hide what is wrong with it.
 LONGEST = 300
 
@@ -33,6 +35,8 @@ class Schema:
         self.root = yaml.safe_load(Path(path).read_text("utf-8"))
         # It would choose the validator in the place of the one below.
         self.root.pop("$schema")
+        self.parameters = self.root["$defs"]["parameters"]["properties"]
+        self.parameters["network"]["anyOf"][0] = {"enum": sorted(NETWORKS)}
         # 16.0 is no batch size, and .nan no rate.
         kinds = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
             {
@@ -45,7 +49,6 @@ class Schema:
         )
         self._validator = validator(self.root)
         self._relevance = jsonschema.exceptions.relevance
-        self.parameters = self.root["$defs"]["parameters"]["properties"]
 
     def of_source(self, source: str) -> "Schema":
         """Return the schema for data of a source, whose keys differ."""

@@ -1,4 +1,4 @@
-"""How the backend is started: threads, memory, messages; all to be said before its import."""
+"""What a backend reads when it is imported: threads, memory, GPU, messages, compiled programs."""
 
 import contextlib
 import hashlib
@@ -7,10 +7,7 @@ import os
 import platform
 import sys
 import tempfile
-import time
 import warnings
-from collections.abc import Iterator
-from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -24,9 +21,6 @@ except ImportError:  # Windows has no such locks.
 # Where the driver of NVIDIA tells of its GPUs, on Linux.
 _DRIVER = Path("/proc/driver/nvidia")
 _BACKEND_MODULES = {"tensorflow": "tensorflow", "jax": "jaxlib"}
-
-# The process that has computed.
-_computing: int | None = None
 
 _DEFAULTS = {
     # Information and warnings of the C++ side are for the backend's developers; errors still show.
@@ -231,91 +225,3 @@ def quiet() -> None:
     """Set what keeps the backend quiet and modest, where the user's environment does not."""
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
-
-
-@cache
-def start_backend() -> float:
-    """Import Keras and its backend, quietly, and return the seconds it took."""
-    quiet()
-    before = time.perf_counter()
-    with _greetings_withheld():
-        import keras
-
-        if keras.backend.backend() in _BACKEND_MODULES:
-            from boxest.training.backend import load
-
-            load().device()
-    return time.perf_counter() - before
-
-
-@contextlib.contextmanager
-def _greetings_withheld() -> Iterator[None]:
-    """Withhold what libraries in C++ print to stderr, and print it if the block fails.
-
-    TensorFlow greets with its options, and where there is no GPU with what it looked for in vain;
-    no setting switches that off.
-    """
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as withheld:
-        stderr = os.dup(2)
-        os.dup2(withheld.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            withheld.seek(0)
-            os.write(stderr, withheld.read())
-            raise
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
-
-
-def refuse_fork() -> None:
-    """Refuse to compute in a process that was forked from one that has computed.
-
-    The threads of a backend are not there in the fork, and it would wait for them for ever.
-
-    Raises
-    ------
-    RuntimeError
-    """
-    global _computing
-    _computing = _computing or os.getpid()
-    if _computing != os.getpid():
-        raise RuntimeError(
-            "This process was forked from one in which a network was trained or has predicted, and "
-            "the backend does not survive that. Start processes with "
-            "multiprocessing.get_context('spawn'), or with joblib."
-        )
-
-
-def device() -> str:
-    """Start the backend, and return "cpu" or the name of the GPU that it computes on."""
-    from boxest.training.backend import load
-
-    start_backend()
-    return load().device()
-
-
-def describe() -> dict[str, str | int]:
-    """Say what this process computes with: backend, versions, device, threads.
-
-    Returns
-    -------
-    dict
-        ``backend``, ``backend_version``, ``keras_version``, ``python_version``, ``device``
-        (``"cpu"`` or the name of the GPU) and ``threads`` (0: as many as the backend likes).
-    """
-    import keras
-
-    from boxest.training.backend import load
-
-    backend = load()
-    return {
-        "backend": keras.backend.backend(),
-        "backend_version": backend.version(),
-        "keras_version": keras.version(),
-        "python_version": platform.python_version(),
-        "device": backend.device(),
-        "threads": int(os.environ.get("TF_NUM_INTRAOP_THREADS", 0)),
-    }

@@ -1,7 +1,7 @@
 """Training: one loop for every backend, one compiled call per epoch.
 
 ==========================  ======================================================
-`boxest.training.loop`      the loop over epochs: `train`
+`boxest.training.loop`      the loop over epochs: `Trainer`
 `boxest.training.record`    what a training takes and leaves
 `boxest.training.order`     which example comes when, from (seed, epoch)
 `boxest.training.schedule`  early stopping, and the learning rate on a plateau
@@ -12,9 +12,9 @@
 ==========================  ======================================================
 """
 
-from boxest.training.loop import train
+from boxest.training.loop import Trainer
 from boxest.training.order import epoch_order
 from boxest.training.record import Training
 from boxest.training.schedule import Schedule
 
-__all__ = ["Schedule", "Training", "epoch_order", "train"]
+__all__ = ["Schedule", "Trainer", "Training", "epoch_order"]

@@ -174,6 +174,17 @@ def opened(checkpoint: "str | os.PathLike | Checkpoint | None") -> Iterator[Chec
         own.remove()
 
 
+@contextlib.contextmanager
+def written_if_interrupted(checkpoint: Checkpoint | None) -> Iterator[None]:
+    """Have the newest state written where a training ends before its time, by Ctrl-C for one."""
+    try:
+        yield
+    except BaseException:
+        if checkpoint is not None:
+            checkpoint.flush()
+        raise
+
+
 def _write(path: Path, fingerprint: dict[str, Any], state: State) -> None:
     """Write fingerprint and state as numpy's zip archive, whose parts carry checksums."""
     about = {"fingerprint": fingerprint, "about": state.about, "n_arrays": len(state.arrays)}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import boxest
-from boxest.system import runtime
+from boxest.system import backend, runtime
 
 if TYPE_CHECKING:
     import keras
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # Rows of a file of features that are read at once.
 _BLOCK = 4096
+# Parameters that leave the result as it is, or, as callbacks, have effects that cannot be known.
+_WITHOUT_EFFECT = ("callbacks", "checkpoint", "memory_limit", "verbose", "warm_start")
 _PLAIN = (bool, int, float, str, type(None))
 # Targets and outputs that tell losses apart: near, not so near, flipped, far.
 _BOXES = (
@@ -92,9 +94,16 @@ def _is_plain(value: Any) -> bool:
     return isinstance(value, (*_PLAIN, np.generic))
 
 
+def of_parameters(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return what stands for the parameters of an estimator that have an effect on the result."""
+    return {
+        name: describe(value) for name, value in parameters.items() if name not in _WITHOUT_EFFECT
+    }
+
+
 def of_runtime() -> dict[str, Any]:
     """Return versions, code, processor, device and number of threads."""
-    found = runtime.describe()
+    found = backend.describe()
     del found["python_version"]
     return found | {
         "boxest_version": boxest.__version__,

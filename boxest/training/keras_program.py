@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from boxest.system.backend import device
 from boxest.training import layout
 from boxest.training.backend import load
 from boxest.training.program import EpochProgram, Measure, augmented
@@ -56,7 +57,7 @@ class KerasProgram:
                 keras.metrics.MeanMetricWrapper(function, name=f"mean_{name}")
                 for name, function in functions.items()
             ],
-            jit_compile=xla and load().device() != "cpu",
+            jit_compile=xla and device() != "cpu",
             auto_scale_loss=False,
         )
 

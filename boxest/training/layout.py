@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from boxest.system.backend import device
 from boxest.training.backend import load
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def arrange(model: "keras.Model", xla: bool | str, *, whole: bool = False) -> tu
         return split(model, whole=whole), True
     if xla:
         fused = split(model, whole=whole)
-        if xla != "auto" or backend.device() != "cpu" or suits_xla(fused.trunk):
+        if xla != "auto" or device() != "cpu" or suits_xla(fused.trunk):
             return fused, True
     return split(model, fuse=False, whole=whole), False
 
@@ -228,4 +229,8 @@ def resident(images: np.ndarray) -> np.ndarray:
 
 def keeps_grey_levels(head: "keras.Model | None") -> bool:
     """Whether the outputs of a head are some of its inputs, so that uint8 stays exact."""
-    return head is None or all(type(layer).__name__ in _SELECTING for layer in head.layers)
+    from keras import layers
+
+    # By class and not by name: a subclass of the same name may compute something else.
+    selecting = {getattr(layers, name) for name in _SELECTING}
+    return head is None or all(type(layer) in selecting for layer in head.layers)

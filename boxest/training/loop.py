@@ -11,7 +11,7 @@ import numpy as np
 
 from boxest.system import runtime
 from boxest.training import layout, shared
-from boxest.training.checkpoint import Checkpoint, State
+from boxest.training.checkpoint import Checkpoint, State, written_if_interrupted
 from boxest.training.clock import Clock
 from boxest.training.order import epoch_order
 from boxest.training.program import EpochProgram, Measure, Predictor, rest
@@ -21,10 +21,7 @@ from boxest.training.record import (
     Training,
     Watcher,
     evaluate,
-    is_best,
-    judge,
     prefixed,
-    told,
 )
 from boxest.training.schedule import Schedule
 from boxest.training.shared import Programs
@@ -145,7 +142,13 @@ class Trainer:
 
         With a checkpoint, the training goes on from the state that one with this fingerprint left
         there. ``find_rate``, where it is given, finds the rate that the schedule begins with; a
-        state has it.
+        state has it. The schedule is fed with the validation loss, or with the training loss where
+        there is no validation.
+
+        A row of the history has ``epoch`` (from 1), ``learning_rate_now`` (of its first update),
+        ``train_loss``, ``train_<measure>``, ``validation_loss``, ``validation_<measure>``,
+        ``updates`` (since the start), ``train_seconds`` and ``evaluation_seconds``. Training values
+        are means over the epoch, each batch taken before its update, as Keras reports them.
         """
         training = Training(seconds=self.clock.seconds)
         streams = isinstance(examples.images, FeatureFile)
@@ -202,11 +205,11 @@ class Trainer:
         about = {"epoch": epoch, "learning_rate_now": float(rates()[0]), "updates": updates + steps}
         row = about | self.epoch(program, batches, rates(), validation, watchers)
         training.history.append(row)
-        if settings.restore_best and is_best(training):
+        if settings.restore_best and training.improved():
             self._best = self.arrays()
         with self._rate_from(schedule, rates()[-1]):
             stops = [watcher.end(row) for watcher in watchers]
-        judge(training, schedule, stop=any(stops), last=done + 1 == settings.epochs)
+        training.check_end(schedule, stop=any(stops), last=done + 1 == settings.epochs)
 
     def _finish(self, settings: Settings) -> None:
         """Leave the network as it was after the best epoch, and the averages that Keras leaves."""
@@ -231,7 +234,7 @@ class Trainer:
 
     def _state(self, training: Training, schedule: Schedule) -> State:
         """Return all that the next epochs depend on, and what is to be told of those before."""
-        about = told(training) | {"schedule": asdict(schedule)}
+        about = training.to_dict() | {"schedule": asdict(schedule)}
         return State(about, [*self.arrays(), *self._best])
 
     @contextmanager
@@ -333,87 +336,6 @@ class Trainer:
                 "schedule='constant' without warmup_epochs and without a Keras schedule."
             )
         schedule.learning_rate = after
-
-
-def train(
-    model: "keras.Model",
-    examples: Examples,
-    validation: Examples | None = None,
-    *,
-    loss: "keras.Loss",
-    optimizer: "keras.Optimizer",
-    schedule: Schedule,
-    batch_size: int,
-    epochs: int,
-    seed: int,
-    restore_best_weights: bool = False,
-    measures: Mapping[str, Measure] | None = None,
-    xla: bool | str = True,
-    engine: str = "compiled",
-    report: Callable[[dict[str, float]], None] | None = None,
-) -> Training:
-    """Train a Keras model, one compiled call per epoch.
-
-    Parameters
-    ----------
-    model, loss, optimizer, measures, xla, engine
-        As for `Trainer`. The leading layers without weights are applied to the examples once.
-    examples, validation : Examples
-        What to train on, and what to evaluate on after each epoch.
-    schedule : Schedule
-        Fed with the validation loss, or with the training loss where there is no validation.
-    batch_size, epochs, seed : int
-        Examples per update, epochs at most, and seed of the order of examples.
-    restore_best_weights : bool, default=False
-        Leave the network as it was after the epoch with the smallest validation loss.
-    report : callable, optional
-        Called with each row of the history.
-
-    Returns
-    -------
-    Training
-        A row of its history has ``epoch`` (from 1), ``learning_rate_now`` (of its first
-        update), ``train_loss``, ``train_<measure>``, ``validation_loss``, ``validation_<measure>``,
-        ``updates`` (since the start), ``train_seconds`` and ``evaluation_seconds``. Training values
-        are means over the epoch, each batch taken before its update, as Keras reports them.
-    """
-    watchers = [_Report(report)] if report is not None else []
-    trainer = Trainer(
-        model, loss=loss, optimizer=optimizer, measures=measures, xla=xla, engine=engine
-    )
-    parts = (
-        part and part._replace(images=trainer.features([part.images]))
-        for part in (examples, validation)
-    )
-    return trainer.run(
-        *parts,
-        schedule=schedule,
-        settings=Settings(batch_size, epochs, seed, restore_best=restore_best_weights),
-        watchers=watchers,
-    )
-
-
-class _Report(Watcher):
-    """Hands the rows of the history on."""
-
-    def __init__(self, report: Callable[[dict[str, float]], None]):
-        self.report = report
-
-    def end(self, row: dict[str, float]) -> bool:
-        """Hand on a row; never stop."""
-        self.report(row)
-        return False
-
-
-@contextmanager
-def written_if_interrupted(checkpoint: Checkpoint | None) -> Iterator[None]:
-    """Have the newest state written where a training ends before its time, by Ctrl-C for one."""
-    try:
-        yield
-    except BaseException:
-        if checkpoint is not None:
-            checkpoint.flush()
-        raise
 
 
 def _program(engine: str) -> type:

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from boxest.data.augmentation import N_DRAWS
-from boxest.training.checkpoint import Checkpoint, State
+from boxest.training.checkpoint import Checkpoint, State, written_if_interrupted
 from boxest.training.clock import Clock
-from boxest.training.loop import written_if_interrupted
 from boxest.training.order import epoch_order
-from boxest.training.record import Training, is_best, judge, prefixed, told
+from boxest.training.record import Training, prefixed
 from boxest.training.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -87,7 +86,7 @@ def train_many(
     checkpoint: Checkpoint | None = None,
     fingerprint: dict[str, Any] | None = None,
 ) -> None:
-    """Train all runs of a stack to their ends, each as `boxest.training.train` would alone.
+    """Train all runs of a stack to their ends, each as `Trainer.run` would alone.
 
     Parameters
     ----------
@@ -154,9 +153,9 @@ def _train_epoch(
         means = (np.average(v.astype(np.float64), weights=run.held_out_weights) for v in own_values)
         row |= prefixed("validation", dict(zip(names, map(float, means), strict=False)))
         run.training.history.append(row | shares)
-        if run.restore_best and is_best(run.training):
+        if run.restore_best and run.training.improved():
             run.best = stack.state(place)
-        judge(run.training, run.schedule, stop=False, last=epoch == run.epochs)
+        run.training.check_end(run.schedule, stop=False, last=epoch == run.epochs)
 
 
 def _seconds(run: Run, n_runs: int, clock: Clock) -> dict[str, float]:
@@ -169,7 +168,7 @@ def _seconds(run: Run, n_runs: int, clock: Clock) -> dict[str, float]:
 
 def _state(stack: "Stack", runs: Sequence[Run], clock: Clock) -> State:
     """Return all that the next epochs depend on, and what is to be told of those before."""
-    about = [told(run.training) | {"schedule": asdict(run.schedule)} for run in runs]
+    about = [run.training.to_dict() | {"schedule": asdict(run.schedule)} for run in runs]
     best = [array for run in runs for part in run.best or () for array in part]
     return State({"runs": about, "seconds": dict(clock.seconds)}, [*stack.arrays(), *best])
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from boxest.system.backend import device
 from boxest.training import layout
 from boxest.training.backend import load
 
@@ -41,7 +42,7 @@ class Predictor:
 
     def __init__(self, model: "keras.Model", *, xla: bool | str = True, whole: bool = False):
         self.backend, self._model, self._asked, self._whole = load(), model, xla, whole
-        self.batch = PREDICTION_BATCH["cpu" if self.backend.device() == "cpu" else "gpu"]
+        self.batch = PREDICTION_BATCH["cpu" if device() == "cpu" else "gpu"]
 
     @functools.cached_property
     def _arranged(self) -> tuple[layout.Split, bool]:
@@ -211,7 +212,7 @@ class EpochProgram:
         # Variables of another network, which is the one that learns, each with the one here.
         self.pairs: Sequence[tuple[keras.Variable, keras.Variable]] = ()
         # On a GPU the whole batch at once, too.
-        whole = self.backend.device() != "cpu" or self.sees_the_batch
+        whole = device() != "cpu" or self.sees_the_batch
         self.part = None if whole else PART
         self._epoch = self.backend.compile_epoch(self, xla=xla)
 

@@ -53,7 +53,7 @@ class Training:
     Attributes
     ----------
     history : list of dict
-        One row per epoch; see `train`.
+        One row per epoch; see `Trainer.run`.
     seconds : dict
         ``data`` (preparing the examples), ``compile``, ``train`` and ``evaluation``; the search for
         a rate counts as training.
@@ -81,6 +81,29 @@ class Training:
     def ended(self) -> bool:
         """Whether no further epoch is wanted, however many are planned."""
         return self.diverged or self.stopped_early
+
+    def improved(self) -> bool:
+        """Note the last epoch if its validation loss is the smallest so far; return whether so."""
+        row = self.history[-1]
+        better = row.get("validation_loss", math.nan) < self.best_loss
+        # Where the training loss is NaN, so are the weights.
+        if better := better and math.isfinite(row["train_loss"]):
+            self.best_epoch, self.best_loss = row["epoch"], row["validation_loss"]
+        return better
+
+    def check_end(self, schedule: Schedule, *, stop: bool, last: bool) -> None:
+        """Feed the schedule with the last row, and note whether the training ends with it."""
+        row = self.history[-1]
+        watched = row.get("validation_loss", row["train_loss"])
+        self.diverged = not (math.isfinite(watched) and math.isfinite(row["train_loss"]))
+        if not self.diverged:
+            schedule.update(watched)
+            self.stopped_early = (schedule.stopped or stop) and not last
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields, at no cost however long the history is: its rows do not change."""
+        copies = {"history": list(self.history), "seconds": dict(self.seconds)}
+        return vars(self) | copies
 
 
 class Watcher:
@@ -162,35 +185,6 @@ def evaluate(
         name: float(np.average(value.astype(np.float64), weights=examples.weights))
         for name, value in values.items()
     }
-
-
-def is_best(training: Training) -> bool:
-    """Note an epoch that has the smallest validation loss so far; return whether this is one."""
-    row = training.history[-1]
-    better = row.get("validation_loss", math.nan) < training.best_loss
-    # Where the training loss is NaN, so are the weights.
-    if better := better and math.isfinite(row["train_loss"]):
-        training.best_epoch, training.best_loss = row["epoch"], row["validation_loss"]
-    return better
-
-
-def told(training: Training) -> dict[str, Any]:
-    """Return a training as a table, at no cost however long its history is.
-
-    Its rows are those of the training, which do not change any more.
-    """
-    copies = {"history": list(training.history), "seconds": dict(training.seconds)}
-    return vars(training) | copies
-
-
-def judge(training: Training, schedule: Schedule, *, stop: bool, last: bool) -> None:
-    """Feed the schedule with the last row, and say whether the training diverged or is to stop."""
-    row = training.history[-1]
-    watched = row.get("validation_loss", row["train_loss"])
-    training.diverged = not (math.isfinite(watched) and math.isfinite(row["train_loss"]))
-    if not training.diverged:
-        schedule.update(watched)
-        training.stopped_early = (schedule.stopped or stop) and not last
 
 
 def prefixed(prefix: str, values: dict[str, float]) -> dict[str, float]:

@@ -127,6 +127,11 @@ def magnitudes(
     )
 
 
+def find(trials: "Trials") -> float:
+    """Return the rate for ``learning_rate="auto"``: that of the range test."""
+    return range_test(trials).learning_rate
+
+
 def smooth(rates: np.ndarray, losses: np.ndarray, width: float = WIDTH) -> np.ndarray:
     """Return means of the losses with normal weights over the decimal logarithm of the rate.
 

@@ -12,8 +12,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
+from boxest.system.backend import device
 from boxest.training import layout
-from boxest.training.backend import load
 from boxest.training.program import EpochProgram, Predictor, UnfoldedProgram
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Programs:
     @functools.cached_property
     def unfolded(self) -> EpochProgram | None:
         """The same for images that are cut into patches once; None where that gains nothing."""
-        if self._class is not EpochProgram or load().device() != "cpu":
+        if self._class is not EpochProgram or device() != "cpu":
             return None
         if self._settings["augmentation"] is not None:
             return None

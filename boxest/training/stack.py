@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from boxest.data.augmentation import N_DRAWS
+from boxest.system.backend import device
 from boxest.training import layout
 from boxest.training.backend import jax as backend
 from boxest.training.program import (
@@ -65,7 +66,7 @@ class Stack:
         self.states = jax.tree.map(lambda *values: jnp.stack(values), *states)
         self._updates = backend.updates(program)
         self._put_back = jax.jit(_put_back)
-        self._on_cpu = backend.device() == "cpu"
+        self._on_cpu = device() == "cpu"
 
     def put(
         self,

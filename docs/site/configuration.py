@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
+from boxest.study.schema import Schema
 
 ROOT = Path(__file__).parent.parent.parent
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
@@ -23,7 +23,7 @@ KINDS = {
 
 def page() -> str:
     """Return the reference of all keys of the configuration as Markdown, from the schema."""
-    schema = yaml.safe_load(SCHEMA.read_text("utf-8"))
+    schema = Schema(SCHEMA).root
     lines = [
         "# Configuration reference",
         "",

@@ -1,6 +1,6 @@
 """Find a learning rate for a batch size, by each method and with each seed."""
 
-from boxest.system import logs, runtime
+from boxest.system import backend, logs, runtime
 from boxest.system.files import write_text
 
 with logs.to_file(snakemake.log[0]):
@@ -19,7 +19,7 @@ with logs.to_file(snakemake.log[0]):
         shards.load(snakemake.input[part], snakemake.params.expected[part])
         for part in ("train", "validation")
     )
-    print(f"device: {runtime.device()}", flush=True)
+    print(f"device: {backend.device()}", flush=True)
     size, rates = int(snakemake.wildcards.batch_size), snakemake.params.rates
     settings = {"batch_size": size, "learning_rate": rates["start"]}
     magnitudes = {name: rates[name] for name in ("start", "epochs")}

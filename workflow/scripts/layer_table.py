@@ -8,9 +8,9 @@ with logs.to_file(snakemake.log[0]):
 
     from boxest import figures, networks, shards
     from boxest.study import estimators
-    from boxest.system import runtime
+    from boxest.system import backend
 
-    runtime.start_backend()
+    backend.start()
     params = snakemake.params
     images, _ = shards.load(snakemake.input.test, params.expected)
     shape = (*images.shape[1:], 1)[:3]

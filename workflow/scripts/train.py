@@ -3,7 +3,7 @@
 from contextlib import ExitStack
 from pathlib import Path
 
-from boxest.system import logs, runtime, signals
+from boxest.system import backend, logs, runtime, signals
 from boxest.training.checkpoint import Checkpoint
 
 with logs.to_file(snakemake.log[0]), ExitStack() as stack:
@@ -28,7 +28,7 @@ with logs.to_file(snakemake.log[0]), ExitStack() as stack:
         shards.load(snakemake.input[part], snakemake.params.expected[part])
         for part in ("train", "validation", "test")
     )
-    print(f"device: {runtime.device()}", flush=True)
+    print(f"device: {backend.device()}", flush=True)
     files = dict(zip(snakemake.params.files, snakemake.input.functions, strict=True))
     regressors = [estimators.make(run["settings"], run["seed"], files) for run in runs]
     if together:

@@ -16,14 +16,14 @@ from boxest.data.photographs.matching import gathered
 from boxest.data.photographs.packing import Form
 
 if TYPE_CHECKING:
-    from boxest import BoxRegressor
+    from sklearn.base import RegressorMixin
 
 # Bytes of images that are predicted on at a time.
 _BLOCK = 2**25
 
 
 def predict(
-    regressor: "BoxRegressor",
+    regressor: "RegressorMixin",
     paths: str | os.PathLike | Iterable[str | os.PathLike],
     *,
     mode: str | None = None,
@@ -36,7 +36,7 @@ def predict(
     Parameters
     ----------
     regressor : BoxRegressor
-        Fitted, also one that was saved and loaded.
+        Fitted; also one that was saved and loaded.
     paths : path-like, or iterable of path-like
         Photographs; a folder stands for all that lie in it and below, in the order of their names.
     mode : {"stretch", "pad"}, optional

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 
 from boxest.analysis.cells import root_mean_square
+from boxest.analysis.text import names, number, percent, plural, spread, table
 from boxest.report.findings.figures import Figures
 from boxest.report.findings.study import Study
-from boxest.report.findings.text import names, number, percent, plural, spread, table
 
 CELL = ["batch_size", "learning_rate"]
 LOSS = "validation_inclusive_iou_loss"

@@ -6,12 +6,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from boxest.analysis import text
 from boxest.analysis.claims import LEAST_REPETITIONS
 from boxest.analysis.columns import CELL
 from boxest.analysis.ranking import VALIDATED, first_condition
 from boxest.figures.style import setting
-from boxest.report.findings import grid, ranking, rates, text, timing, variants, verdicts
+from boxest.report.findings import grid, ranking, rates, timing, variants, verdicts
 from boxest.report.findings.figures import Figures
+from boxest.report.findings.jinja import rendered
 from boxest.report.findings.study import Study
 from boxest.study.data import words
 from boxest.study.outputs import WITHOUT_EFFECT
@@ -33,7 +35,7 @@ def page(study: Study, directory: str | os.PathLike) -> str:
         The same text for the same tables.
     """
     figures = Figures(directory)
-    lines = [text.rendered("study.md", **_summary(study))]
+    lines = [rendered("study.md", **_summary(study))]
     if "claims" in study:
         lines += verdicts.section(study, figures)
     if "comparison" in study:
@@ -45,7 +47,7 @@ def page(study: Study, directory: str | os.PathLike) -> str:
         lines += timing.time(study, figures)
     lines += timing.cost(study, figures)
     lines += rates.section(study, figures)
-    lines += [text.rendered("best.md", **_best(study))]
+    lines += [rendered("best.md", **_best(study))]
     lines += ranking.sections(study, figures)
     lines += _rest(study, figures)
     return "\n".join(lines).rstrip() + "\n"
@@ -53,7 +55,7 @@ def page(study: Study, directory: str | os.PathLike) -> str:
 
 def opening(study: Study) -> str:
     """Return the lines that a busy reader can stop after, in Markdown and in rst alike."""
-    return text.rendered("opening.md", **_summary(study)) + "\n"
+    return rendered("opening.md", **_summary(study)) + "\n"
 
 
 def _summary(study: Study) -> dict[str, Any]:

@@ -13,10 +13,11 @@ from boxest.analysis.ranking import (
     first_condition,
     networks_of,
 )
+from boxest.analysis.text import loss, number, plural, table
 from boxest.figures.style import named, value_text
 from boxest.report.findings.figures import Figures
+from boxest.report.findings.jinja import rendered
 from boxest.report.findings.study import Study
-from boxest.report.findings.text import loss, number, plural, rendered, table
 from boxest.study.data import described
 
 # Cells of a table.

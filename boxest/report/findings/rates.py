@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 
+from boxest.analysis.text import number, plural, spread, table
 from boxest.figures.rates import METHODS
 from boxest.report.findings.figures import Figures
 from boxest.report.findings.study import Study
-from boxest.report.findings.text import number, plural, spread, table
 
 # Seeds that the rule of the range test was chosen by: `boxest.training.search.BELOW`.
 CHOSEN_BY = 3

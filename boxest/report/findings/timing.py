@@ -5,10 +5,10 @@ import pandas as pd
 
 from boxest.analysis import ENGINES, knee, knee_interval
 from boxest.analysis.columns import CELL
+from boxest.analysis.text import ends, number, plural, spread, table
 from boxest.figures.style import named, value_text
 from boxest.report.findings.figures import Figures
 from boxest.report.findings.study import Study
-from boxest.report.findings.text import ends, number, plural, spread, table
 
 
 def time(study: Study, figures: Figures) -> list[str]:

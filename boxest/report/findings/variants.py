@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 
 from boxest.analysis.cells import paper_loss
+from boxest.analysis.text import names, number, plural, table
 from boxest.analysis.variants import settings_of
 from boxest.figures.style import named, value_text
 from boxest.report.findings.figures import Figures
 from boxest.report.findings.study import Study
-from boxest.report.findings.text import names, number, plural, table
 
 # A variant meets a cell within this factor.
 MEETS = 1.25

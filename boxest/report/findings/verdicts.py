@@ -4,9 +4,9 @@ import pandas as pd
 
 from boxest.analysis import CLAIMS
 from boxest.analysis.claims import LEAST_REPETITIONS
+from boxest.analysis.text import claimed, interval, number, plural, table
 from boxest.report.findings.figures import Figures
 from boxest.report.findings.study import Study
-from boxest.report.findings.text import claimed, interval, number, plural, table
 
 RULE = (
     "A statistic for each claim was chosen before the study was run (`boxest.analysis.claims` "

@@ -1,11 +1,9 @@
 """The parts of training that TensorFlow and JAX spell differently.
 
-Each backend is one module with the same six functions, and ``ALWAYS_XLA``, which says that it knows
-no other compiler; everything else is Keras.
+Each backend is one module with the same four functions, and ``ALWAYS_XLA``, which says that it
+knows no other compiler; everything else is Keras.
 
 ================================  ===========================================================
-``version()``                     version of the backend
-``device()``                      ``"cpu"``, or the name of the GPU that it computes on
 ``put(array)``                    the array, resident on the device
 ``get(tensor)``                   the tensor as a numpy array; waits until it is computed
 ``compile(f, xla)``               ``f``, compiled
@@ -19,23 +17,9 @@ no other compiler; everything else is Keras.
 from importlib import import_module
 from types import ModuleType
 
-SUPPORTED = ("tensorflow", "jax")
+from boxest.system.backend import supported
 
 
 def load() -> ModuleType:
-    """Return the module for the backend that Keras runs on.
-
-    Raises
-    ------
-    RuntimeError
-        If Keras runs on a backend that has no module here.
-    """
-    import keras
-
-    name = keras.backend.backend()
-    if name not in SUPPORTED:
-        raise RuntimeError(
-            f"Keras runs on {name!r} here, boxest on one of {SUPPORTED}. "
-            "Set the environment variable KERAS_BACKEND before Python starts."
-        )
-    return import_module(f"boxest.training.backend.{name}")
+    """Return the module for the backend that Keras runs on; see `system.backend.supported`."""
+    return import_module(f"boxest.training.backend.{supported()}")

@@ -7,17 +7,6 @@ import numpy as np
 ALWAYS_XLA = True
 
 
-def version() -> str:
-    """Return the version of JAX."""
-    return jax.__version__
-
-
-def device() -> str:
-    """Return "cpu", or the name of the device that JAX computes on."""
-    first = jax.devices()[0]
-    return "cpu" if first.platform == "cpu" else first.device_kind
-
-
 def put(array: np.ndarray) -> jax.Array:
     """Return the array, resident on the device."""
     return jax.device_put(array)

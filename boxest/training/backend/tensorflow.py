@@ -25,19 +25,6 @@ class _NoRetracingAdvice(logging.Filter):
 tf.get_logger().addFilter(_NoRetracingAdvice())
 
 
-def version() -> str:
-    """Return the version of TensorFlow."""
-    return tf.__version__
-
-
-def device() -> str:
-    """Return "cpu", or the name of the first GPU that TensorFlow sees."""
-    gpus = tf.config.list_physical_devices("GPU")
-    if not gpus:
-        return "cpu"
-    return tf.config.experimental.get_device_details(gpus[0]).get("device_name", gpus[0].name)
-
-
 def put(array: np.ndarray) -> tf.Tensor:
     """Return the array, resident on the device."""
     return tf.convert_to_tensor(array)

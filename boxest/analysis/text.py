@@ -1,9 +1,7 @@
-"""Numbers and tables in Markdown."""
+"""Numbers and tables as text, for figures and pages in Markdown."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
-import jinja2
 import numpy as np
 import pandas as pd
 
@@ -138,16 +136,3 @@ def claimed(low: float, high: float) -> str:
     if np.isinf(high):
         return f"at least {number(low)}"
     return f"at most {number(high)}" if np.isinf(low) else f"from {number(low)} to {number(high)}"
-
-
-def rendered(template: str, **values: Any) -> str:
-    """Fill in a template of this package; its filters write numbers and tables."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("boxest.report.findings"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {one.__name__: one for one in (number, spread, loss, plural, table)}
-    environment.filters["join_lines"] = "\n".join
-    return environment.get_template(template).render(values)

@@ -1,0 +1,126 @@
+"""The optimizer and the schedule of its rate, from what a user gives as parameters."""
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from boxest.training.schedule import RateFunction
+
+if TYPE_CHECKING:
+    import keras
+
+_PLAIN = (int, float, str, bool, type(None))
+
+
+def get(
+    given: "str | Mapping[str, Any] | keras.Optimizer", model: "keras.Model", learning_rate: float
+) -> "keras.Optimizer":
+    """Return an optimizer of this model's own, built for it; "momentum" is SGD with 0.9 of it.
+
+    Raises
+    ------
+    ValueError
+        If there is no optimizer of that name, it scales the loss, consists of several, or was
+        changed after it was made.
+    """
+    from keras import optimizers
+
+    has_name = not isinstance(given, (str, Mapping))
+    if isinstance(given, Mapping):
+        given = _with_settings(dict(given))
+    try:
+        given = optimizers.SGD(momentum=0.9) if given == "momentum" else optimizers.get(given)
+    except ValueError:
+        raise ValueError(
+            f"Unknown optimizer {given!r}. Give the name of a Keras optimizer, for example 'sgd' "
+            "or 'adam', or an optimizer object."
+        ) from None
+    if hasattr(given, "optimizers"):
+        raise ValueError(
+            f"optimizer={given.name!r} has several optimizers, each with a learning rate of its "
+            "own, and here all weights have one. Give one of them."
+        )
+    if isinstance(given, optimizers.LossScaleOptimizer) or given.loss_scale_factor is not None:
+        raise ValueError(
+            f"optimizer={given.name!r} expects a loss that is scaled, and here none is: its steps "
+            "would be too small. Give one without loss_scale_factor; in place of a "
+            "LossScaleOptimizer, the optimizer inside it."
+        )
+    # Keras counts up the names that it gives, and TensorFlow keeps 30 KB for each variable of
+    # another name, for good.
+    name = given.name if has_name else type(given).__name__.lower()
+    config = given.get_config() | {"learning_rate": float(learning_rate), "name": name}
+    own = type(given).from_config(config)
+    own.build(model.trainable_variables)
+    # A copy has what the constructor was given; Keras keeps a cache beside that.
+    lost = {name for name in vars(given).keys() - vars(own).keys() if not name.endswith("_cache")}
+    if lost:
+        raise ValueError(
+            f"optimizer={given.name!r} was changed after it was made ({', '.join(sorted(lost))}), "
+            "and a copy of it, which is what trains, does not have that. Make the change in the "
+            "method `build` of a subclass: there, exclude_from_weight_decay(var_names=...) works."
+        )
+    return own
+
+
+def named_settings(given: Any) -> str | None:
+    """Return a text that stands for an optimizer; None where a class of the user's may be in it."""
+    if isinstance(given, str):
+        return given
+    settings = given
+    if type(given).__module__.startswith("keras."):
+        settings = {"name": type(given).__name__} | given.get_config() | {"learning_rate": None}
+    if not isinstance(settings, Mapping):
+        return None
+    plain = all(isinstance(value, (str, int, float, type(None))) for value in settings.values())
+    return json.dumps(dict(settings), sort_keys=True) if plain else None
+
+
+def rate_function(learning_rate: Any, given: "str | keras.Optimizer") -> RateFunction | None:
+    """Return the Keras schedule of the learning rate: the one given, or that of the optimizer.
+
+    Raises
+    ------
+    ValueError
+        If it is a function of another kind, or there is also a rate to be found.
+    """
+    from keras.optimizers import schedules
+
+    if callable(learning_rate):
+        if not isinstance(learning_rate, schedules.LearningRateSchedule):
+            raise ValueError(
+                "learning_rate must be a number, 'auto' or a "
+                f"keras.optimizers.schedules.LearningRateSchedule; got {learning_rate!r}."
+            )
+        return RateFunction(learning_rate)
+    config = given.get_config() if hasattr(given, "get_config") else {}
+    if not isinstance(config.get("learning_rate"), dict):
+        return None
+    if learning_rate == "auto":
+        raise ValueError(
+            "learning_rate='auto' finds a rate for a training whose rate is a number, and the "
+            f"optimizer {given.name!r} has a schedule of its own. Use one of them."
+        )
+    try:
+        return RateFunction(schedules.deserialize(config["learning_rate"]))
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"The learning rate of the optimizer {given.name!r} cannot be copied ({error}). Give "
+            "the schedule as learning_rate in place of the optimizer's."
+        ) from error
+
+
+def _with_settings(settings: dict[str, Any]) -> "keras.Optimizer":
+    """Return the optimizer of a name with settings, which may come from a stranger's file."""
+    from keras import optimizers
+
+    name = settings.pop("name", None)
+    if not isinstance(name, str) or not all(isinstance(v, _PLAIN) for v in settings.values()):
+        raise ValueError(
+            "An optimizer as a dict has its Keras name and plain settings, for example "
+            f"{{'name': 'sgd', 'momentum': 0.5}}; got {settings | {'name': name}}."
+        )
+    try:
+        return type(optimizers.get(name))(**settings)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"There is no optimizer {name!r} with {settings}: {error}") from None

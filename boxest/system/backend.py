@@ -1,0 +1,133 @@
+"""Keras and its backend, once imported: started quietly, and asked what they compute on."""
+
+import contextlib
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
+
+from boxest.system.runtime import quiet
+
+SUPPORTED = ("tensorflow", "jax")
+
+# The process that has computed.
+_computing: int | None = None
+
+
+@cache
+def start() -> float:
+    """Import Keras and its backend, quietly, and return the seconds it took."""
+    quiet()
+    before = time.perf_counter()
+    with _greetings_withheld():
+        import keras
+
+        if keras.backend.backend() in SUPPORTED:
+            _device()
+    return time.perf_counter() - before
+
+
+@contextlib.contextmanager
+def _greetings_withheld() -> Iterator[None]:
+    """Withhold what libraries in C++ print to stderr, and print it if the block fails.
+
+    TensorFlow greets with its options, and where there is no GPU with what it looked for in vain;
+    no setting switches that off.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as withheld:
+        stderr = os.dup(2)
+        os.dup2(withheld.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            withheld.seek(0)
+            os.write(stderr, withheld.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
+
+def refuse_fork() -> None:
+    """Refuse to compute in a process that was forked from one that has computed.
+
+    The threads of a backend are not there in the fork, and it would wait for them for ever.
+
+    Raises
+    ------
+    RuntimeError
+    """
+    global _computing
+    _computing = _computing or os.getpid()
+    if _computing != os.getpid():
+        raise RuntimeError(
+            "This process was forked from one in which a network was trained or has predicted, and "
+            "the backend does not survive that. Start processes with "
+            "multiprocessing.get_context('spawn'), or with joblib."
+        )
+
+
+def device() -> str:
+    """Start the backend, and return "cpu" or the name of the GPU that it computes on."""
+    start()
+    return _device()
+
+
+def describe() -> dict[str, str | int]:
+    """Say what this process computes with: backend, versions, device, threads.
+
+    Returns
+    -------
+    dict
+        ``backend``, ``backend_version``, ``keras_version``, ``python_version``, ``device``
+        (``"cpu"`` or the name of the GPU) and ``threads`` (0: as many as the backend likes).
+    """
+    import keras
+
+    name = supported()
+    return {
+        "backend": name,
+        "backend_version": import_module(name).__version__,
+        "keras_version": keras.version(),
+        "python_version": platform.python_version(),
+        "device": _device(),
+        "threads": int(os.environ.get("TF_NUM_INTRAOP_THREADS", 0)),
+    }
+
+
+def supported() -> str:
+    """Return the name of the backend that Keras runs on.
+
+    Raises
+    ------
+    RuntimeError
+        If boxest does not know it.
+    """
+    import keras
+
+    name = keras.backend.backend()
+    if name not in SUPPORTED:
+        raise RuntimeError(
+            f"Keras runs on {name!r} here, boxest on one of {SUPPORTED}. "
+            "Set the environment variable KERAS_BACKEND before Python starts."
+        )
+    return name
+
+
+def _device() -> str:
+    if supported() == "tensorflow":
+        import tensorflow as tf
+
+        gpus = tf.config.list_physical_devices("GPU")
+        if not gpus:
+            return "cpu"
+        return tf.config.experimental.get_device_details(gpus[0]).get("device_name", gpus[0].name)
+    import jax
+
+    first = jax.devices()[0]
+    return "cpu" if first.platform == "cpu" else first.device_kind
