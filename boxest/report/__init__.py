@@ -1,1 +1,9 @@
-"""What a study is told by: the page of findings, the explorer, pages for a browser."""
+"""What a reader of a study gets.
+
+=============================  ==========================================
+`boxest.report.findings`       the page of findings, and its summary
+`boxest.report.explorer`       a study to play with, in one file
+`boxest.report.pages`          tables and figures in a browser
+`boxest.report.tensorboard`    the histories of its runs for TensorBoard
+=============================  ==========================================
+"""
