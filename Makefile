@@ -13,7 +13,7 @@ $(error There is a blank in the path of this folder, "$(CURDIR)", and Snakemake 
 a Python in such a path. Move the folder to a path without blanks)
 endif
 
-.PHONY: run study docs notebooks test test-all test-slow lint clean
+.PHONY: run study docs notebooks test test-all test-slow lint build clean
 
 run: $(VENV)/.installed
 	$(BIN)/snakemake --cores all --configfile config/quick.yaml
@@ -54,6 +54,21 @@ lint: $(VENV)/.tests-installed
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/snakemake --lint
+
+# Wheel and source archive, checked; then the wheel in an environment of its own, with the quick start.
+build: $(VENV)/bin/python
+	rm -rf dist build/tried
+	$(BIN)/python -m pip install --quiet build twine
+	$(BIN)/python -m build --quiet --outdir dist
+	$(BIN)/twine check --strict dist/*
+	$(PYTHON) -m venv build/tried/environment
+	build/tried/environment/bin/pip install --quiet dist/*.whl
+	cd build/tried && environment/bin/boxest new study
+	cd build/tried/study && ../environment/bin/snakemake --quiet \
+		--config 'data={images: 200}' 'settings={epochs: 1}' 'grid={seeds: 1}'
+	cd build/tried && environment/bin/boxest status study --once
+	cd build/tried && environment/bin/boxest train study/results/data --epochs 1
+	@echo "To be published: dist"
 
 clean:
 	rm -rf $(VENV)

@@ -87,7 +87,7 @@ def _text(error: Exception) -> str:
 def _say(message: str) -> None:
     """Print a message as one line; names of files may be any bytes."""
     line = " ".join(f"boxest: {message}".split())
-    print(line.encode(errors="backslashreplace").decode(), file=sys.stderr)
+    click.echo(line.encode(errors="backslashreplace").decode(), err=True)
 
 
 def _show_warning(message: Warning, *_: object, **__: object) -> None:
