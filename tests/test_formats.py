@@ -95,7 +95,43 @@ def tensorflow(folder):
     return text_file(folder / "tensorflow.csv", "\n".join(lines))
 
 
-FORMATS = [yolo, labelme, cvat, masks, open_images, tensorflow]
+def label_studio_yolo(folder):
+    yolo(folder / "export", None)
+    text_file(folder / "export" / "classes.txt", "dog\ncup\n")
+    text_file(folder / "export" / "notes.json", "{}")
+    return folder / "export"
+
+
+def label_studio_coco(folder):
+    images = [
+        {"id": n, "file_name": f"images\\{name}", "width": w, "height": h}
+        for n, (name, (w, h)) in enumerate(SIZES.items())
+    ]
+    boxes = [
+        {"id": n, "image_id": n, "category_id": n, "iscrowd": 0, "ignore": 0, "segmentation": [],
+         "bbox": [x1, y1, float(x2 - x1), y2 - y1], "area": (x2 - x1) * (y2 - y1)}
+        for n, (x1, y1, x2, y2) in enumerate(BOXES.values())
+    ]  # fmt: skip
+    categories = [{"id": n, "name": label} for n, label in enumerate(LABELS.values())]
+    content = {"images": images, "annotations": boxes, "categories": categories, "info": {}}
+    return text_file(folder / "result.json", json.dumps(content))
+
+
+def label_studio_voc(folder):
+    """Write names without suffix, which that tool leaves out."""
+    for name, (w, h) in SIZES.items():
+        x1, y1, x2, y2 = BOXES[name]
+        corners = f"<xmin>{x1 + 1}</xmin><ymin>{y1 + 1}</ymin><xmax>{x2}</xmax><ymax>{y2}</ymax>"
+        stem = name.rpartition(".")[0]
+        text_file(folder / "Annotations" / f"{stem}.xml", (
+            f"<annotation><filename>{stem.rpartition('/')[2]}</filename>"
+            f"<size><width>{w}</width><height>{h}</height></size><object>"
+            f"<name>{LABELS[name]}</name><bndbox>{corners}</bndbox></object></annotation>"
+        ))  # fmt: skip
+    return folder / "Annotations"
+
+
+FORMATS = [yolo, labelme, cvat, masks, open_images, tensorflow, label_studio_yolo, label_studio_voc]
 
 
 @pytest.mark.parametrize("write", FORMATS)
@@ -106,6 +142,26 @@ def test_every_format_says_the_same(tmp_path, images, write):
         assert table["label"].to_dict() == LABELS
     assert table.attrs["remarks"] == []
     assert set(table.attrs["passed_over"]) <= {"groups (IsGroupOf)"}
+
+
+def test_coco_of_label_studio_is_named_from_the_folder_above(tmp_path, images):
+    table = read(label_studio_coco(tmp_path), images=tmp_path).set_index("image")
+    assert {name: tuple(table.loc[f"images/{name}", CORNERS]) for name in SIZES} == BOXES
+    assert list(table["label"]) == list(LABELS.values())
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([{"id": 1, "data": {"image": "a"}, "annotations": []}], "tasks of Label Studio: export"),
+        ({"shapes": [], "imagePath": "a"}, "one photograph of LabelMe: name the folder"),
+        ({"_via_img_metadata": {}}, "a project of VIA, which is not read: export it there as"),
+    ],
+)
+def test_json_of_another_tool_is_named(tmp_path, content, message):
+    path = text_file(tmp_path / "a.json", json.dumps(content))
+    with pytest.raises(AnnotationError, match=rf"a\.json is no COCO file, but {message}"):
+        read(path)
 
 
 @pytest.mark.parametrize(("names", "label"), [("data.yaml", "cup"), (None, "1")])

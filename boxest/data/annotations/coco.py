@@ -69,6 +69,8 @@ def _content(path: Path) -> dict[str, Any]:
         content = json.loads(content.removeprefix(b"\xef\xbb\xbf"))
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise AnnotationError(f"{path} is no JSON file: {error}.") from error
+    if other := _other_tool(content):
+        raise AnnotationError(f"{path} is no COCO file, but {other}.")
     for name in ("images", "annotations", "categories"):
         if not isinstance(content, dict) or (name != "categories" and name not in content):
             raise AnnotationError(f"{path} is no COCO file: {name!r} is missing. {_NEEDED}.")
@@ -77,6 +79,19 @@ def _content(path: Path) -> dict[str, Any]:
                 f"{path} is no COCO file: {name} is a {type(content[name]).__name__}. {_NEEDED}."
             )
     return content | {"annotations": content["annotations"] or []}
+
+
+def _other_tool(content: Any) -> str:
+    """Say which other tool's file it is, and what to do; nothing if that is not known."""
+    first = content[0] if isinstance(content, list) and content else {}
+    if isinstance(first, dict) and {"data", "annotations"} & first.keys():
+        return "tasks of Label Studio: export them there as COCO, YOLO or Pascal VOC"
+    names = content if isinstance(content, dict) else {}
+    if "shapes" in names:
+        return "one photograph of LabelMe: name the folder of all of them"
+    if "_via_img_metadata" in names:
+        return "a project of VIA, which is not read: export it there as COCO"
+    return ""
 
 
 def _by_id(path: Path, what: str, items: list) -> dict[str, dict]:

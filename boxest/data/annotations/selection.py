@@ -104,8 +104,12 @@ class Boxes:
         if self.folder is None:
             return name
         found = self.folder.find(name, "" if below == "." else below)
+        if found in self.folder.files:
+            return found
         # Some tools leave out the suffix.
-        return found if found in self.folder.files else self.folder.of_stem(found, False) or found
+        stems = (normal(f"{below}/{found}"), found)
+        pictures = (self.folder.of_stem(stem, anywhere=False) for stem in stems)
+        return next(filter(None, pictures), found)
 
     def _pixels(self, box: Box) -> tuple[float, float, float, float]:
         """Return the corners in pixels, cut off at the image."""

@@ -36,6 +36,8 @@ def read_yolo(path: Path, folder: Folder | None, notes: Notes) -> Iterator[Box]:
             f"{path}: files of YOLO (.txt) have fractions, without the sizes of the photographs: "
             "pass their folder (images=...)."
         )
+    if (path / "labels").is_dir() and all(file.parent != path for file in files(path, ".txt")):
+        path = path / "labels"  # As Label Studio and Ultralytics have it, beside images.
     names = _class_names(path)
     for file in files(path, ".txt"):
         stem = file.relative_to(path).with_suffix("").as_posix()
