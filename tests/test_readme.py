@@ -11,6 +11,7 @@ from conftest import ROOT
 # Where each block of commands is run, by how it begins.
 TRIED = {
     "make run": "here",
+    "boxest train photos boxes.csv": "test_cli.py, on other photographs",
     "snakemake --cores all --configfile config/photographs.yaml": "here, as a dry run",
     "snakemake --cores all --configfile my.yaml": "here, as a dry run",
     "pip install -e .\n": "here",
@@ -56,7 +57,7 @@ def jobs(printed, rule):
 
 @pytest.mark.slow
 def test_study_by_make_and_by_hand_and_the_network_on_jax(tmp_path):
-    _, photographs, own, by_hand, paper, *_ = readers.blocks("sh")
+    _, _, photographs, own, by_hand, paper, *_ = readers.blocks("sh")
     directory = readers.copy(tmp_path / "boxest")
     report = directory / "results" / "quick" / "report.html"
     readers.run("make run", directory, readers.environment(tmp_path / "nothing"))
