@@ -21,7 +21,7 @@ def on_jax(test):
 @pytest.mark.parametrize(
     ("names", "least"),
     [
-        (["training", "stream", "persistence", "losses"], 170),
+        (["training", "stream", "saving", "losses"], 170),
         (["many", "graph", "networks", "networks_fitted", "rates"], 180),
     ],
 )

@@ -116,3 +116,19 @@ def test_commit_is_of_this_repository_only(tmp_path):
     assert commit(tmp_path) == head
     (tmp_path / "boxest" / "boxes.py").write_text("")
     assert commit(tmp_path) == f"{head} with changes"
+
+
+def test_tests_that_the_pages_name_are_there():
+    named = 0
+    for page in [*ROOT.glob("docs/*.md"), ROOT / "CONTRIBUTING.md"]:
+        file = ""
+        for name, test in re.findall(
+            r"`(test_\w+\.py)?(?:::(test_\w+))?`", page.read_text("utf-8")
+        ):
+            file = name or file
+            if not file:
+                continue
+            named += 1
+            defined = (ROOT / "tests" / file).read_text(encoding="utf-8")
+            assert not test or f"def {test}(" in defined, f"{page.name}: {file}::{test}"
+    assert named > 100
