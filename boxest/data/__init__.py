@@ -2,7 +2,7 @@
 
 ===============================================  =============================================
 `boxest.data.synthetic`, ``scene``               the paper's images, and what makes them harder
-`boxest.data.rendering`, ``philox``              how they are drawn, from random numbers by index
+`boxest.data.drawing`, ``philox``                how they are drawn, from random numbers by index
 `boxest.data.shards`, ``metadata``, ``hdf5``     files of images and boxes
 `boxest.data.splits`                             training, validation and test set
 `boxest.data.inputs`, ``pixels``                 what `fit` takes as images, and as white

@@ -1,7 +1,7 @@
 """What makes an image harder than the paper's white box on black, in plain Python.
 
 The Snakefile checks it, and the environment that runs Snakemake need not hold numpy;
-`boxest.data.rendering` draws it.
+`boxest.data.drawing` draws it.
 """
 
 import dataclasses

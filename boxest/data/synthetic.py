@@ -194,7 +194,7 @@ def render(
     pixels = np.rint(check_boxes(boxes) * image_size).astype(int)
     if scene == CLEAN:
         return _white_on_black(pixels, image_size)
-    from boxest.data.rendering import draw  # With scipy, which the paper's images do not need.
+    from boxest.data.drawing import draw  # With scipy, which the paper's images do not need.
 
     scene = scene.for_size(image_size)
     seed = integer("seed", seed, 0, 2**64 - 1)

@@ -1,4 +1,4 @@
-"""boxest.data.rendering: each option of a scene does what it says, all by seed and index."""
+"""boxest.data.drawing: each option of a scene does what it says, all by seed and index."""
 
 import hashlib
 
@@ -9,7 +9,7 @@ from scipy.special import ndtr
 from scipy.stats import kstest
 
 from boxest.boxes import sides
-from boxest.data import rendering
+from boxest.data import drawing
 from boxest.data.synthetic import BoxLaw, Scene, make, make_boxes, render
 
 MIDDLE = np.array([[0.25, 0.25, 0.75, 0.75]])
@@ -130,8 +130,8 @@ def test_blurred_edges_are_gaussian(sigma):
 def test_smoothing_rounds_nothing():
     """So no order of summation and no fused multiplication can make another image."""
     noise = np.random.default_rng(0).integers(-255, 256, (40, 40)).astype(float)
-    smooth = rendering._smooth(noise, 3.3, "wrap")
-    weights = rendering._gaussian(3.3)
+    smooth = drawing._smooth(noise, 3.3, "wrap")
+    weights = drawing._gaussian(3.3)
     assert weights.sum() == 1
     around = sum(w * np.roll(np.eye(40), i - len(weights) // 2, 0) for i, w in enumerate(weights))
     np.testing.assert_array_equal(around @ noise @ around.T, smooth)
