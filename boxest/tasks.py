@@ -114,6 +114,8 @@ def train(
     figure = Path(figure) if figure else out.with_suffix(".png")
     regressor = BoxRegressor(verbose=1).set_params(**parameters)
     _check_outputs(out, figure, overwrite)
+    if boxes is None:
+        _only_for("photographs and their boxes", conversion)
     with _shards_of(data, boxes, conversion or {}) as parts:
         if not parts["train"]:
             raise ValueError(f"{data} holds no shards to train on, which are called train-000.h5 …")
@@ -165,7 +167,7 @@ def score(
     data: str | os.PathLike,
     boxes: str | os.PathLike | None = None,
     *,
-    part: str = "test",
+    part: str | None = None,
     out: str | os.PathLike | None = None,
     mode: str | None = None,
     **reading: Any,
@@ -181,8 +183,8 @@ def score(
     boxes : path-like, optional
         A table of boxes, in any format of `boxest.annotations.read`, whose options are
         ``**reading``.
-    part : {"train", "validation", "test"}, default="test"
-        Which of the shards.
+    part : {"train", "validation", "test"}, optional
+        Which of the shards; without it, "test".
     out : path-like, optional
         CSV file of the rows.
     mode : {"stretch", "pad"}, optional
@@ -192,7 +194,12 @@ def score(
     -------
     Scores
     """
+    if boxes is None:
+        _only_for("photographs and their boxes", reading | ({"mode": mode} if mode else {}))
+    elif part is not None:
+        _only_for("shards", {"part": part})
     regressor = BoxRegressor.load(model)
+    part = part or "test"
     if boxes is not None:
         scores = _scores_of_photographs(regressor, data, boxes, mode, reading)
     else:
@@ -260,6 +267,12 @@ def _shards_of(
     with tempfile.TemporaryDirectory(prefix="boxest-") as folder:
         done = photographs.convert(data, boxes, folder, verbose=1, **conversion)
         yield {part: getattr(done, part) for part in PARTS}
+
+
+def _only_for(what: str, options: Mapping[str, Any] | None) -> None:
+    """Refuse options that would have no effect."""
+    if options:
+        raise ValueError(f"{', '.join(options)}: only for {what}; leave it out here.")
 
 
 def _check_outputs(model: Path, figure: Path, overwrite: bool) -> None:

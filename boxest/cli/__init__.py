@@ -21,7 +21,7 @@ from boxest.cli.tensorboard import tensorboard
 from boxest.cli.train import train
 
 # What is addressed to the user; any other error is a fault of the program, and shows its traceback.
-FOR_USERS = (ValueError, OSError, ImportError, RuntimeError, MemoryError)
+FOR_USERS = (ValueError, TypeError, OSError, ImportError, RuntimeError, MemoryError)
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 
 

@@ -4,9 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 # `boxest.data.annotations.COORDINATES`, which to import takes a second.
 COORDINATES = ("auto", "edges", "pixels-from-1", "pixels-from-0", "fractions")
+# What an option is called in Python.
+_NAMES = {"size": "image_size"}
 Decorator = Callable[[Callable], Callable]
 
 
@@ -106,10 +109,22 @@ def reading(function: Callable) -> Callable:
     return _all(_READING)(function)
 
 
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """Return those options that the user has given: the package has the same defaults."""
+    source = click.get_current_context().get_parameter_source
+    return {
+        name: value
+        for name, value in options.items()
+        if source(name) is not ParameterSource.DEFAULT
+    }
+
+
 def conversion(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options above as arguments of `boxest.photographs.convert`."""
-    channels = 3 if options.pop("colour") else 1
-    return {"image_size": options.pop("size"), "channels": channels, **options}
+    """Return those that were given as arguments of `boxest.photographs.convert`."""
+    found = given(options)
+    if found.pop("colour", False):
+        found["channels"] = 3
+    return {_NAMES.get(name, name): value for name, value in found.items()}
 
 
 def _all(options: tuple[Decorator, ...]) -> Decorator:

@@ -14,7 +14,6 @@ from boxest.cli import options
 @click.option(
     "--part",
     type=click.Choice(["train", "validation", "test"]),
-    default="test",
     help="Of the shards.  [test]",
 )
 @click.option("-o", "--out", metavar="CSV", help="A row per image: both boxes and their IoU.")
@@ -24,7 +23,7 @@ from boxest.cli import options
     help="How photographs are fitted.  [as in training]",
 )
 @options.reading
-def score(model: str, data: str, boxes: str | None, **given: Any) -> None:
+def score(model: str, data: str, boxes: str | None, **chosen: Any) -> None:
     """Compare the boxes that a model finds with the true ones.
 
     DATA is a folder of shards; or of photographs, with their table BOXES.
@@ -34,4 +33,4 @@ def score(model: str, data: str, boxes: str | None, **given: Any) -> None:
     """
     from boxest import tasks
 
-    click.echo(tasks.score(model, data, boxes, **given).summary())
+    click.echo(tasks.score(model, data, boxes, **options.given(chosen)).summary())
