@@ -52,7 +52,7 @@ test-all: test test-slow
 lint: $(VENV)/.tests-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check workflow
+	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 
 # Wheel and source archive, checked; then the wheel in an environment of its own, with the quick start.
