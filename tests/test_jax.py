@@ -22,7 +22,7 @@ def on_jax(test):
     ("names", "least"),
     [
         (["training", "stream", "saving", "losses"], 170),
-        (["many", "graph", "networks", "networks_fitted", "rates"], 180),
+        (["many", "graph", "networks", "rates"], 150),
     ],
 )
 def test_training_passes_its_tests_on_jax(names, least):

@@ -466,7 +466,7 @@ def test_a_state_of_other_runs_is_left_aside(data, tmp_path):
     ("change", "message"),
     [
         ({"batch_size": 16}, "batch_size must be the same in all estimators, got 4 and 16"),
-        ({"network": "auto"}, "network must be the same in all estimators, got 'paper' and 'auto'"),
+        ({"network": "auto"}, "network must be the same in all estimators, got .* and 'auto'"),
         ({"loss": "mse"}, "loss must be the same"),
         ({"optimizer": "adam"}, "optimizer must be the same"),
         ({"validation_fraction": 0.2}, "validation_fraction must be the same"),
