@@ -70,13 +70,13 @@ def test_environment_has_the_bounds_of_the_package(file):
         (
             ENVIRONMENT,
             ["boxest/**/*.py", "workflow/scripts/*.py"],
-            SNAKEMAKE_S | {"click", "globox", "jax", "rich"},
+            SNAKEMAKE_S | {"click", "globox", "jax", "rich", "tensorboard"},
         ),
-        # What trains does not read photographs.
+        # What trains does not read photographs; and TensorFlow is for where Keras runs on it.
         (
             ON_JAX,
             ["workflow/scripts/train.py"],
-            SNAKEMAKE_S | {"globox", "PIL", "simplejpeg"},
+            SNAKEMAKE_S | {"globox", "PIL", "simplejpeg", "tensorflow"},
         ),
     ],
 )

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 import readers
-from conftest import ROOT
+from conftest import ENVIRONMENT, ROOT
 
 # Where each block of commands is run, by how it begins.
 TRIED = {
@@ -32,8 +32,14 @@ def test_every_block_of_commands_is_tried_somewhere():
 
 def test_make_test_is_the_plain_form_in_an_environment_of_its_own():
     (plain,) = (block for block in readers.blocks("sh") if block.startswith("pip install -e '.[t"))
+    alone = {name: value for name, value in ENVIRONMENT.items() if not name.startswith("M")}
     printed = subprocess.run(
-        ["make", "--dry-run", "test", "VENV=new"], cwd=ROOT, capture_output=True, text=True
+        ["make", "--dry-run", "test", "VENV=new", "OPTIONS="],
+        cwd=ROOT,
+        env=alone,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     made = [line.strip() for line in printed.splitlines() if "touch" not in line]
     *_, install, tests = (line.replace("new/bin/", "").replace("--quiet ", "") for line in made)

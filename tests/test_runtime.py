@@ -132,6 +132,7 @@ print(max(spent) / sum(spent))
 
 
 @pytest.mark.jax
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="asks Linux for times of threads")
 def test_jax_obeys_the_number_of_threads(python):
     """All is done by one thread, or a share by each of two, on a busy machine not the half."""
