@@ -86,8 +86,10 @@ def test_study_by_make_and_by_hand_and_the_network_on_jax(tmp_path):
     assert "`KERAS_BACKEND=jax`" in readers.README
     readers.run(install, directory, variables)
     (code,) = readers.blocks("python")
-    # Of fewer images: convolutions are slow on JAX without a GPU.
-    code = code.replace("0, 2000", "0, 300").replace("1800", "250").replace("1803", "253")
+    # Of few images and epochs: convolutions are slow on JAX without a GPU.
+    for long, short in (("2000", "60"), ("180", "5"), ("epochs=10", "epochs=2")):
+        assert long in code
+        code = code.replace(long, short)
     (directory / "network.py").write_text(code + "\nprint(regressor.runtime_['backend'])")
     on_jax = variables | {"KERAS_BACKEND": "jax"}
     *_, score, backend = readers.run("python network.py", directory, on_jax).split()
