@@ -8,7 +8,7 @@ leaves the runs that are there where they are.
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -86,7 +86,9 @@ class Job(NamedTuple):
     runs : list of str
         The paths of its runs, which may hold the wildcards ``cell`` and ``seed``.
     log : str
-        Path of its log.
+        Path of its log, with the same wildcards.
+    logs : dict of str
+        The path of the log of each of its runs, by the path of the run, without wildcards.
     cells : str
         Regular expression of the wildcard ``cell``.
     together : bool
@@ -96,6 +98,7 @@ class Job(NamedTuple):
     name: str
     runs: list[str]
     log: str
+    logs: dict[str, str]
     cells: str = ".+"
     together: bool = False
 
@@ -168,6 +171,11 @@ def best(config: Mapping[str, Any]) -> list[Run]:
     return _runs(config["settings"] | config["best"], config) if config["best"] else []
 
 
+def every(config: Mapping[str, Any]) -> dict[str, Run]:
+    """Return all runs of a study by their paths, those of the best parametrization among them."""
+    return {run.path: run for run in [*runs(config), *best(config)]}
+
+
 def _runs(cell: Mapping[str, Any], config: Mapping[str, Any]) -> list[Run]:
     path = path_of(cell, config)
     parameters = {name: value for name, value in cell.items() if name not in ("seeds", "condition")}
@@ -185,13 +193,15 @@ def axes(config: Mapping[str, Any]) -> dict[str, list]:
         name for axis, values in config["grid"].items() for name in _names(axis, values, config)
     ]
     names = dict.fromkeys([*named, *config["settings"], "condition"])
-    every = list(cells(config))
+    every_cell = list(cells(config))
     found: dict[str, list] = {}
     kinds = 1
     for name in names:
-        values = list({text(cell.get(name)): cell.get(name) for cell in every}.values())
-        told_apart = {tuple(text(cell.get(one)) for one in (*found, name)) for cell in every}
-        if name != "seeds" and len(told_apart) > kinds:
+        values = list({text(cell.get(name)): cell.get(name) for cell in every_cell}.values())
+        if name == "seeds" or len(values) == 1:
+            continue
+        told_apart = {tuple(text(cell.get(one)) for one in (*found, name)) for cell in every_cell}
+        if len(told_apart) > kinds:
             found[name], kinds = values, len(told_apart)
     return found
 
@@ -205,49 +215,44 @@ def _names(axis: str, values: Any, config: Mapping[str, Any]) -> list[str]:
 
 def jobs(config: Mapping[str, Any]) -> list[Job]:
     """Divide the runs of a study, the best parametrization among them, among jobs."""
-    execution = config["execution"]
-    every = list({run.path: run for run in [*runs(config), *best(config)]}.values())
+    execution, found = config["execution"], every(config)
     if execution["fan_out"] == "batch_size":
-        return _stacks(every)
+        return _stacks(found.values())
     if execution["runs_per_job"] == 1:
-        return [Job("train", ["{cell}/seed~{seed}"], "{cell}/seed~{seed}")]
+        pattern = "{cell}/seed~{seed}"
+        return [Job("train", [pattern], pattern, {path: path for path in found})]
     blocks: dict[tuple[int, ...], list[str]] = {}
-    for cell, same in itertools.groupby(every, key=lambda run: run.cell):
+    for cell, same in itertools.groupby(found.values(), key=lambda run: run.cell):
         seeds = [run.seed for run in same]
         for start in range(0, len(seeds), execution["runs_per_job"]):
             block = tuple(seeds[start : start + execution["runs_per_job"]])
-            blocks.setdefault(block, []).append(re.escape(cell))
-    return [
-        Job(
-            f"train_seeds_{seeds[0]}_to_{seeds[-1]}",
-            [f"{{cell}}/seed~{seed}" for seed in seeds],
-            f"{{cell}}/seeds~{seeds[0]}-{seeds[-1]}",
-            "|".join(chosen),
-        )
-        for seeds, chosen in blocks.items()
-    ]
+            blocks.setdefault(block, []).append(cell)
+    divided = []
+    for seeds, chosen in blocks.items():
+        first, last = seeds[0], seeds[-1]
+        log = f"{{cell}}/seeds~{first}-{last}"
+        logs = {f"{cell}/seed~{seed}": log.format(cell=cell) for cell in chosen for seed in seeds}
+        patterns = [f"{{cell}}/seed~{seed}" for seed in seeds]
+        cells = "|".join(map(re.escape, chosen))
+        divided.append(Job(f"train_seeds_{first}_to_{last}", patterns, log, logs, cells))
+    return divided
 
 
 def logs(config: Mapping[str, Any]) -> dict[str, str]:
     """Return the name of the log of each run, by the paths of the runs."""
-    every = {run.path: run for run in [*runs(config), *best(config)]}
-    found = {}
-    for job in jobs(config):
-        for run in every.values():
-            wildcards = {"cell": run.cell, "seed": run.seed}
-            paths = [path.format(**wildcards) for path in job.runs]
-            if run.path in paths and re.fullmatch(job.cells, run.cell):
-                found[run.path] = job.log.format(**wildcards)
-    return found
+    return {path: log for job in jobs(config) for path, log in job.logs.items()}
 
 
-def _stacks(every: list[Run]) -> list[Job]:
+def _stacks(found: Iterable[Run]) -> list[Job]:
     """Put the runs that one program can train together into a job."""
-    stacks: dict[str, list[Run]] = {}
-    for run in every:
+    stacks: dict[str, list[str]] = {}
+    for run in found:
         alike = {name: value for name, value in run.settings.items() if name not in STACKED}
-        stacks.setdefault(repr(alike), []).append(run)
-    return [
-        Job(f"train_together_{i}", [run.path for run in same], f"together-{i}", together=True)
-        for i, same in enumerate(stacks.values())
-    ]
+        stacks.setdefault(repr(alike), []).append(run.path)
+    divided = []
+    for i, paths in enumerate(stacks.values()):
+        log = f"together-{i}"
+        divided.append(
+            Job(f"train_together_{i}", paths, log, dict.fromkeys(paths, log), together=True)
+        )
+    return divided

@@ -80,10 +80,9 @@ class Status(NamedTuple):
 def listing(config: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return what `read` must know of each run of a study: its log, its settings, its epochs."""
     logs = run_table.logs(config)
-    every = {run.path: run for run in [*run_table.runs(config), *run_table.best(config)]}
     return [
         {"cell": run.cell, "seed": run.seed, "log": logs[path], "settings": run.settings}
-        for path, run in every.items()
+        for path, run in run_table.every(config).items()
     ]
 
 

@@ -42,9 +42,10 @@ RESULTS = config["results"].rstrip("/")
 EXECUTION = config["execution"]
 # What Keras alone can store, it stores.
 MODEL = "model.keras" if FILES else "model.boxest"
-RUNS = {run.path: run for run in [*run_table.runs(config), *run_table.best(config)]}
+RUNS = run_table.every(config)
 GRID = [run.path for run in run_table.runs(config)]
 BEST = [run.path for run in run_table.best(config)]
+AXES = run_table.axes(config)
 # The condition that others are compared with.
 FIRST = RUNS[(BEST or GRID)[0]].condition
 TABLES = outputs.made(outputs.TABLES, config)
@@ -169,3 +170,6 @@ def figures(*names):
 def tables(*names):
     """Declare those of some tables that the study makes."""
     return {name: f"{RESULTS}/tables/{name}.csv" for name in names if name in TABLES}
+
+
+EVERY_TABLE = list(tables(*TABLES).values())

@@ -5,7 +5,7 @@ FROM_TABLES = sorted(set(FIGURES) - {"fig1_dataset", "fig2_network"} - set(OF_TH
 
 rule figures:
     input:
-        [f"{RESULTS}/tables/{name}.csv" for name in TABLES],
+        EVERY_TABLE,
     output:
         [path for name in FROM_TABLES for path in figure(name)],
     log:

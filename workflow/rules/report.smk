@@ -3,7 +3,7 @@
 
 rule pages:
     input:
-        [f"{RESULTS}/tables/{name}.csv" for name in TABLES],
+        EVERY_TABLE,
     output:
         [
             captioned(
@@ -30,7 +30,7 @@ rule pages:
 
 rule findings:
     input:
-        tables=[f"{RESULTS}/tables/{name}.csv" for name in TABLES],
+        tables=EVERY_TABLE,
         figures=[f"{RESULTS}/figures/{name}.png" for name in FIGURES],
         others=[
             f"{path}/summary.json"
@@ -93,7 +93,7 @@ rule explorer:
         mem_mb=per_attempt(1000),
         runtime=per_attempt(10),
     params:
-        axes=list(run_table.axes(config)) or list(run_table.CELL),
+        axes=list(AXES) or list(run_table.CELL),
         title=os.path.basename(os.getcwd() if RESULTS == "results" else RESULTS),
         # Runs on other data did not see these images.
         same_images=len({data_folder(run.condition) for run in RUNS.values()}) == 1,

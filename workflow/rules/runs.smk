@@ -14,7 +14,8 @@ rule study:
     conda:
         ENVIRONMENT
     params:
-        runs=status.listing(config),
+        # Only where it is written: every job reads these rules again.
+        runs=lambda wildcards: status.listing(config),
     script:
         script_path("study")
 

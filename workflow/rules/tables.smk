@@ -19,7 +19,7 @@ rule collect:
         mem_mb=per_attempt(1000),
         runtime=per_attempt(10),
     params:
-        axes=list(run_table.axes(config)),
+        axes=list(AXES),
     script:
         script_path("collect")
 
@@ -53,7 +53,7 @@ rule best:
         runtime=per_attempt(10),
     params:
         runs=[f"{RESULTS}/runs/{path}" for path in BEST],
-        axes=list(run_table.axes(config)),
+        axes=list(AXES),
         expected=expected(FIRST),
         data=images.of(config, FIRST),
     script:
@@ -68,7 +68,7 @@ rule tables:
         tested=f"{RESULTS}/predictions.csv",
         searches=[
             f"{RESULTS}/rates/batch_size~{size}.csv"
-            for size in run_table.axes(config).get("batch_size", [])
+            for size in AXES.get("batch_size", [])
             if config["rates"]
         ],
     output:
@@ -90,7 +90,7 @@ rule tables:
         mem_mb=per_attempt(1000),
         runtime=per_attempt(10),
     params:
-        axes=list(run_table.axes(config)),
+        axes=list(AXES),
         decide=outputs.is_the_papers(config, PAPER),
     script:
         script_path("tables")
