@@ -26,9 +26,11 @@ _TINY = 1e-12
 # Least side in an aspect ratio (a hundredth of a pixel in 128): it bounds the gradient of
 # arctan(w/h), which is w/(w² + h²), and leaves the ratio of every larger box exact.
 _LEAST_SIDE = 1e-4
-# Names that corners have in tables, in the order x1, y1, x2, y2, without case and punctuation.
+# Of a box, in a table.
+CORNERS = ["x1", "y1", "x2", "y2"]
+# Names that corners have in other tables, in the order of these, without case and punctuation.
 _CORNERS = (
-    ("x1", "y1", "x2", "y2"),
+    tuple(CORNERS),
     ("xmin", "ymin", "xmax", "ymax"),
     ("minx", "miny", "maxx", "maxy"),
     ("x0", "y0", "x1", "y1"),
@@ -37,6 +39,17 @@ _CORNERS = (
     ("xtl", "ytl", "xbr", "ybr"),
 )
 _SIZES = {"w", "h", "width", "height"}
+
+
+def corners_of(which: str) -> list[str]:
+    """Return the columns of a box where a table has several of a row.
+
+    Examples
+    --------
+    >>> corners_of("true")
+    ['true_x1', 'true_y1', 'true_x2', 'true_y2']
+    """
+    return [f"{which}_{corner}" for corner in CORNERS]
 
 
 def iou(a: Any, b: Any, xp: ModuleType = np) -> Any:

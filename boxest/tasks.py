@@ -1,7 +1,7 @@
 """What the command does, from files to files: train, predict and score, a call each.
 
 The other commands are one call as well: `boxest.photographs.convert`, `BoxRegressor.export`,
-`boxest.study.new` and `boxest.study.status`.
+`boxest.study.creation.create` and `boxest.study.watch.watch`.
 """
 
 import contextlib
@@ -15,10 +15,11 @@ import numpy as np
 import pandas as pd
 
 from boxest import figures
-from boxest.boxes import iou
+from boxest.boxes import CORNERS, corners_of, iou
 from boxest.data import annotations, photographs, shards
 from boxest.data.photographs.assignment import PARTS
 from boxest.estimator.box_regressor import BoxRegressor
+from boxest.system.files import check_file
 
 # Images in a figure of predictions.
 SHOWN = 15
@@ -233,19 +234,16 @@ def _scores_of_photographs(
     true = photographs.true_boxes(folder, boxes, **reading)
     paths = [Path(folder) / name for name in true["image"]]
     found = photographs.predict(regressor, paths, mode=mode)
-    corners = (each[annotations.CORNERS].to_numpy(float) for each in (true, found))
+    corners = (each[CORNERS].to_numpy(float) for each in (true, found))
     return Scores(_table(true["image"], *corners), "given")
 
 
 def _table(names: Iterable, true: np.ndarray, predicted: np.ndarray) -> pd.DataFrame:
     """Put both boxes of each image beside each other, with their IoU."""
-    boxes = {"true": true, "predicted": predicted}
-    columns = {
-        f"{which}_{corner}": values[:, i]
-        for which, values in boxes.items()
-        for i, corner in enumerate(annotations.CORNERS)
-    }
-    return pd.DataFrame({"image": list(names), **columns, "iou": iou(true, predicted)})
+    columns = {"image": list(names)}
+    for which, values in {"true": true, "predicted": predicted}.items():
+        columns |= dict(zip(corners_of(which), values.T, strict=True))
+    return pd.DataFrame(columns | {"iou": iou(true, predicted)})
 
 
 @contextlib.contextmanager
@@ -284,6 +282,4 @@ def _check_outputs(model: Path, figure: Path, overwrite: bool) -> None:
     if figure.suffix != ".png":
         raise ValueError(f"The figure must be called .png; got {figure}.")
     for path in (model, figure):
-        folder = next(parent for parent in path.absolute().parents if parent.exists())
-        if not os.access(folder, os.W_OK):
-            raise PermissionError(f"{path} cannot be written: {folder} is not writable.")
+        check_file(path)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from boxest.system.files import atomic_folder, atomic_path, write_json, write_text
+from boxest.system.files import atomic_folder, atomic_path, check_file, write_json, write_text
 
 
 def test_the_file_appears_when_the_block_ends(tmp_path):
@@ -124,3 +124,12 @@ def test_an_exception_leaves_no_folder(tmp_path, error):
     with pytest.raises(error):
         write_half()
     assert os.listdir(tmp_path) == []
+
+
+def test_a_file_that_could_not_be_made_is_refused_long_before(tmp_path):
+    (tmp_path / "taken").write_text("")
+    check_file(tmp_path / "new" / "folder" / "model.boxest")
+    check_file(tmp_path / "taken")
+    with pytest.raises(NotADirectoryError, match="taken is no folder: choose another"):
+        check_file(tmp_path / "taken" / "model.boxest")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]

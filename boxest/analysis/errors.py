@@ -14,7 +14,6 @@ ERROR_LEVELS = ("negligible", "low", "medium", "big")
 ERROR_THRESHOLDS = (0.1, 0.2, 0.3)
 # §5.1.1 of the paper, the loss on the test set.
 PAPER_TEST_LOSS = 0.038
-_CORNERS = ("x1", "y1", "x2", "y2")
 
 
 def error_level(loss) -> pd.Categorical:
@@ -99,7 +98,7 @@ def predictions(
     true, predicted = np.asarray(true, float), np.asarray(predicted, float)
     columns = {"image": np.arange(len(true))}
     for name, values in {"true": true, "predicted": predicted}.items():
-        columns |= {f"{name}_{corner}": values[:, i] for i, corner in enumerate(_CORNERS)}
+        columns |= dict(zip(boxes.corners_of(name), values.T, strict=True))
     columns["iou_loss"] = 1 - boxes.iou(true, predicted)
     columns["inclusive_iou_loss"] = 1 - boxes.inclusive_iou(true, predicted)
     rows, columns_ = np.broadcast_to(image_size, 2)
@@ -111,8 +110,7 @@ def predictions(
 def boxes_of(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Return the true and the predicted boxes of a table of `predictions`, each (n, 4)."""
     true, predicted = (
-        predictions[[f"{which}_{corner}" for corner in _CORNERS]].to_numpy()
-        for which in ("true", "predicted")
+        predictions[boxes.corners_of(which)].to_numpy() for which in ("true", "predicted")
     )
     return true, predicted
 
@@ -139,7 +137,7 @@ def in_pixels(predictions: pd.DataFrame, originals: pd.DataFrame | None) -> pd.D
 
     _, predicted = boxes_of(predictions)
     inside = clipped(to_pixels(predicted, originals), originals)
-    pixels = pd.DataFrame(inside, columns=list(_CORNERS))
+    pixels = pd.DataFrame(inside, columns=boxes.CORNERS)
     return pd.concat([predictions.assign(image=originals["image"].to_numpy()), pixels], axis=1)
 
 

@@ -22,7 +22,6 @@ AIMS = {"test_iou_loss": 0.002, "test_iou_loss_below_8px": 0.01}
 # A validation loss, one minus the geometric IoU, that runs are timed to.
 GOOD = 0.05
 _AVERAGED = ["epochs", "seconds_per_epoch", "epochs_to_95", "equal_time_iou_loss"]
-_CORNERS = ("x1", "y1", "x2", "y2")
 
 
 def tested_losses(predictions: pd.DataFrame) -> dict[str, float]:

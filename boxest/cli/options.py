@@ -59,6 +59,7 @@ def _pairs(text: str) -> dict[str, str]:
 
 SPLIT = _Parsed("split", _split)
 PAIRS = _Parsed("columns", _pairs)
+MODE = click.Choice(["stretch", "pad"])
 
 # How photographs become images of the network.
 _FORM = (
@@ -72,7 +73,7 @@ _FORM = (
     click.option("--colour", is_flag=True, help="Keep red, green and blue.  [grey levels]"),
     click.option(
         "--mode",
-        type=click.Choice(["stretch", "pad"]),
+        type=MODE,
         default="stretch",
         help="Change the aspect, or pad with black.  [stretch]",
     ),
@@ -97,6 +98,9 @@ _READING = (
         "--columns", type=PAIRS, metavar="NAME=COLUMN", help="Of a CSV file: image=path,x1=left,…"
     ),
 )
+
+# How photographs are fitted into the images of a network that is trained.
+fitted = click.option("--mode", type=MODE, help="How photographs are fitted.  [as in training]")
 
 
 def form(function: Callable) -> Callable:

@@ -2,6 +2,8 @@
 
 import click
 
+from boxest.cli import options
+
 
 @click.command()
 @click.argument("model")
@@ -9,11 +11,7 @@ import click
 @click.option("-o", "--out", default="found.csv", help="The boxes.  [found.csv]")
 @click.option("--form", type=click.Choice(["csv", "coco", "yolo"]), help="Of OUT.  [by its name]")
 @click.option("--figure", metavar="PNG", help="Some of the photographs with their boxes.")
-@click.option(
-    "--mode",
-    type=click.Choice(["stretch", "pad"]),
-    help="How photographs are fitted.  [as in training]",
-)
+@options.fitted
 def predict(
     model: str,
     photographs: tuple[str, ...],

@@ -17,11 +17,7 @@ from boxest.cli import options
     help="Of the shards.  [test]",
 )
 @click.option("-o", "--out", metavar="CSV", help="A row per image: both boxes and their IoU.")
-@click.option(
-    "--mode",
-    type=click.Choice(["stretch", "pad"]),
-    help="How photographs are fitted.  [as in training]",
-)
+@options.fitted
 @options.reading
 def score(model: str, data: str, boxes: str | None, **chosen: Any) -> None:
     """Compare the boxes that a model finds with the true ones.

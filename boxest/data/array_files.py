@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from boxest.boxes import CORNERS
 from boxest.data import annotations
-from boxest.data.annotations.fields import COORDINATES, CORNERS
+from boxest.data.annotations.fields import COORDINATES
 from boxest.data.inputs import Images
 from boxest.data.pixels import Reader
 from boxest.system.files import regular

@@ -72,8 +72,7 @@ def named_settings(given: Any) -> str | None:
         settings = {"name": type(given).__name__} | given.get_config() | {"learning_rate": None}
     if not isinstance(settings, Mapping):
         return None
-    plain = all(isinstance(value, (str, int, float, type(None))) for value in settings.values())
-    return json.dumps(dict(settings), sort_keys=True) if plain else None
+    return json.dumps(dict(settings), sort_keys=True) if _are_plain(settings) else None
 
 
 def rate_function(learning_rate: Any, given: "str | keras.Optimizer") -> RateFunction | None:
@@ -110,12 +109,16 @@ def rate_function(learning_rate: Any, given: "str | keras.Optimizer") -> RateFun
         ) from error
 
 
+def _are_plain(settings: Mapping[str, Any]) -> bool:
+    return all(isinstance(value, _PLAIN) for value in settings.values())
+
+
 def _with_settings(settings: dict[str, Any]) -> "keras.Optimizer":
     """Return the optimizer of a name with settings, which may come from a stranger's file."""
     from keras import optimizers
 
     name = settings.pop("name", None)
-    if not isinstance(name, str) or not all(isinstance(v, _PLAIN) for v in settings.values()):
+    if not isinstance(name, str) or not _are_plain(settings):
         raise ValueError(
             "An optimizer as a dict has its Keras name and plain settings, for example "
             f"{{'name': 'sgd', 'momentum': 0.5}}; got {settings | {'name': name}}."

@@ -9,12 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from boxest.analysis import require
-from boxest.boxes import iou
+from boxest.boxes import CORNERS, iou
 from boxest.data import image_files
 from boxest.figures.images import PREDICTED, TRUE, grid_of, outline, show
 from boxest.figures.style import styled
 
-CORNERS = ["x1", "y1", "x2", "y2"]
 # Longer side of a photograph in the figure, in pixels.
 _SHOWN = 320
 

@@ -136,11 +136,7 @@ def caption(template: str, summary: Mapping[str, Any], name: str = "") -> str:
 
 def _settings(config: Mapping[str, Any]) -> str:
     """Say what all runs of a study share."""
-    shared = {
-        name.replace("_", " "): "never" if value is None else value
-        for name, value in config["settings"].items()
-        if name not in (*run_table.axes(config), *outputs.WITHOUT_EFFECT, *run_table.CELL)
-    }
+    shared = outputs.shared_settings(config)
     return f"All runs: {', '.join(f'{name} {value}' for name, value in shared.items())}."
 
 

@@ -211,6 +211,16 @@ def left_out(config: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def shared_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that all runs of a study share, by their names in words."""
+    left_out = {*run_table.axes(config), *run_table.CELL, *WITHOUT_EFFECT}
+    return {
+        name.replace("_", " "): "never" if value is None else value
+        for name, value in config["settings"].items()
+        if name not in left_out
+    }
+
+
 # Keys that do not change what is learnt.
 WITHOUT_EFFECT = ("engine", "xla", "memory_limit")
 

@@ -155,7 +155,22 @@ def check_folder(path: str | os.PathLike) -> None:
         raise FileExistsError(
             errno.EEXIST, "It is there, and no empty folder but a file: choose another", str(path)
         )
-    above = Path(os.path.realpath(path))
+    _check_above(Path(os.path.realpath(path)), path)
+
+
+def check_file(path: str | os.PathLike) -> None:
+    """Check that a file could be made, or replaced, here: for those who work long before.
+
+    Raises
+    ------
+    OSError
+        If its folder is none, or cannot be written to.
+    """
+    _check_above(Path(os.path.realpath(path)).parent, Path(path))
+
+
+def _check_above(above: Path, path: Path) -> None:
+    """Check that the first of these folders that is there can be written to."""
     while not above.exists():
         above = above.parent
     if not above.is_dir():

@@ -6,6 +6,7 @@ import pandas as pd
 from boxest.analysis.claims.statistic import Statistic
 from boxest.analysis.columns import require
 from boxest.analysis.errors import PAPER_TEST_LOSS
+from boxest.boxes import corners_of
 
 # Shares of the image: 16 and 64 px of the paper's 128.
 SMALL, LARGE = 1 / 8, 1 / 2
@@ -15,7 +16,7 @@ TOLERANCE = 0.1
 
 def statistics(predictions: pd.DataFrame, metric: str) -> dict:
     """Return the statistics of the claims 9 and 10 by number."""
-    corners = [f"true_{corner}" for corner in ("x1", "y1", "x2", "y2")]
+    corners = corners_of("true")
     require(predictions, ["seed", *corners, metric], "predictions")
     sides = pd.DataFrame(
         {

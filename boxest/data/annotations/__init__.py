@@ -20,7 +20,8 @@ less than half a pixel, and is cut off there. Nothing in such a file is trusted:
 type, where entities are, is refused.
 """
 
-from boxest.data.annotations.fields import COORDINATES, CORNERS, SIDES, AnnotationError
+from boxest.boxes import CORNERS
+from boxest.data.annotations.fields import COORDINATES, SIDES, AnnotationError
 from boxest.data.annotations.reading import read
 from boxest.data.annotations.selection import COLUMNS, inside
 from boxest.data.annotations.writing import write

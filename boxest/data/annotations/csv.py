@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from boxest.boxes import CORNERS
 from boxest.data.annotations.fields import (
-    CORNERS,
     MEANING,
     SIDES,
     AnnotationError,

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-CORNERS = ["x1", "y1", "x2", "y2"]
 SIDES = ["width", "height"]
 # How four numbers of a box are read: "auto" is what the format says.
 COORDINATES = ("auto", "edges", "pixels-from-1", "pixels-from-0", "fractions")

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from boxest.boxes import CORNERS
 from boxest.data import image_files
-from boxest.data.annotations.fields import CORNERS, SIDES, AnnotationError, Box, Notes, say
+from boxest.data.annotations.fields import SIDES, AnnotationError, Box, Notes, say
 from boxest.data.annotations.folder import Folder, normal
 
 COLUMNS = ["image", *CORNERS, *SIDES, "label"]

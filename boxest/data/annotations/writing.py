@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from boxest.data.annotations.fields import CORNERS, AnnotationError
+from boxest.boxes import CORNERS
+from boxest.data.annotations.fields import AnnotationError
 from boxest.data.annotations.tools import load_globox
 from boxest.system.files import atomic_folder, write_json, write_text
 

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from boxest.boxes import CORNERS
 from boxest.data import image_files
-from boxest.data.annotations import CORNERS
 from boxest.data.annotations.fields import some
 from boxest.data.photographs.assignment import PARTS, Split
 from boxest.data.photographs.image_table import SCALES, TABLE, originals

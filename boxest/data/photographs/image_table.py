@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from boxest.boxes import CORNERS
 from boxest.data import shards
-from boxest.data.annotations import CORNERS
 from boxest.data.metadata import PhotoMeta, ShardError
 
 TABLE = "images.csv"

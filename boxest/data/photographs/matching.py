@@ -12,8 +12,9 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
+from boxest.boxes import CORNERS
 from boxest.data import annotations, image_files
-from boxest.data.annotations import CORNERS, AnnotationError
+from boxest.data.annotations import AnnotationError
 from boxest.data.annotations.fields import some
 from boxest.data.annotations.folder import Folder
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from boxest.boxes import CORNERS
 from boxest.data import image_files, shards
-from boxest.data.annotations import CORNERS
 from boxest.data.annotations.fields import some
 from boxest.data.metadata import MODES, PhotoMeta
 from boxest.data.photographs.assignment import Split, cut, divide

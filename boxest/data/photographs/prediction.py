@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from boxest.boxes import CORNERS
 from boxest.data import image_files
-from boxest.data.annotations import CORNERS
 from boxest.data.annotations.folder import Folder
 from boxest.data.photographs.image_table import clipped, place, to_pixels, windows
 from boxest.data.photographs.matching import gathered

@@ -16,7 +16,7 @@ from boxest.report.findings.figures import Figures
 from boxest.report.findings.jinja import rendered
 from boxest.report.findings.study import Study
 from boxest.study.data import words
-from boxest.study.outputs import WITHOUT_EFFECT
+from boxest.study.outputs import shared_settings
 
 
 def page(study: Study, directory: str | os.PathLike) -> str:
@@ -73,11 +73,7 @@ def _summary(study: Study) -> dict[str, Any]:
             name: ", ".join(str(value) for value in study["runs"][name].unique())
             for name in (*CELL, *study.others)
         },
-        "settings": {
-            name: value
-            for name, value in config["settings"].items()
-            if name not in (*CELL, *study.others, *WITHOUT_EFFECT)
-        },
+        "settings": shared_settings(config),
         "differences": study.summary["differences"],
         "left_out": study.summary["left_out"],
         "best": best,
