@@ -12,40 +12,17 @@ import json
 from pathlib import Path
 
 import numpy as np
-from matplotlib.lines import Line2D
-from PIL import Image, ImageOps
+import pandas as pd
 
-from boxest import BoxRegressor, boxes, photographs, set_threads
+from boxest import BoxRegressor, boxes, figures, photographs, set_threads
+from boxest.boxes import CORNERS
 from boxest.data.photographs.rendered import make
-from boxest.figures.images import PREDICTED, TRUE
-from boxest.figures.style import new_figure, save, styled
 
 
-@styled
-def figure(folder, table, predicted, columns=5, rows=3):
-    """Draw the first photographs of a table, with true and predicted boxes, in pixels."""
-    true = table[["x1", "y1", "x2", "y2"]].to_numpy()
-    drawn = new_figure(1.5 * columns, 1.7 * rows + 0.35, "compressed")
-    grid = drawn.subplots(rows, columns, squeeze=False).ravel()
-    for axes, name, outer, inner in zip(grid, table["image"], true, predicted, strict=False):
-        with Image.open(folder / name) as file:
-            photograph = np.asarray(ImageOps.exif_transpose(file))
-        height, width = photograph.shape[:2]
-        axes.imshow(photograph, extent=(0, width, height, 0), rasterized=True)
-        for (x1, y1, x2, y2), style in ((outer, TRUE), (inner, PREDICTED)):
-            axes.plot([x1, x2, x2, x1, x1], [y1, y1, y2, y2, y1], **style)
-        side = max(width, height) / 2  # All in equal squares, whatever their aspect.
-        axes.set(xlim=(width / 2 - side, width / 2 + side))
-        axes.set(ylim=(height / 2 + side, height / 2 - side))
-        axes.text(
-            width / 2, -0.03 * side, f"IoU {boxes.iou(outer, inner):.2f}", fontsize=8, ha="center"
-        )
-    for axes in grid:
-        axes.set_axis_off()
-    handles = [Line2D([], [], label="true box", **TRUE)]
-    handles.append(Line2D([], [], label="predicted box", **PREDICTED))
-    drawn.legend(handles=handles, loc="outside lower center", ncols=2)
-    return drawn
+def drawn(folder, true, predicted, rows):
+    """Draw some photographs of a table, with true and predicted boxes, in pixels."""
+    found = true[["image"]].join(pd.DataFrame(predicted, columns=CORNERS, index=true.index))
+    return figures.photographs(found.iloc[rows], folder, true.iloc[rows])
 
 
 def main():
@@ -79,7 +56,7 @@ def main():
     ).fit(converted.train, validation_data=converted.validation)
     table = photographs.originals(converted.test)
     predicted = photographs.to_pixels(regressor.predict(converted.test), table)
-    ious = boxes.iou(table[["x1", "y1", "x2", "y2"]].to_numpy(), predicted)
+    ious = boxes.iou(table[CORNERS].to_numpy(), predicted)
     result = {
         "network": options.network,
         "channels": 1 if options.grey else 3,
@@ -93,9 +70,8 @@ def main():
         "seconds": regressor.seconds_["train"],
     }
     print(json.dumps(result, indent=2))
-    save(figure(folder, table, predicted), options.out / "predictions.png")
-    worst = np.argsort(ious)[:15]
-    save(figure(folder, table.iloc[worst], predicted[worst]), options.out / "worst.png")
+    for name, rows in {"predictions": slice(15), "worst": np.argsort(ious)[:15]}.items():
+        figures.save(drawn(folder, table, predicted, rows), options.out / f"{name}.png")
 
 
 if __name__ == "__main__":
