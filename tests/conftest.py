@@ -19,8 +19,10 @@ ON_JAX = "on TensorFlow; test_jax.py runs it on JAX"
 MISSING = re.compile("could not import|not installed|needs ")
 
 # In environments that tests make, Python compiles what it imports, not all that is installed. (A
-# false value is how pip has it.)
+# false value is how pip has it.) It must be allowed to keep that: each import of TensorFlow takes
+# ten seconds longer without.
 os.environ["PIP_NO_COMPILE"] = "0"
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # What the shell had, before the tests add to it.
 ENVIRONMENT = dict(os.environ)
