@@ -21,13 +21,13 @@ KILLS = 6
 # After so many kills of jobs, Snakemake itself is killed with all of its jobs.
 KILLS_OF_ALL = 3
 # Of three jobs, two die when so many more epochs are logged, one so many seconds after its start.
-EPOCHS = (80, 120)
+EPOCHS = (50, 70)
 START = (0.0, 5.0)
 
 CONFIG = {
     "results": "results/kills",
     "data": {"images": 2000, "image_size": 32, "shard_size": 800, "box_law": {"max_side": 32}},
-    "settings": {"epochs": 200, "stop_patience": 200, "xla": False},
+    "settings": {"epochs": 120, "stop_patience": 120, "xla": False},
     "grid": {"batch_size": [16, 64], "learning_rate": [1e-3], "seeds": 2},
     "best": {"batch_size": 16, "learning_rate": 0.01, "seeds": 1},
 }
