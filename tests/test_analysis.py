@@ -7,6 +7,7 @@ import fake_study
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from boxest import analysis
 
@@ -138,12 +139,16 @@ def test_comparison_with_itself_is_zero():
         ours[f"{part}_inclusive_iou_loss_sd"] = 0.01
     table = analysis.comparison(ours)
     assert analysis.distance(table) == 0
-    assert table["validation_inclusive_iou_loss_difference_in_sd"].eq(0).all()
+    assert table["validation_inclusive_iou_loss_difference_in_se"].eq(0).all()
     assert table["validation_iou_loss"].eq(0.3).all()
     name = "validation_inclusive_iou_loss"
     louder = analysis.comparison(ours.assign(**{name: 1.1 * ours[name]}))
     assert analysis.distance(louder) == pytest.approx(np.log(1.1))
     assert analysis.distance(louder, "train_inclusive_iou_loss") == 0
+    # Two means of ten runs each, with a standard deviation of 0.01; four of ours diverged.
+    kept = ours.assign(**{name: ours[name] + 0.01}, runs=14, diverged=4)
+    off = analysis.comparison(kept)[f"{name}_difference_in_se"]
+    np.testing.assert_allclose(off, np.sqrt(5))
 
 
 def test_comparison_where_one_side_is_missing(full):
@@ -322,6 +327,24 @@ def test_fit_scaling_tells_one_curve_from_several():
     several = analysis.fit_scaling(scaled_runs(seeds=20, spread=0.1, shift=0.5)).iloc[0]
     assert several["within_cells"] == pytest.approx(0.1, abs=0.015)
     assert several["residual"] > 2 * several["within_cells"]
+
+
+def test_lack_of_fit_has_the_textbook_value():
+    """Two runs each at 1, 10, 100, 1000: off a line by +d, −d, −d, +d, and by ±e from there."""
+    d, e = 0.03, 0.02
+    rows = [
+        (10**k, 0.01, seed, 10, 10 ** (-1 - 0.2 * k + sign * d + (-1) ** seed * e))
+        for k, sign in enumerate((1, -1, -1, 1))
+        for seed in range(2)
+    ]
+    runs = make_runs(rows).assign(updates=[100 * 10**k for k in range(4) for _ in range(2)])
+    fit = analysis.fit_scaling(runs, degree=1).iloc[0]
+    assert [fit["lack_of_fit_freedom"], fit["within_freedom"]] == [2, 4]
+    assert fit["lack_of_fit"] == pytest.approx((8 * d**2 / 2) / (8 * e**2 / 4))
+    assert fit["p_value"] == pytest.approx(stats.f.sf(fit["lack_of_fit"], 2, 4))
+    # As many parameters as cells, or one run of each: nothing is left to test.
+    for few in (runs[runs["batch_size"] <= 10], runs[runs["seed"] == 0]):
+        assert np.isnan(analysis.fit_scaling(few, degree=1)["p_value"].item())
 
 
 def test_fit_scaling_takes_the_geometric_loss_too():

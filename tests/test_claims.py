@@ -7,8 +7,8 @@ import pytest
 from scipy import stats
 
 from boxest import analysis
-from boxest.analysis.claims import interval, verdict
-from boxest.analysis.claims.statistic import Statistic
+from boxest.analysis.claims import verdict
+from boxest.analysis.claims.statistic import Statistic, interval
 
 SIZES, RATES, SEEDS, EPOCHS = [4, 16, 64, 256, 1024, 4096], [1e-4, 1e-3, 1e-2, 1e-1], 6, 30
 METRICS = ["inclusive_iou_loss", "iou_loss"]
@@ -55,12 +55,11 @@ def part(table, claim, name):
 
 def sorted_predictions(error):
     """Return predictions of six seeds with error(width, height), in shares of the image."""
-    rng = np.random.default_rng(0)
+    sides = np.random.default_rng(0).uniform(0.04, 1, (400, 2))
     tables = []
     for seed in range(SEEDS):
-        sides = rng.uniform(0.04, 1, (400, 2))
-        table = pd.DataFrame({"true_x1": 0.0, "true_y1": 0.0, "true_x2": sides[:, 0]})
-        table["true_y2"] = sides[:, 1]
+        table = pd.DataFrame({"image": range(400), "true_x1": 0.0, "true_y1": 0.0})
+        table["true_x2"], table["true_y2"] = sides.T
         table["inclusive_iou_loss"] = table["iou_loss"] = error(*sides.T) * (1 + 0.01 * seed)
         tables.append(table.assign(seed=seed))
     return pd.concat(tables, ignore_index=True)
@@ -82,6 +81,25 @@ def test_intervals_stay_where_the_statistic_can_be():
     _, low, high = interval(Statistic("all", "", shares, bounds=(0, 100)))
     assert low < 98
     assert high == 100
+
+
+@pytest.mark.parametrize(("hits", "exact"), [(6, False), (0, False), (5, True)])
+def test_a_share_without_spread_has_an_exact_interval(hits, exact):
+    """Of 6 in each of 10 seeds; for all or none, Clopper and Pearson have a closed form."""
+    shares, of = pd.Series([100 * hits / 6] * 10), pd.Series([6] * 10)
+    mean, low, high = interval(Statistic("all", "", shares, out_of=of, exact=exact), 0.9)
+    assert mean == pytest.approx(100 * hits / 6)
+    ends = {6: (0.05 ** (1 / 60), 1), 0: (0, 1 - 0.05 ** (1 / 60))}
+    beta = stats.beta.ppf(0.05, 50, 11), stats.beta.ppf(0.95, 51, 10)
+    np.testing.assert_allclose([low, high], 100 * np.array(ends.get(hits, beta)))
+
+
+def test_an_exact_interval_can_be_asked_for():
+    statistic = Statistic("all", "", pd.Series([100.0] * 9 + [0]), out_of=pd.Series([2] * 10))
+    exact = interval(statistic.read("exact binomial", exact=True))[1:]
+    test = stats.binomtest(18, 20).proportion_ci(0.95)
+    np.testing.assert_allclose(exact, [100 * test.low, 100 * test.high])
+    assert interval(statistic)[1:] != exact
 
 
 def test_few_repetitions_decide_nothing():
@@ -299,13 +317,13 @@ def test_shares_say_of_how_many(linear):
     assert part(table, 1, "rate 0.01 → 0.1")["out_of"] == 6
     assert part(table, 3, "all pairs")["out_of"] == 20
     assert part(table, 8, "all cells")["out_of"] == 24
-    assert np.isnan(part(table, 2, "rate 0.1")["out_of"])
+    assert part(table, 2, "rate 0.1")["out_of"] == 6 * 28
 
 
 def test_what_was_added_afterwards_is_no_main_verdict(linear):
     table = analysis.claims(*linear)
     added = table[table["part"].str.endswith("(added afterwards)")]
-    assert set(added["claim"]) == {4, 5, 8}
+    assert set(added["claim"]) == {1, 3, 4, 5, 8}
     assert not added["main"].any()
 
 
@@ -380,6 +398,85 @@ def test_test_loss(linear, loss, expected):
     assert np.isnan([row["claimed_from"], row["paper"]]).all()
 
 
+# --- other readings ------------------------------------------------------------------------------
+
+
+def reading(table, claim, main, how):
+    return part(table, claim, f"{main}, {how} (added afterwards)")
+
+
+def test_runs_that_stopped_are_compared_at_equal_epochs_and_at_their_best():
+    """At the largest rate, batch size 4 is best in every epoch, but its last is its worst."""
+
+    def curve(size, rate, seed, epoch):
+        if (size, rate) == (4, 0.1):
+            return np.array([0.2, 0.02, 0.03, 0.5])
+        return 0.1 * size / epoch
+
+    histories, runs = study(curve, sizes=[4, 16], rates=[0.01, 0.1])
+    table = analysis.claims(histories, runs)
+    assert part(table, 3, "all pairs")["value"] == 50
+    # In epoch 4, batch size 16 has 0.4: 0.5 is above it.
+    assert reading(table, 3, "all pairs", "at equal epochs")["value"] == 50
+    best = reading(table, 3, "all pairs", "stopped runs at their best epoch")
+    assert best["value"] == 100
+    assert reading(table, 3, "all pairs", "rates below 0.1")["value"] == 100
+    # Up to epoch 4, the rates of batch size 4 come to 0.1 and 0.5, those of 16 to 0.4 both.
+    slope = reading(table, 5, "all rates", "at equal epochs")["value"]
+    assert slope == pytest.approx(-np.log(0.5 / 0.1) / 2)
+
+
+def test_pairs_at_equal_epochs_differ_from_those_at_the_end():
+    """Batch size 16 stops at epoch 4, ahead of 4 by then, which goes on and overtakes it."""
+
+    def curve(size, rate, seed, epoch):
+        return np.array([0.1] + [0.2] * 3) if size == 16 else 1 / epoch
+
+    table = analysis.claims(*study(curve, sizes=[4, 16], rates=[0.1]))
+    assert part(table, 3, "all pairs")["value"] == 100
+    assert reading(table, 3, "all pairs", "at equal epochs")["value"] == 0
+
+
+def test_other_images_widen_an_interval(linear):
+    rng = np.random.default_rng(1)
+    tested = sorted_predictions(lambda width, height: np.zeros(len(width)))
+    error = 0.038 + 0.01 * rng.standard_normal(400)
+    tested["inclusive_iou_loss"] = np.tile(error, SEEDS) + 0.001 * tested["seed"]
+    table = analysis.claims(*linear, tested=tested)
+    main, other = part(table, 10, "test set"), reading(table, 10, "test set", "other images")
+    over_seeds = stats.sem(0.001 * np.arange(SEEDS))
+    both = np.hypot(over_seeds, stats.sem(error))
+    quantile = stats.t.ppf(0.975, SEEDS - 1)
+    assert main["high"] - main["value"] == pytest.approx(over_seeds * quantile)
+    # A standard error from 500 samples.
+    assert other["high"] - other["value"] == pytest.approx(both * quantile, rel=0.1)
+    assert (other["value"], other["main"]) == (main["value"], False)
+
+
+def test_seeds_are_tested_on_the_same_images(linear):
+    tested = sorted_predictions(lambda width, height: width)
+    moved = tested.assign(true_x2=tested["true_x2"] + 0.01 * tested["seed"])
+    for wrong in (moved, tested.iloc[1:]):
+        with pytest.raises(ValueError, match="must be of the same images for each seed"):
+            analysis.claims(*linear, tested=wrong)
+
+
+def test_main_verdicts_are_corrected_for_their_number(linear):
+    rng = np.random.default_rng(0)
+    tested = sorted_predictions(lambda width, height: np.zeros(len(width)))
+    # An interval of 95 % just inside the claimed one, from 0.0342 to 0.0418.
+    losses = rng.standard_normal(SEEDS)
+    losses -= losses.mean()
+    half = stats.sem(losses) * stats.t.ppf(0.975, SEEDS - 1)
+    losses = 0.038 + 0.0037 * losses / half
+    tested["inclusive_iou_loss"] = losses[tested["seed"]]
+    row = part(analysis.claims(*linear, tested=tested), 10, "test set")
+    assert (row["verdict"], row["corrected"]) == ("holds", "undecided")
+    table = analysis.claims(*linear)
+    assert set(table.loc[table["main"], "corrected"]) <= {"holds", "does not hold", "undecided"}
+    assert table.loc[~table["main"], "corrected"].eq("").all()
+
+
 # --- tables ------------------------------------------------------------------------------------
 
 
@@ -405,5 +502,5 @@ def test_clear_errors(linear):
         analysis.claims(*linear, metric="x")
     with pytest.raises(ValueError, match=r"histories lacks the columns \['epoch'\]"):
         analysis.claims(linear[0].drop(columns="epoch"), linear[1])
-    with pytest.raises(ValueError, match=r"predictions lacks the columns \['seed'"):
+    with pytest.raises(ValueError, match=r"predictions lacks the columns \['image', 'true_x1'"):
         analysis.claims(*linear, tested=pd.DataFrame({"iou_loss": [0.1]}))

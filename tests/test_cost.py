@@ -242,6 +242,19 @@ def test_readings_of_fig_8():
     assert (whole, below) == pytest.approx((0, 0), abs=1e-12)
 
 
+def test_what_is_above_the_paper_in_most_cells_is_no_scatter():
+    runs = paper_runs()
+    rates = runs["learning_rate"]
+    # A tenth above at the smaller rates, all seeds alike; at the largest, as far below.
+    runs[LOSSES[0]] *= np.where(rates < rates.max(), 1.1, 1 / 1.1)
+    runs.loc[runs["seed"] == 0, LOSSES[0]] *= 1 + 1e-6
+    every, _, below = analysis.distances(runs).to_dict("records")
+    assert (every["above"], every["apart"]) == (18, 21)
+    assert every["mean_log_ratio"] == pytest.approx(np.log(1.1) * 15 / 21, abs=1e-6)
+    assert below["mean_log_ratio"] == pytest.approx(np.log(1.1), abs=1e-6)
+    assert below["p_value"] == pytest.approx(2 / 2**18)
+
+
 def variant_runs():
     """Return two variants: one that is Fig. 8, and one that is twice that and diverges once."""
     runs = paper_runs()

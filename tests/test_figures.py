@@ -608,7 +608,7 @@ def test_spreads_say_what_they_are(full, tiny):
 def test_comparison_has_a_column_of_counts_where_it_counts_anything(full):
     table = analysis.comparison(analysis.cells(full[1]))
     heads = [text.get_text() for text in figures.comparison(table).axes[2].texts]
-    assert heads[:5] == ["ours ± sd", "paper", "apart\n(sd)", "stopped\nearly", "diverged"]
+    assert heads[:5] == ["ours ± sd", "paper", "apart\n(SE)", "stopped\nearly", "diverged"]
     whole = figures.comparison(table.assign(diverged=0)).axes[2].texts
     assert "diverged" not in [text.get_text() for text in whole]
 

@@ -12,6 +12,7 @@ import yaml
 from conftest import ROOT
 from docutils.core import publish_parts
 from PIL import Image
+from scipy import stats
 from test_ranking import several
 from test_ranking import write as write_ranking
 
@@ -182,7 +183,7 @@ def test_a_patience_that_leaves_out_just_the_cells_of_the_paper(study, absent, s
 
 
 def test_shares_without_spread_are_counted(page):
-    assert row(page, "| rate 0.001 → 0.01 |")[2] == "100 (6 of 6, in every seed)"
+    assert row(page, "| rate 0.001 → 0.01 |")[2] == "100 [94, 100] (6 of 6, in every seed)"
     # A mean over all seeds has no interval.
     assert row(page, "| means over the seeds (added afterwards) |")[2] == "100 (23 of 23)"
 
@@ -196,6 +197,80 @@ def test_what_the_verdicts_rest_on_is_said(page, study):
     of_five = claims[claims["claim"] == 5].set_index("part")["verdict"]
     same = of_five["all rates"] == of_five["all rates, the loss itself (added afterwards)"]
     assert ("The verdict depends on the scale" in page) != same
+
+
+def test_verdicts_are_read_otherwise(page, study):
+    """The table counts what the rows of the claims say."""
+    claims = pd.read_csv(study / "tables" / "claims.csv")
+    ends = claims["part"].str.endswith("at equal epochs (added afterwards)")
+    mains = claims[claims["main"]]
+    numbers = claims.loc[ends, "claim"]
+    once = mains.set_index("claim").loc[numbers, "verdict"].to_numpy()
+    same = (once == claims.loc[ends, "verdict"]).sum()
+    assert row(page, "| *at equal epochs*: ")[1].startswith(f"{same} of {len(numbers)}")
+    stay = mains["verdict"] == mains["corrected"]
+    assert row(page, "| *corrected*: ")[1].startswith(f"{stay.sum()} of {len(mains)}")
+    for number in mains.loc[~stay, "claim"]:
+        assert str(number) in row(page, "| *corrected*: ")[1].partition(";")[2]
+    assert row(page, "| *other images*: ")[1].split(";")[0].endswith("of 3")
+    both = [
+        pd.read_csv(study / "tables" / f"{name}.csv") for name in ("claims", "claims_geometric")
+    ]
+    assert f"There are {pd.concat(both)['low'].count()} intervals of 95 %" in page
+    stopped = claims["part"].str.endswith("stopped runs at their best epoch (added afterwards)")
+    changed = claims[(ends | stopped)].merge(mains, on="claim", suffixes=("", "_main"))
+    changed = changed.loc[changed["verdict"] != changed["verdict_main"], "claim"].unique()
+    said = ", ".join(map(str, changed)) or "none"
+    assert f"runs that stopped early are counted: by the inclusive IoU, {said};" in page
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (
+            {"mean_log_ratio": np.log(1.1), "above": 17, "apart": 10, "p_value": 0.0001},
+            "Rates below 0.1: ours lie above the paper's in 17 of 18 cells, by 10 % on average, "
+            "and 10 differ by more than 2 standard errors: a systematic difference (sign test, p = "
+            "0.0001).",
+        ),
+        (
+            {"mean_log_ratio": np.log(0.95), "above": 8, "apart": 1, "p_value": 0.8},
+            "Rates below 0.1: ours lie below the paper's in 10 of 18 cells, by 5 % on average, and "
+            "1 differ by more than 2 standard errors: no systematic difference (sign test, p = 0.8",
+        ),
+        ({"cells": 0}, "The paper has none of these cells below the largest rate."),
+    ],
+)
+def test_a_difference_is_called_systematic_by_a_test(study, changed, said):
+    copy = findings.read(study)
+    distances = copy["distances"]
+    distances.loc[2, list(changed)] = list(changed.values())
+    assert said in findings.page(copy, study)
+
+
+@pytest.mark.parametrize(
+    ("p_value", "said"),
+    [
+        (0.01, "but does not decide it alone: the cells lie farther from the curve than the"),
+        (0.3, "and the scatter of the runs explains what is left (lack-of-fit test, F("),
+    ],
+)
+def test_the_rule_carries_as_far_as_a_test_says(study, p_value, said):
+    copy = findings.read(study)
+    copy["scaling_fit"]["p_value"] = p_value
+    fitted = copy["scaling_residuals"].query("fitted")["residual"].abs().max()
+    page = findings.page(copy, study)
+    assert f"gives the loss of each cell to within {text.percent(fitted)[1:]}, {said}" in page
+
+
+def test_the_validation_loss_stands_beside_that_of_the_test_set(study):
+    copy = findings.read(study)
+    losses = 0.039 + 0.0001 * np.arange(10)
+    copy["best"]["validation_inclusive_iou_loss"] = losses
+    half = stats.sem(losses) * stats.t.ppf(0.975, 9)
+    ends = text.ends(losses.mean() - half, losses.mean() + half)
+    said = f"the same runs have {text.number(losses.mean())} {ends}, which by the same rule would"
+    assert f"{said} be: *holds*." in findings.page(copy, study)
 
 
 def test_scaling_says_what_was_fitted(page, study):

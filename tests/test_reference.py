@@ -13,6 +13,7 @@ from test_workflow import FIGURES, TABLES
 from boxest import BoxRegressor, analysis, figures, synthetic
 from boxest.data import splits
 from boxest.report import findings
+from boxest.report.findings import grid
 from boxest.study import configuration, history, outputs
 
 REFERENCE = ROOT / "results" / "reference"
@@ -75,6 +76,8 @@ def test_tables_come_from_this_code(study):
         if name.startswith("claims"):
             # These are of predictions, which are too many to be committed.
             expected = expected[~expected["claim"].isin([9, 10])].reset_index(drop=True)
+            # Corrected for the number of all verdicts, those of the predictions among them.
+            expected, table = (one.drop(columns="corrected") for one in (expected, table))
             table["verdict"] = table["verdict"].replace("", np.nan)
         pd.testing.assert_frame_equal(table, expected, rtol=1e-6, check_dtype=False)
 
@@ -106,6 +109,13 @@ def test_found_rates_come_from_this_code(study):
     by_method = analysis.rates_by_method(found)
     pd.testing.assert_frame_equal(by_method, study["found_rates_by_method"], rtol=1e-6)
     assert sorted(found["batch_size"].unique()) == [4, 16, 64, 256, 1024, 4096]
+
+
+def test_the_study_in_short_repeats_the_findings(study):
+    """Its sentences with numbers are those that are made from the tables."""
+    short = " ".join((ROOT / "docs" / "study.md").read_text().split())
+    for sentence in (grid.systematic(study), grid.carries(study)):
+        assert sentence in short
 
 
 @pytest.mark.skipif(not FINDINGS.exists(), reason="no page of findings is committed yet")

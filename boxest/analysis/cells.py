@@ -6,6 +6,7 @@ from importlib import resources
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy import stats
 
 from boxest.analysis.columns import CELL, check_runs, diverged, flag, require
 
@@ -17,6 +18,10 @@ LOSSES = [
     "train_inclusive_iou_loss",
     "validation_inclusive_iou_loss",
 ]
+# Those whose means Fig. 8 gives.
+PAPER_RUNS = 10
+# Two means that are farther apart than so many standard errors differ by more than they scatter.
+APART = 2
 
 
 def cells(runs: pd.DataFrame, others: Sequence[str] = ()) -> pd.DataFrame:
@@ -98,8 +103,9 @@ def comparison(cells: pd.DataFrame, paper: pd.DataFrame | None = None) -> pd.Dat
         One row per cell of ours. For `train_inclusive_iou_loss` and
         `validation_inclusive_iou_loss`: our mean, its `_sd` over the runs, `paper_` the published
         mean (NaN where the paper has no such cell), `_log_ratio` = ln(ours / paper),
-        `_difference_in_sd` = (ours - paper) / our sd. Then our geometric `train_iou_loss` and
-        `validation_iou_loss`, which the paper does not give.
+        `_difference_in_se` = (ours - paper) / standard error of that difference, if the paper's ten
+        runs scatter as ours do. Then our geometric `train_iou_loss` and `validation_iou_loss`,
+        which the paper does not give.
 
     Raises
     ------
@@ -116,13 +122,17 @@ def comparison(cells: pd.DataFrame, paper: pd.DataFrame | None = None) -> pd.Dat
     require(cells, [*ours, *names, *(f"{name}_sd" for name in names), *geometric], "cells")
     require(paper, [*CELL, *names.values()], "the paper's cells")
     result = cells[ours].reset_index(drop=True)
+    kept = (result["runs"] - result["diverged"]).to_numpy(float)
     for name, published in names.items():
         mean, sd = cells[name].to_numpy(float), cells[f"{name}_sd"].to_numpy(float)
         theirs = paper_loss(cells, published, paper)
         result[name], result[f"{name}_sd"], result[f"paper_{name}"] = mean, sd, theirs
         with np.errstate(divide="ignore", invalid="ignore"):
             result[f"{name}_log_ratio"] = np.log(mean / theirs)
-            result[f"{name}_difference_in_sd"] = np.where(sd > 0, (mean - theirs) / sd, np.nan)
+            error = sd * np.sqrt(1 / kept + 1 / PAPER_RUNS)
+            result[f"{name}_difference_in_se"] = np.where(
+                error > 0, (mean - theirs) / error, np.nan
+            )
     result[geometric] = cells[geometric].to_numpy(float)
     return result
 
@@ -191,9 +201,11 @@ def distances(runs: pd.DataFrame) -> pd.DataFrame:
     -------
     pandas.DataFrame
         One row per reading: `reading`, `cells` (that both have), `train` and `validation`, the
-        root mean square log ratios. First the last epoch of every run; then only of runs that
-        reached the last epoch planned, as a mean at epoch 30 of the paper may have been taken; then
-        the first again, without the largest rate.
+        root mean square log ratios; and of the validation loss: `above` (in how many of them ours
+        is larger), `p_value` of that by a sign test, `apart` (how many differ by more than two
+        standard errors) and `mean_log_ratio`. First the last epoch of every run; then only of runs
+        that reached the last epoch planned, as a mean at epoch 30 of the paper may have been taken;
+        then the first again, without the largest rate.
     """
     check_runs(runs, ["epochs", "planned_epochs", "learning_rate"])
     largest = runs["learning_rate"].max()
@@ -202,16 +214,28 @@ def distances(runs: pd.DataFrame) -> pd.DataFrame:
         "runs that came to the last epoch": runs[runs["epochs"] >= runs["planned_epochs"]],
         f"every run, rates below {largest:g}": runs[runs["learning_rate"] < largest],
     }
-    rows = []
-    for reading, chosen in readings.items():
-        row = {"reading": reading, "cells": 0, "train": np.nan, "validation": np.nan}
-        if len(chosen):
-            table = comparison(cells(chosen))
-            for part in ("train", "validation"):
-                row[part] = distance(table, f"{part}_inclusive_iou_loss")
-            row["cells"] = int(np.isfinite(table["validation_inclusive_iou_loss_log_ratio"]).sum())
-        rows.append(row)
-    return pd.DataFrame(rows)
+    none = comparison(cells(runs))[:0]
+    return pd.DataFrame(
+        {"reading": reading} | _apart(comparison(cells(chosen)) if len(chosen) else none)
+        for reading, chosen in readings.items()
+    )
+
+
+def _apart(comparison: pd.DataFrame) -> dict[str, float]:
+    """Return a row of `distances`."""
+    loss = "validation_inclusive_iou_loss"
+    ratios = comparison[f"{loss}_log_ratio"]
+    ratios = ratios[np.isfinite(ratios)]
+    above, below = int((ratios > 0).sum()), int((ratios < 0).sum())
+    return {
+        "cells": len(ratios),
+        "train": root_mean_square(comparison["train_inclusive_iou_loss_log_ratio"]),
+        "validation": root_mean_square(ratios),
+        "mean_log_ratio": ratios.mean(),
+        "above": above,
+        "p_value": stats.binomtest(above, above + below).pvalue if above + below else np.nan,
+        "apart": int((comparison[f"{loss}_difference_in_se"].abs() > APART).sum()),
+    }
 
 
 def _cell_keys(table: pd.DataFrame) -> pd.MultiIndex:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 CELL = ["batch_size", "learning_rate"]
+RUN = [*CELL, "seed"]
 
 
 def require(table: pd.DataFrame, columns: Iterable[str], name: str) -> None:

@@ -4,9 +4,7 @@ import numpy as np
 import pandas as pd
 
 from boxest.analysis.cells import paper_loss
-from boxest.analysis.columns import CELL, check_runs, diverged, require
-
-RUN = [*CELL, "seed"]
+from boxest.analysis.columns import CELL, RUN, check_runs, diverged, require
 
 
 def patience_table(

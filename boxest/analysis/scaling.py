@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from boxest.analysis.columns import CELL, check_runs, diverged, require
 
@@ -38,7 +39,9 @@ def fit_scaling(
         One row: `loss`, `below`, `runs` (used), `diverged` (of those rates), `degree`, the
         coefficients `c0`, `c1`, … of the powers, `product_from` and `product_to` (the range that
         was fitted), `residual` and `within_cells`: root mean square of ln(loss) about the curve and
-        about the mean of the cell, less the degrees of freedom, NaN where nothing is left to tell.
+        about the mean of the cell, less the degrees of freedom, NaN where nothing is left to tell;
+        `lack_of_fit`, `p_value` and `lack_of_fit_freedom`, `within_freedom`: the F test of whether
+        the cells lie farther from the curve than the runs of a cell from each other explain.
     """
     check_runs(runs, ["updates", loss])
     gone = diverged(runs)
@@ -63,6 +66,7 @@ def fit_scaling(
     result |= {"product_from": product.min(), "product_to": product.max()}
     result["residual"] = _log_spread(about_curve, len(kept) - used - 1)
     result["within_cells"] = _log_spread(about_mean, len(kept) - groups.ngroups)
+    result |= _lack_of_fit(about_curve, about_mean, groups.ngroups, used + 1)
     return pd.DataFrame([result])
 
 
@@ -124,6 +128,25 @@ def scaling_residuals(runs: pd.DataFrame, fit: pd.DataFrame) -> pd.DataFrame:
     result["residual"] = residual.groupby(groups).mean()
     result["residual_sd"] = residual.groupby(groups).std(ddof=1)
     return result.reset_index()
+
+
+def _lack_of_fit(
+    about_curve: pd.Series, about_mean: pd.Series, cells: int, parameters: int
+) -> dict[str, float]:
+    """Return the F test for lack of fit of a curve to repeated measurements.
+
+    What the curve leaves unexplained and the means of the cells do not, by what is left about
+    those. Runs of one cell that stopped at different epochs have different products: what the
+    curve explains of them is nothing that it lacks.
+    """
+    missed, free = cells - parameters, len(about_mean) - cells
+    within = (about_mean**2).sum()
+    result = {"lack_of_fit": np.nan, "p_value": np.nan}
+    if missed > 0 and free > 0 and within > 0:
+        lack = max((about_curve**2).sum() - within, 0.0)
+        result["lack_of_fit"] = (lack / missed) / (within / free)
+        result["p_value"] = float(stats.f.sf(result["lack_of_fit"], missed, free))
+    return result | {"lack_of_fit_freedom": missed, "within_freedom": free}
 
 
 def _log_spread(residual: pd.Series, freedom: int) -> float:

@@ -80,7 +80,7 @@ def tables(
         if name in names:
             made[name] = make()
         if name.startswith("claims") and name in made and not decide:
-            made[name]["verdict"] = ""
+            made[name][["verdict", "corrected"]] = ""
     return made
 
 

@@ -54,26 +54,24 @@ def loss(mean: float, sd: float = np.nan) -> str:
 
 
 def interval(row: pd.Series) -> str:
-    """Write a value with its interval, or where it has no width, that all repetitions agree.
+    """Write a value with its interval; where all repetitions agree, also of how many it is.
 
     Examples
     --------
     >>> one = {"value": 50.0, "low": 40.0, "high": 60.0, "repetitions": 10, "out_of": 18}
-    >>> interval(one), interval(one | {"low": 50.0, "high": 50.0})
-    ('50 [40, 60]', '50 (9 of 18, in every seed)')
+    >>> interval(one | {"agree": False}), interval(one | {"agree": True})
+    ('50 [40, 60]', '50 [40, 60] (9 of 18, in every seed)')
     """
     value, low, high = row["value"], row["low"], row["high"]
     if not np.isfinite(value):
         return "–"
-    agree = np.isclose(low, high, rtol=1e-9, atol=0)
-    if np.isfinite(low) and not agree:
-        return f"{number(value)} {ends(low, high)}"
+    text = f"{number(value)} {ends(low, high)}" if low < high else number(value)
     said = []
-    if np.isfinite(row["out_of"]) and (agree or row["repetitions"] == 1):
+    if np.isfinite(row["out_of"]) and (row["agree"] or row["repetitions"] == 1):
         said.append(f"{value * row['out_of'] / 100:.0f} of {row['out_of']:.0f}")
-    if agree:
+    if row["agree"]:
         said.append("in every seed")
-    return f"{number(value)} ({', '.join(said)})" if said else number(value)
+    return f"{text} ({', '.join(said)})" if said else text
 
 
 def ends(low: float, high: float) -> str:

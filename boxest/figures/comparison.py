@@ -26,12 +26,13 @@ def comparison(table: pd.DataFrame, note: str | None = None) -> Figure:
     -------
     matplotlib.figure.Figure
         A row per cell, 1 - inclusive IoU, training left and validation in the middle; ours with the
-        standard deviation over the runs. Right, the numbers of the validation loss, with how many
-        of our runs stopped early and diverged. A cell without ours or theirs says so.
+        standard deviation over the runs. Right, the numbers of the validation loss, how far both
+        are apart in standard errors of the difference, and how many of our runs stopped early and
+        diverged. A cell without ours or theirs says so.
     """
     losses = ("train_inclusive_iou_loss", "validation_inclusive_iou_loss")
     columns = [name for loss in losses for name in (loss, f"{loss}_sd", f"paper_{loss}")]
-    columns += [f"{loss}_{name}" for loss in losses for name in ("log_ratio", "difference_in_sd")]
+    columns += [f"{loss}_{name}" for loss in losses for name in ("log_ratio", "difference_in_se")]
     counts = ["runs", "stopped_early", "diverged"]
     require(table, ["batch_size", "learning_rate", *counts, *columns], "comparison")
     table = table.sort_values(["batch_size", "learning_rate"]).reset_index(drop=True)
@@ -92,7 +93,7 @@ def _pairs(axes: Axes, table: pd.DataFrame, loss: str) -> None:
 def _numbers(axes: Axes, table: pd.DataFrame, loss: str) -> None:
     """Typeset the numbers of one loss, a row per cell."""
     axes.set_axis_off()
-    heads = {"ours ± sd": 0.33, "paper": 0.48, "apart\n(sd)": 0.63}
+    heads = {"ours ± sd": 0.33, "paper": 0.48, "apart\n(SE)": 0.63}
     # A column of counts is there where it counts anything.
     counts = {"stopped\nearly": ("stopped_early", 0.81), "diverged": ("diverged", 1.0)}
     counts = {text: where for text, where in counts.items() if table[where[0]].any()}
@@ -106,7 +107,7 @@ def _numbers(axes: Axes, table: pd.DataFrame, loss: str) -> None:
     for i, row in enumerate(table.to_dict("records")):
         ours, sd, theirs = row[loss], row[f"{loss}_sd"], row[f"paper_{loss}"]
         spread = f" ± {sd:.3f}" if np.isfinite(sd) else ""
-        apart = row[f"{loss}_difference_in_sd"]
+        apart = row[f"{loss}_difference_in_se"]
         texts = [
             f"{ours:.3f}{spread}" if np.isfinite(ours) else "–",
             f"{theirs:.3f}" if np.isfinite(theirs) else "–",

@@ -4,27 +4,26 @@ One rule for all verdicts: a statistic is computed for each repetition apart (a 
 grid, so that everything is paired by seed; for time, a series of runs), and the mean over the
 repetitions has a 95 % interval by Student's t. The claim says where the statistic should lie. It
 *holds* if the interval lies inside, *does not hold* if it lies outside, and is *undecided* if it
-does neither, or if there are fewer than five repetitions.
+does neither, or if there are fewer than five repetitions. A share that is the same in every
+repetition has the exact interval of a binomial, for Student's t would give it none.
 
 A diverged run is a result: from there on it counts with a loss of 1, the worst one minus IoU, and
 it loses against every run that did not diverge. Parts that are labelled as added afterwards were
-not chosen beforehand; none of them is the verdict on a claim.
+not chosen beforehand; none of them is the verdict on a claim. Those that are named after a main
+part are other readings of it: runs that stopped early at equal epochs or at their best one, exact
+intervals of shares, other test images.
 """
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from boxest.analysis.claims import losses, predictions, time
-from boxest.analysis.claims.statistic import Statistic
+from boxest.analysis.claims.statistic import CONFIDENCE, LEAST_REPETITIONS, Statistic, interval
 from boxest.analysis.columns import check_runs, require
 
-CONFIDENCE = 0.95
-# Of fewer, the spread is hardly known, and an interval may have no width by chance.
-LEAST_REPETITIONS = 5
+__all__ = ["CLAIMS", "CONFIDENCE", "LEAST_REPETITIONS", "claims", "verdict"]
 
 
 class Claim(NamedTuple):
@@ -71,17 +70,6 @@ def verdict(low: float, high: float, claimed: tuple[float, float]) -> str:
     return "does not hold" if high < claimed[0] or low > claimed[1] else "undecided"
 
 
-def interval(statistic: Statistic) -> tuple[float, float, float]:
-    """Return the mean and its 95 % interval by Student's t; NaN where there is none."""
-    values = statistic.values.dropna().to_numpy(float)
-    mean = float(values.mean()) if values.size else math.nan
-    if values.size < LEAST_REPETITIONS:
-        return mean, math.nan, math.nan
-    half = stats.sem(values) * stats.t.ppf((1 + CONFIDENCE) / 2, values.size - 1)
-    low, high = np.clip([mean - half, mean + half], *statistic.bounds)
-    return mean, float(low), float(high)
-
-
 def claims(
     histories: pd.DataFrame,
     runs: pd.DataFrame,
@@ -110,10 +98,12 @@ def claims(
     pandas.DataFrame
         One row per claim and part: `claim`, `part`, `main` (whether the verdict on the claim is
         this one; the others say where it holds), `statistic` in words with its unit, `value`,
-        `low`, `high` (mean and interval over the `repetitions`), `claimed_from`, `claimed_to`,
-        `paper` (the statistic of the paper's own Fig. 8, where it can be computed), `out_of` (of
-        how many each repetition's share is, where that is the same for all), `verdict` (empty for
-        a part that is there to compare with) and the name of the `figure`.
+        `low`, `high` (mean and interval over the `repetitions`), `agree` (whether all repetitions
+        have the same value), `claimed_from`, `claimed_to`, `paper` (the statistic of the paper's
+        own Fig. 8, where it can be computed), `out_of` (of how many each repetition's share is,
+        where that is the same for all), `verdict` (empty for a part that is there to compare
+        with), `corrected` (of a main part, the verdict by an interval that Bonferroni's correction
+        for all main parts makes wider) and the name of the `figure`.
 
     Raises
     ------
@@ -123,21 +113,32 @@ def claims(
     if metric not in ("inclusive_iou_loss", "iou_loss"):
         raise ValueError(f"metric must be inclusive_iou_loss or iou_loss, got {metric!r}")
     names = [f"{part}_{metric}" for part in ("train", "validation")]
-    check_runs(runs, ["epochs", "planned_epochs", *names])
+    check_runs(runs, ["epochs", "planned_epochs", "stopped_early", *names])
     require(histories, ["batch_size", "learning_rate", "seed", "epoch", names[1]], "histories")
     found = losses.statistics(histories, runs, metric)
     if times is not None:
         found |= time.statistics(times)
     if tested is not None:
         found |= predictions.statistics(tested, metric)
-    rows = [_row(number, one) for number in sorted(found) for one in found[number]]
-    return pd.DataFrame(rows)
+    for statistics in found.values():
+        shares = [one for one in statistics if one.main and one.out_of is not None]
+        statistics += [one.read("exact binomial", exact=True) for one in shares if not one.agree]
+    rows = [(number, one) for number in sorted(found) for one in found[number]]
+    tests = sum(one.main and one.claimed is not None for _, one in rows)
+    return pd.DataFrame([_row(number, one, tests) for number, one in rows])
 
 
-def _row(number: int, statistic: Statistic) -> dict:
+def _row(number: int, statistic: Statistic, tests: int) -> dict:
+    """Return a row of the table, corrected for so many tests."""
     value, low, high = interval(statistic)
-    claimed = statistic.claimed or (np.nan, np.nan)
-    decision = "" if statistic.claimed is None else verdict(low, high, claimed)
+    claimed, counts = statistic.claimed, statistic.out_of
+    decided, corrected = "", ""
+    if claimed is not None:
+        decided = verdict(low, high, claimed)
+        wider = interval(statistic, 1 - (1 - CONFIDENCE) / tests)[1:] if statistic.main else None
+        corrected = verdict(*wider, claimed) if wider else ""
+    claimed = claimed or (np.nan, np.nan)
+    same = counts is not None and counts.nunique() == 1 and counts.iloc[0] > 0
     return {
         "claim": number,
         "part": statistic.part,
@@ -147,10 +148,12 @@ def _row(number: int, statistic: Statistic) -> dict:
         "low": low,
         "high": high,
         "repetitions": int(statistic.values.notna().sum()),
+        "agree": statistic.agree,
         "claimed_from": claimed[0],
         "claimed_to": claimed[1],
         "paper": statistic.paper,
-        "out_of": statistic.out_of,
-        "verdict": decision,
+        "out_of": counts.iloc[0] if same else np.nan,
+        "verdict": decided,
+        "corrected": corrected,
         "figure": CLAIMS[number].figure,
     }

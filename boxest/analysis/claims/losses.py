@@ -1,39 +1,58 @@
 """The statistics of the claims 1 to 5 and 8: learning curves and final losses of the grid."""
 
 from collections.abc import Callable
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 
 from boxest.analysis.cells import paper_cells
+from boxest.analysis.claims.pairs import (
+    MOST,
+    SHARE,
+    compared,
+    last_losses,
+    ordered,
+    shares,
+    to_common_epochs,
+    wins,
+)
 from boxest.analysis.claims.statistic import AFTERWARDS, WORST, Statistic
-from boxest.analysis.columns import CELL, diverged
+from boxest.analysis.columns import CELL, RUN, diverged, flag
 
-RUN = [*CELL, "seed"]
-# The paper says "the graphs show": nine pairs of ten should.
-MOST = (90.0, np.inf)
 # Loss of the epoch above that of the epoch before by more than this is a rise that can be seen.
 VISIBLE = 1.01
 # Curves that are nowhere far apart: a factor, root mean square over the epochs.
 ALIKE = 1.25
-SHARE = (0.0, 100.0)
-NOTHING = pd.Series(dtype=float)
 
 
 def statistics(histories: pd.DataFrame, runs: pd.DataFrame, metric: str) -> dict:
     """Return the statistics of the claims 1 to 5 and 8 by number; see `boxest.analysis.claims`."""
+    found = _statistics(histories, runs, metric)
+    if not flag(runs, "stopped_early").any():
+        return found
+    restored = _statistics(*_stopped_at_best(histories, runs, metric), metric)
+    # A loss that is the smallest so far never rises, so that claim 2 cannot be read so.
+    for number in found.keys() - {2}:
+        how = "stopped runs at their best epoch"
+        found[number] += [
+            one.read(how, values=other.values, out_of=other.out_of)
+            for one, other in zip(found[number], restored[number], strict=True)
+            if one.main
+        ]
+    return found
+
+
+def _statistics(histories: pd.DataFrame, runs: pd.DataFrame, metric: str) -> dict:
     curves, gone = _curves(histories, runs, f"validation_{metric}")
-    filled = curves.ffill(axis=1)
-    final, lost = filled.iloc[:, -1], gone.iloc[:, -1]
+    lost = gone.iloc[:, -1]
     # The paper's table is of the inclusive loss.
     paper = _paper_losses() if metric == "inclusive_iou_loss" else None
     return {
-        1: falls_faster(filled, gone),
+        1: falls_faster(curves, gone),
         2: oscillates(curves, gone),
-        3: ends_lower(final.where(~lost, np.inf), paper),
+        3: ends_lower(curves, lost, paper),
         4: keeps_the_curve(curves, lost),
-        5: is_less_sensitive(final, paper),
+        5: is_less_sensitive(curves, paper),
         8: agrees(runs, metric),
     }
 
@@ -47,9 +66,13 @@ def falls_faster(curves: pd.DataFrame, gone: pd.DataFrame) -> list[Statistic]:
     """
     epochs = max(1, round(curves.shape[1] / 3))
     lost = gone.iloc[:, epochs - 1]
-    speed = np.exp(np.log(curves.iloc[:, :epochs]).mean(axis=1)).where(~lost, np.inf)
+
+    def speed(table: pd.DataFrame) -> pd.Series:
+        means = np.exp(np.log(table.iloc[:, :epochs]).mean(axis=1))
+        return means.where(~lost.loc[table.index], np.inf)
+
     what = "pairs in which the larger rate has the lower loss in the first third of the epochs (%)"
-    return _ordered(speed, "learning_rate", what, larger_is_lower=True)
+    return ordered(*compared(speed, curves, "learning_rate", larger_is_lower=True), "rate", what)
 
 
 def oscillates(curves: pd.DataFrame, gone: pd.DataFrame) -> list[Statistic]:
@@ -63,33 +86,54 @@ def oscillates(curves: pd.DataFrame, gone: pd.DataFrame) -> list[Statistic]:
     up, seen = rises.sum(axis=1), ratio.notna().sum(axis=1)
     # A run that diverged before the third epoch has nothing but its divergence.
     up, seen = up.where(seen > 0, 1), seen.where(seen > 0, gone.any(axis=1))
-    share = 100 * up / seen.where(seen > 0)
+    counts = seen.where(seen > 0).astype(float)
+    share = 100 * up / counts
     largest = share.index.get_level_values("learning_rate").max()
     what = f"epochs with a loss more than {VISIBLE - 1:.0%} above the epoch before (%)"
     result = []
     for rate, rows in share.groupby("learning_rate"):
-        table = rows.droplevel("learning_rate").unstack("batch_size")
+        table, of = (
+            one.loc[rows.index].droplevel("learning_rate").unstack("batch_size")
+            for one in (share, counts)
+        )
         ours = {"claimed": (25.0, np.inf)} if rate == largest else {}
         ours["bounds"] = SHARE
-        whole = table.mean(axis=1)
-        result.append(Statistic(f"rate {rate:g}", what, whole, **ours, main=rate == largest))
+        ours["main"], ours["out_of"] = rate == largest, of.sum(axis=1)
+        result.append(Statistic(f"rate {rate:g}", what, table.mean(axis=1), **ours))
         if rate == largest:
+            ours["main"] = False
             result += [
-                Statistic(f"rate {rate:g}, batch size {size}", what, table[size], **ours)
+                Statistic(
+                    f"rate {rate:g}, batch size {size}", what, table[size],
+                    **ours | {"out_of": of[size]},
+                )
                 for size in table
-            ]
+            ]  # fmt: skip
     return sorted(result, key=lambda one: not one.main)
 
 
-def ends_lower(final: pd.Series, paper: pd.Series | None) -> list[Statistic]:
+def ends_lower(curves: pd.DataFrame, lost: pd.Series, paper: pd.Series | None) -> list[Statistic]:
     """Claim 3: the share of pairs in which the smaller of two neighbouring batch sizes ends lower.
 
     Pairs of runs of the same rate and seed, by their last validation loss; infinite where one
-    diverged, which so loses against all that did not.
+    diverged, which so loses against all that did not. Where one of a pair stopped early, their last
+    epochs differ: beside it stand the pairs at the last epoch that both have, and those without the
+    largest rate, at which runs stop.
     """
+
+    def final(table: pd.DataFrame) -> pd.Series:
+        return last_losses(table).where(~lost.loc[table.index], np.inf)
+
     what = "pairs in which the smaller batch size has the lower final loss (%)"
-    theirs = None if paper is None else _wins(paper, "batch_size", larger_is_lower=False)
-    return _ordered(final, "batch_size", what, larger_is_lower=False, paper=theirs)
+    theirs = None if paper is None else wins(paper, "batch_size", larger_is_lower=False)
+    whole, equal = compared(final, curves, "batch_size", larger_is_lower=False)
+    result = ordered(whole, equal, "batch size", what, theirs)
+    rates = whole.index.get_level_values("learning_rate")
+    if rates.nunique() > 1:
+        how = f"rates below {rates.max():g}"
+        values, out_of = shares(whole[rates < rates.max()].unstack("learning_rate"))
+        result.append(result[0].read(how, values=values, out_of=out_of))
+    return result
 
 
 def keeps_the_curve(curves: pd.DataFrame, lost: pd.Series) -> list[Statistic]:
@@ -116,29 +160,33 @@ def keeps_the_curve(curves: pd.DataFrame, lost: pd.Series) -> list[Statistic]:
     itself = [(cell, cell) for cell in cells if any(cell in pair for pair in diagonal)]
     what = f"pairs of curves within a factor of {ALIKE} (root mean square over the epochs, %)"
 
-    def part(name: str, pairs: list, claimed=None, main=False, seeds_apart=0) -> Statistic:
-        values, out_of = _shares(_alike(logs, lost, pairs, seeds_apart))
+    def part(name: str, alike: pd.DataFrame, claimed=None, main=False) -> Statistic:
+        values, out_of = shares(alike)
         return Statistic(name, what, values, claimed, main, bounds=SHARE, out_of=out_of)
 
-    below = [pair for pair in diagonal if pair[1][1] < largest]
-    to_largest = [pair for pair in diagonal if pair[1][1] == largest]
+    every = _alike(logs, lost, diagonal)
+    reaches = np.array([rate == largest for _, (_, rate) in diagonal], bool)
     return [
-        part("all diagonals", diagonal, MOST, main=True),
-        part(f"below rate {largest:g}", below, MOST),
-        part(f"to rate {largest:g}", to_largest, MOST),
-        part("the same batch sizes, one rate", alone),
-        part(f"the same cell, another seed {AFTERWARDS}", itself, seeds_apart=1),
+        part("all diagonals", every, MOST, main=True),
+        part(f"below rate {largest:g}", every.loc[:, ~reaches], MOST),
+        part(f"to rate {largest:g}", every.loc[:, reaches], MOST),
+        part("the same batch sizes, one rate", _alike(logs, lost, alone)),
+        part(
+            f"the same cell, another seed {AFTERWARDS}", _alike(logs, lost, itself, seeds_apart=1)
+        ),
     ]
 
 
-def is_less_sensitive(final: pd.Series, paper: pd.Series | None) -> list[Statistic]:
+def is_less_sensitive(curves: pd.DataFrame, paper: pd.Series | None) -> list[Statistic]:
     """Claim 5: the slope of the sensitivity to the rate over the logarithm of the batch size.
 
     The sensitivity of a batch size is the range, over the rates, of ln(final validation loss): 0.7
     is a factor of 2. The claim is that it grows with the batch size. Beside it without the largest
-    rate, which the paper's table has for three of the batch sizes only; and the same of the loss
-    itself, for which the reading of "sensitive" decides.
+    rate, which the paper's table has for three of the batch sizes only; the same of the loss
+    itself, for which the reading of "sensitive" decides; and at the last epoch that the runs of all
+    rates have.
     """
+    final, equal = last_losses(curves), last_losses(to_common_epochs(curves, "learning_rate"))
     rates = sorted(final.index.unique("learning_rate"))
     below, ranges = rates[:-1], _ranges(np.log(final), rates)
     grows = (0.0, np.inf)
@@ -152,8 +200,11 @@ def is_less_sensitive(final: pd.Series, paper: pd.Series | None) -> list[Statist
             Statistic(f"rates below {rates[-1]:g}{suffix}", what, fewer, grows, paper=theirs),
         ]
 
+    main, fewer = parts("ln(final loss)", np.log, main=True)
     return [
-        *parts("ln(final loss)", np.log, main=True),
+        main,
+        fewer,
+        main.read("at equal epochs", values=_slopes(_ranges(np.log(equal), rates))),
         *parts("the final loss", np.positive, f", the loss itself {AFTERWARDS}"),
         *(
             Statistic(f"batch size {size}", "range of ln(final loss) over the rates", ranges[size])
@@ -177,7 +228,7 @@ def agrees(runs: pd.DataFrame, metric: str) -> list[Statistic]:
     of_means = (100 * means[names[0]] / means[names[1]]).between(90, 110)
     inclusive = metric == "inclusive_iou_loss"
     theirs = 100 * paper_cells()["similitude"].between(90, 110).mean() if inclusive else np.nan
-    near, out_of = _shares((100.0 * ratio.between(90, 110)).unstack(CELL))
+    near, out_of = shares((100.0 * ratio.between(90, 110)).unstack(CELL))
     what = "100 × training / validation loss"
     return [
         Statistic(
@@ -187,7 +238,8 @@ def agrees(runs: pd.DataFrame, metric: str) -> list[Statistic]:
         Statistic("mean", what, ratio.groupby("seed").mean(), (95.0, 105.0)),
         Statistic(
             f"means over the seeds {AFTERWARDS}", f"cells with {what} from 90 to 110 (%)",
-            pd.Series([100.0 * of_means.mean()]), paper=theirs, bounds=SHARE, out_of=len(of_means),
+            pd.Series([100.0 * of_means.mean()]), paper=theirs, bounds=SHARE,
+            out_of=pd.Series([len(of_means)]),
         ),
     ]  # fmt: skip
 
@@ -209,6 +261,24 @@ def _curves(
     return table.mask(gone, WORST), gone
 
 
+def _stopped_at_best(
+    histories: pd.DataFrame, runs: pd.DataFrame, metric: str
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Give each epoch of a run that stopped early the losses of its best epoch so far.
+
+    As if the weights of that epoch had been restored.
+    """
+    names = [f"{part}_{metric}" for part in ("train", "validation")]
+    stopped = runs.loc[flag(runs, "stopped_early"), RUN]
+    table = histories.sort_values([*RUN, "epoch"]).set_index(RUN)
+    rows = table.index.isin(pd.MultiIndex.from_frame(stopped))
+    watched = table.loc[rows, names[1]]
+    best = table.loc[rows, names].where(watched <= watched.groupby(RUN).cummin())
+    table.loc[rows, names] = best.groupby(RUN).ffill()
+    last = table.groupby(RUN)[names].tail(1).loc[pd.MultiIndex.from_frame(runs[RUN])]
+    return table.reset_index(), runs.assign(**dict(zip(names, last.to_numpy().T, strict=True)))
+
+
 def _paper_losses() -> pd.Series:
     """Return the paper's final validation losses, as those of one seed."""
     table = paper_cells().assign(seed=0)
@@ -216,71 +286,23 @@ def _paper_losses() -> pd.Series:
     return table.set_index(RUN)["validation_loss"]
 
 
-def _wins(losses: pd.Series, along: str, *, larger_is_lower: bool) -> pd.DataFrame:
-    """Tell of all pairs of neighbours along an axis whether they are as claimed, in %.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row per setting of the others, a column per step; NaN where a run is missing, or both
-        diverged (are infinite) and there is nothing to tell.
-    """
-    wide = losses.unstack(along).sort_index(axis=1)
-    steps = {}
-    for small, large in pairwise(wide.columns):
-        a, b = (wide[large], wide[small]) if larger_is_lower else (wide[small], wide[large])
-        known = a.notna() & b.notna() & ~(np.isinf(a) & np.isinf(b))
-        steps[f"{small:g} → {large:g}"] = (100.0 * (a < b)).where(known)
-    return pd.DataFrame(steps, index=wide.index)
-
-
-def _ordered(
-    losses: pd.Series,
-    along: str,
-    what: str,
-    *,
-    larger_is_lower: bool,
-    paper: pd.DataFrame | None = None,
-) -> list[Statistic]:
-    """Return the share of pairs that are as claimed: of all, and of each step along an axis."""
-    wins = _wins(losses, along, larger_is_lower=larger_is_lower)
-    others = [name for name in wins.index.names if name != "seed"]
-    name = "rate" if along == "learning_rate" else "batch size"
-    parts = {"all pairs": wins} | {f"{name} {step}": wins[[step]] for step in wins}
-    result = []
-    for part, rows in parts.items():
-        values, out_of = _shares(rows.unstack(others))
-        known = paper is not None and set(rows) <= set(paper)
-        theirs = paper[list(rows)].stack().mean() if known else np.nan
-        result.append(
-            Statistic(
-                part, what, values, MOST, main=part == "all pairs", paper=theirs, bounds=SHARE,
-                out_of=out_of,
-            )
-        )  # fmt: skip
-    return result
-
-
-def _shares(table: pd.DataFrame) -> tuple[pd.Series, float]:
-    """Return the mean of each row, and of how many it is where that is the same for all."""
-    counts = table.count(axis=1)
-    return table.mean(axis=1), counts.iloc[0] if counts.nunique() == 1 and any(counts) else np.nan
-
-
-def _alike(logs: pd.DataFrame, lost: pd.Series, pairs: list, seeds_apart: int) -> pd.DataFrame:
+def _alike(logs: pd.DataFrame, lost: pd.Series, pairs: list, seeds_apart: int = 0) -> pd.DataFrame:
     """Tell of pairs of cells, in columns, whether their curves are alike: 100 or 0 by seed."""
-    shares = []
-    for one, other in pairs:
-        seeds = logs.loc[other].index
-        if seeds_apart and len(seeds) == 1:
-            continue
-        turned = np.roll(seeds, -seeds_apart)
-        curves, gone = (table.loc[other].loc[turned].set_axis(seeds) for table in (logs, lost))
-        mean = np.sqrt(((logs.loc[one] - curves) ** 2).mean(axis=1))
-        # ln(1) = 0 from divergence on: two such runs have nothing to compare.
-        known = mean.notna() & ~(lost.loc[one] & gone)
-        shares.append((100.0 * (mean < np.log(ALIKE))).where(known))
-    return pd.concat(shares, axis=1) if shares else pd.DataFrame(index=logs.index.unique("seed"))
+    wide, gone = logs.unstack("seed"), lost.unstack("seed", fill_value=False)
+    seeds = gone.columns
+    if seeds_apart and len(seeds) == 1:
+        return pd.DataFrame(index=seeds)
+    # By cell, epoch and seed.
+    curves = wide.to_numpy().reshape(len(wide), -1, len(seeds))
+    one, other = (wide.index.get_indexer([pair[i] for pair in pairs]) for i in range(2))
+    apart = (curves[one] - np.roll(curves[other], -seeds_apart, axis=2)) ** 2
+    both = np.isfinite(apart).sum(axis=1)
+    with np.errstate(invalid="ignore"):
+        alike = np.sqrt(np.nansum(apart, axis=1) / both) < np.log(ALIKE)
+    # ln(1) = 0 from divergence on: two such runs have nothing to compare.
+    gone = gone.to_numpy()
+    known = (both > 0) & ~(gone[one] & np.roll(gone[other], -seeds_apart, axis=1))
+    return pd.DataFrame(np.where(known, 100.0 * alike, np.nan).T, seeds)
 
 
 def _ranges(losses: pd.Series, rates: list) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from boxest.analysis.cells import root_mean_square
+from boxest.analysis.cells import APART, PAPER_RUNS, root_mean_square
 from boxest.analysis.text import names, number, percent, plural, spread, table
 from boxest.report.findings.figures import Figures
 from boxest.report.findings.study import Study
@@ -25,15 +25,28 @@ def comparison(study: Study, figures: Figures) -> list[str]:
         "The root mean square of ln(ours / paper's) over the cells that both have: 0.1 is "
         "typically 10 % apart. A mean at the last epoch can be taken over all runs, those that "
         "stopped early with their own last one, or over those that came so far; elsewhere on this "
-        "page it is the first:",
+        "page it is the first. The last three columns are of the validation loss: the geometric "
+        "mean of ours / paper's, in how many cells ours is larger, and how many differ by more "
+        f"than {APART} standard errors of the difference (SE), if the paper's {PAPER_RUNS} runs "
+        "scatter as ours do:",
         "",
         *table(
-            ["mean over", "cells", "training", "validation"],
+            ["mean over", "cells", "training", "validation", "ratio", "above", f"> {APART} SE"],
             [
-                (row.reading, row.cells, number(row.train), number(row.validation))
+                (
+                    row.reading,
+                    row.cells,
+                    number(row.train),
+                    number(row.validation),
+                    number(np.exp(row.mean_log_ratio)),
+                    row.above,
+                    row.apart,
+                )
                 for row in distances.itertuples()
             ],
         ),
+        systematic(study),
+        "",
     ]
     if far is not None:
         lines += [
@@ -46,8 +59,26 @@ def comparison(study: Study, figures: Figures) -> list[str]:
     return lines + _left_out(both) + _patience(study)
 
 
+def systematic(study: Study) -> str:
+    """Say whether ours differ from the paper's by more than scatter, without the largest rate."""
+    row = study["distances"].iloc[-1]
+    if not row["cells"]:
+        return "The paper has none of these cells below the largest rate."
+    larger = row["mean_log_ratio"] > 0
+    count = row["above"] if larger else row["cells"] - row["above"]
+    side = "above" if larger else "below"
+    rates = row["reading"].rpartition(", ")[2].capitalize()
+    by = percent(abs(row["mean_log_ratio"])).lstrip("+")
+    kind = "a systematic difference" if row["p_value"] < 0.05 else "no systematic difference"
+    return (
+        f"{rates}: ours lie {side} the paper's in {count} of {plural(row['cells'], 'cell')}, by "
+        f"{by} on average, and {row['apart']} differ by more than {APART} standard errors: {kind} "
+        f"(sign test, p = {number(row['p_value'], 2)})."
+    )
+
+
 def _cells(both: pd.DataFrame) -> list[str]:
-    heads = ["batch size", "rate", "1 − inclusive IoU, ours", "paper", "apart (sd)"]
+    heads = ["batch size", "rate", "1 − inclusive IoU, ours", "paper", "apart (SE)"]
     heads += ["1 − IoU, ours", "stopped early", "diverged", "reached the last epoch"]
     rows = [
         (
@@ -55,7 +86,7 @@ def _cells(both: pd.DataFrame) -> list[str]:
             f"{row['learning_rate']:g}",
             spread(row[LOSS], row[f"{LOSS}_sd"]),
             spread(row[f"paper_{LOSS}"], np.nan),
-            number(row[f"{LOSS}_difference_in_sd"], 2),
+            number(row[f"{LOSS}_difference_in_se"], 2),
             spread(row["validation_iou_loss"], np.nan),
             *(row[name] for name in ("stopped_early", "diverged", "reached_last_epoch")),
         )
@@ -141,9 +172,7 @@ def scaling(study: Study, figures: Figures) -> list[str]:
                 f"{rate:g}" + ("" if cells["fitted"].all() else " (not fitted)"),
                 f"{len(known)} of {len(cells)}",
                 percent(known["residual"].mean()) if len(known) else "–",
-                f"{100 * root_mean_square(np.expm1(known['residual'])):.0f} %"
-                if len(known)
-                else "–",
+                percent(root_mean_square(known["residual"])).lstrip("+") if len(known) else "–",
                 "–"
                 if far is None
                 else f"{percent(far['residual'])} at batch size {far['batch_size']:.0f}",
@@ -155,12 +184,14 @@ def scaling(study: Study, figures: Figures) -> list[str]:
         "## How far learning rate × updates carries",
         "",
         *_curve(study),
-        "By rate, how far the cells lie above the curve on average, their root mean square, and "
-        "the one that is farthest off. A cell whose product is beyond those that were fitted is "
-        "compared with a curve that is extrapolated:",
+        "By rate, how far the cells lie above the curve: the mean and the root mean square of "
+        "ln(loss / curve), written as percentages, and the one that is farthest off. A "
+        "cell whose product is beyond those that were fitted is compared with a curve that is "
+        "extrapolated:",
         "",
         *table(heads, rows),
-        *_broken(residuals),
+        f"{_broken(residuals)} {carries(study)}".rstrip(),
+        "",
         *figures.show(study, "loss_against_updates"),
         *figures.show(study, "scaling_residuals"),
     ]
@@ -191,12 +222,31 @@ def _curve(study: Study) -> list[str]:
     return [text, ""]
 
 
-def _broken(residuals: pd.DataFrame) -> list[str]:
+def _broken(residuals: pd.DataFrame) -> str:
     """Name the cells that are far from the curve."""
     broken = residuals[residuals["residual"].abs() > np.log(FAR)]
     if broken.empty:
-        return [f"No cell is off by more than a factor of {FAR}.", ""]
+        return f"No cell is off by more than a factor of {FAR}."
     text = f"Off by more than a factor of {FAR}: {names(broken)}."
-    if not broken["fitted"].any() and residuals["fitted"].sum() > 2:
-        text += " All are of a rate that was not fitted: below it, the rule carries."
-    return [text, ""]
+    return text if broken["fitted"].any() else f"{text} All are of a rate that was not fitted."
+
+
+def carries(study: Study) -> str:
+    """Say how far the rule carries where it was fitted, and whether the curve is all there is."""
+    fit = study["scaling_fit"].set_index("loss").loc[LOSS]
+    fitted = study["scaling_residuals"].query("fitted")["residual"].dropna()
+    if np.isnan(fit["p_value"]):
+        return ""
+    where = f"Below a rate of {fit['below']:g}, the" if np.isfinite(fit["below"]) else "The"
+    test = (
+        f"(lack-of-fit test, F({fit['lack_of_fit_freedom']:.0f}, {fit['within_freedom']:.0f}) = "
+        f"{number(fit['lack_of_fit'], 2)}, p = {number(fit['p_value'], 2)})"
+    )
+    text = f"{where} product of rate and updates gives the loss of each cell to within "
+    text += percent(fitted.abs().max()).lstrip("+")
+    if fit["p_value"] < 0.05:
+        return (
+            f"{text}, but does not decide it alone: the cells lie farther from the curve than the "
+            f"scatter of their runs explains {test}."
+        )
+    return f"{text}, and the scatter of the runs explains what is left {test}."

@@ -1,10 +1,13 @@
 """The paper's claims, each with its verdict."""
 
+import numpy as np
 import pandas as pd
 
 from boxest.analysis import CLAIMS
-from boxest.analysis.claims import LEAST_REPETITIONS
-from boxest.analysis.text import claimed, interval, number, plural, table
+from boxest.analysis.claims import LEAST_REPETITIONS, verdict
+from boxest.analysis.claims.statistic import AFTERWARDS, Statistic, readings
+from boxest.analysis.claims.statistic import interval as mean_and_interval
+from boxest.analysis.text import claimed, ends, interval, number, plural, table
 from boxest.report.findings.figures import Figures
 from boxest.report.findings.study import Study
 
@@ -14,11 +17,24 @@ RULE = (
     "same first weights and the same order of the images; for time, for each series of runs. Its "
     "mean has a 95 % interval (Student's t). A claim *holds* if the interval lies where the claim "
     "has the statistic, *does not hold* if it lies outside, and is *undecided* otherwise or with "
-    "fewer than five repetitions. Where all seeds agree, the interval has no width, and the count "
-    "is given in its place. A diverged run counts with a loss of 1, and loses against every run "
+    "fewer than five repetitions. For a share that is the same in all seeds, Student's t would "
+    "have no width: there, the interval is the exact one of a binomial (Clopper and Pearson), of "
+    "all pairs of all seeds. A diverged run counts with a loss of 1, and loses against every run "
     "that did not diverge. A part labelled *added afterwards* was not chosen before the study was "
     "run, and is no verdict on its claim."
 )
+# Other readings of a main part, by the end of their names.
+READINGS = {
+    "at equal epochs": "runs are compared up to the last epoch that both have",
+    "stopped runs at their best epoch": "a run that stopped early counts as if the weights of its "
+    "smallest validation loss had been restored (in part, that loss is small by selection)",
+    "exact binomial": "an exact interval for each share, as if all pairs were independent",
+    "other images": "the interval has the sampling of the test images in it, too (bootstrap)",
+    "the loss itself": "without the logarithm",
+}
+CORRECTED = "corrected"
+# What the verdicts are read otherwise by where runs stopped early.
+STOPPING = ["at equal epochs", "stopped runs at their best epoch"]
 NOTES = {
     4: "Two runs of one cell differ, too: the share that another seed of the same cell reaches is "
     "the most that can be asked of two cells.",
@@ -37,7 +53,8 @@ def section(study: Study, figures: Figures) -> list[str]:
         inclusive, geometric = inclusive.assign(verdict=""), geometric.assign(verdict="")
         lines = ["## The paper's ten claims", "", why, ""]
     else:
-        lines = ["## Verdicts on the paper's ten claims", "", RULE, "", *_counts(study), ""]
+        lines = ["## Verdicts on the paper's ten claims", "", RULE, "", *_counts(study)]
+        lines += ["", *_robustness(study)]
     rows = []
     for number_, claim in CLAIMS.items():
         says = f"{number_}. {claim.says} ({claim.section})"
@@ -59,12 +76,18 @@ def section(study: Study, figures: Figures) -> list[str]:
         for statistic in dict.fromkeys(row["statistic"] for row in parts):
             chosen = [row for row in parts if row["statistic"] == statistic]
             lines += [f"{statistic[0].upper()}{statistic[1:]}:", "", *_parts(chosen)]
-        note = NOTES.get(number_)
-        if number_ == 5:
-            note = None if why else _scale(inclusive)
+        note = _note(number_, study, inclusive)
         lines += [note, ""] if note else []
         lines += figures.show(study, claim.figure)
     return lines
+
+
+def _note(number_: int, study: Study, claims: pd.DataFrame) -> str:
+    """Say what must be known of a claim beside its numbers."""
+    if number_ == 5:
+        return _scale(claims)
+    note = NOTES.get(number_, "")
+    return f"{note} {_on_validation(study, claims)}".rstrip() if number_ == 10 else note
 
 
 def _undecided(study: Study) -> str | None:
@@ -94,9 +117,95 @@ def _counts(study: Study) -> list[str]:
     return lines
 
 
+def _robustness(study: Study) -> list[str]:
+    """Say which verdicts stay the same by other readings, and after a correction for their number.
+
+    A row per reading.
+    """
+    tables = [study["claims"], study["claims_geometric"]]
+    read = [_read_otherwise(claims) for claims in tables]
+    hows = dict.fromkeys(how for one in read for how in one["how"] if how != CORRECTED)
+    rows = []
+    for how in [*hows, CORRECTED]:
+        cells = [one[one["how"] == how] for one in read]
+        name, means = f"*{how}*", READINGS.get(how, "")
+        if how == CORRECTED:
+            mains = [len(one) for one in cells]
+            means = f"for {mains[0]} and {mains[1]} main verdicts at once (Bonferroni)"
+        rows.append((f"{name}: {means}" if means else name, *map(_same, cells)))
+    stopping = "; ".join(
+        f"by the {loss} IoU, {_depending(one) or 'none'}"
+        for loss, one in zip(("inclusive", "geometric"), read, strict=True)
+    )
+    intervals = sum(int(claims["low"].notna().sum()) for claims in tables)
+    return [
+        "How many of the main verdicts stay the same when they are read otherwise (added "
+        "afterwards), and which do not:",
+        "",
+        *table(["read otherwise", "inclusive IoU", "geometric IoU"], rows, left=3),
+        f"Claims whose verdicts depend on how runs that stopped early are counted: {stopping}.",
+        "",
+        f"There are {intervals} intervals of 95 % in the tables below, each by itself: of so many, "
+        f"about {0.05 * intervals:.0f} miss what they estimate by chance alone. A verdict that "
+        "does not stay when it is corrected for their number is no more than an indication.",
+        "",
+    ]
+
+
+def _read_otherwise(claims: pd.DataFrame) -> pd.DataFrame:
+    """Return a row per main verdict and other reading of it."""
+    claims = claims.fillna({"verdict": "", "corrected": ""})
+    mains = claims[claims["main"] & (claims["verdict"] != "")]
+    rows = []
+    for _, main in mains.iterrows():
+        name = f"{main['claim']}"
+        if (mains["claim"] == main["claim"]).sum() > 1:
+            name += f" ({main['part']})"
+        others = readings(claims, main)
+        hows = others["part"].str.removeprefix(f"{main['part']}, ")
+        found = dict(zip(hows.str.removesuffix(f" {AFTERWARDS}"), others["verdict"], strict=True))
+        for how, verdict_ in (found | {CORRECTED: main["corrected"]}).items():
+            rows.append({"how": how, "name": name, "main": main["verdict"], "verdict": verdict_})
+    return pd.DataFrame(rows, columns=["how", "name", "main", "verdict"])
+
+
+def _depending(read: pd.DataFrame) -> str:
+    """Name the claims whose verdicts early stopping has a part in."""
+    other = read[read["how"].isin(STOPPING) & (read["verdict"] != read["main"])]
+    return ", ".join(dict.fromkeys(other["name"]))
+
+
+def _same(rows: pd.DataFrame) -> str:
+    """Say how many verdicts are the main ones, and which are not."""
+    if rows.empty:
+        return ""
+    other = rows[rows["verdict"] != rows["main"]]
+    said = [
+        f"claim{'s' if len(group) > 1 else ''} {', '.join(group['name'])} *{verdict_}*"
+        for verdict_, group in other.groupby("verdict")
+    ]
+    return "; ".join([f"{len(rows) - len(other)} of {len(rows)}", *said])
+
+
+def _on_validation(study: Study, claims: pd.DataFrame) -> str:
+    """Return the loss of claim 10 on the validation set, which is no part of the claim."""
+    best, main = study["best"], claims[(claims["claim"] == 10) & claims["main"]].iloc[0]
+    losses = best.loc[~best["diverged"], "validation_inclusive_iou_loss"]
+    value, low, high = mean_and_interval(Statistic("validation set", "mean loss", losses))
+    if np.isnan(low):
+        return ""
+    text = f"On the validation set, the same runs have {number(value)} {ends(low, high)}"
+    if not main["verdict"]:
+        return f"{text}."
+    decided = verdict(low, high, (main["claimed_from"], main["claimed_to"]))
+    return f"{text}, which by the same rule would be: *{decided}*."
+
+
 def _scale(claims: pd.DataFrame) -> str:
     """Say whether the verdict on claim 5 is the same without the logarithm."""
     rows = claims[claims["claim"] == 5].set_index("part")["verdict"]
+    if not rows["all rates"]:
+        return ""
     (itself,) = rows[rows.index.str.startswith("all rates, the loss itself")]
     if itself == rows["all rates"]:
         return f"Of the loss itself, without the logarithm, it is the same: {itself}."
