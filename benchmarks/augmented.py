@@ -3,7 +3,7 @@
 python benchmarks/augmented.py [--images 600] [--epochs 4] [--batch 32]
 
 Images of 128×128×3. Plain Keras is `fit` on a `tf.data` pipeline with Keras' own augmentation
-layers, which know boxes. Median images/s of the epochs behind the first, of one process with all
+layers, which know boxes. Median images/s of the epochs after the first, of one process with all
 cores, and of as many processes with one thread as cores at once, added up.
 """
 
@@ -81,7 +81,7 @@ def train_boxest(images, boxes, epochs: int, batch: int) -> list[float]:
 
 
 def timed(fit) -> list[float]:
-    """Return the seconds of each epoch behind the first, which compiles."""
+    """Return the seconds of each epoch after the first, which compiles."""
     import keras
 
     ends = []

@@ -2,8 +2,8 @@
 
     python benchmarks/compilers.py --markdown compilers.md
 
-Networks like the paper's, with two convolutions of several sizes, with and without a pooling behind
-the first one. Median images/s of the epochs behind the first, one thread, TensorFlow.
+Networks like the paper's, with two convolutions of several sizes, with and without a pooling after
+the first one. Median images/s of the epochs after the first, one thread, TensorFlow.
 """
 
 import argparse
@@ -69,7 +69,7 @@ def measure(filters: tuple, pooled: bool, xla: bool, batch: int, images: int):
 
 def rows(batches: list[int], images: int, networks: list):
     """Measure and yield the rows of the table."""
-    yield "| filters | pooling behind the first | batch size | XLA | without | `auto` takes |"
+    yield "| filters | pooling after the first | batch size | XLA | without | `auto` takes |"
     yield "| --- | --- | ---: | ---: | ---: | --- |"
     for filters, pooled in networks:
         for batch in batches:

@@ -4,7 +4,7 @@ python benchmarks/streaming.py [--images 200000] [--epochs 3]
 
 Makes shards in a temporary directory, then trains in processes of their own, with one thread: on
 a tenth of the images, resident; on all of them, streamed from a temporary file. Prints images/s of
-the epochs behind the first, and the peak of resident memory.
+the epochs after the first, and the peak of resident memory.
 """
 
 import argparse

@@ -154,7 +154,7 @@ def markdown(result: dict) -> str:
     jobs, within = boxest["job_seconds"], boxest["seconds"]
     rows = [
         ("wall time", boxest["wall_seconds"], paper["wall_seconds"]),
-        ("all jobs, one behind the other", jobs, paper["wall_seconds"]),
+        ("sum over all jobs", jobs, paper["wall_seconds"]),
         *((name, within[name], paper["seconds"].get(name)) for name in STEPS),
         *_rest(jobs, within, paper),
     ]
@@ -183,7 +183,7 @@ def markdown(result: dict) -> str:
 
 def _rest(jobs: float, within: dict, paper: dict) -> list[tuple]:
     rest = paper["wall_seconds"] - sum(paper["seconds"].values())
-    return [("the rest: images, Python, the job's start", jobs - sum(within.values()), rest)]
+    return [("the rest: images, Python, starting the job", jobs - sum(within.values()), rest)]
 
 
 def _number(value: float | None) -> str:

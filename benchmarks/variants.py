@@ -3,7 +3,7 @@
     python benchmarks/variants.py --markdown variants.md
 
 Every measurement is a process of its own; the variants of a batch size come one after the other.
-Median images/s of the epochs behind the first, in one thread unless the name says otherwise.
+Median images/s of the epochs after the first, in one thread unless the name says otherwise.
 """
 
 import argparse
