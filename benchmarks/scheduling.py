@@ -127,8 +127,8 @@ def submission_rows(options: argparse.Namespace) -> Iterator[tuple[str, ...]]:
         "`sbatch`",
         "`squeue`",
         "other calls",
-        "runs submitted in",
-        "ended after",
+        "all submitted after",
+        "all ended after",
         "per run",
     )
     yield "---", *["---:"] * 6
