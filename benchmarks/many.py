@@ -129,7 +129,7 @@ def markdown(result: dict) -> str:
         "",
         f"{options['image_size']} px, the paper's network, inclusive IoU, SGD, "
         f"{options['threads'] or 'all'} thread(s). Images per second of all runs together: median "
-        f"of {options['repetitions']} epochs behind one of warm-up, least and greatest; then the "
+        f"of {options['repetitions']} epochs after one of warm-up, least and greatest; then the "
         "median as a multiple of run after run on JAX, and of Keras. Compilation is not in it.",
         "",
         "| batch size | "
@@ -198,7 +198,7 @@ def study_markdown(result: dict) -> str:
         "",
         machine.text(result["machine"]),
         "",
-        "| batch size | seconds | of them compiling | training | evaluating |",
+        "| batch size | seconds | of which compiling | training | evaluating |",
         "| ---: | ---: | ---: | ---: | ---: |",
         *(
             f"| {row['batch']} | " + " | ".join(f"{row[name]:.1f}" for name in names) + " |"
