@@ -27,12 +27,12 @@ def page() -> str:
     lines = [
         "# Configuration reference",
         "",
-        "For whoever writes a configuration and looks up a key: each one, what it may be, and its "
-        "default.",
-        "[Configuration](../config/README.md) shows how they are used, and "
-        "[config.yaml](../config/config.yaml) says why the paper's study has its values.",
+        "For users who write a configuration and look up a key: all keys, with their allowed "
+        "values and defaults.",
+        "[Configuration](../config/README.md) shows how to use them, and "
+        "[config.yaml](../config/config.yaml) gives the reasons for the paper's values.",
         "",
-        "<!-- Made from workflow/schemas/config.schema.yaml by `make docs`. -->",
+        "<!-- Generated from workflow/schemas/config.schema.yaml by `make docs`. -->",
     ]
     sections = dict(schema["properties"])
     single = {name: one for name, one in sections.items() if not _keys(schema, one)}
