@@ -1,4 +1,4 @@
-"""Find one box in an image, and see what batch size and learning rate do to the finding.
+"""Find one box in an image, and see how batch size and learning rate affect the training.
 
 The public names are loaded when they are first used: ``import boxest`` imports neither
 scikit-learn nor Keras nor a backend.

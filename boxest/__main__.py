@@ -1,4 +1,4 @@
-"""``python -m boxest``: the command, where it is not on the path."""
+"""``python -m boxest``: the command `boxest`, in case it is not on the path."""
 
 from boxest.cli import boxest
 

@@ -1,7 +1,7 @@
-"""How well two boxes agree: the IoU family, in numpy and in keras.ops; and what a box is.
+"""The IoU family, in numpy and in keras.ops, and checks of boxes.
 
 A box is ``(x1, y1, x2, y2)``, its upper left and lower right corner divided by the image size, so
-in 0..1. Pixels are half open: a box covers the columns ``x1 * size`` to ``x2 * size - 1``, and its
+in 0..1. Pixels are half-open: a box covers the columns ``x1 * size`` to ``x2 * size - 1``, and its
 width in pixels is ``(x2 - x1) * size``.
 
 Each measure works element by element on arrays of shape (..., 4), is symmetric, is 1 for equal
@@ -20,15 +20,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-# Least denominator. Its square, 1e-24, which gradients of a quotient divide by, is still a normal
+# Smallest denominator. Gradients of a quotient divide by its square, 1e-24, which is still a normal
 # float32.
 _TINY = 1e-12
-# Least side in an aspect ratio (a hundredth of a pixel in 128): it bounds the gradient of
+# Smallest side in an aspect ratio (a hundredth of a pixel in 128): it bounds the gradient of
 # arctan(w/h), which is w/(w² + h²), and leaves the ratio of every larger box exact.
 _LEAST_SIDE = 1e-4
-# Of a box, in a table.
+# Columns of a box in a table.
 CORNERS = ["x1", "y1", "x2", "y2"]
-# Names that corners have in other tables, in the order of these, without case and punctuation.
+# Names of corners in other tables, in the same order, in lower case and without punctuation.
 _CORNERS = (
     tuple(CORNERS),
     ("xmin", "ymin", "xmax", "ymax"),
@@ -42,7 +42,7 @@ _SIZES = {"w", "h", "width", "height"}
 
 
 def corners_of(which: str) -> list[str]:
-    """Return the columns of a box where a table has several of a row.
+    """Return the columns of a box in a table with several boxes per row.
 
     Examples
     --------
@@ -65,8 +65,8 @@ def iou(a: Any, b: Any, xp: ModuleType = np) -> Any:
     Returns
     -------
     array or tensor of shape (...)
-        In 0..1; 0 where the boxes do not meet or one is degenerate or flipped. There the gradient
-        is 0, too.
+        In 0..1; 0 if the boxes do not overlap, or one is degenerate or flipped. The gradient is
+        also 0 there.
 
     Examples
     --------
@@ -80,10 +80,10 @@ def iou(a: Any, b: Any, xp: ModuleType = np) -> Any:
 def inclusive_iou(a: Any, b: Any, xp: ModuleType = np) -> Any:
     """Intersection over union with every side taken as ``x2 - x1 + 1``.
 
-    The form of the paper's references [3] (Tripathi 2017) and [5] (Rosebrock 2020), there meant for
-    pixel indices of which both ends belong to the box. On coordinates divided by the image size,
-    the 1 is a whole image: all boxes overlap, there is a gradient everywhere, and the size of the
-    box hardly counts. A value of 0.96 goes with a geometric IoU of about 0.83.
+    This is the formula of the paper's references [3] (Tripathi 2017) and [5] (Rosebrock 2020),
+    which use it for pixel indices, where both ends belong to the box. On coordinates divided by the
+    image size, the 1 is a whole image: all boxes overlap, there is a gradient everywhere, and the
+    size of the box hardly matters. A value of 0.96 corresponds to a geometric IoU of about 0.83.
 
     Parameters
     ----------
@@ -93,7 +93,8 @@ def inclusive_iou(a: Any, b: Any, xp: ModuleType = np) -> Any:
     Returns
     -------
     array or tensor of shape (...)
-        In 0..1. Sides are clipped at 0, which only boxes flipped by more than the image size meet.
+        In 0..1. Sides are clipped at 0, which only affects boxes flipped by more than the image
+        size.
 
     Examples
     --------
@@ -105,10 +106,10 @@ def inclusive_iou(a: Any, b: Any, xp: ModuleType = np) -> Any:
 
 
 def giou(a: Any, b: Any, xp: ModuleType = np) -> Any:
-    """Generalised IoU: `iou` less the share of the enclosing box that neither box covers.
+    """Generalised IoU: `iou` minus the share of the enclosing box that neither box covers.
 
     Rezatofighi et al., "Generalized intersection over union", CVPR 2019. The enclosing box spans
-    all four corners, whichever way round a box is, so that a flipped box counts with where it is.
+    all four corners in either order, so the position of a flipped box counts.
 
     Parameters
     ----------
@@ -135,9 +136,10 @@ def giou(a: Any, b: Any, xp: ModuleType = np) -> Any:
 
 
 def diou(a: Any, b: Any, xp: ModuleType = np) -> Any:
-    """Distance IoU: `iou` less the distance of the centres over the enclosing diagonal, squared.
+    """Distance IoU: `iou` minus the squared distance of the centres over the squared diagonal.
 
-    Zheng et al., "Distance-IoU loss", AAAI 2020. The enclosing box is that of `giou`.
+    Zheng et al., "Distance-IoU loss", AAAI 2020. The diagonal is that of the enclosing box, as in
+    `giou`.
 
     Parameters
     ----------
@@ -160,16 +162,16 @@ def diou(a: Any, b: Any, xp: ModuleType = np) -> Any:
 
 
 def ciou(a: Any, b: Any, xp: ModuleType = np) -> Any:
-    """Complete IoU: `diou` less a penalty for a different aspect ratio.
+    """Complete IoU: `diou` minus a penalty for a different aspect ratio.
 
     Zheng et al., AAAI 2020: the penalty is ``alpha * v`` with
     ``v = 4/pi² (arctan(wa/ha) - arctan(wb/hb))²`` and the trade-off ``alpha = v / (1 - IoU + v)``,
-    which is a constant for the gradient.
+    which counts as a constant in the gradient.
 
     Parameters
     ----------
     a, b, xp
-        As for `iou`. Where `xp` has `stop_gradient`, it is applied to alpha.
+        As for `iou`. If `xp` has `stop_gradient`, it is applied to alpha.
 
     Returns
     -------
@@ -194,7 +196,7 @@ MEASURES = {"iou": iou, "inclusive_iou": inclusive_iou, "giou": giou, "diou": di
 
 
 def sides(boxes: npt.ArrayLike, image_size: int = 1) -> np.ndarray:
-    """Width and height of boxes (..., 4), in pixels if the image size is given: (..., 2).
+    """Return width and height (..., 2) of boxes (..., 4), in pixels if the image size is given.
 
     Examples
     --------
@@ -206,16 +208,16 @@ def sides(boxes: npt.ArrayLike, image_size: int = 1) -> np.ndarray:
 
 
 def check_boxes(boxes: npt.ArrayLike) -> np.ndarray:
-    """Return target boxes as float64 of shape (n, 4), or say what is wrong with them.
+    """Return target boxes as float64 of shape (n, 4), or raise an error that names what is wrong.
 
-    A box without area is refused, too: no pixel shows it, and its IoU with any prediction is 0, so
-    that there is nothing to learn from it.
+    A box without area is refused as well: no pixel shows it, and its IoU with any prediction is 0,
+    so there is nothing to learn from it.
 
     Parameters
     ----------
     boxes : array-like of shape (n, 4)
-        Boxes (x1, y1, x2, y2) in units of the image size. Of a table, the names of the columns
-        count and not their order, where they are names of corners: see `in_order`.
+        Boxes (x1, y1, x2, y2) in units of the image size. If a table names its columns after
+        corners, the names count and not their order: see `in_order`.
 
     Raises
     ------
@@ -224,7 +226,7 @@ def check_boxes(boxes: npt.ArrayLike) -> np.ndarray:
         message names the first such row, its values, and how many there are.
     """
     if np.ma.is_masked(boxes):
-        raise ValueError("boxes has masked values; leave out such rows.")
+        raise ValueError("boxes has masked values; remove such rows.")
     try:
         boxes = np.asarray(in_order(boxes), dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -257,7 +259,7 @@ def check_boxes(boxes: npt.ArrayLike) -> np.ndarray:
 
 
 def in_order(boxes: Any) -> Any:
-    """Return a table of boxes as an array of x1, y1, x2, y2, in the order that its names tell.
+    """Return a table of boxes as an array of x1, y1, x2, y2, ordered by the names of its columns.
 
     Parameters
     ----------
@@ -268,12 +270,12 @@ def in_order(boxes: Any) -> Any:
     Raises
     ------
     ValueError
-        If the columns are a corner and a size, or the corners stand among others.
+        If the columns are a corner and a size, or there are more columns than the corners.
 
     Warns
     -----
     UserWarning
-        If the columns have names that tell nothing.
+        If the names of the columns have no known meaning.
 
     Examples
     --------
@@ -290,19 +292,19 @@ def in_order(boxes: Any) -> Any:
     for corners in _CORNERS:
         if set(corners) <= set(plain):
             if len(names) != 4:
-                raise ValueError(f"boxes have the columns {names}: give the four corners alone.")
+                raise ValueError(f"boxes have the columns {names}: give only the four corners.")
             order = [names[plain.index(corner)] for corner in corners]
             return np.stack([np.asarray(boxes[name]) for name in order], axis=1)
     if set(plain) & _SIZES:
         raise ValueError(
-            f"boxes have the columns {names}, a place and a size. Give two corners: of an upper "
-            "left corner x, y, that is (x, y, x + width, y + height); of a centre, "
-            "(x - width / 2, y - height / 2, x + width / 2, y + height / 2)."
+            f"boxes have the columns {names}, a position and a size. Give two corners: for an "
+            "upper left corner x, y, these are (x, y, x + width, y + height); for a centre, (x - "
+            "width / 2, y - height / 2, x + width / 2, y + height / 2)."
         )
     if len(names) == 4 and not all(map(str.isdigit, plain)):
         warnings.warn(
-            f"boxes have the columns {names}, which are taken for x1, y1, x2, y2 in this order. "
-            "Name them so, or pass an array.",
+            f"boxes have the columns {names}, which are taken as x1, y1, x2, y2 in this order. "
+            "Give them these names, or pass an array.",
             UserWarning,
             stacklevel=2,
         )
@@ -321,15 +323,15 @@ def _refuse(boxes: np.ndarray, wrong: np.ndarray, what: str) -> None:
 
 def _corners(box: Any, xp: ModuleType) -> tuple:
     """Split boxes (..., 4) into x1, y1, x2, y2; numpy input becomes float64."""
-    if xp is np:  # float: differences of unsigned integers wrap around
+    if xp is np:  # as float, because differences of unsigned integers wrap around
         box = np.asarray(box, dtype=np.float64)
-    if len(box.shape) == 0 or box.shape[-1] not in (4, None):  # None: not known yet in a graph
+    if len(box.shape) == 0 or box.shape[-1] not in (4, None):  # None: unknown so far, in a graph
         raise ValueError(f"boxes must have the shape (..., 4); got {tuple(box.shape)}.")
     return box[..., 0], box[..., 1], box[..., 2], box[..., 3]
 
 
 def _areas(a: tuple, b: tuple, xp: ModuleType, extra: float = 0.0) -> tuple:
-    """Areas of intersection and union, with `extra` added to each side and sides clipped at 0."""
+    """Return the areas of intersection and union, with `extra` added to each side, clipped at 0."""
 
     def area(x1, y1, x2, y2):
         return xp.maximum(x2 - x1 + extra, 0.0) * xp.maximum(y2 - y1 + extra, 0.0)
@@ -341,7 +343,7 @@ def _areas(a: tuple, b: tuple, xp: ModuleType, extra: float = 0.0) -> tuple:
 
 
 def _enclosing_sides(a: tuple, b: tuple, xp: ModuleType) -> tuple:
-    """Width and height of the box around all corners of both boxes."""
+    """Return width and height of the box around all corners of both boxes."""
 
     def extent(*values):
         low = xp.minimum(xp.minimum(values[0], values[1]), xp.minimum(values[2], values[3]))
@@ -352,7 +354,7 @@ def _enclosing_sides(a: tuple, b: tuple, xp: ModuleType) -> tuple:
 
 
 def _centre_distance(a: tuple, b: tuple, xp: ModuleType) -> Any:
-    """Squared distance of the centres divided by the squared diagonal of the enclosing box."""
+    """Return the squared distance of the centres over the squared diagonal of the enclosing box."""
     width, height = _enclosing_sides(a, b, xp)
     diagonal = xp.square(width) + xp.square(height)
     distance = xp.square((a[0] + a[2] - b[0] - b[2]) / 2) + xp.square(
@@ -362,6 +364,6 @@ def _centre_distance(a: tuple, b: tuple, xp: ModuleType) -> Any:
 
 
 def _angle(box: tuple, xp: ModuleType) -> Any:
-    """Angle between diagonal and vertical, arctan(width / height), in 0..pi/2."""
+    """Return the angle between diagonal and vertical, arctan(width / height), in 0..pi/2."""
     x1, y1, x2, y2 = box
     return xp.arctan(xp.maximum(x2 - x1, _LEAST_SIDE) / xp.maximum(y2 - y1, _LEAST_SIDE))

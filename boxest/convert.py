@@ -3,12 +3,12 @@
 import sys
 from collections.abc import Sequence
 
-# Options of which there were several values, with blanks between them.
+# Options that took several values, separated by blanks.
 _SEVERAL = ("--size", "--split", "--columns")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run ``boxest convert``, and leave with its exit status."""
+    """Run ``boxest convert`` and exit with its status."""
     from boxest.cli import boxest
 
     print("boxest: this command is called `boxest convert` now.", file=sys.stderr)
@@ -17,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _joined(words: Sequence[str]) -> list[str]:
-    """Put the values of an option together, with commas.
+    """Join the values of an option with commas.
 
     Examples
     --------

@@ -13,10 +13,10 @@ from keras import ops
 from boxest.boxes import MEASURES
 from boxest.system.scalars import real
 
-# Inclusive IoU pulls a flipped box back by itself, and the geometric IoU is kept as it is in the
-# textbooks, with the regions without a gradient that it is known for.
+# Inclusive IoU corrects a flipped box by itself. The geometric IoU stays as in the textbooks,
+# including its well-known regions without a gradient.
 _WITH_FLIP_PENALTY = ("giou", "diou", "ciou")
-# Names of one thing: the sum of weight × loss divided by the number of examples.
+# Two names for the same: the sum of weight × loss divided by the number of examples.
 _MEANS = ("sum_over_batch_size", "mean")
 
 
@@ -28,28 +28,28 @@ def _check_measure(measure: str) -> str:
 
 @keras.saving.register_keras_serializable(package="boxest")
 class BoxLoss(keras.losses.Loss):
-    """One minus a measure of the agreement of two boxes, and where it is wanted, their distance.
+    """One minus a measure of the agreement of two boxes, optionally plus their distance.
 
     Parameters
     ----------
     measure : {"inclusive_iou", "iou", "giou", "diou", "ciou"}
         A key of `boxest.boxes.MEASURES`. The default is the paper's (§2.2.2, as inferred).
     absolute_error : float, default=0
-        Weight of the sum of the absolute errors of the four edges, which is added.
+        Weight of the sum of the absolute errors of the four edges, which is added to the loss.
     reduction, name, dtype
         As for every `keras.losses.Loss`.
 
     Notes
     -----
     With giou, diou and ciou the loss also has ``max(0, x1 - x2) + max(0, y1 - y2)`` of the
-    prediction. It is zero for a proper box, so that the loss there is that of the literature. A
-    flipped box has no area, and inside the target moving it changes neither its union with the
-    target nor the box around both: without this term, giou would leave it where it is.
+    prediction. This term is zero for a proper box, so the loss there is that of the literature. A
+    flipped box has no area, and moving it inside the target changes neither its union with the
+    target nor the box around both. Without this term, giou would have no gradient there.
 
     "giou_l1" as the ``loss`` of an estimator stands for giou and absolute errors of weight 1. Far
-    from the target the absolute error has the larger gradient, and near it giou, which does not
+    from the target, the absolute error has the larger gradient; near it, giou has, which does not
     depend on the size of the box. N. Carion and others, "End-to-end object detection with
-    transformers", ECCV 2020, §3.1, have the same sum with other weights.
+    transformers", ECCV 2020, §3.1, use the same sum with other weights.
 
     Examples
     --------
@@ -73,11 +73,12 @@ class BoxLoss(keras.losses.Loss):
         super().__init__(name=name or f"{measure}_loss", reduction=reduction, dtype=dtype)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """Loss of each box: tensors of shape (n, 4) to a tensor of shape (n,)."""
+        """Return the loss of each box, a tensor of shape (n,), for tensors of shape (n, 4)."""
         loss = 1.0 - MEASURES[self.measure](y_true, y_pred, xp=ops)
         if self.measure in _WITH_FLIP_PENALTY:
             sides = y_pred[..., 2:] - y_pred[..., :2]
-            # Unlike relu's, this gradient is not 0 at 0: a point inside the target would stay one.
+            # Unlike with relu, the gradient is not 0 at 0. Otherwise, a point inside the target
+            # would stay a point.
             loss = loss + ops.sum(ops.where(sides > 0, ops.zeros_like(sides), -sides), axis=-1)
         if self.absolute_error:
             loss = loss + self.absolute_error * ops.sum(ops.abs(y_true - y_pred), axis=-1)
@@ -96,8 +97,8 @@ class BoxMetric(keras.metrics.Mean):
     Parameters
     ----------
     measure : {"iou", "inclusive_iou", "giou", "diou", "ciou"}
-        A key of `boxest.boxes.MEASURES`. The default is the geometric IoU, the one to judge a
-        network by.
+        A key of `boxest.boxes.MEASURES`. The default is the geometric IoU, by which networks should
+        be judged.
     name, dtype
         As for every `keras.metrics.Metric`.
 
@@ -125,44 +126,46 @@ class BoxMetric(keras.metrics.Mean):
 
 
 def get(loss: str | keras.losses.Loss) -> keras.losses.Loss:
-    """Give the loss of that name.
+    """Return the loss with this name.
 
     Parameters
     ----------
     loss : str or keras.losses.Loss
         A measure of `boxest.boxes.MEASURES`, "giou_l1", or the name of a Keras loss
-        ("mean_absolute_error", "mse", "Huber"). A loss itself is returned as it is.
+        ("mean_absolute_error", "mse", "Huber"). A loss object is returned unchanged.
 
     Returns
     -------
     keras.losses.Loss
-        Always an object: `call` gives the losses of the samples, calling it their mean.
+        Always an object: its `call` returns the losses of the samples, calling the object their
+        mean.
 
     Raises
     ------
     ValueError
-        If there is no loss of that name, it does not give a loss for each sample, or it is not the
-        mean of a batch that it wants to be minimised.
+        If there is no loss with this name, if it does not return a loss for each sample, or if its
+        reduction is not the mean over a batch.
     """
     found = _find(loss)
     if found.reduction not in _MEANS:
         raise ValueError(
-            f"loss={loss!r} has reduction={found.reduction!r}; expected one of {_MEANS}: an update "
-            "follows the mean over its batch. For steps of another length, set learning_rate."
+            f"loss={loss!r} has reduction={found.reduction!r}; expected one of {_MEANS}, because "
+            "an update follows the mean over its batch. For larger or smaller steps, set "
+            "learning_rate."
         )
     boxes = ops.convert_to_tensor([[0.0, 0.0, 0.5, 0.5], [0.25, 0.25, 1.0, 1.0]])
     shape = tuple(found.call(boxes, boxes).shape)
     if shape != (2,):
         raise ValueError(
-            f"loss={loss!r} gives an array of shape {shape} for two boxes; expected a loss for "
-            "each, shape (2,). Choose another, or a keras.losses.Loss whose call gives a loss per "
-            "sample."
+            f"loss={loss!r} returns an array of shape {shape} for two boxes; expected one loss per "
+            "box, shape (2,). Choose another loss, or a keras.losses.Loss whose call returns a "
+            "loss per sample."
         )
     return found
 
 
 def _find(loss: str | keras.losses.Loss) -> keras.losses.Loss:
-    """Return the loss of that name as an object."""
+    """Return the loss with this name as an object."""
     if isinstance(loss, keras.losses.Loss):
         return loss
     if isinstance(loss, str):

@@ -1,4 +1,4 @@
-"""How good predicted boxes are, as scikit-learn takes it: metrics, and scorers made of them."""
+"""Metrics for predicted boxes, and scikit-learn scorers made from them."""
 
 import numpy as np
 import numpy.typing as npt
@@ -35,14 +35,14 @@ def share_above(
     threshold: float = 0.5,
     sample_weight: npt.ArrayLike | None = None,
 ) -> float:
-    """Share of the boxes whose IoU is at least a threshold: how many count as found.
+    """Share of the boxes whose IoU reaches a threshold, which count as found.
 
     Parameters
     ----------
     y_true, y_pred, sample_weight
         As for `mean_iou`.
     threshold : float, default=0.5
-        Least geometric IoU.
+        Smallest geometric IoU.
 
     Examples
     --------
@@ -52,7 +52,7 @@ def share_above(
     return _mean(_ious(y_true, y_pred) >= threshold, sample_weight)
 
 
-#: For ``scoring=`` of `sklearn.model_selection`: one of them, or all of them.
+#: For ``scoring=`` in `sklearn.model_selection`: pass one of them, or the whole dict.
 SCORERS = {
     "mean_iou": make_scorer(mean_iou),
     "iou_50": make_scorer(share_above, threshold=0.5),
@@ -77,5 +77,5 @@ def _mean(values: np.ndarray, sample_weight: npt.ArrayLike | None) -> float:
     """
     weights = _check_sample_weight(sample_weight, values, ensure_non_negative=True)
     if not weights.any():
-        raise ValueError("sample_weight is 0 for all examples: there is no mean.")
+        raise ValueError("sample_weight is 0 for all examples, so there is no mean.")
     return float(np.average(values, weights=weights))

@@ -1,7 +1,7 @@
-"""What the command does, from files to files: train, predict and score, a call each.
+"""Train, predict and score with files: one call for each of these commands.
 
-The other commands are one call as well: `boxest.photographs.convert`, `BoxRegressor.export`,
-`boxest.study.creation.create` and `boxest.study.watch.watch`.
+The other commands also consist of one call each: `boxest.photographs.convert`,
+`BoxRegressor.export`, `boxest.study.creation.create` and `boxest.study.watch.watch`.
 """
 
 import contextlib
@@ -21,16 +21,16 @@ from boxest.data.photographs.assignment import PARTS
 from boxest.estimator.box_regressor import BoxRegressor
 from boxest.system.files import check_file
 
-# Images in a figure of predictions.
+# Number of images in a figure of predictions.
 SHOWN = 15
 
 
 class Scores(NamedTuple):
-    """How well boxes were found.
+    """The IoU of found boxes with the true ones.
 
-    ``table`` has a row per image: ``image``, ``true_x1`` … ``predicted_y2`` in pixels of the image,
-    or of the photograph, where predictions are cut off at its edges, and ``iou``, geometric.
-    ``part`` says which images they were.
+    ``table`` has one row per image: ``image``, ``true_x1`` … ``predicted_y2`` in pixels of the
+    image, or of the photograph (predictions are clipped at its edges), and ``iou``, geometric.
+    ``part`` names the images.
     """
 
     table: pd.DataFrame
@@ -42,25 +42,25 @@ class Scores(NamedTuple):
         return float(self.table["iou"].mean())
 
     def summary(self) -> str:
-        """Return what a user wants to know, in a line."""
+        """Return a summary for users in one line."""
         iou = self.table["iou"]
         above = ", ".join(f"above {level}: {np.mean(iou > level):.0%}" for level in (0.5, 0.75))
         return f"Mean IoU on {len(iou)} {self.part} images: {iou.mean():.3f} ({above})."
 
 
 class Trained(NamedTuple):
-    """A regressor, how well it does on images that it did not learn from, and its files."""
+    """A regressor, its scores on images that it did not learn from, and its files."""
 
     regressor: BoxRegressor
     scores: Scores
     files: list[Path]
 
     def summary(self) -> str:
-        """Return what a user wants to know, a line each."""
+        """Return a summary for users, in several lines."""
         regressor = self.regressor
         lines = [f"{regressor.n_iter_} epochs, {regressor.seconds_['train']:.0f} s of training."]
         if regressor.diverged_:
-            lines.append("The training diverged: take a smaller learning rate.")
+            lines.append("The training diverged: use a smaller learning rate.")
         files = [str(path) for path in self.files]
         return "\n".join([*lines, self.scores.summary(), f"Written: {', '.join(files)}."])
 
@@ -75,39 +75,39 @@ def train(
     overwrite: bool = False,
     **parameters: Any,
 ) -> Trained:
-    """Train a `BoxRegressor` on files, store it, and draw some of its predictions.
+    """Train a `BoxRegressor` on files, save it, and draw some of its predictions.
 
     Parameters
     ----------
     data : path-like
-        A folder of shards, ``train-000.h5`` …, as `boxest.photographs.convert` and the studies
-        write them; or, with ``boxes``, of photographs.
+        A folder of shards, ``train-000.h5`` …, as written by `boxest.photographs.convert` and by
+        studies; or, with ``boxes``, of photographs.
     out : path-like
-        The model, a file for `BoxRegressor.load`.
+        The file of the model, for `BoxRegressor.load`.
     boxes : path-like, optional
         A table of boxes, in any format of `boxest.annotations.read`: the photographs are converted
         into a temporary folder.
     figure : path-like, optional
-        PNG of the predictions for some images; without it, that of ``out`` with the ending
-        ``.png``. A PDF lies beside it.
+        PNG with the predictions for some images; by default ``out`` with the suffix ``.png``. A PDF
+        is written next to it.
     conversion : mapping, optional
         Options of `boxest.photographs.convert`.
     overwrite : bool, default=False
-        Whether a model that is there is replaced.
+        Whether to replace an existing model.
     **parameters
-        Of `BoxRegressor`. Without ``verbose``, the epochs are shown.
+        Parameters of `BoxRegressor`. By default, ``verbose=1`` shows the epochs.
 
     Returns
     -------
     Trained
-        The scores are those of the test images; where there are none, of the validation images, and
-        where there are none of these, of those that were learnt from.
+        The scores are for the test images; if there are none, for the validation images; if there
+        are none of these either, for the training images.
 
     Raises
     ------
     ValueError
-        If a parameter is not known, the folder holds no shards, or something is wrong with the
-        photographs or their boxes.
+        If a parameter is unknown, the folder holds no shards, or the photographs or their boxes are
+        invalid.
     OSError
         If a file cannot be read or written.
     """
@@ -119,7 +119,7 @@ def train(
         _only_for("photographs and their boxes", conversion)
     with _shards_of(data, boxes, conversion or {}) as parts:
         if not parts["train"]:
-            raise ValueError(f"{data} holds no shards to train on, which are called train-000.h5 …")
+            raise ValueError(f"{data} holds no shards to train on (train-000.h5 …).")
         regressor.fit(parts["train"], validation_data=parts["validation"] or None)
         part = next(part for part in reversed(PARTS) if parts[part])
         images, true = shards.load(parts[part])
@@ -138,7 +138,7 @@ def predict(
     figure: str | os.PathLike | None = None,
     mode: str | None = None,
 ) -> pd.DataFrame:
-    """Find the boxes in photographs with a stored model, and write them.
+    """Find the boxes in photographs with a saved model, and write them to a file.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ def predict(
     out, form
         See `boxest.annotations.write`.
     figure : path-like, optional
-        PNG of some of the photographs with their boxes; a PDF lies beside it.
+        PNG with some of the photographs and their boxes; a PDF is written next to it.
 
     Returns
     -------
@@ -173,7 +173,7 @@ def score(
     mode: str | None = None,
     **reading: Any,
 ) -> Scores:
-    """Compare the boxes that a stored model finds with the true ones.
+    """Compare the boxes that a saved model finds with the true ones.
 
     Parameters
     ----------
@@ -185,7 +185,7 @@ def score(
         A table of boxes, in any format of `boxest.annotations.read`, whose options are
         ``**reading``.
     part : {"train", "validation", "test"}, optional
-        Which of the shards; without it, "test".
+        Which shards to use; the default is "test".
     out : path-like, optional
         CSV file of the rows.
     mode : {"stretch", "pad"}, optional
@@ -206,7 +206,7 @@ def score(
     else:
         with _shards_of(data, None, {}) as parts:
             if not parts[part]:
-                raise ValueError(f"{data} holds no shards called {part}-000.h5 ….")
+                raise ValueError(f"{data} holds no shards with the names {part}-000.h5 ….")
             scores, _ = _scores(regressor, *shards.load(parts[part]), part)
     if out is not None:
         annotations.write(scores.table, out, "csv")
@@ -216,7 +216,7 @@ def score(
 def _scores(
     regressor: BoxRegressor, images: np.ndarray, true: np.ndarray, part: str
 ) -> tuple[Scores, np.ndarray]:
-    """Return the scores on the images of shards, and the predicted boxes as fractions."""
+    """Return the scores on the images of shards, and the predicted boxes in fractions."""
     predicted = regressor.predict(images)
     height, width = images.shape[1:3]
     scale = np.array([width, height] * 2)
@@ -230,7 +230,7 @@ def _scores_of_photographs(
     mode: str | None,
     reading: Mapping[str, Any],
 ) -> Scores:
-    """Return the scores on the photographs that a table has boxes of, in their pixels."""
+    """Return the scores on the photographs in a table of boxes, in pixels of the photographs."""
     true = photographs.true_boxes(folder, boxes, **reading)
     paths = [Path(folder) / name for name in true["image"]]
     found = photographs.predict(regressor, paths, mode=mode)
@@ -239,7 +239,7 @@ def _scores_of_photographs(
 
 
 def _table(names: Iterable, true: np.ndarray, predicted: np.ndarray) -> pd.DataFrame:
-    """Put both boxes of each image beside each other, with their IoU."""
+    """Return a table with both boxes of each image and their IoU."""
     columns = {"image": list(names)}
     for which, values in {"true": true, "predicted": predicted}.items():
         columns |= dict(zip(corners_of(which), values.T, strict=True))
@@ -250,15 +250,15 @@ def _table(names: Iterable, true: np.ndarray, predicted: np.ndarray) -> pd.DataF
 def _shards_of(
     data: str | os.PathLike, boxes: str | os.PathLike | None, conversion: Mapping[str, Any]
 ) -> Iterator[dict[str, list[Path]]]:
-    """Give the shards of each part, of photographs for as long as the block runs."""
+    """Give the shards of each part; shards made from photographs exist only within the block."""
     if not Path(data).is_dir():
-        raise ValueError(f"{data} is no folder: it should hold shards, or photographs.")
+        raise ValueError(f"{data} is not a folder; expected a folder of shards or photographs.")
     if boxes is None:
         parts = {part: sorted(Path(data).glob(f"{part}-*.h5")) for part in PARTS}
         if not any(parts.values()):
             raise ValueError(
                 f"{data} holds no shards (train-000.h5 …). If it holds photographs, name the table "
-                "of their boxes behind it."
+                "of their boxes after it."
             )
         yield parts
         return
@@ -270,16 +270,16 @@ def _shards_of(
 def _only_for(what: str, options: Mapping[str, Any] | None) -> None:
     """Refuse options that would have no effect."""
     if options:
-        raise ValueError(f"{', '.join(options)}: only for {what}; leave it out here.")
+        raise ValueError(f"{', '.join(options)}: this only works with {what}; leave it out here.")
 
 
 def _check_outputs(model: Path, figure: Path, overwrite: bool) -> None:
-    """Refuse, before a long training, what could not be written after it."""
+    """Check before a long training that its outputs can be written."""
     if model.exists() and not overwrite:
         raise FileExistsError(
-            f"{model} is there already: take another name, or pass overwrite=True (--overwrite)."
+            f"{model} already exists: use another name, or pass overwrite=True (--overwrite)."
         )
     if figure.suffix != ".png":
-        raise ValueError(f"The figure must be called .png; got {figure}.")
+        raise ValueError(f"The name of the figure must end in .png; got {figure}.")
     for path in (model, figure):
         check_file(path)

@@ -222,7 +222,7 @@ def test_names_of_corners_count_and_not_their_order(names):
     "names", [("x", "y", "w", "h"), ("x", "y", "width", "height"), ("cx", "cy", "w", "h")]
 )
 def test_a_place_and_a_size_are_no_corners(names):
-    with pytest.raises(ValueError, match=r"a place and a size.*x \+ width, y \+ height"):
+    with pytest.raises(ValueError, match=r"a position and a size.*x \+ width, y \+ height"):
         check_boxes(pd.DataFrame(CORNERS, columns=names))
 
 

@@ -23,7 +23,7 @@ def dense(image_shape, *, output_activation, seed):
 def test_optimizers_that_expect_a_scaled_loss_are_refused(optimizer):
     """They divide the gradients by a factor that the loss is not multiplied by."""
     model = dense((8, 8, 1), output_activation="linear", seed=0)
-    with pytest.raises(ValueError, match=r"expects a loss that is scaled.*without loss_scale_f"):
+    with pytest.raises(ValueError, match=r"expects a scaled loss.*without loss_scale_f"):
         optimizers.get(optimizer, model, 0.1)
 
 

@@ -105,10 +105,10 @@ def test_failures_are_one_line_and_status_1(data, tmp_path):
         (["convert", photos, tmp_path / "b.csv", out], r"boxest: .*b\.csv: No such file"),
         (["convert", photos, tmp_path / "no.json", out], "no.json is no COCO file: 'images' is"),
         (["train", photos], r"holds no shards \(train-000\.h5 …\)\. If it holds photographs, name"),
-        (["train", tmp_path / "nowhere"], "nowhere is no folder: it should hold shards, or"),
-        (["train", data / "shards", "-o", data / "model.boxest"], "is there already.*--overwrite"),
+        (["train", tmp_path / "nowhere"], "nowhere is not a folder; expected a folder of"),
+        (["train", data / "shards", "-o", data / "model.boxest"], "already exists.*--overwrite"),
         (["train", data / "shards", "-o", out, "--set", "epoch=3"], "Invalid parameter 'epoch'"),
-        (["train", data / "shards", "-o", out, "--figure", "a.jpg"], "called .png; got a.jpg"),
+        (["train", data / "shards", "-o", out, "--figure", "a.jpg"], "end in .png; got a.jpg"),
         (["score", data / "model.boxest", data / "photos"], "holds no shards"),
         (["train", data / "shards", "-o", out, "--size", 8], "image_size: only for photographs"),
         (["score", data / "model.boxest", data / "shards", "--label", "a"], "label: only for"),
@@ -222,7 +222,7 @@ def test_predict_writes_boxes_in_pixels(data, tmp_path, name):
 
 def test_export_is_one_call_of_the_package(data, tmp_path):
     done = run("export", data / "model.boxest", tmp_path / "saved")
-    assert (done.exit_code, done.stdout) == (0, f"{tmp_path / 'saved'} is there.\n")
+    assert (done.exit_code, done.stdout) == (0, f"Wrote {tmp_path / 'saved'}.\n")
     assert (tmp_path / "saved" / "saved_model.pb").stat().st_size > 1000
 
 

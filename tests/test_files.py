@@ -130,6 +130,6 @@ def test_a_file_that_could_not_be_made_is_refused_long_before(tmp_path):
     (tmp_path / "taken").write_text("")
     check_file(tmp_path / "new" / "folder" / "model.boxest")
     check_file(tmp_path / "taken")
-    with pytest.raises(NotADirectoryError, match="taken is no folder: choose another"):
+    with pytest.raises(NotADirectoryError, match="taken is not a folder: choose another"):
         check_file(tmp_path / "taken" / "model.boxest")
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]

@@ -220,7 +220,7 @@ def test_pipes_and_devices_do_not_keep_a_reader_waiting(tmp_path, read):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to(tmp_path / "pipe")
     for path in (tmp_path / "pipe", tmp_path / "link", "/dev/zero", "/dev/null"):
-        with pytest.raises(OSError, match=r"Not a regular file but a pipe, a device.*: '/"):
+        with pytest.raises(OSError, match=r"not a regular file, but a pipe, a device.*: '/"):
             read(path)
     with pytest.raises(IsADirectoryError, match=str(tmp_path)):
         read(tmp_path)
@@ -294,9 +294,9 @@ MODELS = {
     "way to the root": (named("/etc/passwd"), "and nothing else"),
     "name twice": (twice, "and nothing else"),
     "nothing": (lambda path, _: rewrite(path, []), "and nothing else"),
-    "deep text": (text("[" * 10**6), "recursion|holds no table"),
+    "deep text": (text("[" * 10**6), "recursion|does not hold a table"),
     "deeper text": (text('{"a":' * 10**5 + "1" + "}" * 10**5), "recursion|format"),
-    "no table": (text("[1, 2]"), "holds no table"),
+    "no table": (text("[1, 2]"), "does not hold a table"),
     "long number": (text("1" * 10**5), "digits"),
     "not UTF-8": (text(b'{"format": "\xff"}'), "decode"),
     "not JSON": (text("{'format': 1}"), "Expecting"),
@@ -330,7 +330,7 @@ MODELS = {
     "rate": (about(parameters={"learning_rate": float("nan")}), "'learning_rate' parameter"),
     "rate as text": (about(schedule={"learning_rate": "0.1"}), "its learning_rate is '0.1'"),
     "infinite rate": (about(schedule={"learning_rate": float("inf")}), "learning rate inf"),
-    "history": (about(fitted={"history_": [1]}), "its history has 1 and no table"),
+    "history": (about(fitted={"history_": [1]}), "its history has 1 instead of a table"),
 }
 
 

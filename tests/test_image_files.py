@@ -264,7 +264,7 @@ def test_files_that_are_no_photographs(tmp_path):
     with pytest.raises(FileNotFoundError):
         image_files.size(tmp_path / "absent.png")
     os.mkfifo(tmp_path / "pipe.png")
-    with pytest.raises(OSError, match="Not a regular file"):
+    with pytest.raises(OSError, match="not a regular file"):
         image_files.size(tmp_path / "pipe.png")
 
 

@@ -151,7 +151,7 @@ def test_shards_that_do_not_fit_are_refused(fitted, paths, data, tmp_path):
     shards.write(other, *(v[20:40] for v in data), shards.Meta("train", 20, 40, 1, 16, LAW))
     with pytest.raises(shards.ShardError, match="seed is 0 in the one and 1 in the other"):
         clone(fitted).fit([paths[0], other])
-    with pytest.raises(ValueError, match="The boxes are in the shards: pass no y"):
+    with pytest.raises(ValueError, match="The boxes are in the shards: do not pass y"):
         clone(fitted).fit(paths, data[1])
     with pytest.raises(ValueError, match=r"images of shape \(16, 16, 1\), .*\(8, 8, 1\).*expected"):
         clone(fitted).set_params(image_shape=(8, 8)).fit(paths)

@@ -126,7 +126,7 @@ def test_layers_are_frozen_and_released_between_fits(data, tmp_path):
     regressor.model_.trainable = False
     with pytest.raises(ValueError, match="All layers of model_ are frozen"):
         regressor.fit(*data)
-    with pytest.raises(ValueError, match="frozen, which a file does not tell"):
+    with pytest.raises(ValueError, match="frozen, which a file cannot record"):
         regressor.save(tmp_path / "a.boxest")
 
 

@@ -191,7 +191,7 @@ def test_a_trial_that_diverges_is_a_result():
     found = find_learning_rate(descent(), *data, start=1e9, **options)
     assert found.learning_rate == pytest.approx(1e-3)
     assert found.table["diverged"].tolist() == [True, False, False, False, False]
-    with pytest.raises(ValueError, match="none leaves a loss that is a finite number"):
+    with pytest.raises(ValueError, match="none leads to a finite loss"):
         find_learning_rate(descent(), *quadratic((4e30,)), start=1e9, method="magnitudes")
 
 

@@ -242,7 +242,9 @@ def test_warm_start_goes_on_from_an_interruption(data, path):
 )
 def test_a_state_of_another_training_is_left_aside(data, left, change, message):
     settings = SETTINGS | change
-    with pytest.warns(UserWarning, match=f"is of another training .*{message}.*begins anew"):
+    with pytest.warns(
+        UserWarning, match=f"belongs to another training .*{message}.*starts from the beginning"
+    ):
         other = BoxRegressor.paper(**settings, checkpoint=left).fit(*data)
     assert [row["epoch"] for row in other.history_] == list(range(1, settings["epochs"] + 1))
     assert not left.exists()
@@ -264,14 +266,14 @@ def test_a_state_of_another_machine_is_left_aside(data, left, monkeypatch, what,
     else:
         found = backend.describe() | {what: other}
         monkeypatch.setattr(backend, "describe", found.copy)
-    with pytest.warns(UserWarning, match=rf"is of another training \((another )?{what}"):
+    with pytest.warns(UserWarning, match=rf"belongs to another training \((another )?{what}"):
         BoxRegressor.paper(**SETTINGS, checkpoint=left).fit(*data)
 
 
 def test_a_loss_that_is_set_otherwise_is_another_training(data, path):
     """Huber's configuration lacks its delta."""
     interrupt(path, data, 9, **SETTINGS, loss=keras.losses.Huber(1.0))
-    with pytest.warns(UserWarning, match="is of another training .*loss"):
+    with pytest.warns(UserWarning, match="belongs to another training .*loss"):
         BoxRegressor.paper(**SETTINGS, loss=keras.losses.Huber(0.1), checkpoint=path).fit(*data)
 
 
@@ -388,7 +390,9 @@ def test_leftovers_of_killed_writers_are_swept_and_nothing_else(path):
 @pytest.mark.parametrize("damage", [truncate, flip, lambda _: b"", lambda content: content[:50]])
 def test_a_damaged_state_is_left_aside(data, left, whole, damage):
     left.write_bytes(damage(left.read_bytes()))
-    with pytest.warns(UserWarning, match=r"training\.npz cannot be read .*begins anew"):
+    with pytest.warns(
+        UserWarning, match=r"training\.npz cannot be read .*starts from the beginning"
+    ):
         regressor = BoxRegressor.paper(**SETTINGS, checkpoint=left).fit(*data)
     assert_same(regressor, whole)
 
@@ -400,7 +404,7 @@ def test_training_goes_on_where_its_state_cannot_be_written(data, path, monkeypa
 
     monkeypatch.setattr(checkpoints, "atomic_path", full)
     monkeypatch.setattr(checkpoints, "FIRST", 0.0)
-    with pytest.warns(UserWarning, match="cannot be written .*No space left.*goes on without"):
+    with pytest.warns(UserWarning, match="cannot be written .*No space left.*continues without it"):
         regressor = BoxRegressor.paper(**SETTINGS, checkpoint=path).fit(*data)
     assert regressor.n_iter_ == 12
 
@@ -553,7 +557,9 @@ def test_file_systems_without_locks_are_used_without(tmp_path, monkeypatch):
 
     monkeypatch.setattr(fcntl, "flock", refuse)
     checkpoint = Checkpoint(tmp_path / "state.npz")
-    with pytest.warns(UserWarning, match="cannot be locked .*No locks available.*goes on without"):
+    with pytest.warns(
+        UserWarning, match="cannot be locked .*No locks available.*continues without it"
+    ):
         checkpoint.__enter__()
     checkpoint.begin({"a": 1})
     checkpoint.offer(State({}, []))

@@ -200,7 +200,7 @@ def change(path, *, arrays=None, more=None, compression=zipfile.ZIP_STORED, **ch
         ({"schedule": {"wait": "0"}}, "its wait is '0'"),
         ({"schedule": {"learning_rate": float("nan")}}, "it has the learning rate nan"),
         ({"fitted": {"_first_rate": float("inf")}}, "it has the learning rate inf"),
-        ({"fitted": {"n_iter_": 3}}, "its history has 2 epochs and not 3"),
+        ({"fitted": {"n_iter_": 3}}, "its history has 2 epochs instead of 3"),
         ({"fitted": {"n_iter_": True}}, "its n_iter_ is True"),
         ({"fitted": {"history_": [{"updates": 4}, {"updates": "8"}]}}, "its updates is '8'"),
         ({"fitted": {"seconds_": {}}}, "its seconds_ should be a table of import, data"),

@@ -211,7 +211,7 @@ def test_an_optimizer_that_was_changed_is_not_copied_without_a_word(data):
                 "learning_rate": "auto",
                 "optimizer": keras.optimizers.SGD(schedules.ExponentialDecay(0.1, 4, 0.5)),
             },
-            "'auto' .* has a schedule of its own",
+            "'auto' .* has its own schedule",
         ),
         ({"schedule": "linear"}, "'schedule' parameter"),
         ({"warmup_epochs": -1}, "'warmup_epochs' parameter"),
@@ -232,7 +232,7 @@ def test_an_optimizer_of_several_is_refused(data):
 
 def test_averages_and_pieces_do_not_go_together(data):
     averaging = keras.optimizers.Adam(use_ema=True)
-    with pytest.raises(ValueError, match="partial_fit knows no last epoch"):
+    with pytest.raises(ValueError, match="partial_fit has no last epoch"):
         regressor(optimizer=averaging).partial_fit(*data)
 
 

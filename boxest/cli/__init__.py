@@ -1,6 +1,6 @@
-"""The command ``boxest``. Each of its commands is one call of the package.
+"""The command ``boxest``. Each of its subcommands makes one call to the package.
 
-Nothing heavy is imported before a command runs: ``--help`` is there at once.
+Heavy modules are imported only when a command runs, so that ``--help`` appears at once.
 """
 
 import sys
@@ -20,18 +20,18 @@ from boxest.cli.status import status
 from boxest.cli.tensorboard import tensorboard
 from boxest.cli.train import train
 
-# What is addressed to the user; any other error is a fault of the program, and shows its traceback.
+# Errors that are addressed to the user. Any other error is a bug, and shows its traceback.
 FOR_USERS = (ValueError, TypeError, OSError, ImportError, RuntimeError, MemoryError)
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 
 
 class _Command(click.Group):
-    """A command whose errors are one line each."""
+    """A group of commands that print each error as one line."""
 
     shows_traceback = False
 
     def main(self, *args: Any, **options: Any) -> NoReturn:
-        """Run the command and leave with its exit status."""
+        """Run the command and exit with its status."""
         with warnings.catch_warnings():
             warnings.simplefilter("default", UserWarning)
             warnings.showwarning = _show_warning
@@ -60,12 +60,12 @@ class _Command(click.Group):
 
 @click.group(cls=_Command, invoke_without_command=True)
 @click.version_option(package.__version__, message="boxest %(version)s")
-@click.option("--traceback", is_flag=True, help="Show where in the program an error comes from.")
+@click.option("--traceback", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
 def boxest(context: click.Context, traceback: bool) -> None:
-    """Find the one object in an image; see what batch size and learning rate do.
+    """Find the one object in an image; study batch size and learning rate.
 
-    Exit status: 0, 1 where something failed, 2 for wrong usage.
+    Exit status: 0 for success, 1 for an error, 2 for incorrect usage.
     """
     boxest.shows_traceback = traceback
     if context.invoked_subcommand is None:
@@ -78,14 +78,14 @@ for command in (new, convert, train, predict, score, status, export, tensorboard
 
 
 def _text(error: Exception) -> str:
-    """Return what an error says, of the operating system's without its number."""
+    """Return the message of an error; for the operating system's, without the number."""
     if isinstance(error, OSError) and error.strerror:
         return ": ".join(str(part) for part in (error.filename, error.strerror) if part)
     return str(error) or type(error).__name__
 
 
 def _say(message: str) -> None:
-    """Print a message as one line; names of files may be any bytes."""
+    """Print a message as one line; file names may contain any bytes."""
     line = " ".join(f"boxest: {message}".split())
     click.echo(line.encode(errors="backslashreplace").decode(), err=True)
 

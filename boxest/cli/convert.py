@@ -1,4 +1,4 @@
-"""``boxest convert``: a folder of photographs and a table of boxes become shards."""
+"""``boxest convert``: make shards from a folder of photographs and a table of boxes."""
 
 from typing import Any
 
@@ -20,13 +20,13 @@ from boxest.cli import options
     help="Shares, a column, or three lists.  [0.8,0.1,0.1]",
 )
 @click.option("--shard-size", default=1000, metavar="N", help="Images per file.  [1000]")
-@click.option("--seed", default=0, metavar="N", help="Of the order of the photographs.  [0]")
+@click.option("--seed", default=0, metavar="N", help="Seed of the order of the photographs.  [0]")
 @options.reading
 def convert(images: str, boxes: str, out: str, **given: Any) -> None:
     """Convert photographs with one box each into shards.
 
     BOXES is a file of COCO, CVAT or CSV (also OpenImages, TensorFlow), or a
-    folder of Pascal VOC, YOLO, LabelMe or masks; OUT a folder to make.
+    folder of Pascal VOC, YOLO, LabelMe or masks; OUT is a new folder.
 
     Example: boxest convert photos boxes.csv shards --size 96x128 --colour
     """

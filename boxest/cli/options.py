@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Options that several commands share."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,21 +6,21 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-# `boxest.data.annotations.COORDINATES`, which to import takes a second.
+# The same as `boxest.data.annotations.COORDINATES`; importing that takes a second.
 COORDINATES = ("auto", "edges", "pixels-from-1", "pixels-from-0", "fractions")
-# What an option is called in Python.
+# Names of options in Python.
 _NAMES = {"size": "image_size"}
 Decorator = Callable[[Callable], Callable]
 
 
 class _Parsed(click.ParamType):
-    """A type whose values a function makes from the text; its ValueErrors are wrong usage."""
+    """A type whose values a function parses from text; its ValueErrors count as incorrect usage."""
 
     def __init__(self, name: str, parse: Callable[[str], Any]):
         self.name, self.parse = name, parse
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        """Return the value of a text."""
+        """Return the parsed value of a text."""
         if not isinstance(value, str):
             return value
         try:
@@ -50,7 +50,7 @@ def _split(text: str) -> list[float] | list[str] | str:
 
 
 def _pairs(text: str) -> dict[str, str]:
-    """Return names with their values."""
+    """Parse NAME=VALUE pairs."""
     pairs = [pair.partition("=") for pair in text.split(",")]
     if wrong := [name for name, equals, value in pairs if not (name and equals and value)]:
         raise ValueError(f"NAME=COLUMN is needed, such as image=path; got {wrong[0]}")
@@ -61,7 +61,7 @@ SPLIT = _Parsed("split", _split)
 PAIRS = _Parsed("columns", _pairs)
 MODE = click.Choice(["stretch", "pad"])
 
-# How photographs become images of the network.
+# How to turn photographs into images for the network.
 _FORM = (
     click.option(
         "--size",
@@ -70,51 +70,51 @@ _FORM = (
         metavar="PX",
         help="Side of the images, or HEIGHTxWIDTH.  [128]",
     ),
-    click.option("--colour", is_flag=True, help="Keep red, green and blue.  [grey levels]"),
+    click.option("--colour", is_flag=True, help="Keep the colours.  [grey levels]"),
     click.option(
         "--mode",
         type=MODE,
         default="stretch",
-        help="Change the aspect, or pad with black.  [stretch]",
+        help="Change the aspect ratio, or pad with black.  [stretch]",
     ),
 )
-# What is said about a table of boxes.
+# How to read a table of boxes.
 _READING = (
-    click.option("--label", metavar="NAME", help="Take objects of this name alone."),
+    click.option("--label", metavar="NAME", help="Use only objects with this name."),
     click.option(
         "--several",
         type=click.Choice(["error", "largest"]),
         default="error",
-        help="Where an image has several boxes.  [error]",
+        help="If an image has several boxes.  [error]",
     ),
     click.option(
         "--coordinates",
         type=click.Choice(COORDINATES),
         metavar="KIND",
         default="auto",
-        help="What the numbers of a box are.  [auto]",
+        help="Meaning of the numbers of a box.  [auto]",
     ),
     click.option(
         "--columns", type=PAIRS, metavar="NAME=COLUMN", help="Of a CSV file: image=path,x1=left,…"
     ),
 )
 
-# How photographs are fitted into the images of a network that is trained.
-fitted = click.option("--mode", type=MODE, help="How photographs are fitted.  [as in training]")
+# How to fit photographs into the images of a trained network.
+fitted = click.option("--mode", type=MODE, help="How to fit photographs.  [as in training]")
 
 
 def form(function: Callable) -> Callable:
-    """Add the options of the images that photographs become."""
+    """Add the options for turning photographs into images."""
     return _all(_FORM)(function)
 
 
 def reading(function: Callable) -> Callable:
-    """Add the options of a table of boxes."""
+    """Add the options for reading a table of boxes."""
     return _all(_READING)(function)
 
 
 def given(options: dict[str, Any]) -> dict[str, Any]:
-    """Return those options that the user has given: the package has the same defaults."""
+    """Return only the options that the user has set: the package has the same defaults."""
     source = click.get_current_context().get_parameter_source
     return {
         name: value
@@ -124,7 +124,7 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def conversion(options: dict[str, Any]) -> dict[str, Any]:
-    """Return those that were given as arguments of `boxest.photographs.convert`."""
+    """Return the options that were set, as arguments of `boxest.photographs.convert`."""
     found = given(options)
     if found.pop("colour", False):
         found["channels"] = 3

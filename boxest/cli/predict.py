@@ -1,4 +1,4 @@
-"""``boxest predict``: a model finds the boxes in photographs."""
+"""``boxest predict``: find the boxes in photographs with a model."""
 
 import click
 
@@ -8,8 +8,10 @@ from boxest.cli import options
 @click.command()
 @click.argument("model")
 @click.argument("photographs", nargs=-1, required=True)
-@click.option("-o", "--out", default="found.csv", help="The boxes.  [found.csv]")
-@click.option("--form", type=click.Choice(["csv", "coco", "yolo"]), help="Of OUT.  [by its name]")
+@click.option("-o", "--out", default="found.csv", help="File of the boxes.  [found.csv]")
+@click.option(
+    "--form", type=click.Choice(["csv", "coco", "yolo"]), help="Format of OUT.  [by its name]"
+)
 @click.option("--figure", metavar="PNG", help="Some of the photographs with their boxes.")
 @options.fitted
 def predict(
@@ -20,10 +22,10 @@ def predict(
     figure: str | None,
     mode: str | None,
 ) -> None:
-    """Find the box in each of some photographs, in pixels.
+    """Find the box in each photograph, in pixels.
 
-    PHOTOGRAPHS are files and folders. OUT is called .csv, .json for COCO, or
-    has no ending, for a folder of YOLO's files.
+    PHOTOGRAPHS are files and folders. OUT ends in .csv, or in .json for COCO, or has no suffix, for
+    a folder of YOLO files.
 
     Example: boxest predict model.boxest holiday --figure found.png
     """

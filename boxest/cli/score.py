@@ -1,4 +1,4 @@
-"""``boxest score``: how well a model finds boxes that are known."""
+"""``boxest score``: measure how well a model finds known boxes."""
 
 from typing import Any
 
@@ -14,16 +14,16 @@ from boxest.cli import options
 @click.option(
     "--part",
     type=click.Choice(["train", "validation", "test"]),
-    help="Of the shards.  [test]",
+    help="Which shards to use.  [test]",
 )
-@click.option("-o", "--out", metavar="CSV", help="A row per image: both boxes and their IoU.")
+@click.option("-o", "--out", metavar="CSV", help="One row per image: both boxes and their IoU.")
 @options.fitted
 @options.reading
 def score(model: str, data: str, boxes: str | None, **chosen: Any) -> None:
     """Compare the boxes that a model finds with the true ones.
 
-    DATA is a folder of shards; or of photographs, with their table BOXES.
-    Printed is the mean geometric IoU: 1 where both boxes are always the same.
+    DATA is a folder of shards; or of photographs, with their table BOXES. The score is the mean
+    geometric IoU; 1 is perfect.
 
     Example: boxest score model.boxest shards --part validation
     """

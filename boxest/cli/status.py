@@ -1,17 +1,17 @@
-"""``boxest status``: how far a study is."""
+"""``boxest status``: show the progress of a study."""
 
 import click
 
 
 @click.command()
 @click.argument("folder", default=".")
-@click.option("--once", is_flag=True, help="Print the table and end, for scripts.")
-@click.option("--seconds", default=2.0, metavar="N", help="Between two looks.  [2]")
+@click.option("--once", is_flag=True, help="Print the table once and exit, for scripts.")
+@click.option("--seconds", default=2.0, metavar="N", help="Seconds between updates.  [2]")
 def status(folder: str, once: bool, seconds: float) -> None:
-    """Show how far a study is, while it runs.
+    """Show the progress of a running study.
 
-    FOLDER holds the results of a study, here or on a file system of a cluster.
-    Shown are what is done, runs with epoch and loss, failures, and time left.
+    FOLDER holds the results of a study, also on a cluster's file system. The table shows finished
+    runs, current runs with epoch and loss, failures, and the time left.
 
     Example: boxest status results/paper
     """

@@ -1,4 +1,4 @@
-"""``boxest train``: shards, or photographs and a table of boxes, become a model."""
+"""``boxest train``: train a model on shards, or on photographs and a table of boxes."""
 
 import json
 from typing import Any
@@ -11,15 +11,21 @@ from boxest.cli import options
 @click.command()
 @click.argument("data")
 @click.argument("boxes", required=False)
-@click.option("-o", "--out", default="model.boxest", help="The model.  [model.boxest]")
-@click.option("--figure", metavar="PNG", help="Some predictions.  [beside the model]")
+@click.option("-o", "--out", default="model.boxest", help="File of the model.  [model.boxest]")
+@click.option("--figure", metavar="PNG", help="Some predictions.  [next to the model]")
 @click.option("--epochs", type=int, metavar="N", help="Passes over the data.  [60]")
-@click.option("--seed", default=0, metavar="N", help="Of the training, and of the split.  [0]")
+@click.option("--seed", default=0, metavar="N", help="Seed of the training and the split.  [0]")
 @click.option(
-    "--set", "parameters", multiple=True, metavar="NAME=VALUE", help="Any other of BoxRegressor."
+    "--set",
+    "parameters",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Any parameter of BoxRegressor.",
 )
-@click.option("--checkpoint", metavar="FILE", help="Where an interrupted training goes on from.")
-@click.option("--overwrite", is_flag=True, help="Replace a model that is there.")
+@click.option(
+    "--checkpoint", metavar="FILE", help="Saves the state, to continue after an interruption."
+)
+@click.option("--overwrite", is_flag=True, help="Replace an existing model.")
 @options.form
 @options.reading
 def train(data: str, boxes: str | None, **given: Any) -> None:
@@ -44,7 +50,7 @@ def train(data: str, boxes: str | None, **given: Any) -> None:
 
 
 def _parameter(text: str) -> tuple[str, Any]:
-    """Return name and value; the value as JSON, and what is none as text."""
+    """Return name and value; the value is parsed as JSON if possible, and is text otherwise."""
     name, equals, value = text.partition("=")
     if not (name and equals):
         raise click.BadParameter(f"NAME=VALUE is needed; got {text}.", param_hint="--set")

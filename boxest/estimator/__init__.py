@@ -1,4 +1,4 @@
-"""The estimators, and what is done with one.
+"""The estimators: training, saving, export, and searches.
 
 ============================================  ================================================
 `boxest.estimator.box_regressor`              `BoxRegressor`: its parameters, and its score

@@ -1,8 +1,8 @@
-"""What the estimators share: from `fit` to the training loop, in the order in which it runs.
+"""The base of the estimators: from `fit` to the training loop, in the order in which it runs.
 
-`BaseImageRegressor.fit` checks images and targets (in `examples.py`), makes the network, its
+`BaseImageRegressor.fit` checks images and targets (in `examples.py`), builds the network, its
 compiled programs and the schedule of the learning rate (in `building.py`), reads the examples, and
-hands all to `boxest.training.loop.Trainer.run`.
+passes everything to `boxest.training.loop.Trainer.run`.
 """
 
 import os
@@ -41,9 +41,9 @@ if TYPE_CHECKING:
 
 
 class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, BaseEstimator):
-    """Fit, predict and save; subclasses have the constructor."""
+    """Fit, predict and save; subclasses define the constructor."""
 
-    # Which variables the optimizer was built for; None, from a file: those that the network trains.
+    # For which variables the optimizer was built; None, after loading: for all trainable ones.
     _optimized: list[bool] | None = None
 
     @with_callbacks
@@ -63,22 +63,24 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
         ----------
         X : array-like of shape (n, height, width), (n, height, width, channels) or (n, pixels)
             Images: bool, uint8 (grey levels 0..255), floats in 0..1, or other numbers whose white
-            is found by the rule of `boxest.data.pixels` and kept as ``pixels_``; numbers with
-            negative ones among them, such as standardised images, are taken as they are. Flat rows
-            become images of ``image_shape``; where that is None, square ones if the number of
+            is found by the rule of `boxest.data.pixels` and kept as ``pixels_``. Arrays with
+            negative numbers, such as standardised images, are used unchanged. Flat rows become
+            images of ``image_shape``; if that is None, they become square images if the number of
             pixels is a square, otherwise images of one row. A data set of h5py is read block by
-            block, and twice where its type does not say which number is white; paths of shards
-            (`boxest.shards`) stand for images and boxes, and are read one by one.
+            block, and twice if its type does not say which number is white. Paths of shards
+            (`boxest.shards`) give images and boxes, and are read one by one.
         y : array-like of shape (n, targets) or (n,)
             Targets. `BoxRegressor` takes boxes: corners ``(x1, y1, x2, y2)``, upper left and lower
-            right, divided by the image width and height, so in 0..1; of a table whose columns have
-            such names (also xmin, left, ...), in any order. None where X is shards.
+            right, divided by the image width and height, so in 0..1. In a table whose columns have
+            such names (also xmin, left, ...), the order does not matter. None if X is shards.
         sample_weight : array-like of shape (n,), optional
-            Weights of the examples in the losses: 2 counts as the example twice, 0 as its absence.
+            Weights of the examples in the losses: 2 counts like having the example twice, 0 like
+            leaving it out.
         validation_data : (X, y), (X, y, sample_weight) or paths of shards, optional
-            Examples that are not trained on, evaluated after each epoch.
+            Examples to evaluate after each epoch, which are not used for training.
         followed : array-like of some images, optional
-            What the network predicts for them after each epoch is kept as ``followed_``.
+            The predictions of the network for these images after each epoch are kept as
+            ``followed_``.
 
         Returns
         -------
@@ -88,13 +90,13 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
         Raises
         ------
         ValueError
-            If images or targets are not as described, or a parameter has no such value. What was
-            fitted before stays.
+            If images, targets or a parameter are invalid. A previous fit stays intact.
 
         Warns
         -----
         UserWarning
-            If it is doubtful what the numbers in the images, or the columns of the boxes, mean.
+            If the meaning of the numbers in the images, or of the columns of the boxes, is
+            doubtful.
         """
         goes_on = self.warm_start and self._has_been_trained()
         watchers = []
@@ -122,13 +124,13 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
         *,
         validation_data: "tuple | list | None" = None,
     ) -> Self:
-        """Train once on each of these examples, going on from where the estimator is.
+        """Train for one epoch on these examples, starting from the current state of the estimator.
 
-        Optimizer, learning rate, number of epochs and order of examples go on. Nothing is held
-        out: ``validation_fraction`` and ``epochs`` do not count here. Nor do ``schedule``,
-        ``warmup_epochs``, ``stop_patience`` and ``restore_best_weights``, for these examples may be
-        a piece of all: the rate stays as it is, unless a Keras schedule gives the rate of each
-        update. Another one can be set with ``set_params(learning_rate=...)``.
+        Optimizer, learning rate, number of epochs and order of examples continue. Nothing is held
+        out: ``validation_fraction`` and ``epochs`` have no effect here. Neither have ``schedule``,
+        ``warmup_epochs``, ``stop_patience`` and ``restore_best_weights``, because these examples
+        may be only a part of all. The rate stays the same, unless a Keras schedule gives the rate
+        of each update, or ``set_params(learning_rate=...)`` sets another one.
 
         Parameters
         ----------
@@ -143,8 +145,8 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
         Raises
         ------
         ValueError
-            As for `fit`; and if the optimizer has ``use_ema``, whose averages are taken at the end
-            of a `fit`.
+            As for `fit`; also if the optimizer has ``use_ema``, because its averages are taken at
+            the end of a `fit`.
         """
         goes_on = self._has_been_trained()
         with examples.form_restored_on_error(self):
@@ -169,10 +171,10 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
         watchers: Sequence[Watcher] = (),
         checkpoint: Checkpoint | None = None,
     ) -> Self:
-        """Train a new network, or the one that is there, and set the fitted attributes.
+        """Train a new or the existing network, and set the fitted attributes.
 
-        A ``piece`` is not an epoch: nothing is held out, and the learning rate stays, unless it
-        follows a Keras schedule.
+        A ``piece`` is a part of the examples, not an epoch: nothing is held out, and the learning
+        rate stays the same, unless it follows a Keras schedule.
         """
         backend.refuse_fork()
         import_seconds = backend.start()
@@ -182,7 +184,7 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
         fraction = 0 if piece else self.validation_fraction
         train, held_out = examples.read_examples(self, data, validation, trainer, fraction, seed)
 
-        # From here on the estimator is another one; an error before leaves the network as it was.
+        # From here on the estimator changes; after an earlier error, it keeps the previous network.
         self._set_network(trainer, schedule, seed)
         finds = self.learning_rate == "auto" and not goes_on
         settings = Settings(
@@ -210,7 +212,7 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
         if finds:
             self._first_rate = training.learning_rate
         self._set_history(training, history, import_seconds)
-        # Programs and examples take memory: they stay only where more is to come.
+        # Programs and examples take memory, so they are kept only if training may continue.
         keep_trainer = piece or self.warm_start
         self._trainer = (trainer, building.compiled_with(self)) if keep_trainer else None
         if not keep_trainer:
@@ -218,7 +220,7 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
         return self
 
     def _initialize(self, goes_on: bool, piece: bool = False) -> tuple[Trainer, Schedule, int]:
-        """Return a network with its programs, schedule and seed: new, or going on."""
+        """Return a network with its programs, schedule and seed, either new or to continue."""
         found = self._first_rate if goes_on else building.UNKNOWN
         schedule = building.new_schedule(self, found, piece)
         if goes_on:
@@ -230,22 +232,22 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
             trainer = building.new_trainer(self, model, kind=building.kind(self))
         if piece and trainer.optimizer.use_ema:
             raise ValueError(
-                f"The optimizer {trainer.optimizer.name!r} has use_ema=True: what `fit` leaves is "
-                "the average of the weights over the updates, taken when the last epoch has ended. "
-                "partial_fit knows no last epoch. Use `fit`, or an optimizer without use_ema."
+                f"The optimizer {trainer.optimizer.name!r} has use_ema=True: `fit` ends with the "
+                "average of the weights over the updates, taken after the last epoch, but "
+                "partial_fit has no last epoch. Use `fit`, or an optimizer without use_ema."
             )
         return trainer, schedule, seed
 
     def _new_seed(self) -> int:
-        """Return the seed of a new training: an int is taken as it is."""
+        """Return the seed of a new training; an int is used unchanged."""
         if isinstance(self.random_state, Integral):
             return int(self.random_state)
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
     def _set_network(self, trainer: Trainer, schedule: Schedule, seed: int) -> None:
-        """Make a network, and what its training goes on from, the estimator's own."""
+        """Store a network, and everything needed to continue its training, in the estimator."""
         if getattr(self, "model_", None) is not trainer.model:
-            vars(self).pop("history_", None)  # It is of another one.
+            vars(self).pop("history_", None)  # It belongs to another network.
         self.model_, self._predictor = trainer.model, trainer.predictor
         self._optimized = building.trainable(trainer.model)
         first_rate = building.first_rate(
@@ -254,17 +256,17 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
         self.seed_, self._schedule, self._first_rate = seed, schedule, first_rate
 
     def _checkpoint(self) -> AbstractContextManager[Checkpoint | None]:
-        """Return the checkpoint of a fit, for a ``with`` block."""
+        """Return the checkpoint of a fit, for use in a ``with`` block."""
         if self.checkpoint is not None and not isinstance(self.random_state, Integral):
             raise ValueError(
                 f"checkpoint={self.checkpoint!r} needs an int as random_state, got "
-                f"{self.random_state!r}: a training that draws another seed each time cannot go on "
-                "where it was."
+                f"{self.random_state!r}: a training that draws another seed each time cannot be "
+                "resumed."
             )
         return opened(self.checkpoint)
 
     def _fingerprint(self, train: Examples, held_out: Examples | None) -> dict[str, Any]:
-        """Return all that determines the result of a training that is about to begin."""
+        """Return everything that determines the result of the training that is about to begin."""
         return {
             **self._own_fingerprint(),
             **fingerprint.of_data(train, held_out),
@@ -272,7 +274,7 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
         }
 
     def _own_fingerprint(self) -> dict[str, Any]:
-        """Return what of it is not the data or the machine."""
+        """Return the part of the fingerprint that depends on neither data nor machine."""
         parameters = self.get_params(deep=False) | {"random_state": self.seed_}
         return fingerprint.of_parameters(parameters) | {
             "layers and first weights": fingerprint.of_network(self.model_, self.model_.optimizer)
@@ -295,7 +297,7 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
     def _search_learning_rate(
         self, data: tuple, validation_data: Any, find_rate: "Callable[[Trials], float]"
     ) -> None:
-        """Have a rate found for the training that `fit` would begin, and do not begin it."""
+        """Find a rate for the training that `fit` would start, without starting it."""
         unread = examples.validate_data(self, *data, reset=True)
         validation = examples.validate_validation_data(self, validation_data)
         trainer, schedule, seed = self._initialize(goes_on=False)
@@ -316,24 +318,24 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
         Parameters
         ----------
         X : array-like of shape (n, height, width), (n, height, width, channels) or (n, pixels)
-            Images of the shape that was fitted, in any form that `fit` takes. Numbers of the type
-            that was fitted are read as in `fit`, others so that white is white.
+            Images of the fitted shape, in any form that `fit` takes. Numbers of the fitted type are
+            read as in `fit`; other types are scaled so that white stays white.
 
         Returns
         -------
         ndarray of float64, shape (n, targets), or (n,) as the targets of `fit`
-            Of `BoxRegressor`: boxes ``(x1, y1, x2, y2)``, divided by image width and height.
-            Nothing keeps a network from predicting corners outside 0..1, or a flipped box.
+            For `BoxRegressor`, boxes ``(x1, y1, x2, y2)``, divided by image width and height. A
+            network may predict corners outside 0..1, or a flipped box.
 
         Raises
         ------
         ValueError
-            If the images have another shape, or values that cannot be what was fitted.
+            If the images have another shape, or values that cannot match those of `fit`.
 
         Warns
         -----
         UserWarning
-            If the values are unlike those that were fitted.
+            If the values look unlike those of `fit`.
         """
         check_is_fitted(self)
         blocks = Reader(examples.validate_images(self, X, reset=False), self.pixels_).blocks()
@@ -343,7 +345,7 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
         return predicted[:, 0] if self._flat_targets else predicted
 
     def _prediction(self) -> Predictor:
-        """Return the compiled prediction; it reads the weights of ``model_`` at each call."""
+        """Return the compiled prediction, which reads the weights of ``model_`` at each call."""
         backend.refuse_fork()
         if getattr(self, "_predictor", None) is None:
             backend.start()
@@ -359,7 +361,7 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Self:
-        """Read what `save` wrote, from a stranger too; see `boxest.estimator.saving.load`."""
+        """Load a file that `save` wrote, even a stranger's; see `boxest.estimator.saving.load`."""
         from boxest.estimator import saving
 
         return saving.load(cls, path)
@@ -372,13 +374,15 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
 
     @property
     def learning_rate_(self) -> float:
-        """The learning rate that training began with, given or found."""
+        """The learning rate at the start of the training, given or found."""
         if not self._has_been_trained():
-            raise AttributeError(f"This {type(self).__name__} has not been fitted: it has no rate.")
+            raise AttributeError(
+                f"This {type(self).__name__} is not fitted, so it has no learning rate."
+            )
         return float(self._first_rate)
 
     def _measures(self) -> dict[str, Any]:
-        """Return what the history has beside the loss: functions of targets and outputs."""
+        """Return further measures for the history: functions of targets and outputs."""
         return {}
 
     def _augmentation(self) -> Augmentation | None:
@@ -386,13 +390,13 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
         return None
 
     def _metrics(self) -> "list[keras.Metric]":
-        """Return the metrics that `model_` is compiled with, for those who evaluate it by Keras."""
+        """Return the metrics of the compiled `model_`, for users who evaluate it with Keras."""
         return []
 
     def _fitted(self) -> dict[str, Any]:
-        """Return what makes a copy of the estimator able to predict, in the middle of training.
+        """Return the attributes that a copy of the estimator needs to predict during training.
 
-        The copy shares the network: it predicts as the network does at the time.
+        The copy shares the network, so its predictions follow the training.
         """
         return {"model_": self.model_, "_predictor": self._predictor}
 
@@ -400,7 +404,7 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
         return hasattr(self, "model_")
 
     def _has_been_trained(self) -> bool:
-        """Whether there is a training to go on from: one that was interrupted is none."""
+        """Whether there is a finished training to continue from."""
         return hasattr(self, "history_")
 
     def __sklearn_tags__(self):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from boxest.training.checkpoint import Checkpoint
 
 _MEASURES = ("iou", "inclusive_iou")
-# The paper's best parametrization (§5.1); what it does not say as inferred.
+# The paper's best parametrization (§5.1); values that it does not state are inferred.
 PAPER = {
     "network": "paper",
     "output_activation": "linear",
@@ -42,119 +42,118 @@ PAPER = {
 class BoxRegressor(ImageRegressor):
     """Find the one box in an image, with a small convolutional network.
 
-    Trains a network by gradient descent on one minus a measure of how well two boxes agree. The
-    defaults are for pictures of any kind: a network that learns what the object looks like, with
-    examples that are changed in every epoch (docs/networks.md). For white boxes on black, "profile"
-    is exact, with ``learning_rate=0.01`` and ``augmentation=None``. The paper's settings are
-    `BoxRegressor.paper`.
+    It trains the network by gradient descent on one minus a measure of the agreement of two boxes.
+    The defaults work for any kind of picture: the network learns what the object looks like, from
+    examples that change in every epoch (docs/networks.md). For white boxes on black, "profile" is
+    exact, with ``learning_rate=0.01`` and ``augmentation=None``. `BoxRegressor.paper` has the
+    paper's settings.
 
     Parameters
     ----------
     network : str or callable, default="marginal"
         The architecture, a key of `boxest.networks.NETWORKS`: "marginal", which learns features and
-        reads the edges off what rows and columns hold of them, for pictures of any kind; "profile",
-        which reads them off the pixels themselves, and is the best one for bright boxes on a dark
-        ground; "roi", which looks again at the region of a coarse box, and is fast; "paper";
-        "auto", which is "paper" but has the dense layers alone for images below 8 px. Or a function
-        with the arguments of `boxest.networks.paper` that returns a Keras model with four outputs.
+        reads the edges from their values along rows and columns, for any kind of picture;
+        "profile", which reads the edges from the pixels themselves, and is the best choice for
+        bright boxes on a dark background; "roi", which looks again at the region of a coarse box,
+        and is fast; "paper"; "auto", which is "paper", but uses only its dense layers for images
+        below 8 px. Or a function with the arguments of `boxest.networks.paper` that returns a Keras
+        model with four outputs.
     output_activation : str, default="linear"
-        Activation of the four outputs, by its Keras name. The paper does not give it.
+        Keras name of the activation of the four outputs. The paper does not state it.
     loss : str or keras.Loss, default="giou_l1"
         "inclusive_iou" (the paper's, §2.2.2), "iou", "giou", "diou", "ciou": one minus that
         measure of `boxest.boxes`; "giou_l1": giou plus the absolute errors of the edges; or a Keras
         loss, for example "mean_absolute_error".
     optimizer : str, dict or keras.Optimizer, default="adam"
-        A Keras optimizer: by name; by name with settings, as ``{"name": "sgd", "momentum": 0.5}``;
-        or as an object, of which a copy is used; "momentum" stands for
-        SGD with a momentum of 0.9.
+        A Keras optimizer: a name; a dict with a name and settings, such as ``{"name": "sgd",
+        "momentum": 0.5}``; or an object, which is copied. "momentum" means SGD with a momentum of
+        0.9.
     learning_rate : float, "auto" or keras LearningRateSchedule, default=0.003
-        The learning rate to begin with; see ``schedule``. It replaces that of an optimizer given as
-        an object. "auto": `fit` finds one before the first epoch, by the range test of
-        `boxest.find_learning_rate`, which takes an epoch or more; an interrupted training, warm
-        starts and `partial_fit` go on with the rate that was found. An object of
-        `keras.optimizers.schedules` gives the rate of each update from the number of all updates
-        before it, also across warm starts and `partial_fit`; it takes the place of ``schedule``
-        and ``warmup_epochs``. So does one in the optimizer, beside which a number here does not
-        count.
+        The initial learning rate; see ``schedule``. It replaces the rate of an optimizer object.
+        With "auto", `fit` finds a rate before the first epoch, by the range test of
+        `boxest.find_learning_rate`, which takes an epoch or more; resumed trainings, warm starts
+        and `partial_fit` continue with this rate. An object of `keras.optimizers.schedules` gives
+        the rate of each update from the number of all previous updates, also across warm starts and
+        `partial_fit`; it replaces ``schedule`` and ``warmup_epochs``. So does a schedule in the
+        optimizer, which also takes precedence over a number here.
     image_shape : tuple of int or None, default=None
-        (height, width) or (height, width, channels) of the images, in pixels: what flat rows are
-        made into. None: a number of pixels that is a square makes square images, another one
-        images of one row. Images that have a shape must have this one.
+        (height, width) or (height, width, channels) of the images, in pixels. Flat rows are
+        reshaped to it; images with another shape are refused. If None, flat rows become square
+        images if the number of pixels is a square, otherwise images of one row.
     batch_size : int, default=32
         Examples per update.
     epochs : int, default=60
-        Passes over the training examples, at most.
+        Largest number of passes over the training examples.
     stop_patience : int or None, default=None
-        Stop when the validation loss has had no new minimum for this many epochs. None: never. The
-        last weights stay, unless ``restore_best_weights`` is True.
+        Stop when the validation loss has had no new minimum for this many epochs; None means never.
+        The last weights stay, unless ``restore_best_weights`` is True.
     restore_best_weights : bool, default=True
-        Whether `fit` leaves the network, and the state of its optimizer, as they were after the
-        epoch with the smallest validation loss of this `fit`, ``best_epoch_``. False: as they are
-        after the last epoch. Without validation examples, the last weights stay, too.
+        Whether `fit` restores the network, and the state of its optimizer, to the epoch with the
+        smallest validation loss of this `fit`, ``best_epoch_``. If False, or without validation
+        examples, the last weights stay.
     schedule : {"plateau", "cosine", "constant"}, default="cosine"
-        What becomes of the learning rate. "plateau": it is multiplied by ``plateau_factor``
-        whenever the validation loss has not improved for ``plateau_patience`` epochs. "cosine": it
-        falls at each update along half a cosine, to 0 after ``epochs`` epochs; each `fit` of a warm
-        start begins anew with ``learning_rate``. "constant": it stays. The parameters
-        ``plateau_...`` have no effect but with "plateau".
+        How the learning rate changes. "plateau" multiplies it by ``plateau_factor`` whenever the
+        validation loss has not improved for ``plateau_patience`` epochs. "cosine" lowers it at each
+        update along half a cosine, to 0 after ``epochs`` epochs; each `fit` of a warm start begins
+        with ``learning_rate`` again. "constant" keeps it. The parameters ``plateau_...`` only have
+        an effect with "plateau".
     warmup_epochs : float, default=0
-        The learning rate rises linearly, at each update, during this many epochs at the beginning
-        of `fit`, with any ``schedule``.
+        Number of epochs at the beginning of `fit` in which the learning rate rises linearly, at
+        each update, with any ``schedule``.
     plateau_patience : int or None, default=2
-        Epochs without an improvement after which the learning rate is lowered. None: never, as
-        with ``schedule="constant"``.
+        Number of epochs without an improvement after which the learning rate is lowered; None means
+        never, as with ``schedule="constant"``.
     plateau_factor : float, default=0.5
-        Factor in (0, 1).
+        Factor that lowers the learning rate, in (0, 1).
     plateau_min_delta : float, default=1e-4
-        Smallest fall of the loss that counts as an improvement for the plateau.
+        Smallest decrease of the loss that counts as an improvement for the plateau.
     validation_fraction : float, default=0.1
-        Share of the examples that is held out, drawn at random, where `fit` is given no
-        ``validation_data``. Each row counts as one, whatever its weight, and those of weight 0
-        not at all. 0: none; the training loss takes the place of the validation loss.
+        Share of the examples to hold out at random if `fit` gets no ``validation_data``. Each row
+        counts as one, whatever its weight; rows of weight 0 do not count. With 0, nothing is held
+        out, and the training loss replaces the validation loss.
     callbacks : list of keras.callbacks.Callback or None, default=None
-        Copies of them are called at the beginning and the end of training, of each epoch and of its
-        evaluation, and are left in ``callbacks_``. ``stop_training`` is honoured, and so is a
-        learning rate that they set, where the schedule itself does not change it at every update.
-        Hooks per batch need ``engine="keras"``.
+        Callbacks, of which `fit` calls copies at the beginning and the end of training, of each
+        epoch and of its evaluation, and keeps them in ``callbacks_``. It honours ``stop_training``,
+        and a learning rate that they set, unless the schedule itself changes the rate at every
+        update. Hooks per batch need ``engine="keras"``.
     checkpoint : path-like or None, default=None
-        A file in which `fit` keeps the state of the training: interrupted at any moment and called
-        again with the same data and parameters, it goes on to the same result, on a CPU to the last
-        bit. A state of another training, or a damaged one, is left aside with a warning. The file
-        is removed when `fit` has ended. Needs an int as ``random_state``. Of ``callbacks`` nothing
-        is kept: they see the epochs that are left. Another `fit` on the same file waits for this
-        one.
+        A file in which `fit` keeps the state of the training. If it is interrupted at any moment
+        and called again with the same data and parameters, it continues to the same result, on a
+        CPU to the last bit. The state of another training, or a damaged one, is set aside with a
+        warning. `fit` deletes the file when it ends. Needs an int as ``random_state``. The state of
+        ``callbacks`` is not kept: they only see the remaining epochs. Another `fit` on the same
+        file waits for this one.
     warm_start : bool, default=False
-        Whether `fit` trains the network that is there for ``epochs`` further epochs. All goes on:
-        optimizer, learning rate (unless another is set), number of epochs, order of examples. The
-        network, the optimizer and the seed remain those of the first `fit`; the other parameters
-        may change in between. Where layers of ``model_`` were frozen or released in between, the
-        optimizer begins anew.
+        Whether `fit` trains the existing network for ``epochs`` further epochs. Optimizer, learning
+        rate (unless another is set), number of epochs and order of examples continue. The network,
+        the optimizer and the seed remain those of the first `fit`; the other parameters may change
+        in between. If layers of ``model_`` were frozen or unfrozen in between, the optimizer starts
+        from its initial state.
     memory_limit : float, default=2**29
-        Bytes of prepared images (in the network of the paper, a quarter of the pixels) that are
-        kept in memory. More of them lie in a temporary file and are trained on a buffer at a time,
-        shuffled within and across buffers: as random, but another order than in memory.
-        On a CPU, where the first layer that learns is a convolution with a pooling behind it and
-        the limit is four times as high as need be, patches of the images are kept, which is a sixth
-        faster.
+        Largest number of bytes of prepared images (for the paper's network, a quarter of the
+        pixels) to keep in memory. Larger data are kept in a temporary file and read one buffer at a
+        time, shuffled within and across buffers: just as random, but in another order than in
+        memory. On a CPU, if the first layer with weights is a convolution followed by a pooling,
+        and the limit allows four times the memory of the images, patches of the images are kept,
+        which is a sixth faster.
     engine : {"compiled", "keras"}, default="compiled"
-        "compiled": one compiled call per epoch. "keras": plain Keras training step by step, the
-        same results, slower, and per-batch callbacks work only there.
+        "compiled" makes one compiled call per epoch. "keras" trains step by step with plain Keras,
+        to the same results, but more slowly; callbacks per batch only work there.
     xla : bool or "auto", default="auto"
-        Compile with XLA. "auto" does on a GPU and on JAX; with TensorFlow on a CPU, where it is the
-        faster way: for networks whose convolutions are small and have a pooling behind them, or run
-        along one axis, such as "paper", "profile" and "roi".
+        Whether to compile with XLA. "auto" does so on a GPU and on JAX, and with TensorFlow on a
+        CPU if it is faster: for networks whose convolutions are small and followed by a pooling, or
+        run along one axis, such as "paper", "profile" and "roi".
     augmentation : "default", Augmentation, dict of its options, or None, default="default"
-        How the examples are changed at random in each epoch, their boxes with them: mirrored,
-        shifted, zoomed, in brightness, contrast and colour. See
-        `boxest.augmentation.Augmentation`; "default" has its defaults. What an epoch sees is a
-        function of the seed and the epoch. None: nothing is changed.
+        How each epoch changes the examples and their boxes at random: mirroring, shift, zoom,
+        brightness, contrast and colour. See `boxest.augmentation.Augmentation`; "default" uses its
+        defaults. The changes are a function of the seed and the epoch. None changes nothing.
     random_state : int, RandomState or None, default=None
         Seed of the initial weights, of the order of examples and of the held-out share. An int
-        gives the same network each time, bit for bit on a CPU with one number of threads. Global
-        seeds are never touched.
+        gives the same network each time, bit for bit on a CPU with the same number of threads.
+        Global seeds are never touched.
     verbose : int, default=0
-        1: show a progress bar, or where the output is neither a terminal nor a notebook, print a
-        line per epoch. 2: print the lines.
+        1 shows a progress bar, or, if the output is neither a terminal nor a notebook, prints one
+        line per epoch. 2 always prints the lines.
 
     Attributes
     ----------
@@ -164,38 +163,38 @@ class BoxRegressor(ImageRegressor):
         One row per epoch, as described in `boxest.training.Trainer.run`: the loss and one minus
         both IoUs, on the training and validation examples, learning rate, updates and seconds.
     n_iter_ : int
-        Number of epochs that were run.
+        Number of epochs that were trained.
     followed_ : ndarray of shape (epochs, k, 4)
-        What the network predicted for the ``followed`` images of the last `fit` after each of its
-        epochs; NaN after epochs of which it was not kept, empty where `fit` was given none.
+        Predictions for the ``followed`` images of the last `fit` after each of its epochs; NaN for
+        epochs without stored predictions, empty if `fit` got no such images.
     best_epoch_ : int or None
-        With ``restore_best_weights``, the epoch that the network was put back to; None where the
-        last weights stayed.
+        With ``restore_best_weights``, the epoch whose weights were restored; None if the last
+        weights stayed.
     diverged_ : bool
         Whether training ended because the loss was NaN or infinite.
     learning_rate_ : float
-        The rate that training began with, before any warm-up, also where it was found.
+        The initial rate, before any warm-up, given or found.
     stopped_early_ : bool
         Whether early stopping, or a callback, ended the training.
     seconds_ : dict of float
-        What the time of `fit` went into: "import", "data", "compile", "train", "evaluation".
+        Seconds that `fit` spent on "import", "data", "compile", "train", "evaluation".
     runtime_ : dict
         Backend, versions, device, threads, XLA and engine that trained the network.
     image_shape_ : tuple of int
         Height, width and channels of the images, in pixels.
     image_mode_ : {"stretch", "pad"} or None
-        How photographs were fitted into the images, where `fit` was given shards of photographs;
-        for `boxest.photographs.predict`.
+        How photographs were fitted into the images, if `fit` got shards of photographs; for
+        `boxest.photographs.predict`.
     pixels_ : boxest.data.pixels.Pixels
-        What the numbers in the images of `fit` were, and which of them was read as white.
+        The numbers in the images of `fit`, and which of them was read as white.
     n_features_in_ : int
         Numbers per image, height × width × channels.
     feature_names_in_ : ndarray of str
-        Names of the columns, where X was a table that has them.
+        Names of the columns, if X was a table with names.
     n_outputs_ : int
         Number of targets, 4.
     seed_ : int
-        The seed that was used; as ``random_state`` it gives the same network again.
+        The seed of the training; as ``random_state`` it gives the same network again.
     callbacks_ : list of keras.callbacks.Callback
         The copies of ``callbacks`` that saw the training. They are not pickled.
 
@@ -288,13 +287,13 @@ class BoxRegressor(ImageRegressor):
     def paper(cls, **parameters: Any) -> Self:
         """Return an estimator with the paper's best parametrization (§5.1).
 
-        Its network of 16,656 parameters, inclusive IoU, SGD, batch size 16, rate 0.1 halved on a
-        plateau, 30 epochs.
+        This is its network of 16,656 parameters with inclusive IoU, SGD, batch size 16, a rate of
+        0.1 that is halved on a plateau, and 30 epochs.
 
         Parameters
         ----------
         **parameters
-            Those of the constructor that should differ.
+            Parameters of the constructor that should differ.
 
         Examples
         --------
@@ -311,15 +310,15 @@ class BoxRegressor(ImageRegressor):
     ) -> float:
         """Return the mean geometric IoU of the predicted boxes: 1 is best, 0 is worst.
 
-        This is the area shared by two boxes divided by the area that they cover together, and not
-        the inclusive IoU that the paper trains on and reports.
+        The geometric IoU is the area that two boxes share, divided by the area that they cover
+        together. It is not the inclusive IoU on which the paper trains and reports.
 
         Parameters
         ----------
         X : array-like
             Images, in any form that `fit` takes.
         y : array-like of shape (n, 4)
-            True boxes. None where X is shards, which have them.
+            True boxes; None if X is shards, which include them.
         sample_weight : array-like of shape (n,), optional
             Weights of the images in the mean.
 
@@ -334,7 +333,7 @@ class BoxRegressor(ImageRegressor):
         return scorers.mean_iou(boxes.check_boxes(y), self.predict(X), sample_weight=sample_weight)
 
     def _check_targets(self, y: Any) -> np.ndarray:
-        """Return boxes, or say what is wrong with them."""
+        """Return checked boxes, or raise an error that names what is wrong."""
         return boxes.check_boxes(y)
 
     def _measures(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What an estimator builds before it trains: network, optimizer, programs, schedule."""
+"""Build what a training needs: network, optimizer, programs, schedule."""
 
 import random
 from collections.abc import Iterator
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
     from boxest.estimator.base import BaseImageRegressor
 
 
-# Stands for a learning rate that is still to be found.
+# Placeholder for a learning rate that is still to be found.
 UNKNOWN = 1.0
 
 
 def new_model(
     estimator: "BaseImageRegressor", seed: int, learning_rate: float = UNKNOWN
 ) -> "keras.Model":
-    """Build the network that the parameters of an estimator ask for, with its optimizer.
+    """Build the network and the optimizer that the parameters of an estimator describe.
 
-    The seed is that of the initial weights, of a user's function too: it may draw from Python's
-    and numpy's global generators, which are set for it and restored.
+    The seed determines the initial weights. A user's function may draw them from Python's and
+    numpy's global generators, so these are seeded for it and restored afterwards.
 
     Raises
     ------
     ValueError
-        If there is no such architecture or optimizer, or it has another number of outputs.
+        If the architecture or the optimizer does not exist, or the number of outputs is wrong.
     """
     with _own_randomness(seed):
         model = networks.build(
@@ -56,7 +56,7 @@ def new_trainer(
 ) -> Trainer:
     """Compile a network and its programs; the optimizer is that of the model.
 
-    A ``kind`` has programs shared with other trainings, see `kind` and `Trainer`.
+    Trainings of the same ``kind`` share programs; see `kind` and `Trainer`.
     """
     from boxest import losses  # It imports Keras.
 
@@ -81,14 +81,14 @@ def new_trainer(
 
 
 def trainer_to_go_on(estimator: "BaseImageRegressor") -> Trainer:
-    """Return the programs of the training before, or new ones where they are gone or differ.
+    """Return the programs of the previous training, or new ones if these are gone or differ.
 
-    Where layers were frozen or released since, an optimizer begins anew: the old one keeps
+    If layers were frozen or unfrozen since, the optimizer is replaced, because the old one keeps
     state for other variables.
     """
     trainer, settings = getattr(estimator, "_trainer", None) or (None, None)
     if settings == compiled_with(estimator):
-        trainer.clock = Clock()  # That of the training before, which may have failed.
+        trainer.clock = Clock()  # The old clock belongs to a training that may have failed.
         return trainer
     if not estimator.model_.trainable_variables:
         raise ValueError("All layers of model_ are frozen: set trainable=True for some of them.")
@@ -100,21 +100,21 @@ def trainer_to_go_on(estimator: "BaseImageRegressor") -> Trainer:
 
 
 def compiled_with(estimator: "BaseImageRegressor") -> tuple:
-    """Return what the programs of an estimator depend on, beside the form of the data."""
+    """Return what the programs of an estimator depend on, except the form of the data."""
     settings = estimator.loss, estimator.xla, estimator.engine, estimator.memory_limit
     return *settings, estimator._augmentation(), trainable(estimator.model_)
 
 
 def trainable(model: "keras.Model") -> list[bool]:
-    """Return of each variable of a network whether an optimizer keeps state for it."""
+    """Return, for each variable of a network, whether an optimizer keeps state for it."""
     trainable = set(map(id, model.trainable_variables))
     return [id(variable) in trainable for variable in model.variables]
 
 
 def kind(estimator: "BaseImageRegressor") -> tuple | None:
-    """Return what trainings share that compile the same programs.
+    """Return a key that is equal for trainings that compile the same programs.
 
-    None where there is a function or an object of the user's: it may be another one next time.
+    None if the user passes a function or an object, because it may change until next time.
     """
     from keras import config
 
@@ -132,7 +132,7 @@ def kind(estimator: "BaseImageRegressor") -> tuple | None:
 def compile_for_keras(
     estimator: "BaseImageRegressor", model: "keras.Model", loss: "keras.Loss"
 ) -> None:
-    """Compile a network for those who evaluate it by Keras; the optimizer is its own."""
+    """Compile a network with its own optimizer, for users who evaluate it with Keras."""
     model.compile(
         model.optimizer,
         loss,
@@ -143,15 +143,15 @@ def compile_for_keras(
 
 
 def new_schedule(estimator: "BaseImageRegressor", found: float, piece: bool) -> Schedule:
-    """Return the schedule that the parameters ask for.
+    """Return the schedule that the parameters describe.
 
     Parameters
     ----------
     estimator
     found : float
-        The learning rate where the parameter is "auto".
+        The learning rate to use if the parameter is "auto".
     piece : bool
-        Whether the training is less than an epoch, so that the rate stays.
+        Whether the training is less than an epoch, so that the rate stays the same.
     """
     function = optimizers.rate_function(estimator.learning_rate, estimator.optimizer)
     own = function is None and not piece
@@ -171,7 +171,7 @@ def new_schedule(estimator: "BaseImageRegressor", found: float, piece: bool) -> 
 def first_rate(
     estimator: "BaseImageRegressor", found: float, function: RateFunction | None
 ) -> float:
-    """Return the rate to begin with: the one given, or the one that was found before."""
+    """Return the initial rate, given or found before."""
     if function is not None:
         return float(function(0, 1)[0])
     return found if estimator.learning_rate == "auto" else float(estimator.learning_rate)
@@ -180,7 +180,7 @@ def first_rate(
 def watchers(
     estimator: "BaseImageRegressor", trainer: Trainer, settings: Settings
 ) -> list[Watcher]:
-    """Return what reports the training, and the user's Keras callbacks."""
+    """Return the watchers that report the training, and the user's Keras callbacks."""
     found: list[Watcher] = [reporter(estimator.verbose, settings.epochs)]
     estimator.callbacks_ = []
     if estimator.callbacks:
@@ -199,17 +199,17 @@ def watchers(
 
 
 def go_on(schedule: Schedule, parameters: Schedule, first_rate: float) -> Schedule:
-    """Have a new schedule go on from where another one is, and return it.
+    """Let a new schedule continue from the state of another one, and return it.
 
     Parameters
     ----------
     schedule : Schedule
-        Where the training before ended.
+        The state at the end of the previous training.
     parameters : Schedule
-        A new one, with the parameters of now.
+        A new schedule, with the current parameters.
     first_rate : float
-        The ``learning_rate`` that the training before began with. If the one of now differs, it is
-        taken; otherwise the rate goes on from where it was.
+        The ``learning_rate`` at the start of the previous training. If the current one differs, it
+        is used; otherwise the rate continues from its last value.
     """
     rate = schedule.learning_rate
     if parameters.learning_rate != first_rate:
@@ -217,14 +217,14 @@ def go_on(schedule: Schedule, parameters: Schedule, first_rate: float) -> Schedu
     parameters.learning_rate = rate
     for name in ("best", "plateau_best", "plateau_wait"):
         setattr(parameters, name, getattr(schedule, name))
-    # Patience that ran out begins anew; otherwise no further epoch could run.
+    # Patience that ran out starts again; otherwise no further epoch could run.
     parameters.wait = 0 if schedule.stopped else schedule.wait
     return parameters
 
 
 @contextmanager
 def _own_randomness(seed: int) -> Iterator[None]:
-    """Seed Python's and numpy's global generators, from which Keras draws, and restore them."""
+    """Seed Python's and numpy's global generators, which Keras uses, and restore them."""
     before = random.getstate(), np.random.get_state()
     random.seed(seed)
     np.random.seed(seed % 2**32)

@@ -1,4 +1,4 @@
-"""Examples on their way from `fit` to the training: checked, read, divided."""
+"""Check, read and divide the examples on their way from `fit` to the training."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from boxest.training.loop import Trainer
 
 CheckTargets = Callable[[Any], np.ndarray]
-# What an estimator keeps of the form of the data.
+# Attributes of an estimator that describe the form of the data.
 FORM = (
     "image_shape_",
     "image_mode_",
@@ -32,7 +32,7 @@ FORM = (
 
 
 class Unread(NamedTuple):
-    """Images that are not read yet, with targets (None: the shards have them) and weights."""
+    """Images that are not read yet, with targets (None if the shards have them) and weights."""
 
     images: Images | ShardImages
     targets: np.ndarray | None
@@ -42,20 +42,22 @@ class Unread(NamedTuple):
 def validate_data(
     estimator: "BaseImageRegressor", X: Any, y: Any, sample_weight: Any, *, reset: bool
 ) -> Unread:
-    """Check images, targets and weights, and that there are as many of each.
+    """Check images, targets and weights, and that their numbers are equal.
 
-    As scikit-learn's function of this name, it sets attributes of the estimator if ``reset``: the
-    shape of images and targets. Otherwise it compares with them.
+    Like scikit-learn's function of this name, it sets the attributes for the shape of images and
+    targets if ``reset`` is True, and compares with them otherwise.
 
     Raises
     ------
     ValueError
-        If they are not as they should be.
+        If they are invalid, or do not match previous ones.
     """
     images = validate_images(estimator, X, reset=reset)
     if isinstance(images, ShardImages):
         if y is not None:
-            raise ValueError("The boxes are in the shards: pass no y, or arrays of images and y.")
+            raise ValueError(
+                "The boxes are in the shards: do not pass y, or pass arrays of images and y."
+            )
         targets = None
     elif y is None:
         raise ValueError("This estimator requires y to be passed, but the target y is None.")
@@ -64,7 +66,7 @@ def validate_data(
         check_consistent_length(images, targets)
     weights = _check_sample_weight(sample_weight, np.empty(len(images)), ensure_non_negative=True)
     if not weights.any():
-        raise ValueError("sample_weight is 0 for all examples: there is nothing to learn from.")
+        raise ValueError("sample_weight is 0 for all examples, so there is nothing to learn from.")
     shape = (len(images), 4) if targets is None else targets.shape
     n_outputs = shape[1] if len(shape) == 2 else 1
     if reset:
@@ -80,10 +82,10 @@ def validate_data(
 def validate_images(
     estimator: "BaseImageRegressor", X: Any, *, reset: bool
 ) -> inputs.Images | inputs.ShardImages:
-    """Check images, which are not read yet."""
+    """Check images without reading them yet."""
     if not (inputs.are_paths(X) or inputs.is_lazy(X)):
         array = inputs.as_array(X)
-        # Columns have names and a fixed number where X is a table.
+        # If X is a table, its columns have names and a fixed number.
         sklearn_validate_data(
             estimator, X, reset=reset, skip_check_array=True, ensure_2d=array.ndim == 2
         )
@@ -102,14 +104,14 @@ def validate_images(
 def validate_validation_data(
     estimator: "BaseImageRegressor", validation_data: Any
 ) -> Unread | None:
-    """Check validation examples, which must be like the training examples."""
+    """Check validation examples, which must have the form of the training examples."""
     if validation_data is None:
         return None
     return validate_data(estimator, *split_validation_data(validation_data), reset=False)
 
 
 def split_validation_data(validation_data: Any) -> tuple[Any, Any, Any]:
-    """Return X, y and weights out of ``validation_data``: shards, (X, y) or (X, y, weights)."""
+    """Split ``validation_data`` (shards, (X, y) or (X, y, weights)) into X, y and weights."""
     if are_paths(validation_data):
         return validation_data, None, None
     if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
@@ -123,10 +125,10 @@ def split_validation_data(validation_data: Any) -> tuple[Any, Any, Any]:
 def read(
     unread: Unread, trainer: "Trainer", check_targets: CheckTargets, pixels: Pixels | None
 ) -> tuple[Examples, Pixels]:
-    """Read the images block by block, and keep what the network learns from.
+    """Read the images block by block, and keep the features that the network learns from.
 
-    Of the images, that is what their way through the layers without weights leaves: a quarter of
-    the grey levels in the network of the paper. Examples of weight 0 are left out.
+    The features are the output of the leading layers without weights; for the paper's network, a
+    quarter of the grey levels. Examples of weight 0 are left out.
 
     Parameters
     ----------
@@ -134,7 +136,7 @@ def read(
     trainer : Trainer
     check_targets : callable
     pixels : Pixels or None
-        How the images before these were read; None: there were none.
+        How previous images were read; None if there were none.
 
     Returns
     -------
@@ -161,7 +163,7 @@ def read_examples(
     fraction: float,
     seed: int,
 ) -> tuple[Examples, Examples | None]:
-    """Read the examples to train on and those to validate with, given or held out."""
+    """Read the examples for training and for validation, which are given or held out."""
     train, given = read_given(estimator, data, validation, trainer)
     return (train, given) if given else hold_out(train, fraction, seed)
 
@@ -169,7 +171,7 @@ def read_examples(
 def read_given(
     estimator: "BaseImageRegressor", data: Unread, validation: Unread | None, trainer: "Trainer"
 ) -> tuple[Examples, Examples | None]:
-    """Read what was given for training and validation; remember what the pixels stand for."""
+    """Read the given examples for training and validation; store the meaning of the pixels."""
     train, estimator.pixels_ = read(data, trainer, estimator._check_targets, estimator.pixels_)
     if validation is None:
         return train, None
@@ -177,12 +179,12 @@ def read_given(
 
 
 def hold_out(examples: Examples, fraction: float, seed: int) -> tuple[Examples, Examples | None]:
-    """Divide examples at random into those to train on and a share to validate with.
+    """Divide examples at random into training examples and a share for validation.
 
     Raises
     ------
     ValueError
-        If none would be left to train on.
+        If no training example would be left.
     """
     rows, held_out = hold_out_rows(len(examples.images), fraction, seed)
     if not held_out.size:
@@ -191,7 +193,7 @@ def hold_out(examples: Examples, fraction: float, seed: int) -> tuple[Examples, 
 
 
 def hold_out_rows(n: int, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Divide the numbers 0..n-1 as `hold_out` divides examples."""
+    """Divide the numbers 0..n-1 in the same way as `hold_out` divides examples."""
     n_held_out = round(fraction * n)
     if n_held_out == 0:
         return np.arange(n), np.arange(0)
@@ -210,7 +212,7 @@ def _rows(examples: Examples, rows: np.ndarray) -> Examples:
 
 @contextmanager
 def form_restored_on_error(estimator: "BaseImageRegressor") -> Iterator[None]:
-    """Keep what is known of the form of the data where a fit fails before it trains."""
+    """Restore the form of the data if a fit fails before it trains."""
     model = getattr(estimator, "model_", None)
     before = {name: vars(estimator)[name] for name in FORM if name in vars(estimator)}
     try:

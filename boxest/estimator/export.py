@@ -1,4 +1,4 @@
-"""Trained networks for other programs: ONNX and SavedModel, with the preprocessing inside."""
+"""Export trained networks as ONNX and SavedModel, including the preprocessing."""
 
 import contextlib
 import importlib.util
@@ -31,27 +31,28 @@ def export(
     *,
     format: str | None = None,
 ) -> None:
-    """Write the network of a fitted estimator for programs that know neither boxest nor Keras.
+    """Write the network of a fitted estimator for programs without boxest and Keras.
 
-    It takes a batch of images of the fitted shape, (n, height, width, channels), by the name
-    ``images``, in numbers of the type that `fit` was given, which it reads as `fit` did: uint8 as
-    grey levels 0..255, for example (see `boxest.data.pixels`). It gives what `predict` gives, in
-    single precision: for `BoxRegressor`, boxes (x1, y1, x2, y2) divided by image width and height.
+    The input has the name ``images`` and takes a batch of images of the fitted shape, (n, height,
+    width, channels), with numbers of the type that `fit` was given. They are read as in `fit`, for
+    example uint8 as grey levels 0..255 (see `boxest.data.pixels`). The output equals that of
+    `predict` in single precision: for `BoxRegressor`, boxes (x1, y1, x2, y2) divided by image width
+    and height.
 
     Parameters
     ----------
     estimator : BoxRegressor or ImageRegressor
         Fitted.
     path : path-like
-        The file of ONNX, or the folder of a SavedModel, which must not be there yet or be empty.
-        Written whole or not at all.
+        The ONNX file, or the folder of a SavedModel, which must not exist yet or must be empty. It
+        is written completely or not at all.
     format : {"onnx", "saved_model"} or None, default=None
-        None: "onnx" where the path ends in ``.onnx``, otherwise "saved_model".
+        None means "onnx" if the path ends in ``.onnx``, otherwise "saved_model".
 
     Raises
     ------
     ValueError
-        If there is no such format.
+        If the format is unknown.
     ImportError
         If tf2onnx, which ONNX needs, is not installed.
     RuntimeError
@@ -77,7 +78,7 @@ def export(
 def _with_preprocessing(
     model: "keras.Model", image_shape: tuple[int, int, int], pixels: Pixels
 ) -> "keras.Model":
-    """Return a network that takes images as `predict` does, and shares the weights."""
+    """Return a network with the same weights that takes images like `predict`."""
     import keras
 
     dtype = "float32" if np.dtype(pixels.dtype).kind == "f" else pixels.dtype
@@ -85,12 +86,12 @@ def _with_preprocessing(
     levels = keras.layers.Rescaling(1 / (pixels.white or 1), name="levels")(images)
     outputs = keras.layers.Activation("linear", dtype="float32", name="outputs")(model(levels))
     network = keras.Model(images, outputs, name="boxest")
-    network(np.zeros((1, *image_shape), dtype))  # Keras exports what has been called.
+    network(np.zeros((1, *image_shape), dtype))  # Keras only exports models that have been called.
     return network
 
 
 def _check_onnx() -> None:
-    """Say what the conversion to ONNX needs and does not find."""
+    """Raise an error if a requirement of the conversion to ONNX is missing."""
     import keras
 
     if keras.backend.backend() != "tensorflow":
@@ -107,7 +108,7 @@ def _check_onnx() -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep back what the converters say of themselves: of numpy's future, and of their steps."""
+    """Suppress the output of the converters: warnings about numpy's future, and their steps."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

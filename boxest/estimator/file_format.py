@@ -1,4 +1,4 @@
-"""What the text in the file of an estimator holds, checked before anything is built from it."""
+"""Check the text in the file of an estimator before anything is built from it."""
 
 import math
 import re
@@ -12,10 +12,10 @@ from boxest.training import Schedule
 FORMAT = "boxest estimator"
 FORMAT_VERSION = 3
 PARTS = ("arrays", "estimator.json")
-# What scikit-learn takes for a random_state.
+# The largest random_state that scikit-learn accepts.
 MAX_SEED = 2**32 - 1
 _PLAIN = (int, float, str, type(None))
-# What a text must hold.
+# Names and types of the values that a text must hold.
 _ABOUT = {
     "format": str,
     "format_version": int,
@@ -58,7 +58,7 @@ _SECONDS = dict.fromkeys(("import", "data", "compile", "train", "evaluation"), f
 def check(about: Any) -> None:
     """Check that the text of a file holds what `save` writes, and nothing else."""
     if not isinstance(about, dict):
-        raise FileError(f"{PARTS[1]} holds no table")
+        raise FileError(f"{PARTS[1]} does not hold a table")
     written = about.get("format"), about.get("format_version")
     if written != (FORMAT, FORMAT_VERSION):
         raise FileError("it has the format {!r:.40} {!r:.40}".format(*written))
@@ -71,13 +71,13 @@ def check(about: Any) -> None:
     _check_parameters(about["parameters"])
     history = fitted["history_"]
     if not history or len(history) != fitted["n_iter_"]:
-        raise FileError(f"its history has {len(history)} epochs and not {fitted['n_iter_']}")
+        raise FileError(f"its history has {len(history)} epochs instead of {fitted['n_iter_']}")
     for row in history:
         if not isinstance(row, dict):
-            raise FileError(f"its history has {row!r:.80} and no table")
+            raise FileError(f"its history has {row!r:.80} instead of a table")
     always = [name for name in history[0] if not name.startswith("validation_")]
     for row in history:
-        # `partial_fit` need not evaluate what `fit` did.
+        # `partial_fit` need not evaluate the same measures as `fit`.
         evaluated = [name for name in row if name.startswith("validation_")]
         _check_types(row, dict.fromkeys([*always, *evaluated], float) | {"updates": int}, "epoch")
     if not 0 <= fitted["seed_"] <= MAX_SEED:
@@ -88,7 +88,7 @@ def check(about: Any) -> None:
 
 
 def _check_pixels(pixels: Any) -> None:
-    """Check what is said about the numbers in images."""
+    """Check the description of the numbers in images."""
     _check_types(pixels, _PIXELS, "pixels")
     dtype, white, low, high = (pixels[name] for name in ("dtype", "white", "low", "high"))
     known = re.fullmatch("bool|u?int(8|16|32|64)|float(16|32|64|96|128)", dtype)
@@ -100,19 +100,21 @@ def _check_pixels(pixels: Any) -> None:
 
 
 def _check_parameters(parameters: dict[str, Any]) -> None:
-    """Check that parameters are plain, and have no file written."""
+    """Check that parameters are plain values, and that none makes a reader write a file."""
     for name, value in parameters.items():
         if not is_plain(name, value):
             raise FileError(f"its parameter {name:.80} is {value!r:.80}")
-    # A text holds no callbacks.
+    # A text cannot hold callbacks.
     if parameters.get("callbacks"):
         raise FileError(f"its parameter callbacks is {parameters['callbacks']!r:.80}")
     if parameters.get("checkpoint") is not None:
-        raise FileError("its parameter checkpoint should be null: it would have a file overwritten")
+        raise FileError(
+            "its parameter checkpoint should be null, because it could overwrite a file"
+        )
 
 
 def _check_types(values: Any, types: dict[str, Any], what: str) -> None:
-    """Check the names and types of the values in a table; a whole number is a float, too."""
+    """Check the names and types of the values in a table; a whole number also counts as a float."""
     if not isinstance(values, dict) or set(values) != set(types):
         raise FileError(f"its {what} should be a table of {', '.join(types)}")
     for name, kind in types.items():
@@ -124,7 +126,7 @@ def _check_types(values: Any, types: dict[str, Any], what: str) -> None:
 
 
 def is_plain(name: str, value: Any) -> bool:
-    """Whether a text can hold a parameter: a plain value, several, or those of an augmentation."""
+    """Whether a text can hold a parameter: plain values, or the options of an augmentation."""
     if name in ("augmentation", "optimizer") and isinstance(value, dict):
         if name == "optimizer" and not isinstance(value.get("name"), str):
             return False

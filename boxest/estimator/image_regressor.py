@@ -1,4 +1,4 @@
-"""`ImageRegressor`: any numbers from an image; what `boxest.BoxRegressor` is built on."""
+"""`ImageRegressor`: any numbers from an image; the base of `boxest.BoxRegressor`."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class ImageRegressor(BaseImageRegressor):
     """Predict numbers from images, with a small convolutional network.
 
-    It is `boxest.BoxRegressor` without the boxes: the targets may be any numbers. All that is said
-    there about training, images, seeds and persistence holds here.
+    It is `boxest.BoxRegressor` without the boxes: the targets may be any numbers. Everything in its
+    documentation about training, images, seeds and saving holds here too.
 
     Parameters
     ----------

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Regressor = TypeVar("Regressor", bound=ImageRegressor)
 
-# In these parameters the estimators may differ.
+# The estimators may differ in these parameters.
 _OWN = (
     "learning_rate",
     "random_state",
@@ -42,7 +42,7 @@ _OWN = (
     "plateau_min_delta",
     "verbose",
 )
-# These have to be so.
+# These parameters must have these values.
 _DEFAULT = {
     "callbacks": None,
     "checkpoint": None,
@@ -61,11 +61,11 @@ def fit_many(
     checkpoint: "str | os.PathLike | Checkpoint | None" = None,
     verbose: int = 0,
 ) -> list[Regressor]:
-    """Fit estimators of one network and one batch size, all in one program, on JAX.
+    """Fit estimators with the same network and batch size in one program, on JAX.
 
-    Each gets the network that its own `fit` would give, up to rounding: its own first weights,
-    order of examples, learning rate and schedule. One that stops early or diverges leaves the
-    others as they are.
+    Each gets the same network as from its own `fit`, up to rounding, because each has its own
+    initial weights, order of examples, learning rate and schedule. If one stops early or diverges,
+    the others are not affected.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ def _fit(
             for estimator, schedule, seed in zip(estimators, schedules, seeds, strict=True)
         ]
         stack = _stack(trainers, runs, train, held_out, first.memory_limit)
-    # From here on the estimators are others; an error before leaves their networks as they were.
+    # From here on the estimators change; after an earlier error, they keep their networks.
     for estimator, trainer, run in zip(estimators, trainers, runs, strict=True):
         trainer.predictor.use_programs_of(trainers[0].predictor)
         estimator._set_network(trainer, run.schedule, run.seed)
@@ -177,7 +177,7 @@ def _fit(
 
 
 def _share_form(estimators: Sequence[ImageRegressor]) -> None:
-    """Let all know what the first one has learned about the form of the data."""
+    """Copy the form of the data from the first estimator to all others."""
     form = {name: value for name, value in vars(estimators[0]).items() if name in examples.FORM}
     for estimator in estimators[1:]:
         for name in examples.FORM:
@@ -186,7 +186,7 @@ def _share_form(estimators: Sequence[ImageRegressor]) -> None:
 
 
 def _run(estimator, schedule, seed, train: "Examples", held_out: "Examples | None") -> Run:
-    """Say what is this estimator's own."""
+    """Return the settings that belong to this estimator alone."""
     rows, own = np.arange(len(train.images)), held_out and np.arange(len(held_out.images))
     if held_out is None:
         rows, own = examples.hold_out_rows(len(rows), estimator.validation_fraction, seed)
@@ -202,7 +202,7 @@ def _stack(
     held_out: "Examples | None",
     memory_limit: float,
 ) -> "Stack":
-    """Stack the networks as they are, and lay the examples on the device."""
+    """Stack the current networks, and put the examples on the device."""
     from boxest.training.stack import Stack
 
     states = [
@@ -212,13 +212,13 @@ def _stack(
     shapes = [[[value.shape for value in part] for part in state] for state in states]
     if any(other != shapes[0] for other in shapes):
         raise ValueError(
-            "The networks of the estimators have different shapes. One stack has one network: call "
-            "fit_many once for each."
+            "The networks of the estimators have different shapes. They must be equal: call "
+            "fit_many once for each shape."
         )
     images = [part.images for part in (train, held_out) if part]
     fits = layout.UNFOLDED * sum(part.nbytes for part in images) <= memory_limit
     stack = Stack(trainers[0].program, states, unfold=fits)
-    # Of mean 1, as for a run alone, over the examples that the run trains on.
+    # With mean 1 over the examples that the run trains on, as for a run alone.
     weights = [train.weights / np.mean(train.weights[run.rows], dtype=np.float64) for run in runs]
     stack.put(
         train.images,
@@ -236,7 +236,7 @@ def _variables(trainer: "Trainer") -> tuple:
 
 
 def _assign(trainer: "Trainer", state: tuple) -> None:
-    """Put what was trained into the network and its optimizer."""
+    """Store the trained values in the network and its optimizer."""
     for part, values in zip(_variables(trainer), state, strict=True):
         for variable, value in zip(part, values, strict=True):
             variable.assign(value)
@@ -246,11 +246,11 @@ def _check(estimators: Sequence[ImageRegressor]) -> None:
     """Refuse estimators that cannot be trained together."""
     if not estimators or not all(isinstance(one, ImageRegressor) for one in estimators):
         raise ValueError(
-            "fit_many takes one or more BoxRegressor or ImageRegressor; got "
+            "fit_many takes at least one BoxRegressor or ImageRegressor; got "
             f"{[type(one).__name__ for one in estimators]}."
         )
     if len(set(map(id, estimators))) < len(estimators):
-        raise ValueError("fit_many was given the same estimator twice; give it a clone.")
+        raise ValueError("fit_many got the same estimator twice; pass a clone.")
     first = estimators[0]
     for estimator in estimators:
         if type(estimator) is not type(first):
@@ -295,8 +295,8 @@ def _need_seeds(estimators: Sequence[ImageRegressor]) -> None:
         if not isinstance(estimator.random_state, Integral):
             raise ValueError(
                 "A checkpoint needs an int as random_state of each estimator, got "
-                f"{estimator.random_state!r}: trainings that draw other seeds each time cannot go "
-                "on where they were."
+                f"{estimator.random_state!r}: trainings that draw other seeds each time cannot be "
+                "resumed."
             )
 
 
@@ -312,13 +312,13 @@ def _need_memory(train: "Examples", held_out: "Examples | None", limit: float) -
 def _fingerprint(
     estimators: Sequence[ImageRegressor], train: "Examples", held_out: "Examples | None"
 ) -> dict[str, Any]:
-    """Return all that determines the result of trainings that are about to begin."""
+    """Return everything that determines the result of the trainings that are about to begin."""
     runs = {f"run {i}": estimator._own_fingerprint() for i, estimator in enumerate(estimators)}
     return runs | fingerprint.of_data(train, held_out) | fingerprint.of_runtime()
 
 
 class _Lines:
-    """Prints a line per epoch about all runs."""
+    """Prints one line per epoch about all runs."""
 
     def __init__(self, n_runs: int):
         self.n_runs, self.epoch = n_runs, 0

@@ -1,4 +1,4 @@
-"""The optimizer and the schedule of its rate, from what a user gives as parameters."""
+"""Make the optimizer and the schedule of its rate from a user's parameters."""
 
 import json
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ _PLAIN = (int, float, str, bool, type(None))
 def get(
     given: "str | Mapping[str, Any] | keras.Optimizer", model: "keras.Model", learning_rate: float
 ) -> "keras.Optimizer":
-    """Return an optimizer of this model's own, built for it; "momentum" is SGD with 0.9 of it.
+    """Return a new optimizer, built for this model; "momentum" is SGD with a momentum of 0.9.
 
     Raises
     ------
@@ -37,34 +37,34 @@ def get(
         ) from None
     if hasattr(given, "optimizers"):
         raise ValueError(
-            f"optimizer={given.name!r} has several optimizers, each with a learning rate of its "
-            "own, and here all weights have one. Give one of them."
+            f"optimizer={given.name!r} contains several optimizers with their own learning rates, "
+            "but here all weights share one. Pass one of them."
         )
     if isinstance(given, optimizers.LossScaleOptimizer) or given.loss_scale_factor is not None:
         raise ValueError(
-            f"optimizer={given.name!r} expects a loss that is scaled, and here none is: its steps "
-            "would be too small. Give one without loss_scale_factor; in place of a "
-            "LossScaleOptimizer, the optimizer inside it."
+            f"optimizer={given.name!r} expects a scaled loss, but here the loss is not scaled, so "
+            "its steps would be too small. Pass one without loss_scale_factor; instead of a "
+            "LossScaleOptimizer, pass the optimizer inside it."
         )
-    # Keras counts up the names that it gives, and TensorFlow keeps 30 KB for each variable of
-    # another name, for good.
+    # Keras numbers the names that it gives, and TensorFlow permanently keeps 30 KB for each
+    # variable with a new name.
     name = given.name if has_name else type(given).__name__.lower()
     config = given.get_config() | {"learning_rate": float(learning_rate), "name": name}
     own = type(given).from_config(config)
     own.build(model.trainable_variables)
-    # A copy has what the constructor was given; Keras keeps a cache beside that.
+    # A copy has the arguments of the constructor; Keras also keeps a cache.
     lost = {name for name in vars(given).keys() - vars(own).keys() if not name.endswith("_cache")}
     if lost:
         raise ValueError(
             f"optimizer={given.name!r} was changed after it was made ({', '.join(sorted(lost))}), "
-            "and a copy of it, which is what trains, does not have that. Make the change in the "
-            "method `build` of a subclass: there, exclude_from_weight_decay(var_names=...) works."
+            "and the copy that trains would lose the change. Make it in the method `build` of a "
+            "subclass, where exclude_from_weight_decay(var_names=...) works."
         )
     return own
 
 
 def named_settings(given: Any) -> str | None:
-    """Return a text that stands for an optimizer; None where a class of the user's may be in it."""
+    """Return a text that identifies an optimizer; None if it may contain a user's class."""
     if isinstance(given, str):
         return given
     settings = given
@@ -76,7 +76,7 @@ def named_settings(given: Any) -> str | None:
 
 
 def rate_function(learning_rate: Any, given: "str | keras.Optimizer") -> RateFunction | None:
-    """Return the Keras schedule of the learning rate: the one given, or that of the optimizer.
+    """Return the Keras schedule of the learning rate, given directly or in the optimizer.
 
     Raises
     ------
@@ -97,15 +97,15 @@ def rate_function(learning_rate: Any, given: "str | keras.Optimizer") -> RateFun
         return None
     if learning_rate == "auto":
         raise ValueError(
-            "learning_rate='auto' finds a rate for a training whose rate is a number, and the "
-            f"optimizer {given.name!r} has a schedule of its own. Use one of them."
+            f"learning_rate='auto' finds a constant rate, but the optimizer {given.name!r} has its "
+            "own schedule. Use one or the other."
         )
     try:
         return RateFunction(schedules.deserialize(config["learning_rate"]))
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"The learning rate of the optimizer {given.name!r} cannot be copied ({error}). Give "
-            "the schedule as learning_rate in place of the optimizer's."
+            f"The learning rate of the optimizer {given.name!r} cannot be copied ({error}). Pass "
+            "the schedule as learning_rate instead."
         ) from error
 
 
@@ -114,7 +114,7 @@ def _are_plain(settings: Mapping[str, Any]) -> bool:
 
 
 def _with_settings(settings: dict[str, Any]) -> "keras.Optimizer":
-    """Return the optimizer of a name with settings, which may come from a stranger's file."""
+    """Return an optimizer from a name with settings, which may come from a stranger's file."""
     from keras import optimizers
 
     name = settings.pop("name", None)

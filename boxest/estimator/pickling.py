@@ -1,9 +1,9 @@
-"""Objects of Keras on their way through a pickle or a copy.
+"""Pickle and copy estimators with their Keras objects.
 
-Keras takes its objects through a pickle by their configuration, and so loses what is not in it (the
-delta of a `keras.losses.Huber`), and classes of a user's that it does not know. Here, a loss takes
-its attributes along, and a network the classes that its configuration names: by reference, as
-pickle has it, so that they are imported again in another process.
+Keras pickles its objects by their configuration. So it loses attributes that are not in it (the
+delta of a `keras.losses.Huber`), and users' classes that it does not know. Here, a loss keeps its
+attributes, and a network keeps the classes that its configuration names: by reference, as usual for
+pickle, so that another process imports them again.
 """
 
 import copy
@@ -21,21 +21,22 @@ if TYPE_CHECKING:
     import keras
 
 
-# Programs are compiled again, contexts belong to a running fit, and callbacks may hold anything.
+# Left out, because programs are compiled again, contexts belong to a running fit, and callbacks may
+# hold anything.
 _NOT_STORED = ("_trainer", "_predictor", "_callback_fit_ctx", "callbacks_")
 
 
 class PicklingMixin:
-    """Pickles, copies and clones of estimators, beside what scikit-learn does for them."""
+    """Extends scikit-learn's pickling, copying and cloning of estimators."""
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what is made again when it is needed, and say which versions this is."""
+        """Leave out what can be made again on demand, and add the versions."""
         state = super().__getstate__()
         state = {name: stored(value) for name, value in state.items() if name not in _NOT_STORED}
         return state | {"_versions": versions.current()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore, and warn where other versions stored it."""
+        """Restore the state, and warn if other versions stored it."""
         state = dict(state)
         versions.check(state.pop("_versions", {}), f"This {type(self).__name__}")
         super().__setstate__(state)
@@ -43,13 +44,13 @@ class PicklingMixin:
             building.compile_for_keras(self, self.model_, self.model_.loss)
 
     def __copy__(self) -> Self:
-        """Share the network: what `stored` wraps, `copy.copy` would leave wrapped."""
+        """Make a shallow copy that shares the network; `copy.copy` would keep it wrapped."""
         new = object.__new__(type(self))
         vars(new).update((name, vars(self)[name]) for name in vars(self) if name not in _NOT_STORED)
         return new
 
     def __sklearn_clone__(self) -> Self:
-        """Clone as scikit-learn does, with copies of Keras' objects that have lost nothing."""
+        """Clone as scikit-learn does, with complete copies of Keras objects."""
         parameters = self.get_params(deep=False)
         copies = {
             name: copied(value) for name, value in parameters.items() if stored(value) is not value
@@ -62,7 +63,7 @@ class PicklingMixin:
 class Stored:
     """Stands for a network, a loss or an optimizer in the state of an estimator.
 
-    Unpickling, or a deep copy, gives the object itself, or one like it.
+    Unpickling or deep-copying it returns the object itself, or an equal one.
     """
 
     def __init__(self, value: Any):
@@ -81,7 +82,7 @@ class Stored:
 
 
 class _Backend:
-    """Starts Keras, quietly, where it is unpickled: before a class is that imports Keras."""
+    """Starts Keras quietly when it is unpickled, before any class that imports Keras."""
 
     def __reduce__(self) -> tuple:
         return backend.start, ()
@@ -92,8 +93,8 @@ def _restored(_: float, restore: Callable, *parts: Any) -> Any:
 
 
 def stored(value: Any) -> Any:
-    """Return a parameter or attribute of an estimator as it is stored: as it is, or a `Stored`."""
-    # Where Keras was not imported, this is no object of it.
+    """Return the stored form of a parameter or attribute: the value itself, or a `Stored`."""
+    # If Keras was not imported, this is not a Keras object.
     keras = sys.modules.get("keras")
     if keras and isinstance(value, (keras.Model, keras.Loss, keras.Optimizer)):
         return Stored(value)
@@ -126,7 +127,8 @@ def _optimizer(
         optimizer = kind.from_config(config)
     if values is not None and variables:
         optimizer.build(variables)
-        # Otherwise layers were frozen or released since: the next training begins with a new one.
+        # Otherwise layers were frozen or unfrozen since, and the next training uses a new
+        # optimizer.
         if [value.shape for value in values] == [tuple(v.shape) for v in optimizer.variables]:
             _assign(optimizer.variables, values)
     return optimizer
@@ -136,7 +138,7 @@ def _parts_of_model(model: "keras.Model") -> tuple:
     import keras
 
     config = keras.saving.serialize_keras_object(model)
-    # Compiled again by whoever restores it, with a loss that has kept its attributes.
+    # The estimator that restores it compiles it again, with a loss that has kept its attributes.
     config.pop("compile_config", None)
     optimizer = model.optimizer and _parts_of_optimizer(model.optimizer)
     return (
@@ -174,7 +176,7 @@ def _assign(variables: Iterable, values: list[np.ndarray]) -> None:
 
 
 def _classes(config: dict, layers: Iterable = ()) -> dict[str, Any]:
-    """Return the classes and functions that a configuration names and that are not of Keras.
+    """Return the classes and functions in a configuration that do not belong to Keras.
 
     Raises
     ------
@@ -196,7 +198,7 @@ def _classes(config: dict, layers: Iterable = ()) -> dict[str, Any]:
 
 
 def _names(config: Any) -> Iterator[tuple[str, str, str]]:
-    """Yield module, name and registered name of what is not of Keras in a configuration."""
+    """Yield module, name and registered name of what in a configuration is not Keras'."""
     if isinstance(config, dict):
         module = config.get("module")
         is_object = "class_name" in config and isinstance(module, str)

@@ -1,4 +1,4 @@
-"""`find_learning_rate`: a learning rate from short trainings, before the long one."""
+"""`find_learning_rate`: find a learning rate by short trainings before the long one."""
 
 import time
 from dataclasses import replace
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from boxest.training.trials import Trials
 
-# What is not wanted in a search.
+# Parameters that are switched off in a search.
 _OFF = {"callbacks": None, "checkpoint": None, "warm_start": False, "verbose": 0}
 _POSITIVE = Interval(Real, 0, None, closed="neither")
 
@@ -58,10 +58,10 @@ def find_learning_rate(
     factor: float = FACTOR,
     epochs: int = EPOCHS,
 ) -> RateSearch:
-    """Find a learning rate for a training by short trials of it.
+    """Find a learning rate for a training by short trials.
 
-    The trials begin with the network, the order of examples and the held-out share that
-    ``fit`` of the estimator would begin with. The estimator itself is left as it is.
+    The trials start with the same network, order of examples and held-out share as ``fit`` of the
+    estimator would. The estimator itself does not change.
 
     Parameters
     ----------
@@ -140,11 +140,11 @@ def find_learning_rate(
 
 
 def _copy(estimator: Any) -> BaseImageRegressor:
-    """Return an estimator of its own, with nothing that a search would set off."""
+    """Return a separate estimator, without callbacks and other side effects."""
     if not isinstance(estimator, BaseImageRegressor):
         raise TypeError(
             "find_learning_rate takes a BoxRegressor or ImageRegressor; got "
-            f"{type(estimator).__name__}. Of a pipeline or a search, give the regressor inside."
+            f"{type(estimator).__name__}. For a pipeline or a search, pass the regressor inside."
         )
     parameters = estimator.get_params(deep=False) | _OFF
     own = type(estimator)(**{name: copied(value) for name, value in parameters.items()})

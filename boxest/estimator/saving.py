@@ -1,9 +1,9 @@
-"""Fitted estimators as single files that are safe to open.
+"""Save fitted estimators as single files that are safe to open.
 
-A file is a zip archive of two parts, which are not compressed: ``estimator.json``, a text with
-parameters, history and the shapes of arrays, and ``arrays``, their numbers: weights and state of
-the optimizer. Reading builds the network from the name in the text, as `fit` does, and copies
-numbers: nothing is executed.
+A file is a zip archive with two uncompressed parts: ``estimator.json``, a text with parameters,
+history and the shapes of arrays, and ``arrays``, the numbers of weights and optimizer. Reading
+builds the network from the name in the text, as `fit` does, and copies the numbers; no code of the
+file is executed.
 """
 
 import json
@@ -30,18 +30,19 @@ if TYPE_CHECKING:
 
     from boxest.estimator.base import BaseImageRegressor
 
-# As objects of Python a text takes up to 20 times its bytes of memory.
+# As Python objects, a text takes up to 20 times its size in memory.
 MAX_TEXT_BYTES = 2**26
-# Of an image, in pixels: a network of few weights must not be built for any size.
+# Largest side of an image in pixels: even a network with few weights must not be built for any
+# size.
 MAX_SIDE = 2**24
-# Numbers of an image, and outputs, where it is not known how the weights grow with them.
+# Largest number of pixels and of outputs, if it is unknown how the weights grow with them.
 MAX_NUMBERS = 2**26
 MAX_OUTPUTS = 2**16
 _DTYPES = ("float16", "float32", "float64", "int32", "int64", "uint32", "uint64", "bool")
 
 
 def save(estimator: "BaseImageRegressor", path: str | os.PathLike) -> None:
-    """Write a fitted estimator to a file, with all that it takes to go on training.
+    """Write a fitted estimator to a file, with everything needed to continue training.
 
     Parameters
     ----------
@@ -56,7 +57,7 @@ def save(estimator: "BaseImageRegressor", path: str | os.PathLike) -> None:
     ValueError
         If a parameter is an object or a function, or layers are frozen; pickle can hold these.
     """
-    # A path is of this machine, and none that a reader's file may be overwritten at.
+    # A path belongs to this machine, and must not overwrite a file of whoever loads the estimator.
     parameters = estimator.get_params() | {"checkpoint": None}
     if isinstance(parameters.get("augmentation"), Augmentation):
         parameters["augmentation"] = asdict(parameters["augmentation"])
@@ -68,7 +69,7 @@ def save(estimator: "BaseImageRegressor", path: str | os.PathLike) -> None:
             )
     if any(not layer.trainable for layer in all_layers(estimator.model_)):
         raise ValueError(
-            "Layers of model_ are frozen, which a file does not tell. Set trainable=True, or "
+            "Layers of model_ are frozen, which a file cannot record. Set trainable=True, or "
             "pickle the estimator."
         )
     arrays = {name: _values(variables) for name, variables in _variables(estimator.model_).items()}
@@ -95,7 +96,7 @@ def save(estimator: "BaseImageRegressor", path: str | os.PathLike) -> None:
 
 
 def load(cls: "type[BaseImageRegressor]", path: str | os.PathLike) -> "BaseImageRegressor":
-    """Read what `save` wrote. Nothing in the file is executed, nor anything unpacked.
+    """Read a file that `save` wrote. Nothing in the file is executed or unpacked.
 
     Raises
     ------
@@ -117,7 +118,7 @@ def load(cls: "type[BaseImageRegressor]", path: str | os.PathLike) -> "BaseImage
             estimator = _restore(cls, about, numbers)
         except MemoryError:
             raise
-        # What a damaged file holds goes to zipfile, json, scikit-learn and Keras.
+        # zipfile, json, scikit-learn and Keras may raise anything for a damaged file.
         except Exception as error:
             raise FileError(
                 f"{path} is not a saved {cls.__name__}, or is damaged: {error}. "
@@ -140,7 +141,7 @@ def _read(stream: BinaryIO) -> tuple[dict[str, Any], bytes]:
             if not stored or not part.file_size == part.compress_size <= file_size:
                 raise FileError(f"{part.filename} is compressed, or larger than the file")
         if parts[1].file_size > MAX_TEXT_BYTES:
-            raise FileError(f"{PARTS[1]} may have {MAX_TEXT_BYTES} bytes, it has more")
+            raise FileError(f"{PARTS[1]} has more than the allowed {MAX_TEXT_BYTES} bytes")
         about = json.loads(archive.read(PARTS[1]))
         check(about)
         return about, archive.read(PARTS[0])
@@ -172,7 +173,7 @@ def _restore(cls: type, about: dict[str, Any], numbers: bytes) -> "BaseImageRegr
 
 
 def _check_shapes(estimator: "BaseImageRegressor", n_bytes: int) -> None:
-    """Check, before anything is built, that no network needs more numbers than the file has."""
+    """Check, before anything is built, that the network needs no more numbers than the file has."""
     shape, n_outputs = estimator.image_shape_, estimator.n_outputs_
     whole = len(shape) == 3 and all(type(side) is int and 0 < side <= MAX_SIDE for side in shape)
     if not whole or not _could_hold(estimator.network, shape, 1, n_bytes):
@@ -184,7 +185,7 @@ def _check_shapes(estimator: "BaseImageRegressor", n_bytes: int) -> None:
 
 
 def _could_hold(network: str, shape: tuple, n_outputs: int, n_bytes: int) -> bool:
-    """Whether the weights of a network could lie in so many bytes, as far as that is known."""
+    """Whether the weights of a network could fit into this many bytes, as far as that is known."""
     least = networks.least_parameters(network, shape, n_outputs)
     if least is None:
         return math.prod(shape) <= MAX_NUMBERS and n_outputs <= MAX_OUTPUTS
@@ -192,7 +193,7 @@ def _could_hold(network: str, shape: tuple, n_outputs: int, n_bytes: int) -> boo
 
 
 def _assign(variables: dict[str, list], shapes: dict[str, list], numbers: bytes) -> None:
-    """Copy numbers into variables, each of which must have the shape that the file tells."""
+    """Copy numbers into variables, which must have the shapes that the file states."""
     start = 0
     for name, some in variables.items():
         expected = [[list(v.shape), str(v.dtype)] for v in some]
@@ -209,7 +210,7 @@ def _assign(variables: dict[str, list], shapes: dict[str, list], numbers: bytes)
 
 
 def _variables(model: "keras.Model") -> dict[str, list]:
-    """Return all that training changes."""
+    """Return all variables that training changes."""
     return {"model": list(model.variables), "optimizer": list(model.optimizer.variables)}
 
 
@@ -228,7 +229,7 @@ def _names(estimator: "BaseImageRegressor") -> list[str] | None:
 
 
 def _plain(value: Any) -> Any:
-    """Return a number of numpy's as one of Python's."""
+    """Convert a numpy number to a Python number."""
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"{value!r} cannot be saved.")

@@ -1,16 +1,15 @@
 """The architectures, by name.
 
-An architecture is a function from the shape of one image to an unfitted Keras model that ends in as
-many numbers as there are targets: for a box the four corners ``(x1, y1, x2, y2)``, divided by the
-image size.
+An architecture is a function that takes the shape of one image and returns an untrained Keras model
+with one output per target: for a box, the four corners ``(x1, y1, x2, y2)``, divided by the image
+size.
 
 =================================  ==================================================
 `boxest.networks.dense`            the paper's network, and "auto"
-`boxest.networks.profiles`         "profile": edges read off what rows and columns hold
-`boxest.networks.regions`          "roi": a coarse box, and a closer look at its region
-`boxest.networks.marginals`        "marginal": features that are learnt, read off along each axis
-`boxest.networks.layers`           layers that Keras does not have
-=================================  ==================================================
+`boxest.networks.profiles` "profile": edges read from rows and columns `boxest.networks.regions`
+"roi": a coarse box, and a closer look at its region `boxest.networks.marginals` "marginal": learned
+features, read along each axis `boxest.networks.layers` layers that Keras does not have
+================================= ==================================================
 """
 
 import inspect
@@ -34,8 +33,8 @@ NETWORKS: dict[str, Callable[..., "keras.Model"]] = {
     "profile": profile,
     "roi": roi,
 }
-# Optional, for networks that grow with the image: a number of weights that they have at least, so
-# that a file is refused which claims a larger image than the weights in it can be for.
+# Optional, for networks that grow with the image: a lower bound of their number of weights. With
+# it, a file is refused if it claims a larger image than its weights allow.
 LEAST_PARAMETERS: dict[str, Callable[[Shape, int], int]] = {
     "auto": least_dense_parameters,
     "paper": least_dense_parameters,
@@ -51,7 +50,7 @@ def build(
     output_activation: str = "linear",
     seed: int = 0,
 ) -> "keras.Model":
-    """Build an architecture by its name, or by a function of the user's.
+    """Build an architecture from its name or from a user's function.
 
     Parameters
     ----------
@@ -87,49 +86,48 @@ def build(
         if network not in NETWORKS:
             raise ValueError(
                 f"Unknown network {network!r}. Choose one of {sorted(NETWORKS)}, "
-                "or give a function that returns a Keras model."
+                "or pass a function that returns a Keras model."
             )
         network = partial(NETWORKS[network], n_outputs=n_outputs)
     with channels_last():
         model = network(image_shape, output_activation=output_activation, seed=seed)
     if not isinstance(model, keras.Model):
         raise TypeError(
-            f"A network must be a keras.Model; the function that was given as network returned "
+            "A network must be a keras.Model; the function passed as network returned "
             f"{model!r:.80}."
         )
     if "training" not in inspect.signature(model.call).parameters:
         raise ValueError(
-            f"The call of {type(model).__name__} must take the argument training, as in "
-            "call(self, inputs, training=None), and hand it to layers such as Dropout."
+            f"The method call of {type(model).__name__} must take the argument training, as in "
+            "call(self, inputs, training=None), and pass it to layers such as Dropout."
         )
     if any(layer.compute_dtype == "float16" for layer in all_layers(model)):
         raise ValueError(
-            f"The network {model.name!r} computes in float16, in which small gradients vanish "
-            "unless the loss is scaled, which it is not. Use the policy 'mixed_bfloat16' or "
-            "'float32'."
+            f"The network {model.name!r} computes in float16, where small gradients vanish because "
+            "the loss is not scaled. Use the policy 'mixed_bfloat16' or 'float32'."
         )
-    # Calling it builds a model that waits for its first images.
+    # Some models are only built when they are first called.
     outputs = model(keras.Input(image_shape))
     if getattr(outputs, "shape", None) != (None, n_outputs):
         shapes = keras.tree.map_structure(lambda output: output.shape, outputs)
         raise ValueError(
-            f"A network must end in {n_outputs} numbers per image, as many as there are targets; "
-            f"{model.name!r} has the output shape {shapes}."
+            f"A network must return {n_outputs} numbers per image, one per target; {model.name!r} "
+            f"has the output shape {shapes}."
         )
     return model
 
 
 def least_parameters(network: str, image_shape: Shape, n_outputs: int) -> int | None:
-    """Return a number of weights that a network has at least, before it is built.
+    """Return a lower bound of the number of weights of a network, before it is built.
 
-    None where `LEAST_PARAMETERS` has nothing about the network.
+    None if `LEAST_PARAMETERS` does not list the network.
     """
     least = LEAST_PARAMETERS.get(network)
     return least and least(image_shape, n_outputs)
 
 
 class LayerRow(NamedTuple):
-    """One line of a layer table."""
+    """One row of a layer table."""
 
     layer: str
     output_shape: tuple[int | None, ...] | None
@@ -139,8 +137,8 @@ class LayerRow(NamedTuple):
 def layer_table(model: "keras.Model") -> list[LayerRow]:
     """List the layers of a model as in Fig. 2: name (class), output shape, parameters.
 
-    Layers that are called several times are listed once, with the shape of their first output. The
-    layers of a model with a ``call`` of its own do not tell their shapes: None.
+    Layers that are called several times are listed once, with the shape of their first output. For
+    layers of a model with its own ``call``, the shapes are unknown, and None.
     """
     rows = []
     for layer in model.layers:

@@ -1,4 +1,4 @@
-"""The network of the paper (§2.2.1, Fig. 2), and one for what is too small for it."""
+"""The network of the paper (§2.2.1, Fig. 2), and a variant for images that are too small for it."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from boxest.networks.parts import (
 if TYPE_CHECKING:
     import keras
 
-# Units of the dense layer.
+# Number of units of the dense layer.
 HIDDEN = 16
 
 
@@ -87,10 +87,10 @@ def paper(
 def auto(
     image_shape: Shape, *, n_outputs: int = 4, output_activation: str = "linear", seed: int = 0
 ) -> "keras.Model":
-    """Build the network of the paper, or for what is too small for it, its dense layers alone.
+    """Build the network of the paper, or only its dense layers if the images are too small.
 
-    Images below 8 px, and so the rows of a table, have nothing left behind three poolings.
-    Parameters and result are those of `paper`.
+    Of images below 8 px, and of the rows of a table, three poolings leave nothing. Parameters and
+    result are those of `paper`.
     """
     from keras import Sequential, layers
 
@@ -117,10 +117,10 @@ def auto(
 
 
 def least_dense_parameters(image_shape: Shape, n_outputs: int) -> int:
-    """Count weights that these networks have at least: those of both dense layers.
+    """Return a lower bound of the weights of these networks: those of both dense layers.
 
-    Behind three poolings, or, where an image is too small for them, behind its numbers. Where
-    channels are many, they are more in the first convolution.
+    The dense layers follow three poolings, or, for an image that is too small for these, the image
+    itself. With many channels, the first convolution has more weights.
     """
     height, width, channels = image_shape
     last = n_outputs * (HIDDEN + 1)

@@ -11,7 +11,7 @@ AXES = ("x", "y")
 
 
 class _Exact(keras.layers.Layer):
-    """A layer for places, see `boxest.networks.parts.exact`."""
+    """A layer that computes places; see `boxest.networks.parts.exact`."""
 
     def __init__(self, **kwargs: Any):
         if kwargs.get("dtype") is None:
@@ -21,11 +21,12 @@ class _Exact(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="boxest")
 class Profile(keras.layers.Layer):
-    """What each column, or each row, of an image holds: largest means of runs, and its mean.
+    """The profile of an image along an axis: per column or row, largest running means and the mean.
 
     Takes (images, height, width, channels). A column that crosses the box has a run of bright
-    pixels. The largest pixel shows the smallest box, but noise, too; the mean of a run of w pixels
-    has √w times less noise, and shows whole what is at least w pixels high. Nothing here learns.
+    pixels. The largest pixel shows even the smallest box, but also noise. The mean of a run of w
+    pixels has √w times less noise, and shows a box of at least w pixels at full brightness. The
+    layer has no weights.
 
     Parameters
     ----------
@@ -58,21 +59,21 @@ class Profile(keras.layers.Layer):
         values, sums, length = [], lines, 1
         for window in self.windows:
             while length < window <= lines.shape[1]:
-                # Two runs, one behind the other, make one of twice the length.
+                # Two adjacent runs make one of twice the length.
                 sums, length = sums[:, :-length] + sums[:, length:], 2 * length
             values.append(ops.max(sums, axis=1) / window if length == window else mean)
         return ops.concatenate([*values, mean], axis=-1)
 
     def get_config(self) -> dict:
-        """Arguments of the constructor, for saving."""
+        """Return the arguments of the constructor, for saving."""
         return {**super().get_config(), "axis": self.axis, "windows": self.windows}
 
 
 @keras.saving.register_keras_serializable(package="boxest")
 class Slope(_Exact):
-    """Adds to each channel a slope of its own along a line: a bias that depends on the place.
+    """Adds a slope along a line to each channel: a bias that depends on the place.
 
-    Takes and gives (images, places, channels).
+    Takes and returns (images, places, channels).
 
     Parameters
     ----------
@@ -100,15 +101,15 @@ class Slope(_Exact):
         return inputs + _places(inputs) * self.slope
 
     def get_config(self) -> dict:
-        """Arguments of the constructor, for saving."""
+        """Return the arguments of the constructor, for saving."""
         return {**super().get_config(), "start": self.start}
 
 
 @keras.saving.register_keras_serializable(package="boxest")
 class SoftArgmax(_Exact):
-    """Where along a line each channel has its peak: the mean place, by a softmax over all.
+    """The place of the peak of each channel along a line: the mean place under a softmax.
 
-    Takes (images, places, channels), and gives (images, channels): 0 is the first place, 1 the
+    Takes (images, places, channels), and returns (images, channels): 0 is the first place, 1 the
     last. Unlike that of an argmax, its gradient is not 0.
     """
 
@@ -129,7 +130,7 @@ def _places(values):
 
 @keras.saving.register_keras_serializable(package="boxest")
 class Window(_Exact):
-    """The box that is enlarged around its centre, in which a closer look is taken.
+    """The window for a closer look: a box, enlarged around its centre.
 
     Parameters
     ----------
@@ -158,17 +159,17 @@ class Window(_Exact):
         return ops.concatenate([middle - half, middle + half], axis=-1)
 
     def get_config(self) -> dict:
-        """Arguments of the constructor, for saving."""
+        """Return the arguments of the constructor, for saving."""
         return {**super().get_config(), "scale": self.scale, "margin": self.margin}
 
 
 @keras.saving.register_keras_serializable(package="boxest")
 class Crop(_Exact):
-    """The part of an image in a window, at a size of its own; what lies outside the image is 0.
+    """The part of an image in a window, at a fixed size; it is 0 outside of the image.
 
-    Each cell of the crop is the mean of the pixels in its part of the window, in proportion to the
-    area: so that no edge falls between two samples, and each has a gradient for the window. Rows
-    and columns are treated one after the other, as products with two small matrices.
+    Each cell of the crop is the mean of the pixels in its part of the window, weighted by area. So
+    no edge falls between two samples, and each has a gradient for the window. Rows and columns are
+    reduced one after the other, by products with two small matrices.
 
     Parameters
     ----------
@@ -196,26 +197,26 @@ class Crop(_Exact):
         return ops.transpose(ops.matmul(rows[:, None], narrow), (0, 2, 3, 1))
 
     def _shares(self, start, stop, n: int):
-        """Return which share of each cell each of n pixels has: (images, cells, pixels)."""
+        """Return the share of each of n pixels in each cell: (images, cells, pixels)."""
         steps = ops.arange(self.size + 1, dtype=start.dtype) / self.size
         edges = n * (start[:, None] + (stop - start)[:, None] * steps)[:, :, None]
         before = ops.clip(edges - ops.arange(n, dtype=start.dtype), 0, 1)
         return (before[:, 1:] - before[:, :-1]) / (edges[:, 1:] - edges[:, :-1])
 
     def get_config(self) -> dict:
-        """Arguments of the constructor, for saving."""
+        """Return the arguments of the constructor, for saving."""
         return {**super().get_config(), "size": self.size}
 
 
 @keras.saving.register_keras_serializable(package="boxest")
 class Placed(_Exact):
-    """A box in units of a window, put back into the image."""
+    """Converts a box in units of a window to units of the image."""
 
     def compute_output_shape(self, box_shape: tuple, window_shape: tuple) -> tuple:
         """Return (images, 4)."""
         return box_shape
 
     def call(self, box, window):
-        """Take boxes and windows, both of shape (images, 4)."""
+        """Convert boxes; boxes and windows both have shape (images, 4)."""
         low, sides = window[:, :2], window[:, 2:] - window[:, :2]
         return ops.concatenate([low + sides * box[:, :2], low + sides * box[:, 2:]], axis=-1)

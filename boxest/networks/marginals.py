@@ -1,4 +1,4 @@
-"""A network that learns features, and reads the edges of a box off what rows and columns hold."""
+"""A network that learns features, and reads the edges of a box from them along rows and columns."""
 
 from typing import TYPE_CHECKING
 
@@ -7,23 +7,23 @@ from boxest.networks.parts import Shape, check_is_a_box, exact, initializers
 if TYPE_CHECKING:
     import keras
 
-# Filters of the convolutions: at half of the image's resolution, at a quarter, along an axis.
+# Filters of the convolutions at half of the image's resolution, at a quarter, and along an axis.
 FILTERS = (16, 24, 48)
 DILATIONS = (1, 2, 4)
-# What the running means and variances keep at each update: few epochs must be enough for them.
+# Momentum of the running means and variances, which must converge in few epochs.
 MOMENTUM = 0.9
 
 
 def marginal(
     image_shape: Shape, *, n_outputs: int = 4, output_activation: str = "linear", seed: int = 0
 ) -> "keras.Model":
-    """Build the network of marginal scores, which finds an object by what it looks like.
+    """Build the network of marginal scores, which finds an object by its appearance.
 
-    Convolutions make features of the image, at a quarter of its resolution; those with dilations
-    see what is around each place. Of the features, the largest and the mean of every column, and of
-    every row, are kept: their marginals. One-dimensional convolutions score from them each place
-    along the axis, for the first and for the second edge, and a soft-argmax reads off where the
-    edges are. It is `profile` with features that are learnt.
+    Convolutions compute features of the image at a quarter of its resolution; dilated convolutions
+    see the surroundings of each place. Only the marginals of the features are kept: the maximum and
+    the mean of every column and every row. From these, one-dimensional convolutions score each
+    place along the axis, for the first and for the second edge, and a soft-argmax gives the places
+    of the edges. It is `profile` with learned features.
 
     Parameters
     ----------
@@ -63,11 +63,12 @@ def marginal(
     check_is_a_box("marginal", n_outputs, output_activation)
     glorot = initializers(seed)
     height, width, _ = image_shape
-    # Two halvings give whole numbers. What is added, to the right and below, is black.
+    # Padding to a multiple of 4, so that two halvings give whole numbers. It is black, at the right
+    # and the bottom.
     below, right = -height % 4, -width % 4
 
     def learnt(values, convolution, filters, size, name, **settings):
-        """Apply a convolution, normalise what it gives over the batch, and keep what is above 0."""
+        """Apply a convolution, a batch normalisation and a relu."""
         convolution = convolution(
             filters,
             size,
@@ -92,7 +93,7 @@ def marginal(
         values = layers.Add(name=f"features_{dilation}")([values, around])
     both = []
     for axis in ("x", "y"):
-        # The largest and the mean, at twice the length.
+        # Maximum and mean, at twice the length.
         scores = Profile(axis, windows=(1,), name=f"marginals_{axis}")(values)
         scores = layers.UpSampling1D(2, name=f"places_{axis}")(scores)
         for number in (1, 2):

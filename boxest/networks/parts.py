@@ -1,4 +1,4 @@
-"""What the architectures share: first weights, and checks of what they are asked for."""
+"""Parts that the architectures share: initial weights, and checks of arguments."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,12 +9,12 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, int, int]
 
-# The least side of an image that three poolings leave something of.
+# The smallest side of an image of which three poolings leave something.
 LEAST_SIDE = 8
 
 
 def initializers(seed: int) -> "Iterator[keras.initializers.GlorotUniform]":
-    """Yield one Glorot initializer after another, each with a seed of its own."""
+    """Yield one Glorot initializer after another, each with its own seed."""
     import numpy as np
     from keras.initializers import GlorotUniform
 
@@ -24,9 +24,9 @@ def initializers(seed: int) -> "Iterator[keras.initializers.GlorotUniform]":
 
 @contextmanager
 def channels_last() -> Iterator[None]:
-    """Have layers that are made in the block take images as they are here, channels last.
+    """Let layers that are created in the block take images with channels last, as here.
 
-    The user's own setting, channels first, holds again behind it.
+    After the block, the user's setting applies again.
     """
     from keras import config
 
@@ -39,7 +39,7 @@ def channels_last() -> Iterator[None]:
 
 
 def exact() -> str:
-    """Return the type for layers of places: under a mixed precision that of weights, a single one.
+    """Return the type for layers that compute places: under mixed precision, that of the weights.
 
     In bfloat16, a place in an image of 128 px would be half a pixel off.
     """
@@ -56,7 +56,7 @@ def all_layers(model: "keras.Model") -> "Iterator[keras.Layer]":
 
 
 def check_is_large_enough(network: str, image_shape: Shape) -> None:
-    """Refuse images that three poolings leave nothing of."""
+    """Refuse images of which three poolings leave nothing."""
     height, width, _ = image_shape
     if min(height, width) < LEAST_SIDE:
         raise ValueError(
@@ -67,7 +67,7 @@ def check_is_large_enough(network: str, image_shape: Shape) -> None:
 
 
 def check_activation(name: str) -> None:
-    """Refuse what is no activation of Keras."""
+    """Refuse anything that is not a Keras activation."""
     from keras import activations
 
     try:
@@ -80,7 +80,7 @@ def check_activation(name: str) -> None:
 
 
 def check_is_a_box(network: str, n_outputs: int, output_activation: str) -> None:
-    """Refuse other outputs than a box, and an activation, where outputs are edges by construction.
+    """Refuse outputs other than a box, and an activation, for networks that compute edges.
 
     Raises
     ------
@@ -89,12 +89,12 @@ def check_is_a_box(network: str, n_outputs: int, output_activation: str) -> None
     """
     if n_outputs != 4:
         raise ValueError(
-            f"The network {network!r} gives the 4 edges of a box, x1, y1, x2, y2, and not "
+            f"The network {network!r} returns the 4 edges of a box, x1, y1, x2, y2, not "
             f"{n_outputs} numbers. Use the network 'paper' or 'auto' for other targets."
         )
     check_activation(output_activation)
     if output_activation != "linear":
         raise ValueError(
-            f"The network {network!r} reads its outputs off places in the image, and has no "
-            f"activation there: output_activation must be 'linear', got {output_activation!r}."
+            f"The network {network!r} computes its outputs from places in the image, without an "
+            f"activation: output_activation must be 'linear', got {output_activation!r}."
         )

@@ -1,4 +1,4 @@
-"""A network that reads the edges of a box off the profiles of columns and rows."""
+"""A network that reads the edges of a box from the profiles of columns and rows."""
 
 from typing import TYPE_CHECKING
 
@@ -15,15 +15,15 @@ def profile(
 ) -> "keras.Model":
     """Build the network of two profiles.
 
-    The sides of an upright box are seen in one dimension each: x1 and x2 in what the columns of the
-    image hold, y1 and y2 in what its rows hold (`boxest.networks.layers.Profile`). Two
-    convolutions, the same for both profiles, give a score to each of the L + 1 places between L
-    pixels, before the first and behind the last: one channel for the first edge, one for the
-    second. The place of a channel's peak, by a soft-argmax, is the edge, in units of the image.
-    An edge lies between pixels, so that a filter over an even number of them, [-1, +1] in the
-    simplest case, can be exact. Scores also have a slope along the line, which starts down for the
-    first edge and up for the second: otherwise both would start in the middle, as a box of no area
-    or a flipped one, and some seeds would take epochs to leave it.
+    Each side of an upright box can be found in one dimension: x1 and x2 in the profile of the
+    columns, y1 and y2 in that of the rows (`boxest.networks.layers.Profile`). Two convolutions,
+    shared by both profiles, give a score to each of the L + 1 places between L pixels, before the
+    first and after the last: one channel for the first edge, one for the second. The place of a
+    channel's peak, by a soft-argmax, is the edge, in units of the image. An edge lies between
+    pixels, so a filter over an even number of them, [-1, +1] in the simplest case, can be exact.
+    Scores also have a slope along the line, which initially falls for the first edge and rises for
+    the second. Otherwise both edges would start in the middle, as an empty or flipped box, and some
+    seeds would take epochs to leave it.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A network that finds a coarse box, and looks at its region again."""
+"""A network that finds a coarse box, and then looks again at its region."""
 
 from typing import TYPE_CHECKING
 
@@ -8,7 +8,7 @@ from boxest.networks.parts import Shape, check_is_a_box, check_is_large_enough, 
 if TYPE_CHECKING:
     import keras
 
-# Side of the region that is looked at again, in cells.
+# Side of the crop for the second look, in cells.
 SIZE = 16
 
 
@@ -18,10 +18,10 @@ def roi(
     """Build the network with a region of interest (§5.2.1, the paper's future work), for one box.
 
     The paper's network gives a coarse box. The image is cropped to a window around it, half as
-    large again, at a size of its own, and a second, smaller network of the same kind finds the box
-    in the crop. Errors of the second are in units of the window, and so small for small boxes. Both
-    are trained as one: the gradient goes through the crop to the coarse box, and no loss but that
-    of the last box is needed.
+    large again, and reduced to a fixed size. A second, smaller network of the same kind finds the
+    box in the crop. Its errors are in units of the window, so they are small for small boxes. Both
+    are trained together: the gradient flows through the crop to the coarse box, and the loss of the
+    final box is enough.
 
     Parameters
     ----------

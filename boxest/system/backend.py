@@ -1,4 +1,4 @@
-"""Keras and its backend, once imported: started quietly, and asked what they compute on."""
+"""Start Keras and its backend quietly, and describe the device that they compute on."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ from boxest.system.runtime import quiet
 
 SUPPORTED = ("tensorflow", "jax")
 
-# The process that has computed.
+# The process in which a network has trained or predicted.
 _computing: int | None = None
 
 
@@ -33,9 +33,9 @@ def start() -> float:
 
 @contextlib.contextmanager
 def _greetings_withheld() -> Iterator[None]:
-    """Withhold what libraries in C++ print to stderr, and print it if the block fails.
+    """Withhold the output of C++ libraries to stderr, and print it only if the block fails.
 
-    TensorFlow greets with its options, and where there is no GPU with what it looked for in vain;
+    TensorFlow prints its options at the start, and without a GPU also the libraries that it missed;
     no setting switches that off.
     """
     sys.stderr.flush()
@@ -54,9 +54,9 @@ def _greetings_withheld() -> Iterator[None]:
 
 
 def refuse_fork() -> None:
-    """Refuse to compute in a process that was forked from one that has computed.
+    """Refuse to compute in a process that was forked after its parent has computed.
 
-    The threads of a backend are not there in the fork, and it would wait for them for ever.
+    The threads of the backend do not exist in the fork, which would wait for them forever.
 
     Raises
     ------
@@ -66,8 +66,8 @@ def refuse_fork() -> None:
     _computing = _computing or os.getpid()
     if _computing != os.getpid():
         raise RuntimeError(
-            "This process was forked from one in which a network was trained or has predicted, and "
-            "the backend does not survive that. Start processes with "
+            "This process was forked from one in which a network has trained or predicted, and "
+            "the backend does not work after that. Start processes with "
             "multiprocessing.get_context('spawn'), or with joblib."
         )
 
@@ -79,7 +79,7 @@ def device() -> str:
 
 
 def describe() -> dict[str, str | int]:
-    """Say what this process computes with: backend, versions, device, threads.
+    """Describe what this process computes with: backend, versions, device, threads.
 
     Returns
     -------
@@ -113,7 +113,7 @@ def supported() -> str:
     name = keras.backend.backend()
     if name not in SUPPORTED:
         raise RuntimeError(
-            f"Keras runs on {name!r} here, boxest on one of {SUPPORTED}. "
+            f"Keras runs on {name!r} here, but boxest needs one of {SUPPORTED}. "
             "Set the environment variable KERAS_BACKEND before Python starts."
         )
     return name

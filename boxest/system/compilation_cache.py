@@ -1,9 +1,9 @@
-"""Compiled programs on the disk, for the next process: checked before they are used.
+"""Keep compiled programs on disk for the next process, and check them before use.
 
-An entry is native code, and the backend runs what it finds. So it is never pointed at the shared
-directory itself. A process gets a directory of its own, in which lie the entries that pass the
-check; what it adds there is copied to the shared directory behind a keyed digest. The key is the
-user's own: an entry that another user made, or somebody's results folder holds, does not pass.
+An entry is native code, and the backend runs whatever it finds. So the backend never uses the
+shared directory itself. Each process gets its own directory with the entries that pass the check.
+New entries are copied from there to the shared directory, with a keyed digest. Each user has a
+secret key, so an entry from another user, or in a stranger's results folder, does not pass.
 """
 
 import atexit
@@ -20,17 +20,18 @@ from pathlib import Path
 from boxest.system.files import atomic_path
 
 KEY_BYTES = DIGEST_BYTES = 32
-# Shared entries end so. What lies in the directory beside them is not ours.
+# Suffix of shared entries. Other files in the directory are not ours.
 _ENDING = ".checked"
-# What a process uses is named by it and eight hexadecimal digits, below one of these.
+# The directory of a process is named after its number and eight hexadecimal digits, in one of these
+# folders.
 _NAME = re.compile(r"boxest-compiled-([0-9]+)-[0-9a-f]{8}")
 _PLACES = (tempfile.gettempdir(), "/dev/shm")
 
 
 class CompiledPrograms:
-    """The entries that this process may use, and the directory that it shares with others.
+    """The entries that this process may use, and the directory shared with others.
 
-    Nothing that goes wrong here is an error: a program that cannot be read or kept is compiled.
+    No failure here is an error: a program that cannot be read or kept is compiled again.
 
     Parameters
     ----------
@@ -49,7 +50,7 @@ class CompiledPrograms:
         self._key = user_key()
         self._shared = Path(shared).resolve() / f"{machine}-{_user()}"
         _sweep()
-        # A link: where the disk is full, it leads to another place.
+        # A link, so that it can lead to another disk when one is full.
         self.own = Path(_PLACES[0], _new_name())
         self._places: list[Path] = []
         self._known: set[str] = set()
@@ -59,7 +60,7 @@ class CompiledPrograms:
         atexit.register(self._remove)
 
     def _move_to(self, place: str) -> None:
-        """Have ``own`` lead to a new, empty directory."""
+        """Let ``own`` lead to a new, empty directory."""
         directory = Path(place, _new_name())
         directory.mkdir(mode=0o700)
         self._places.append(directory)
@@ -81,7 +82,7 @@ class CompiledPrograms:
             self._known.add(name)
 
     def keep(self) -> None:
-        """Share what was compiled since the last time."""
+        """Share the programs compiled since the last call."""
         if self._key is None:
             return
         with contextlib.suppress(OSError):
@@ -94,9 +95,10 @@ class CompiledPrograms:
                     temporary.write_bytes(self._digest(path.name, entry) + entry)
 
     def forget(self) -> None:
-        """Go on with an empty directory, where there is most room.
+        """Continue with an empty directory, on the disk with the most space.
 
-        For when the backend could not use the one there is: what came from it may be at fault.
+        This is for a backend that failed with its current directory, whose content may be the
+        cause.
         """
         for name in self._known:
             with contextlib.suppress(OSError):
@@ -119,7 +121,7 @@ class CompiledPrograms:
 
 
 def user_key() -> bytes | None:
-    """Return the key of this user, made where it is missing; None where it cannot be kept."""
+    """Return the key of this user, made if it is missing; None if it cannot be kept."""
     try:
         directory = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "boxest")
         path = directory / "key"
@@ -130,7 +132,7 @@ def user_key() -> bytes | None:
         with open(path, "rb") as file:
             own = not hasattr(os, "getuid") or os.fstat(file.fileno()).st_uid == os.getuid()
             key = file.read(KEY_BYTES + 1)
-    except (OSError, RuntimeError):  # Where nobody is at home.
+    except (OSError, RuntimeError):  # There is no home directory.
         return None
     return key if own and len(key) == KEY_BYTES else None
 
@@ -144,7 +146,7 @@ def _new_name() -> str:
 
 
 def _sweep() -> None:
-    """Delete what processes of this user have left that were killed."""
+    """Delete the directories that killed processes of this user have left."""
     for place in filter(os.path.isdir, _PLACES):
         for path in Path(place).iterdir():
             name = _NAME.fullmatch(path.name)
@@ -160,7 +162,7 @@ def _sweep() -> None:
 
 
 def _runs(process: int) -> bool:
-    """Whether there is a process of this number."""
+    """Whether a process with this number exists."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""Writing files so that a final name never stands for a half-written file."""
+"""Write files so that the final name never refers to a half-written file."""
 
 import contextlib
 import errno
@@ -24,7 +24,7 @@ _ADVICE = {
 
 
 class FileError(ValueError):
-    """A file that is damaged, of another kind, or does not belong where it is.
+    """A file that is damaged, of another kind, or in the wrong place.
 
     Parameters
     ----------
@@ -41,11 +41,11 @@ class FileError(ValueError):
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
-    """Give a temporary path that becomes `path` when the block ends without an exception.
+    """Give a temporary path, which becomes `path` when the block ends without an exception.
 
     The temporary file lies in the same directory (a rename across file systems is a copy), is
-    hidden, and its name ends with the whole final name, so writers that go by the suffix (``.csv``,
-    ``.weights.h5``) accept it. Missing parent directories are made.
+    hidden, and its name ends with the whole final name, so that writers which check the suffix
+    (``.csv``, ``.weights.h5``) accept it. Missing parent directories are created.
 
     Parameters
     ----------
@@ -88,11 +88,11 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
-    """Give a temporary folder whose files are in `path` when the block ends without an exception.
+    """Give a temporary folder, which becomes `path` when the block ends without an exception.
 
-    What `atomic_path` is to a file; the block has each of its files flushed itself. A folder that
-    is there already, such as a mounted one, cannot be replaced: the temporary folder is then made
-    in it, and the files are moved at the end.
+    This is `atomic_path` for folders; the block itself must flush its files. An existing folder,
+    such as a mount, cannot be replaced, so the temporary folder is then created inside it, and the
+    files are moved at the end.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def check_folder(path: str | os.PathLike) -> None:
-    """Check that `atomic_folder` could make this folder: for those who work long before.
+    """Check that `atomic_folder` could make this folder, before a long computation.
 
     Raises
     ------
@@ -143,23 +143,25 @@ def check_folder(path: str | os.PathLike) -> None:
     """
     path = Path(path)
     if path.is_dir():
-        # A file system of its own has the latter.
+        # A separate file system has the latter.
         first = min({file.name for file in path.iterdir()} - {"lost+found"}, default=None)
         if first is not None:
             raise FileExistsError(
                 errno.EEXIST,
-                f"It is there, and no empty folder (it holds {first!r}): choose another",
+                f"It already exists and is not empty (it holds {first!r}): choose another",
                 str(path),
             )
     elif os.path.lexists(path) and not path.is_symlink():
         raise FileExistsError(
-            errno.EEXIST, "It is there, and no empty folder but a file: choose another", str(path)
+            errno.EEXIST,
+            "It already exists and is a file, not an empty folder: choose another",
+            str(path),
         )
     _check_above(Path(os.path.realpath(path)), path)
 
 
 def check_file(path: str | os.PathLike) -> None:
-    """Check that a file could be made, or replaced, here: for those who work long before.
+    """Check that a file could be made or replaced here, before a long computation.
 
     Raises
     ------
@@ -170,18 +172,20 @@ def check_file(path: str | os.PathLike) -> None:
 
 
 def _check_above(above: Path, path: Path) -> None:
-    """Check that the first of these folders that is there can be written to."""
+    """Check that the first existing folder among these can be written to."""
     while not above.exists():
         above = above.parent
     if not above.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, f"{above} is no folder: choose another", str(path))
+        raise NotADirectoryError(
+            errno.ENOTDIR, f"{above} is not a folder: choose another", str(path)
+        )
     if not os.access(above, os.W_OK | os.X_OK):
         raise PermissionError(errno.EACCES, f"{above} cannot be written to: {_CLOSED}", str(path))
 
 
 @contextlib.contextmanager
 def _advice(path: Path) -> Iterator[None]:
-    """Make an error of the disk name `path`, and say what to do."""
+    """Make an error of the disk name `path` and say what to do."""
     try:
         yield
     except OSError as error:
@@ -204,17 +208,19 @@ def regular(path: str | os.PathLike, flags: int) -> int:
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode):  # `open` itself refuses a directory.
         return descriptor
     os.close(descriptor)
-    raise OSError(errno.EINVAL, "Not a regular file but a pipe, a device or the like", str(path))
+    raise OSError(
+        errno.EINVAL, "It is not a regular file, but a pipe, a device or similar", str(path)
+    )
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-    """Write `text` as UTF-8 with the line ends it has, whole or not at all (see `atomic_path`)."""
+    """Write `text` as UTF-8 with its line ends, completely or not at all (see `atomic_path`)."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(text.encode("utf-8"))
 
 
 def write_json(path: str | os.PathLike, value: Any) -> None:
-    """Write `value` as indented JSON, whole or not at all (see `atomic_path`).
+    """Write `value` as indented JSON, completely or not at all (see `atomic_path`).
 
     Raises
     ------
@@ -231,7 +237,7 @@ def _flush_folder(path: Path) -> None:
 
 
 def _flush(path: Path, mode: int = os.O_RDWR) -> None:
-    """Have the operating system put on the disk what it still holds of `path`."""
+    """Flush everything that the operating system still holds of `path` to the disk."""
     descriptor = os.open(path, mode)
     try:
         os.fsync(descriptor)

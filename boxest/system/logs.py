@@ -1,4 +1,4 @@
-"""What a job of the workflow prints, and how it fails."""
+"""The log of a job of the workflow, and its error messages."""
 
 import contextlib
 import os
@@ -13,9 +13,9 @@ from boxest.system.files import FileError
 
 @contextlib.contextmanager
 def to_file(path: str | os.PathLike) -> Iterator[None]:
-    """Send all output of this process to a log file, libraries' messages in C++ included.
+    """Send all output of this process, including that of C++ libraries, to a log file.
 
-    Warnings become one line each, without the place in the code.
+    Each warning becomes one line, without the place in the code.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def to_file(path: str | os.PathLike) -> Iterator[None]:
         if not for_user:
             message = f"Error: {type(error).__name__}: {error}"
         os.write(terminal, f"{message}\nThe log is {path}\n".encode())
-        # The disk may be full, and that the error.
+        # The disk may be full, which may be the very error.
         with contextlib.suppress(OSError):
             if not for_user:
                 traceback.print_exc()
@@ -65,7 +65,7 @@ def to_file(path: str | os.PathLike) -> Iterator[None]:
 
 
 def _how_to_repair(error: Exception, log: str | os.PathLike) -> str:
-    """Say what to do about a file of the study itself; any other may be the only one there is."""
+    """Advise deletion only for a file of the study itself; any other may be the only copy."""
     if not isinstance(error, FileError) or error.path is None:
         return ""
     folders = Path(os.path.abspath(log)).parents

@@ -1,8 +1,8 @@
-"""Keras finds what a ``.keras`` file of boxest names, once both were imported, in any order.
+"""Let Keras find boxest's classes in a ``.keras`` file, in whichever order both are imported.
 
-Keras looks for a class by the name under which it was registered, which its module does when it is
-imported. Importing boxest must not import Keras, and so imports no such module if Keras is not
-there yet: it has Python do so when Keras has been imported.
+Keras finds a class by its registered name, and a module registers its classes when it is imported.
+Importing boxest must not import Keras. So if Keras is not imported yet, boxest does not import
+these modules itself, but lets Python do so after the import of Keras.
 """
 
 import importlib
@@ -11,7 +11,7 @@ import sys
 
 
 def register_with_keras(*modules: str) -> None:
-    """Import modules that register losses, metrics or layers: now, or as soon as Keras is there."""
+    """Import modules that register losses, metrics or layers, now or once Keras is imported."""
     if "keras" in sys.modules:
         _import(modules)
     else:
@@ -24,9 +24,9 @@ def _import(modules: tuple[str, ...]) -> None:
 
 
 class _Finder:
-    """Finds Keras as Python does, and imports the modules when its import is done.
+    """Finds Keras like Python itself, and imports the modules after it.
 
-    Its base class, `importlib.abc.MetaPathFinder`, would be more to import than all of boxest.
+    It has no base class, since importing `importlib.abc.MetaPathFinder` takes longer than boxest.
     """
 
     def __init__(self, modules: tuple[str, ...]):

@@ -1,4 +1,4 @@
-"""What a backend reads when it is imported: threads, memory, GPU, messages, compiled programs."""
+"""Set what a backend reads at its import: threads, memory, GPU, messages, compiled programs."""
 
 import contextlib
 import hashlib
@@ -18,24 +18,24 @@ try:
 except ImportError:  # Windows has no such locks.
     fcntl = None
 
-# Where the driver of NVIDIA tells of its GPUs, on Linux.
+# Where the NVIDIA driver lists its GPUs, on Linux.
 _DRIVER = Path("/proc/driver/nvidia")
 _BACKEND_MODULES = {"tensorflow": "tensorflow", "jax": "jaxlib"}
 
 _DEFAULTS = {
-    # Information and warnings of the C++ side are for the backend's developers; errors still show.
+    # Information and warnings from C++ are for the backend's developers; errors are still shown.
     "TF_CPP_MIN_LOG_LEVEL": "2",
     # Otherwise the first process on a GPU takes all of its memory.
     "TF_FORCE_GPU_ALLOW_GROWTH": "true",
     "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
 }
 
-# The compiled programs that are kept for the next process, if they are.
+# The compiled programs for the next process, if they are kept.
 _programs: CompiledPrograms | None = None
 
 
 def use_jax() -> None:
-    """Have Keras run on JAX in this process, whatever the environment says.
+    """Run Keras on JAX in this process, whatever the environment says.
 
     Raises
     ------
@@ -47,14 +47,14 @@ def use_jax() -> None:
     _refuse_if_started("use_jax()")
     if importlib.util.find_spec("jax") is None:
         raise ValueError(
-            "JAX is not installed, and runs that train together need it: "
-            "pip install 'boxest[jax]', or set execution.fan_out: run in the configuration."
+            "JAX is not installed, but runs that train together need it: pip install "
+            "'boxest[jax]', or set execution.fan_out: run in the configuration."
         )
     os.environ["KERAS_BACKEND"] = "jax"
 
 
 def prepare(threads: int, *, gpus: int = 0, compiled: str | os.PathLike | None = None) -> None:
-    """Set all that a job of training says about the backend, before it is imported.
+    """Apply all settings of a training job for the backend, before it is imported.
 
     Parameters
     ----------
@@ -93,7 +93,8 @@ def set_threads(threads: int) -> None:
     os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)
     os.environ["TF_NUM_INTEROP_THREADS"] = "1"
     os.environ["OMP_NUM_THREADS"] = str(threads)
-    # JAX: the size of the pools that XLA's programs run in. The flag below alone does not limit it.
+    # For JAX, this is the size of the thread pools of XLA's programs. The flag below alone does not
+    # limit it.
     os.environ["PJRT_NPROC"] = str(threads)
     if threads == 1:
         flags = os.environ.get("XLA_FLAGS", "")
@@ -101,10 +102,10 @@ def set_threads(threads: int) -> None:
 
 
 def take_gpu() -> str | None:
-    """Have this process use a GPU that no other process has taken so, where there are several.
+    """Let this process use a GPU that no other process has reserved, if there are several.
 
-    The GPU is taken until the process ends. Where ``CUDA_VISIBLE_DEVICES`` names GPUs, it is one of
-    them; otherwise, one of those that the NVIDIA driver of Linux lists.
+    The GPU stays reserved until the process ends. If ``CUDA_VISIBLE_DEVICES`` names GPUs, it is one
+    of these; otherwise, it is one that the NVIDIA driver lists on Linux.
 
     Returns
     -------
@@ -131,7 +132,7 @@ def take_gpu() -> str | None:
     for gpu in gpus:
         file = os.open(directory / gpu.replace("/", "_"), os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            # The lock is let go when the process ends, however it does.
+            # The lock is released when the process ends in any way.
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(file)
@@ -139,8 +140,8 @@ def take_gpu() -> str | None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
         return gpu
     warnings.warn(
-        f"All {len(gpus)} GPUs are taken by other processes, and this one shares the first. Start "
-        f"Snakemake with --resources gpu={len(gpus)} to have no more trainings at once than GPUs.",
+        f"Other processes use all {len(gpus)} GPUs, so this one shares the first. Start Snakemake "
+        f"with --resources gpu={len(gpus)} to run at most one training per GPU.",
         stacklevel=2,
     )
     return None
@@ -157,8 +158,8 @@ def share_compiled_programs(directory: str | os.PathLike) -> None:
     """Keep compiled programs in a directory, so that the next process need not compile them again.
 
     Several processes may share it at once. Programs of another processor, backend, version or user
-    do not get in each other's way: each has a subdirectory of its own. A program is used only if it
-    is, to the last bit, what this user has kept; see `boxest.system.compilation_cache`.
+    do not interfere, because each has its own subdirectory. A program is used only if it equals, to
+    the last bit, what this user has stored; see `boxest.system.compilation_cache`.
 
     Parameters
     ----------
@@ -176,24 +177,24 @@ def share_compiled_programs(directory: str | os.PathLike) -> None:
     _programs = CompiledPrograms(directory, machine())
     path = _programs.own
     flags = os.environ.get("TF_XLA_FLAGS", "")
-    # TensorFlow splits its flags at blanks, but for quotes.
+    # TensorFlow splits its flags at blanks outside of quotes.
     cache = f'--tf_xla_persistent_cache_directory="{path}"'
     os.environ["TF_XLA_FLAGS"] = f"{flags} {cache}".strip()
-    # TensorFlow reads its own entries with warnings, in the guise of errors, about options of the
-    # compiler that no processor has.
+    # When TensorFlow reads its own entries, it warns, in the form of errors, about compiler options
+    # that no processor has.
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(path)
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 
 
 def keep_compiled_programs() -> None:
-    """Share what this process has compiled so far, if anything is shared."""
+    """Share the programs that this process has compiled so far, if sharing is on."""
     if _programs is not None:
         _programs.keep()
 
 
 def forget_compiled_programs() -> bool:
-    """Go on without the programs that were kept; return whether there are any to go without."""
+    """Continue without the stored programs; return whether there were any."""
     if _programs is None:
         return False
     _programs.forget()
@@ -204,8 +205,8 @@ def _refuse_if_started(what: str) -> None:
     started = [name for name, module in _BACKEND_MODULES.items() if module in sys.modules]
     if started:
         raise RuntimeError(
-            f"{what} comes too late: {' and '.join(started)} is imported already. "
-            "Call it before the first import of keras, tensorflow or jax."
+            f"{what} comes too late, because {' and '.join(started)} is already imported. Call it "
+            "before the first import of keras, tensorflow or jax."
         )
 
 
@@ -222,6 +223,6 @@ def machine() -> str:
 
 
 def quiet() -> None:
-    """Set what keeps the backend quiet and modest, where the user's environment does not."""
+    """Make the backend quiet and modest with memory, unless the environment says otherwise."""
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)

@@ -1,11 +1,11 @@
-"""Checks of single numbers that a user gives, in plain Python."""
+"""Check single numbers from a user, in plain Python."""
 
 import numbers
 import operator
 
 
 def integer(name: str, value: int, low: int, high: int = 2**63 - 1) -> int:
-    """Return `value` as an int, or say that it is none or not in low..high.
+    """Return `value` as an int, or raise an error if it is not an integer in low..high.
 
     Examples
     --------
@@ -24,7 +24,7 @@ def integer(name: str, value: int, low: int, high: int = 2**63 - 1) -> int:
 
 
 def real(name: str, value: float, low: float, high: float) -> float:
-    """Return `value` as a float, or say that it is no number or not in low..high.
+    """Return `value` as a float, or raise an error if it is not a number in low..high.
 
     Examples
     --------
@@ -33,6 +33,6 @@ def real(name: str, value: float, low: float, high: float) -> float:
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a number; got {value!r}.")
-    if not low <= value <= high:  # NaN is not, either.
+    if not low <= value <= high:  # NaN is refused here, too.
         raise ValueError(f"{name} must be a number in {low:g}..{high:g}; got {value}.")
-    return float(value) + 0.0  # -0.0 is 0.0.
+    return float(value) + 0.0  # -0.0 becomes 0.0.

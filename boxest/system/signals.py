@@ -1,4 +1,4 @@
-"""How a job leaves when a scheduler or Ctrl-C asks it to."""
+"""End a job when a scheduler or Ctrl-C asks for it."""
 
 import contextlib
 import os
@@ -11,15 +11,15 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def leave_promptly(before: Callable[[], None]) -> None:
-    """From now on, end this process at once on SIGTERM or SIGINT, whatever it computes.
+    """Make this process end at once on SIGTERM or SIGINT, whatever it computes.
 
     Python handles signals between two of its own instructions, but an epoch of training is one
-    call, which may take minutes. The part of a handler that is not Python runs at once, in whatever
-    thread, also in one that a library has started: it tells a thread that waits for it. The exit
-    status is 128 plus the number of the signal, as shells have it.
+    call, which may take minutes. The C part of the handler runs at once, in any thread, even in one
+    that a library has started, and wakes up a waiting thread. The exit status is 128 plus the
+    number of the signal, as in shells.
 
-    It is for jobs: nothing of the program's own is run any more, and there is no way back. Only the
-    main thread may call it.
+    This is for jobs: after a signal, no other code of the program runs. It cannot be undone, and
+    only the main thread may call it.
 
     Parameters
     ----------
@@ -36,12 +36,12 @@ def leave_promptly(before: Callable[[], None]) -> None:
 
 def _wait(signals: int, before: Callable[[], None]) -> None:
     while (number := os.read(signals, 1)[0]) not in SIGNALS:
-        pass  # One that somebody else handles.
+        pass  # A signal that other code handles.
     try:
         before()
         print(f"Interrupted by {signal.Signals(number).name}.", file=sys.stderr)
     finally:
-        # A disk that is full must not keep the process.
+        # A full disk must not stop the process from ending.
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(Exception):
                 stream.flush()

@@ -1,4 +1,4 @@
-"""Which versions stored an estimator or trained a run, and whether these are others."""
+"""Record the versions of stored estimators and runs, and compare them with the current ones."""
 
 import subprocess
 import warnings
@@ -10,13 +10,13 @@ import boxest
 
 
 def current() -> dict[str, str]:
-    """Return the versions that what is stored depends on: of boxest and of Keras."""
+    """Return the versions that stored objects depend on: those of boxest and Keras."""
     return {"boxest": boxest.__version__, "keras": version("keras")}
 
 
 @cache
 def commit() -> str:
-    """Return the commit of this code, "unknown" where git does not know it.
+    """Return the commit of this code, or "unknown" if git does not know it.
 
     Returns
     -------
@@ -31,7 +31,7 @@ def commit() -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        # Not of a repository that this package merely lies in.
+        # Not the commit of a repository that merely contains the installed package.
         git("ls-files", "--error-unmatch", __file__)
         parts = (".", ":/workflow", ":/config")
         changed = git("status", "--porcelain", "--untracked-files=no", "--", *parts)
@@ -41,7 +41,7 @@ def commit() -> str:
 
 
 def check(stored: dict[str, str], what: str) -> None:
-    """Warn where other versions stored something.
+    """Warn if other versions stored an object.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def check(stored: dict[str, str], what: str) -> None:
         significant = 3 if name == "boxest" else 2
         if then.split(".")[:significant] != now.split(".")[:significant]:
             warnings.warn(
-                f"{what} was stored by {name} {then}, this is {now}: check its predictions before "
-                "you rely on them.",
+                f"{what} was stored by {name} {then}, but this is {now}: check its predictions "
+                "before you rely on them.",
                 stacklevel=4,
             )

@@ -2,14 +2,12 @@
 
 ==========================  ======================================================
 `boxest.training.loop`      the loop over epochs: `Trainer`
-`boxest.training.record`    what a training takes and leaves
-`boxest.training.order`     which example comes when, from (seed, epoch)
-`boxest.training.schedule`  early stopping, and the learning rate on a plateau
-`boxest.training.program`   what is compiled: an epoch, a prediction
-`boxest.training.layout`    what the programs compute: the same network, faster
-`boxest.training.graph`     the same where the network is a graph of layers
-`boxest.training.backend`   the parts that TensorFlow and JAX spell differently
-==========================  ======================================================
+`boxest.training.record` inputs and results of a training `boxest.training.order` the order of
+examples, from (seed, epoch) `boxest.training.schedule` early stopping, and the learning rate on a
+plateau `boxest.training.program` the compiled programs: an epoch, a prediction
+`boxest.training.layout` the same network, arranged for speed `boxest.training.graph` the same for
+networks that are graphs of layers `boxest.training.backend` the parts that differ between
+TensorFlow and JAX ========================== ======================================================
 """
 
 from boxest.training.loop import Trainer

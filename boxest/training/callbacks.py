@@ -1,4 +1,4 @@
-"""Callbacks of Keras and of scikit-learn, told of the epochs of a training."""
+"""Call the callbacks of Keras and of scikit-learn during a training."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -11,10 +11,10 @@ try:
 except ImportError:  # scikit-learn before 1.9
 
     class CallbackSupportMixin:
-        """Stands for the mixin that this version of scikit-learn does not have."""
+        """Replaces the mixin that this version of scikit-learn lacks."""
 
     def with_callbacks(method: Callable) -> Callable:
-        """Return the method as it is."""
+        """Return the method unchanged."""
         return method
 
 
@@ -30,7 +30,7 @@ _PER_BATCH = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_trai
 class KerasCallbacks(Watcher):
     """Copies of a user's Keras callbacks, called as `keras.Model.fit` calls them.
 
-    A context manager around the training: it begins and ends it for the callbacks.
+    A context manager around the training, which calls the hooks for its beginning and end.
 
     Parameters
     ----------
@@ -82,11 +82,11 @@ class KerasCallbacks(Watcher):
         self.list.on_epoch_begin(epoch - 1)
 
     def begin_evaluation(self) -> None:
-        """Begin an evaluation: `SwapEMAWeights`, for one, has the averages evaluated."""
+        """Begin an evaluation; `SwapEMAWeights`, for example, switches to the averages."""
         self.list.on_test_begin()
 
     def end_evaluation(self) -> None:
-        """End an evaluation; what came of it is among the logs of the epoch."""
+        """End an evaluation; its results are in the logs of the epoch."""
         self.list.on_test_end()
 
     def end(self, row: dict[str, float]) -> bool:
@@ -151,22 +151,22 @@ def _copy(callback: "keras.callbacks.Callback") -> "keras.callbacks.Callback":
         return copy.deepcopy(callback)
     except TypeError as error:
         raise ValueError(
-            f"{type(callback).__name__} cannot be copied: {error}. Copies of callbacks are called, "
-            "so that the estimator's own stay as they are: let it make locks and files in "
-            "on_train_begin, or have a __deepcopy__."
+            f"{type(callback).__name__} cannot be copied: {error}. Only copies of callbacks are "
+            "called, so that those of the estimator do not change: create locks and files in "
+            "on_train_begin, or define __deepcopy__."
         ) from error
 
 
 def _check_callback(callback: Any, engine: str) -> None:
-    """Refuse what is no callback, and hooks per batch where there are no batches."""
+    """Refuse objects that are not callbacks, and hooks per batch if batches are not visible."""
     import keras
 
     if not isinstance(callback, keras.callbacks.Callback):
         raise ValueError(f"callbacks must hold Keras callbacks; got {callback!r}.")
     if engine == "compiled" and _wants_batches(callback):
         raise ValueError(
-            f"{type(callback).__name__} wants to be called for each batch, and engine='compiled' "
-            "runs the batches of an epoch in one call. Use engine='keras', or hooks per epoch."
+            f"{type(callback).__name__} has hooks for each batch, but engine='compiled' runs all "
+            "batches of an epoch in one call. Use engine='keras', or hooks per epoch."
         )
 
 

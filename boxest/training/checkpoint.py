@@ -1,4 +1,4 @@
-"""The state of a training in a file, from which it goes on exactly after it was interrupted."""
+"""Keep the state of a training in a file, to resume it exactly after an interruption."""
 
 import contextlib
 import io
@@ -21,27 +21,27 @@ from boxest.system.files import atomic_path
 if TYPE_CHECKING:
     from filelock import FileLock
 
-# Writing may take one part in so many of the time of training.
+# Writing may take at most this fraction (1 / n) of the time of training.
 SHARE = 100
-# Seconds of training before the first writing.
+# Seconds of training before the state is first written.
 FIRST = 1.0
-# Bytes at either end of a state that hold the names of its parts.
+# Number of bytes at either end of a state that contain the names of its parts.
 _NAMES = 2**16
 
 
 class State(NamedTuple):
-    """A training between two epochs: numbers and texts that JSON knows, and arrays."""
+    """The state of a training between two epochs: JSON values and arrays."""
 
     about: dict[str, Any]
     arrays: list[np.ndarray]
 
 
 class Checkpoint:
-    """The file that holds the state of one training. A context manager: it locks the file.
+    """The file with the state of one training; a context manager that locks the file.
 
-    The file is written whole or not at all, and so seldom that training takes 1 % longer at most.
-    It begins with a fingerprint of all that determines the result; a state with another one, or a
-    damaged one, is left aside with a warning.
+    The file is written completely or not at all, and so rarely that training takes at most 1 %
+    longer. It begins with a fingerprint of everything that determines the result. A damaged state,
+    or one with another fingerprint, is set aside with a warning.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ class Checkpoint:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = _locked(self.path.with_name(self.path.name + ".lock"))
         except OSError as error:
-            self._warn(f"cannot be locked ({error}). The training goes on without")
+            self._warn(f"cannot be locked ({error}). The training continues without it")
         if self._lock is not None:
             self._sweep()
         return self
@@ -85,14 +85,14 @@ class Checkpoint:
             self._lock = None
 
     def _sweep(self) -> None:
-        """Delete what processes have left that were killed while they wrote the state."""
+        """Delete temporary files of processes that were killed while they wrote the state."""
         own = re.compile(rf"\.[0-9]+-[0-9a-f]{{8}}-{re.escape(self.path.name)}")
         for left in self.path.parent.iterdir():
             if own.fullmatch(left.name):
                 left.unlink(missing_ok=True)
 
     def begin(self, fingerprint: dict[str, Any]) -> State | None:
-        """Begin a training; return the state that one with this fingerprint left, if there is one.
+        """Begin a training; return the saved state with the same fingerprint, if there is one.
 
         Parameters
         ----------
@@ -112,25 +112,25 @@ class Checkpoint:
             found, state = _read(self.path)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        # What a damaged file holds goes to zipfile, numpy and json.
+        # zipfile, numpy and json may raise anything for a damaged file.
         except Exception as error:
-            self._warn(f"cannot be read ({error}). The training begins anew")
+            self._warn(f"cannot be read ({error}). The training starts from the beginning")
             return None
         if found == self.fingerprint:
             self._newest = self._written = state
             return state
         differing = "; ".join(_differences(found, self.fingerprint))
-        self._warn(f"is of another training ({differing}). This one begins anew")
+        self._warn(f"belongs to another training ({differing}). This one starts from the beginning")
         return None
 
     def offer(self, state: State) -> None:
-        """Take the state after an epoch, and write it if the last one is old enough."""
+        """Take the state after an epoch, and write it if the last written one is old enough."""
         self._newest = state
         if time.monotonic() >= self._due:
             self.flush()
 
     def flush(self) -> None:
-        """Write the newest state, unless it is written already. Any thread may call this."""
+        """Write the newest state, unless it is already written. Any thread may call this."""
         with self._writing:
             state = self._newest
             if state is self._written:
@@ -139,13 +139,13 @@ class Checkpoint:
             try:
                 _write(self.path, self.fingerprint, state)
             except OSError as error:
-                self._warn(f"cannot be written ({error}). The training goes on without")
+                self._warn(f"cannot be written ({error}). The training continues without it")
             self._written = state
             now = time.monotonic()
             self._due = now + SHARE * (now - before)
 
     def remove(self) -> None:
-        """Delete the file: the training has ended, and what came of it is in good hands."""
+        """Delete the file after the training has ended and its result is stored."""
         with self._writing:
             self._newest = self._written = None
             try:
@@ -153,7 +153,7 @@ class Checkpoint:
             except NotADirectoryError:
                 pass
             except OSError as error:
-                self._warn(f"cannot be deleted ({error}), and is not needed any more")
+                self._warn(f"is no longer needed, but cannot be deleted ({error})")
 
     def _warn(self, what: str) -> None:
         warnings.warn(f"The state of a training in {self.path} {what}.", stacklevel=3)
@@ -161,10 +161,10 @@ class Checkpoint:
 
 @contextlib.contextmanager
 def opened(checkpoint: "str | os.PathLike | Checkpoint | None") -> Iterator[Checkpoint | None]:
-    """Give the checkpoint of one training.
+    """Open the checkpoint of one training.
 
-    A path stands for a checkpoint that is removed once the training has ended. One that is open
-    already belongs to the caller, who removes it.
+    The file at a path is removed once the training has ended. A checkpoint that is already open
+    belongs to the caller, who removes it.
     """
     if checkpoint is None or isinstance(checkpoint, Checkpoint):
         yield checkpoint
@@ -176,7 +176,7 @@ def opened(checkpoint: "str | os.PathLike | Checkpoint | None") -> Iterator[Chec
 
 @contextlib.contextmanager
 def written_if_interrupted(checkpoint: Checkpoint | None) -> Iterator[None]:
-    """Have the newest state written where a training ends before its time, by Ctrl-C for one."""
+    """Write the newest state if a training ends early, for example by Ctrl-C."""
     try:
         yield
     except BaseException:
@@ -186,7 +186,7 @@ def written_if_interrupted(checkpoint: Checkpoint | None) -> Iterator[None]:
 
 
 def _write(path: Path, fingerprint: dict[str, Any], state: State) -> None:
-    """Write fingerprint and state as numpy's zip archive, whose parts carry checksums."""
+    """Write fingerprint and state as numpy's zip archive, whose parts have checksums."""
     about = {"fingerprint": fingerprint, "about": state.about, "n_arrays": len(state.arrays)}
     text = json.dumps(about)
     arrays = {f"array_{i}": array for i, array in enumerate(state.arrays)}
@@ -199,7 +199,7 @@ def _read(path: Path) -> tuple[dict[str, Any], State]:
     with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
 
         def part(name: str) -> np.ndarray:
-            # Read to its end, or its checksum would not be looked at.
+            # Read to the end; otherwise its checksum would not be checked.
             return np.load(io.BytesIO(archive.read(f"{name}.npy")), allow_pickle=False)
 
         text = json.loads(part("text").tobytes())
@@ -208,7 +208,7 @@ def _read(path: Path) -> tuple[dict[str, Any], State]:
 
 
 def _refuse_other_files(path: Path) -> None:
-    """Raise ValueError if a file is no state, not even a damaged one."""
+    """Raise ValueError if a file is not a state, not even a damaged one."""
     try:
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
@@ -217,16 +217,16 @@ def _refuse_other_files(path: Path) -> None:
             end = file.read()
     except OSError:
         return
-    # The name of the first part stands at both ends of the archive.
+    # The name of the first part occurs at both ends of the archive.
     if size > 0 and b"text.npy" not in begin + end:
         raise ValueError(
-            f"{path} is a file of another kind, and a checkpoint would overwrite it. "
-            "Name one that does not exist yet."
+            f"{path} is a file of another kind, which a checkpoint would overwrite. Choose a name "
+            "that does not exist yet."
         )
 
 
 def _differences(found: dict[str, Any], expected: dict[str, Any]) -> Iterator[str]:
-    """Name what differs, with short values beside it."""
+    """Name the differences, with their values if these are short."""
     for name in expected | found:
         values = [json.dumps(which.get(name)) for which in (found, expected)]
         if values[0] != values[1]:
@@ -235,10 +235,10 @@ def _differences(found: dict[str, Any], expected: dict[str, Any]) -> Iterator[st
 
 
 def _locked(path: Path) -> "FileLock":
-    """Take the lock that a file stands for; wait for it where another process has it.
+    """Take the lock on a file; wait for it if another process has it.
 
-    It is free when it is released, and when its process ends, however it does. So there is no
-    falling back to a file whose mere existence is the lock: after a kill, that would stay.
+    The lock is free when it is released, and when its process ends in any way. So there is no
+    fallback to a lock that is the mere existence of a file, which would remain after a kill.
 
     Raises
     ------
@@ -260,7 +260,7 @@ def _locked(path: Path) -> "FileLock":
 
 
 def _sign(file: int) -> None:
-    """Write into the file of a lock whose it is."""
-    with contextlib.suppress(OSError):  # On a full disk, nobody learns it.
+    """Write the owner of a lock into its file."""
+    with contextlib.suppress(OSError):  # On a full disk, the owner stays unknown.
         os.truncate(file, 0)
         os.write(file, f"Process {os.getpid()} on {socket.gethostname()}".encode())

@@ -1,4 +1,4 @@
-"""Where the time of a training goes."""
+"""Measure where the time of a training goes."""
 
 import time
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 class Clock:
-    """Adds up seconds by what they were spent on.
+    """Adds up seconds by purpose.
 
     Attributes
     ----------
@@ -20,7 +20,7 @@ class Clock:
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
-        """Take the time of a block."""
+        """Measure the time of a block."""
         before = time.perf_counter()
         yield
         self.last[name] = time.perf_counter() - before

@@ -1,4 +1,4 @@
-"""What determines the result of a training, in a form that can be compared."""
+"""Describe everything that determines the result of a training, in a comparable form."""
 
 import functools
 import hashlib
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
     from boxest.training.record import Examples
 
-# Rows of a file of features that are read at once.
+# Number of rows of a file of features to read at once.
 _BLOCK = 4096
-# Parameters that leave the result as it is, or, as callbacks, have effects that cannot be known.
+# Parameters without an effect on the result, or, like callbacks, with unknown effects.
 _WITHOUT_EFFECT = ("callbacks", "checkpoint", "memory_limit", "verbose", "warm_start")
 _PLAIN = (bool, int, float, str, type(None))
-# Targets and outputs that tell losses apart: near, not so near, flipped, far.
+# Targets and outputs that distinguish losses: near, less near, flipped, far.
 _BOXES = (
     [[0.25, 0.25, 0.75, 0.5]] * 5,
     [
@@ -37,7 +37,7 @@ _BOXES = (
 
 
 def of_data(train: "Examples", held_out: "Examples | None") -> dict[str, Any]:
-    """Return digests of the examples that are trained on and of those that are held out."""
+    """Return digests of the training examples and of the held-out examples."""
     return {
         "training examples": of_examples(train),
         "validation examples": of_examples(held_out),
@@ -55,10 +55,10 @@ def of_examples(examples: "Examples | None") -> str | None:
 
 
 def of_network(model: "keras.Model", optimizer: "keras.Optimizer") -> str:
-    """Return a digest of the layers, and of the numbers that training begins with."""
+    """Return a digest of the layers, and of the numbers at the start of training."""
     from keras import ops
 
-    # The layers of a model with a `call` of its own have no output of theirs.
+    # The layers of a model with its own `call` have no output attribute.
     outputs = [getattr(layer, "output", None) for layer in model.layers]
     shapes = [getattr(output, "shape", None) for output in outputs]
     layers = [*zip(shapes, map(_of_layer, model.layers), strict=True)]
@@ -67,7 +67,7 @@ def of_network(model: "keras.Model", optimizer: "keras.Optimizer") -> str:
 
 
 def _of_layer(layer: "keras.Layer") -> list:
-    """Describe a layer by its class and its public attributes, the name aside.
+    """Describe a layer by its class and its public attributes, except the name.
 
     Keras' own description would import TensorFlow on every backend.
     """
@@ -86,7 +86,7 @@ def _of_layer(layer: "keras.Layer") -> list:
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether a value is a number or a text, or consists of such."""
+    """Whether a value is a number or a text, or consists of these."""
     if isinstance(value, dict):
         value = [*value, *value.values()]
     if isinstance(value, (list, tuple)):
@@ -95,7 +95,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def of_parameters(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Return what stands for the parameters of an estimator that have an effect on the result."""
+    """Return comparable forms of the parameters of an estimator that affect the result."""
     return {
         name: describe(value) for name, value in parameters.items() if name not in _WITHOUT_EFFECT
     }
@@ -116,26 +116,26 @@ def of_runtime() -> dict[str, Any]:
 
 @functools.cache
 def _of_code() -> str:
-    """Return a digest of this package's sources: a version lasts longer than they do."""
+    """Return a digest of this package's sources, which change more often than its version."""
     sources = sorted(Path(boxest.__file__).parent.rglob("*.py"))
     return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
 
 
 def same(a: Any, b: Any) -> bool:
-    """Whether two parameters have the same effect, as far as it can be told.
+    """Whether two parameters have the same effect, as far as this is known.
 
-    Functions, and objects that are not of Keras, have it only if they are one.
+    Functions, and objects that are not Keras', only count as the same if they are identical.
     """
 
     def itself(value: Any) -> tuple[int, Any]:
-        # The object is kept: no other can have its number in the meantime.
+        # The object is kept, so that no other object can get its id in the meantime.
         return id(value), value
 
     return describe(a, itself) == describe(b, itself)
 
 
 def _name(value: Any) -> Any:
-    """Return the name of a function or a class; of an object that of its class, and what it has."""
+    """Return the name of a function or class; for an object, its class and attributes."""
     if hasattr(value, "__qualname__"):
         return f"{value.__module__}.{value.__qualname__}"
     has = {name: item for name, item in getattr(value, "__dict__", {}).items() if _is_plain(item)}
@@ -143,7 +143,7 @@ def _name(value: Any) -> Any:
 
 
 def describe(value: Any, of_object: Callable[[Any], Any] = _name) -> Any:
-    """Return a parameter of an estimator as JSON knows it.
+    """Return a parameter of an estimator as a JSON value.
 
     Parameters
     ----------
@@ -174,10 +174,10 @@ def describe(value: Any, of_object: Callable[[Any], Any] = _name) -> Any:
 
 
 def _configuration(value: Any) -> dict[str, Any]:
-    """Return what an object of Keras says of itself, without what has no effect, and loss values.
+    """Return the effective configuration of a Keras object, and values of a loss.
 
-    Names may be counted up, and a learning rate that is a number gives way to that of the
-    estimator. A loss does not say all: Huber's keeps its delta to itself.
+    Names may be numbered, and the estimator replaces a learning rate that is a number. The
+    configuration of a loss may be incomplete: Huber's lacks its delta.
     """
     from keras import losses, ops
 

@@ -1,29 +1,29 @@
-"""A convolution and the pooling behind it as one matrix product: the same numbers, faster.
+"""Compute a convolution and the pooling after it as one matrix product: same result, faster.
 
-XLA's convolution is slow on a CPU where there are 1 to 4 channels, its matrix product is not. A 3×3
-convolution followed by a 2×2 max pooling looks at 4×4 patches, two pixels apart: with the kernel
+XLA's convolution is slow on a CPU for 1 to 4 channels, but its matrix product is fast. A 3×3
+convolution followed by a 2×2 max pooling looks at 4×4 patches, two pixels apart. If the kernel is
 laid out four times, once for each position in the pooling window, one product gives all four values
-that the pooling chooses from. The largest, plus bias, through an activation that does not decrease,
-is what the two layers give.
+from which the pooling chooses. The largest one, plus the bias, passed through a monotonic
+activation, is the output of the two layers.
 """
 
 import keras
 import numpy as np
 from keras import ops
 
-# f(max(x)) = max(f(x)) holds for these.
+# f(max(x)) = max(f(x)) holds for these activations.
 _NON_DECREASING = {"linear", "relu", "sigmoid", "tanh", "elu", "softplus", "hard_sigmoid"}
 
-# Images that are cut at once, and stay in the cache meanwhile.
+# Number of images to cut at once, so that they stay in the cache.
 _BLOCK = 64
 
 
 class ConvolutionPooling(keras.layers.Layer):
     """A built 3×3 `Conv2D` followed by a 2×2 `MaxPooling2D`, as one product.
 
-    Takes and returns what the two layers take and return, and has the variables of the convolution
-    that it is given. Where several values of a pooling window are equal, the first one has the
-    gradient, as in Keras. The number of images must be known when a program is traced.
+    It takes and returns the same as the two layers, and uses the variables of the given
+    convolution. If several values in a pooling window are equal, the first one gets the gradient,
+    as in Keras. The number of images must be known when a program is traced.
 
     Parameters
     ----------
@@ -56,10 +56,10 @@ class ConvolutionPooling(keras.layers.Layer):
 
 
 class UnfoldedConvolutionPooling(ConvolutionPooling):
-    """The same two layers, for images that `unfold` has cut into patches already."""
+    """The same two layers, for images that `unfold` has already cut into patches."""
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
-        """Return (images, height / 2, width / 2, filters), of images as they were."""
+        """Return (images, height / 2, width / 2, filters), in terms of the original images."""
         return input_shape[0], *self.pooling.output.shape[1:]
 
     def call(self, inputs):
@@ -69,10 +69,10 @@ class UnfoldedConvolutionPooling(ConvolutionPooling):
 
 
 def fuses(first: keras.layers.Layer, second: keras.layers.Layer) -> bool:
-    """Whether `ConvolutionPooling` can stand for these two layers, one behind the other."""
+    """Whether `ConvolutionPooling` can replace these two consecutive layers."""
     if type(first) is not keras.layers.Conv2D or type(second) is not keras.layers.MaxPooling2D:
         return False
-    # Attributes, not `get_config`: on JAX, that imports TensorFlow where it is installed.
+    # This reads attributes, because `get_config` on JAX imports TensorFlow if it is installed.
     _, height, width, _ = first.output.shape
     return (
         (first.kernel_size, first.strides, first.dilation_rate) == ((3, 3), (1, 1), (1, 1))
@@ -100,7 +100,7 @@ def _kernel_per_place(layer: keras.layers.Conv2D):
 
 @ops.custom_gradient
 def unfold(images):
-    """Cut 4×4 patches, 2 apart, out of images with a border of 0.
+    """Cut 4×4 patches, 2 pixels apart, out of images with a border of 0.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def unfold(images):
 
 
 def patches(images: np.ndarray) -> np.ndarray:
-    """Return what `unfold` gives, of the same type, for many images that are not on the device."""
+    """Return the result of `unfold`, with the same type, for many images outside the device."""
     n, height, width, channels = images.shape
     cut = np.empty((n, 16 * channels, height * width // 4), images.dtype)
     for start in range(0, n, _BLOCK):
@@ -138,7 +138,7 @@ def patches(images: np.ndarray) -> np.ndarray:
 
 
 def _fold(patches, shape):
-    """Add patches back where `unfold` read them: its transpose, the gradient."""
+    """Add patches back to where `unfold` read them: this is its transpose, the gradient."""
     n, height, width, channels = shape
     patches = ops.reshape(patches, (n, 4, 4, channels, height // 2, width // 2))
     images = ops.reshape(
@@ -148,12 +148,12 @@ def _fold(patches, shape):
 
 
 def _interleave(taps, axis: int, along: int):
-    """Add four taps, at -1, 0, 1 and 2 from every second place, into one axis of twice the length.
+    """Add four taps, at -1, 0, 1 and 2 from every second place, into an axis of twice the length.
 
-    The taps are the axis ``axis``, the places the axis ``along``.
+    The axis ``axis`` holds the taps, the axis ``along`` the places.
     """
     before, even, odd, after = ops.unstack(taps, 4, axis)
-    place = along - 1  # The axis of the taps is gone.
+    place = along - 1  # The axis of the taps has been removed.
     n = even.shape[place]
 
     def shifted(values, start: int):
@@ -169,8 +169,8 @@ def _interleave(taps, axis: int, along: int):
 def _pooled_product(patches, kernel):
     """Return the largest of the four products per pooling window: (n, filters, h/2·w/2).
 
-    One small product per image keeps everything in the cache. The gradient is written out because
-    that of a maximum, as a backend derives it, does not become one fused loop.
+    One small product per image keeps everything in the cache. The gradient is written by hand
+    because a backend does not compile its own gradient of a maximum into one fused loop.
     """
     n, (rows, columns) = patches.shape[0], kernel.shape
     products = ops.matmul(ops.broadcast_to(kernel, (n, rows, columns)), patches)

@@ -1,8 +1,8 @@
-"""Networks that are graphs of layers: what does not learn is cut off, what is slow is replaced.
+"""Split networks that are graphs of layers after their fixed part, and replace slow layers.
 
-A graph is taken down as the list of its calls, in an order in which they can be made, and made
-again, as a whole or in parts, with the same layers. Nothing but the public functions of Keras is
-needed for it: `keras.models.clone_model` goes through a graph call by call.
+A graph is recorded as the list of its calls, in an order in which they can be made, and is rebuilt
+with the same layers, completely or in parts. This only needs public functions of Keras:
+`keras.models.clone_model` goes through a graph call by call.
 """
 
 import math
@@ -16,7 +16,7 @@ from boxest.training.fused import ConvolutionPooling, fuses
 
 
 class Call(NamedTuple):
-    """A layer, or another operation of Keras, with the arguments it was called with."""
+    """A layer, or another Keras operation, and the arguments of its call."""
 
     operation: Any
     args: tuple
@@ -30,7 +30,7 @@ class Call(NamedTuple):
 
 
 class Graph(NamedTuple):
-    """The calls that lead from one tensor, that of images, to another."""
+    """The calls that lead from the tensor of images to an output tensor."""
 
     image: Any
     calls: list[Call]
@@ -38,7 +38,7 @@ class Graph(NamedTuple):
 
 
 def graph_of(model: keras.Model) -> Graph | None:
-    """Take down the calls of a functional model with one input and one output.
+    """Record the calls of a functional model with one input and one output.
 
     Returns
     -------
@@ -46,7 +46,7 @@ def graph_of(model: keras.Model) -> Graph | None:
         None of any other model, for example of a class with a ``call`` of its own.
     """
     image = keras.Input((1,))
-    # The class of functional models has no public name.
+    # The class of functional models is not public.
     if type(model) is not type(keras.Model(image, image)):
         return None
     if len(model.inputs) != 1 or len(model.outputs) != 1:
@@ -58,7 +58,7 @@ def graph_of(model: keras.Model) -> Graph | None:
         calls.append(Call(operation, args, kwargs, outputs))
         return outputs
 
-    # Of a model that is compiled, loss and optimizer would be copied, too.
+    # From a compiled model, the loss and the optimizer would be copied as well.
     bare = keras.Model(model.inputs[0], model.outputs[0])
     copy = keras.models.clone_model(bare, clone_function=lambda layer: layer, call_function=call)
     return Graph(copy.inputs[0], calls, copy.outputs[0])
@@ -67,9 +67,9 @@ def graph_of(model: keras.Model) -> Graph | None:
 def split_graph(
     model: keras.Model, *, fuse: bool = True, whole: bool = False
 ) -> tuple[keras.Model | None, keras.Model]:
-    """Split a network behind all calls that no variable has a part in.
+    """Split a network after all calls in which no variable takes part.
 
-    Where several tensors cross the cut, the head gives them as one row of numbers per image.
+    If several tensors cross the cut, the head returns them as one row of numbers per image.
 
     Parameters
     ----------
@@ -92,19 +92,19 @@ def split_graph(
     if not learning:
         return None, model
     crossing = _crossing(learning)
-    # Numbers of other kinds than those of the image could not lie in one row with them.
+    # Numbers of a type other than that of the image could not be in one row with them.
     if whole or any(x is graph.image or x.dtype != graph.image.dtype for x in crossing):
         crossing, learning = [graph.image], graph.calls
     for calls in (_fused(learning) if fuse else learning, learning):
         head, trunk = _cut(graph, crossing, calls)
-        # The state of an optimizer is by the place of a variable, which depends on the graph.
+        # An optimizer keeps its state by the position of a variable, which depends on the graph.
         if _ids(trunk.trainable_variables) == _ids(model.trainable_variables):
             return head, trunk
     return None, model
 
 
 def _cut(graph: Graph, crossing: list, calls: list[Call]) -> tuple[keras.Model | None, keras.Model]:
-    """Return a network that ends in the tensors that cross a cut, and one of the calls behind."""
+    """Return a network up to the tensors that cross a cut, and one with the calls after it."""
     if crossing[0] is graph.image:
         return None, _network(graph._replace(calls=calls), "trunk")
     rows = crossing[0]
@@ -121,7 +121,7 @@ def _cut(graph: Graph, crossing: list, calls: list[Call]) -> tuple[keras.Model |
 
 
 def plain_graph(trunk: keras.Model) -> keras.Model:
-    """Return a trunk in the layers of the model that it was split from."""
+    """Return a trunk that uses the layers of the original model."""
     graph = graph_of(trunk)
     if graph is None:
         return trunk
@@ -136,7 +136,7 @@ def plain_graph(trunk: keras.Model) -> keras.Model:
 
 
 def replay(calls: Iterable[Call], made: dict[int, Any]) -> None:
-    """Make calls again, on other tensors.
+    """Repeat calls on other tensors.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ def replay(calls: Iterable[Call], made: dict[int, Any]) -> None:
 
 
 def _network(graph: Graph, name: str) -> keras.Model:
-    """Make a network of a graph."""
+    """Build a network from a graph."""
     image = keras.Input(graph.image.shape[1:])
     made = {id(graph.image): image}
     replay(graph.calls, made)
@@ -161,12 +161,12 @@ def _network(graph: Graph, name: str) -> keras.Model:
 
 
 def _ids(values: Iterable) -> list[int]:
-    """Return what tells objects apart whose equality means something else."""
+    """Return keys for objects whose `==` has another meaning."""
     return list(map(id, values))
 
 
 def _learning(graph: Graph) -> list[Call]:
-    """Return the calls whose results are not the same in every epoch."""
+    """Return the calls whose results change from epoch to epoch."""
     known, learning = {id(graph.image)}, []
     for call in graph.calls:
         same = not getattr(call.operation, "variables", ())
@@ -178,16 +178,16 @@ def _learning(graph: Graph) -> list[Call]:
 
 
 def _crossing(learning: list[Call]) -> list:
-    """Return the tensors that those who learn take from elsewhere, each once, in their order."""
+    """Return the inputs of the learning calls that come from elsewhere, each once, in order."""
     inner = {id(tensor) for call in learning for tensor in tree.flatten(call.outputs)}
     taken = {id(x): x for call in learning for x in call.inputs if id(x) not in inner}
     return list(taken.values())
 
 
 def _fused(calls: list[Call]) -> list[Call]:
-    """Let each pooling stand for the convolution before it, too, where one layer does both.
+    """Let each pooling also replace the convolution before it, if one layer can do both.
 
-    What nobody takes from a convolution any more is not computed.
+    A convolution whose output is no longer used is not computed.
     """
     by_output = {id(call.outputs): call for call in calls}
     operations = [call.operation for call in calls]
@@ -207,7 +207,7 @@ def _fused(calls: list[Call]) -> list[Call]:
 
 
 class Parts(keras.layers.Layer):
-    """Takes apart the row of numbers that a head gives.
+    """Splits the row of numbers that a head returns.
 
     Parameters
     ----------
@@ -220,7 +220,7 @@ class Parts(keras.layers.Layer):
         self.shapes = shapes
 
     def compute_output_shape(self, input_shape: tuple) -> list[tuple]:
-        """Return the shapes, with the number of images."""
+        """Return the shapes, including the number of images."""
         return [(input_shape[0], *shape) for shape in self.shapes]
 
     def call(self, inputs):

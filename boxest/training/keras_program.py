@@ -1,4 +1,4 @@
-"""Plain Keras, a step at a time: what `EpochProgram` does, slower, and open to look into."""
+"""Train step by step with plain Keras: like `EpochProgram`, but slower and easy to inspect."""
 
 import functools
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class KerasProgram:
-    """The updates of an epoch by `keras.Model.train_on_batch`, in the same order.
+    """The updates of an epoch with `keras.Model.train_on_batch`, in the same order.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class KerasProgram:
         self.network.compile(
             optimizer,
             loss,
-            # Keras' own "loss" has the network's penalties in it; a metric has the loss alone.
+            # Keras' own "loss" includes the network's penalties; a metric measures only the loss.
             weighted_metrics=[
                 keras.metrics.MeanMetricWrapper(function, name=f"mean_{name}")
                 for name, function in functions.items()
@@ -72,7 +72,7 @@ class KerasProgram:
         weights: np.ndarray,
         draws: np.ndarray | None = None,
     ) -> None:
-        """Hold the training examples, with what `begin` draws for them, if known."""
+        """Keep the training examples, with the random changes that `begin` draws, if known."""
         self.examples = features, targets, weights
         if draws is not None:
             self.examples += (draws,)
@@ -80,7 +80,7 @@ class KerasProgram:
             self.begin(seed=0, epoch=0)
 
     def begin(self, *, seed: int, epoch: int) -> None:
-        """Draw how the examples are changed in an epoch."""
+        """Draw the random changes of the examples for an epoch."""
         if self.augmentation is not None:
             draws = self.augmentation.draw(len(self.examples[1]), seed=seed, epoch=epoch)
             self.examples = (*self.examples[:3], draws)
@@ -88,8 +88,8 @@ class KerasProgram:
     close = EpochProgram.close
 
     def compile(self, order: np.ndarray, rest: int) -> None:
-        """Compile the step, and undo what it did."""
-        del rest  # Batches are as small as they are.
+        """Compile the step, and undo its effect."""
+        del rest  # The batches are not divided.
         variables = [*self.network.variables, *self.optimizer.variables]
         before = [np.array(variable) for variable in variables]
         self._step(order[0])
@@ -99,11 +99,11 @@ class KerasProgram:
     __call__ = EpochProgram.__call__
 
     def sums(self, order: np.ndarray, rates: np.ndarray, *, n_steps: int) -> np.ndarray:
-        """Make ``n_steps`` updates; return sums as `EpochProgram.sums` does."""
+        """Make ``n_steps`` updates; return sums like `EpochProgram.sums`."""
         names = ("loss", *self.measures)
         sums = np.zeros(1 + len(names))
         for number, batch in enumerate(order[:n_steps]):
-            # A callback may set another rate, which then stays as long as this one would.
+            # A callback may set another rate, which then stays until the schedule changes it.
             if number == 0 or rates[number] != rates[number - 1]:
                 self.optimizer.learning_rate = float(rates[number])
             if self.callbacks:

@@ -1,4 +1,4 @@
-"""The same network, laid out for speed: what does not learn is taken out of the epochs."""
+"""Arrange a network for speed: its fixed layers are computed once, outside of the epochs."""
 
 import math
 from collections import deque
@@ -13,7 +13,7 @@ from boxest.training.backend import load
 if TYPE_CHECKING:
     import keras
 
-# Layers whose outputs are some of their inputs: grey levels stay whole numbers.
+# Layers that only select from their inputs, so grey levels stay whole numbers.
 _SELECTING = (
     "Concatenate",
     "Cropping2D",
@@ -25,10 +25,10 @@ _SELECTING = (
     "ZeroPadding2D",
 )
 
-# How many times as much memory images take that are cut into patches.
+# Memory of images cut into patches, relative to the images.
 UNFOLDED = 4
-# Kernels of a convolution, channels × filters, up to which XLA is faster on a CPU than TensorFlow's
-# own operations; measured by benchmarks/compilers.py.
+# Largest number of kernels of a convolution (channels × filters) for which XLA is faster on a CPU
+# than TensorFlow's own operations; measured by benchmarks/compilers.py.
 SMALL = 128
 
 
@@ -40,7 +40,7 @@ class Split(NamedTuple):
 
 
 def arrange(model: "keras.Model", xla: bool | str, *, whole: bool = False) -> tuple[Split, bool]:
-    """Split a network for the compiler that suits it, and say whether that is XLA.
+    """Split a network for the faster compiler, and return whether that is XLA.
 
     Parameters
     ----------
@@ -71,8 +71,8 @@ def arrange(model: "keras.Model", xla: bool | str, *, whole: bool = False) -> tu
 def suits_xla(trunk: "keras.Model") -> bool:
     """Whether XLA is the faster compiler for a network on a CPU.
 
-    XLA's convolutions are slow there, up to fifty times slower than those of TensorFlow, but for
-    small ones along one axis. A fused layer has none, and is faster than TensorFlow's where the
+    XLA's convolutions are slow there, up to fifty times slower than TensorFlow's, except small ones
+    along one axis. A fused layer has no convolution, and is faster than TensorFlow's if the
     convolution is small.
     """
     from keras import layers
@@ -90,9 +90,9 @@ def suits_xla(trunk: "keras.Model") -> bool:
 
 
 def split(model: "keras.Model", *, fuse: bool = True, whole: bool = False) -> Split:
-    """Split a network behind its leading layers without variables.
+    """Split a network after its leading layers without variables.
 
-    These layers, the first max pooling in the paper's network, the profiles in `profile`, give the
+    These layers (the first max pooling in the paper's network, the profiles in `profile`) give the
     same output for an image in every epoch. Both parts share the layers, and so the weights, of the
     model.
 
@@ -132,7 +132,7 @@ def split(model: "keras.Model", *, fuse: bool = True, whole: bool = False) -> Sp
 
 
 def _fused(layers: "list[keras.Layer]") -> "Iterator[keras.Layer]":
-    """Replace each convolution with a pooling behind it, where one layer gives the same faster."""
+    """Replace each convolution and the pooling after it, if one layer gives the same faster."""
     from boxest.training.fused import ConvolutionPooling, fuses
 
     layers = deque(layers)
@@ -144,10 +144,10 @@ def _fused(layers: "list[keras.Layer]") -> "Iterator[keras.Layer]":
 
 
 def unfolded(trunk: "keras.Model") -> "keras.Model | None":
-    """Return the trunk for images that `fused.unfold` has cut into patches.
+    """Return the trunk that takes images already cut into patches by `fused.unfold`.
 
-    Made once and kept, patches take `UNFOLDED` times the memory of the images, and save a sixth of
-    the time of training.
+    Patches that are cut once and kept take `UNFOLDED` times the memory of the images, and save a
+    sixth of the training time.
 
     Returns
     -------
@@ -168,7 +168,7 @@ def unfolded(trunk: "keras.Model") -> "keras.Model | None":
 
 
 def plain(trunk: "keras.Model") -> "keras.Model":
-    """Return a trunk in the layers of the model that it was split from."""
+    """Return a trunk that uses the layers of the original model."""
     from keras import Input, Sequential
 
     from boxest.training.fused import ConvolutionPooling
@@ -185,7 +185,7 @@ def plain(trunk: "keras.Model") -> "keras.Model":
 
 
 def chain(model: "keras.Model") -> "list[keras.Layer] | None":
-    """Return the layers of a model in which each feeds just the next one, else None."""
+    """Return the layers of a model in which each feeds only the next one; otherwise None."""
     from keras import Sequential
     from keras.layers import InputLayer
 
@@ -195,9 +195,9 @@ def chain(model: "keras.Model") -> "list[keras.Layer] | None":
 
 
 def sees_the_batch(model: "keras.Model") -> bool:
-    """Whether the outputs for an example, or a penalty, may depend on the others of its batch.
+    """Whether the outputs for an example, or a penalty, may depend on the rest of its batch.
 
-    So it is where there are variables that are not trained, as in a normalisation, and where an
+    This is the case if there are variables that are not trained, as in a normalisation, or if an
     activity is penalised.
     """
 
@@ -209,7 +209,7 @@ def sees_the_batch(model: "keras.Model") -> bool:
 
 
 def resident(images: np.ndarray) -> np.ndarray:
-    """Return images in one of the two forms that programs take.
+    """Return images in one of the two forms that programs accept.
 
     Parameters
     ----------

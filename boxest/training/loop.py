@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     from boxest.data.augmentation import Augmentation
 
 ENGINES = ("compiled", "keras")
-# Epochs from which on cutting images into patches beforehand takes less time than it saves.
+# From this number of epochs on, cutting images into patches in advance saves time.
 PATCHES_PAY = 3
 
 
 class Trainer:
-    """A network with its compiled programs, for one training or for several that go on.
+    """A network with its compiled programs, for one training or several successive ones.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class Trainer:
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.memory_limit = memory_limit
         self.measures = dict(measures or {})
-        # All variables as they were after the best epoch, once there is one.
+        # All variables after the best epoch, once there is one.
         self._best: list[np.ndarray] = []
         self._kind, self._new = kind, new
         self._settings = {
@@ -102,7 +102,7 @@ class Trainer:
 
     @functools.cached_property
     def _programs(self) -> Programs:
-        """The compiled programs, from now on with this training."""
+        """The compiled programs, from now on used by this training."""
         if self._kind is None:
             return Programs(self.model, self.optimizer, **self._settings)
         programs = shared.WAITING.take(self._kind, lambda: Programs(*self._new(), **self._settings))
@@ -110,19 +110,19 @@ class Trainer:
         return programs
 
     def close(self) -> None:
-        """Leave the compiled programs to the next training of the same kind; this one has ended."""
+        """Release the compiled programs to the next training of the same kind."""
         if self._kind is not None:
             shared.WAITING.give_back(self._kind, self._programs)
             del self._programs
 
     @property
     def program(self) -> EpochProgram:
-        """What trains for an epoch; made when it is needed."""
+        """The program that trains for an epoch, made on demand."""
         with self.clock("data"):
             return self._programs.program
 
     def features(self, blocks: Iterable[np.ndarray]) -> np.ndarray | FeatureFile:
-        """Apply the layers without weights to images that come in blocks, once and for all."""
+        """Apply the layers without weights to blocks of images, once."""
         with self.clock("data"):
             return keep(map(self.predictor.features, blocks), self.memory_limit)
 
@@ -140,15 +140,14 @@ class Trainer:
     ) -> Training:
         """Train on examples whose images are `features`.
 
-        With a checkpoint, the training goes on from the state that one with this fingerprint left
-        there. ``find_rate``, where it is given, finds the rate that the schedule begins with; a
-        state has it. The schedule is fed with the validation loss, or with the training loss where
-        there is no validation.
+        With a checkpoint, the training resumes from the state with the same fingerprint, if there
+        is one. If given, ``find_rate`` finds the initial rate of the schedule; a state includes it.
+        The schedule follows the validation loss, or the training loss if there is no validation.
 
         A row of the history has ``epoch`` (from 1), ``learning_rate_now`` (of its first update),
         ``train_loss``, ``train_<measure>``, ``validation_loss``, ``validation_<measure>``,
         ``updates`` (since the start), ``train_seconds`` and ``evaluation_seconds``. Training values
-        are means over the epoch, each batch taken before its update, as Keras reports them.
+        are means over the epoch, with each batch evaluated before its update, as in Keras.
         """
         training = Training(seconds=self.clock.seconds)
         streams = isinstance(examples.images, FeatureFile)
@@ -190,7 +189,7 @@ class Trainer:
         settings: Settings,
         watchers: Sequence[Watcher],
     ) -> None:
-        """Make the next epoch, with all that is done before and after it."""
+        """Run the next epoch, with everything before and after it."""
         done = len(training.history)
         epoch = settings.epochs_before + done + 1
         batches = begin(epoch)
@@ -212,7 +211,7 @@ class Trainer:
         training.check_end(schedule, stop=any(stops), last=done + 1 == settings.epochs)
 
     def _finish(self, settings: Settings) -> None:
-        """Leave the network as it was after the best epoch, and the averages that Keras leaves."""
+        """Restore the best epoch if wanted, and end with the averages that Keras would leave."""
         if self._best:
             self.assign(self._best)
             self._best = []
@@ -233,13 +232,13 @@ class Trainer:
         return self.program
 
     def _state(self, training: Training, schedule: Schedule) -> State:
-        """Return all that the next epochs depend on, and what is to be told of those before."""
+        """Return everything that the next epochs depend on, and the results so far."""
         about = training.to_dict() | {"schedule": asdict(schedule)}
         return State(about, [*self.arrays(), *self._best])
 
     @contextmanager
     def undone_if_interrupted(self, schedule: Schedule) -> Iterator[None]:
-        """Put weights, optimizer and schedule back to what they were if the block fails."""
+        """Restore weights, optimizer and schedule if the block fails."""
         before = asdict(schedule), self.arrays()
         try:
             yield
@@ -249,7 +248,7 @@ class Trainer:
             raise
 
     def _restore(self, state: State, training: Training, schedule: Schedule) -> None:
-        """Go back to a state. The seconds of this start are added to those before."""
+        """Restore a state. The seconds of this start are added to the previous ones."""
         about = state.about
         training.history[:] = about["history"]
         for name in ("diverged", "stopped_early", "learning_rate", "best_epoch", "best_loss"):
@@ -263,7 +262,7 @@ class Trainer:
         self._best = state.arrays[n_variables:]
 
     def _variables(self) -> "list[keras.Variable]":
-        """Return all that training changes, seeds of random layers included."""
+        """Return all variables that training changes, including seeds of random layers."""
         return [*self.model.variables, *self.optimizer.variables]
 
     def arrays(self) -> list[np.ndarray]:
@@ -273,7 +272,7 @@ class Trainer:
         return [np.array(ops.convert_to_numpy(variable)) for variable in self._variables()]
 
     def assign(self, arrays: list[np.ndarray]) -> None:
-        """Go back to what `arrays` gave."""
+        """Restore the result of `arrays`."""
         for variable, array in zip(self._variables(), arrays, strict=True):
             variable.assign(array)
 
@@ -284,9 +283,9 @@ class Trainer:
         validation: Examples | None,
         order: np.ndarray,
     ) -> None:
-        """Lay the examples on the device and compile, without an update."""
+        """Put the examples on the device and compile, without an update."""
         with self.clock("data"):
-            # Of mean 1: as many examples of weight 1 take steps of the same length.
+            # With mean 1, so that the steps are as long as with examples of weight 1.
             weights = examples.weights / np.mean(examples.weights, dtype=np.float64)
             program.put(
                 examples.images, examples.targets.astype(np.float32), weights.astype(np.float32)
@@ -321,25 +320,26 @@ class Trainer:
 
     @contextmanager
     def _rate_from(self, schedule: Schedule, rate: float) -> Iterator[None]:
-        """Set the learning rate, and have the schedule take over another that the block sets."""
+        """Set the learning rate; if the block sets another one, the schedule takes it over."""
         self.optimizer.learning_rate = float(rate)
         before = float(self.optimizer.learning_rate)
         yield
-        # A single-precision variable holds it: an unchanged rate must not pick up its rounding.
+        # The rate is in a single-precision variable; an unchanged rate must not take over its
+        # rounding.
         after = float(self.optimizer.learning_rate)
         if after == before:
             return
         if schedule.varies:
             raise ValueError(
-                f"A callback set the learning rate to {after:g}, and here it changes at every "
-                "update by the schedule. Use one of them: no such callback, or "
+                f"A callback set the learning rate to {after:g}, but here the schedule changes it "
+                "at every update. Use either the schedule without this callback, or "
                 "schedule='constant' without warmup_epochs and without a Keras schedule."
             )
         schedule.learning_rate = after
 
 
 def _program(engine: str) -> type:
-    """Return the class of program behind an engine."""
+    """Return the class of program for an engine."""
     if engine not in ENGINES:
         raise ValueError(f"engine must be one of {', '.join(ENGINES)}; got {engine!r}.")
     if engine == "compiled":

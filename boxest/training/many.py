@@ -23,7 +23,7 @@ _EACH_EPOCH = ("train", "evaluation")
 
 @dataclass
 class Run:
-    """What is a run's own among many.
+    """The state of one run among many.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class Run:
 
     @property
     def goes_on(self) -> bool:
-        """Whether there is a next epoch."""
+        """Whether the run has another epoch."""
         return len(self.training.history) < self.epochs and not self.training.ended
 
     def rates(self, steps: int) -> np.ndarray:
@@ -64,13 +64,13 @@ class Run:
         return self.schedule.rates(done, epochs=self.epochs, steps=steps, updates=done * steps)
 
     def order(self, batch_size: int) -> np.ndarray:
-        """Draw the order of the next epoch, as the run alone would."""
+        """Draw the order of the next epoch, the same as for the run alone."""
         epoch = len(self.training.history) + 1
         order = epoch_order(len(self.rows), batch_size, seed=self.seed, epoch=epoch)
         return np.where(order < 0, -1, self.rows[order]).astype(np.int32)
 
     def draws(self, augmentation: "Augmentation", n_examples: int) -> np.ndarray:
-        """Draw how its examples, of all in the stack, are changed in the next epoch."""
+        """Draw the random changes of its examples, among all in the stack, for the next epoch."""
         epoch, draws = len(self.training.history) + 1, np.zeros((n_examples, N_DRAWS), np.float32)
         draws[self.rows] = augmentation.draw(len(self.rows), seed=self.seed, epoch=epoch)
         return draws
@@ -86,7 +86,7 @@ def train_many(
     checkpoint: Checkpoint | None = None,
     fingerprint: dict[str, Any] | None = None,
 ) -> None:
-    """Train all runs of a stack to their ends, each as `Trainer.run` would alone.
+    """Train all runs of a stack to their end, each like `Trainer.run` alone.
 
     Parameters
     ----------
@@ -167,14 +167,14 @@ def _seconds(run: Run, n_runs: int, clock: Clock) -> dict[str, float]:
 
 
 def _state(stack: "Stack", runs: Sequence[Run], clock: Clock) -> State:
-    """Return all that the next epochs depend on, and what is to be told of those before."""
+    """Return everything that the next epochs depend on, and the results so far."""
     about = [run.training.to_dict() | {"schedule": asdict(run.schedule)} for run in runs]
     best = [array for run in runs for part in run.best or () for array in part]
     return State({"runs": about, "seconds": dict(clock.seconds)}, [*stack.arrays(), *best])
 
 
 def _restore(state: State, stack: "Stack", runs: Sequence[Run], clock: Clock) -> None:
-    """Go back to a state. The seconds of this start are added to those before."""
+    """Restore a state. The seconds of this start are added to the previous ones."""
     arrays = iter(state.arrays)
     stack.set_arrays(list(itertools.islice(arrays, len(stack.arrays()))))
     for place, (run, about) in enumerate(zip(runs, state.about["runs"], strict=True)):

@@ -1,4 +1,4 @@
-"""Which example comes when: the order of an epoch is ours, and a function of (seed, epoch)."""
+"""The order of the examples in an epoch, as a function of (seed, epoch)."""
 
 import numpy as np
 
@@ -6,8 +6,8 @@ import numpy as np
 def epoch_order(n_examples: int, batch_size: int, *, seed: int, epoch: int) -> np.ndarray:
     """Draw the order of examples of one epoch, cut into batches.
 
-    It depends on nothing but its arguments, so that an interrupted training goes on exactly, and
-    the batches of two batch sizes are cut from one and the same order.
+    It only depends on its arguments, so an interrupted training resumes exactly, and two batch
+    sizes cut their batches from the same order.
 
     Parameters
     ----------

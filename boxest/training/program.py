@@ -1,4 +1,4 @@
-"""What is compiled: all the updates of an epoch in one call, and predictions in large batches."""
+"""The compiled programs: all updates of an epoch in one call, and predictions in large batches."""
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 Measure = Callable[[Any, Any], Any]
 
-# Images per call where only outputs are wanted: stay in the cache of a CPU, fill a GPU.
+# Images per call when only outputs are needed: enough to fill a GPU, few enough for a CPU's cache.
 PREDICTION_BATCH = {"cpu": 50, "gpu": 1000}
-# Examples whose gradients are computed at once. Those of a larger batch are added up, which is the
-# same mathematics, and stays in the cache of a CPU: without it, batch 4096 is 2.5 times slower.
+# Number of examples whose gradients are computed at once. For a larger batch, the gradients of its
+# parts are added up, which is mathematically the same and stays in the cache of a CPU; otherwise,
+# batch size 4096 is 2.5 times slower.
 PART = 16
 
 
@@ -38,7 +39,7 @@ class Predictor:
         go through them each time.
     """
 
-    # What is made when it is needed: of many networks in one program, most are never called.
+    # Made on demand, because most of many networks in one program are never called.
 
     def __init__(self, model: "keras.Model", *, xla: bool | str = True, whole: bool = False):
         self.backend, self._model, self._asked, self._whole = load(), model, xla, whole
@@ -58,12 +59,12 @@ class Predictor:
 
     @property
     def head(self) -> "keras.Model | None":
-        """The leading layers without weights, None where there are none."""
+        """The leading layers without weights; None if there are none."""
         return self._arranged[0].head
 
     @property
     def trunk(self) -> "keras.Model":
-        """The layers behind them."""
+        """The layers after them."""
         return self._arranged[0].trunk
 
     @property
@@ -72,7 +73,7 @@ class Predictor:
         return self.backend.ALWAYS_XLA or self._arranged[1]
 
     def features(self, images: np.ndarray) -> np.ndarray:
-        """Apply the layers without weights, once and for all.
+        """Apply the layers without weights to all images, once.
 
         Parameters
         ----------
@@ -89,7 +90,7 @@ class Predictor:
         return self._in_batches(self._apply_head, images)
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
-        """Return the outputs of the network, shape (n, 4), for what `features` gave."""
+        """Return the outputs of the network, shape (n, 4), for the result of `features`."""
         trainable = [v.value for v in self.trunk.trainable_variables]
         fixed = [v.value for v in self.trunk.non_trainable_variables]
         return self._in_batches(lambda batch: self._predict(trainable, fixed, batch), features)
@@ -125,7 +126,7 @@ class Predictor:
 
 
 def grey_levels(rows):
-    """Return rows as the network sees them: float32, the grey levels 0..255 as 0..1."""
+    """Return rows as input for the network: float32, with the grey levels 0..255 as 0..1."""
     from keras import backend, ops
 
     if backend.standardize_dtype(rows.dtype) == "uint8":
@@ -134,7 +135,7 @@ def grey_levels(rows):
 
 
 def augmented(augmentation: "Augmentation | None", rows, targets, draws=None):
-    """Return rows as the network sees them, changed as was drawn, and their targets."""
+    """Return rows as input for the network, with the drawn changes, and their targets."""
     from keras import backend
 
     images = grey_levels(rows)
@@ -145,7 +146,7 @@ def augmented(augmentation: "Augmentation | None", rows, targets, draws=None):
 
 
 def in_parts(order: np.ndarray, size: int | None) -> np.ndarray:
-    """Cut each batch of an order into parts, the last one filled up with -1.
+    """Cut each batch of an order into parts; the last part is filled up with -1.
 
     Parameters
     ----------
@@ -165,7 +166,7 @@ def in_parts(order: np.ndarray, size: int | None) -> np.ndarray:
 
 
 def rest(order: np.ndarray) -> int:
-    """Return how many examples the last batch of an epoch has, 0 where it is as full as others."""
+    """Return the size of the last batch of an epoch, or 0 if it is as full as the others."""
     n_last = int(np.count_nonzero(order[-1] >= 0))
     return n_last if n_last < order.shape[1] else 0
 
@@ -173,9 +174,8 @@ def rest(order: np.ndarray) -> int:
 class EpochProgram:
     """All updates of one epoch in one compiled call.
 
-    The examples lie on the device. An epoch is handed the order in which they come, and gives back
-    sums over the examples of the loss and of the measures, taken as Keras takes them: each batch
-    before its update.
+    The examples are on the device. An epoch takes their order, and returns sums of the loss and of
+    the measures over the examples. As in Keras, each batch is measured before its update.
 
     Parameters
     ----------
@@ -206,12 +206,12 @@ class EpochProgram:
         self.backend = load()
         self.trunk, self.optimizer, self.loss = trunk, optimizer, loss
         self.measures, self.augmentation = dict(measures), augmentation
-        # A normalisation over the batch needs all of it, and nothing else.
+        # A batch normalisation needs the whole batch, and nothing else.
         self.sees_the_batch = layout.sees_the_batch(trunk)
         self.rest = 0
-        # Variables of another network, which is the one that learns, each with the one here.
+        # Pairs of a variable of the other network, which learns, and the variable here.
         self.pairs: Sequence[tuple[keras.Variable, keras.Variable]] = ()
-        # On a GPU the whole batch at once, too.
+        # A GPU also takes the whole batch at once.
         whole = device() != "cpu" or self.sees_the_batch
         self.part = None if whole else PART
         self._epoch = self.backend.compile_epoch(self, xla=xla)
@@ -223,7 +223,7 @@ class EpochProgram:
         weights: np.ndarray,
         draws: np.ndarray | None = None,
     ) -> None:
-        """Lay the training examples on the device, with what `begin` draws for them, if known."""
+        """Put the training examples on the device, with the changes from `begin`, if known."""
         self.examples = tuple(map(self.backend.put, (features, targets, weights)))
         if draws is not None:
             self.examples += (self.backend.put(draws),)
@@ -231,14 +231,14 @@ class EpochProgram:
             self.begin(seed=0, epoch=0)
 
     def begin(self, *, seed: int, epoch: int) -> None:
-        """Draw how the examples are changed in an epoch."""
+        """Draw the random changes of the examples for an epoch."""
         if self.augmentation is not None:
             n = self.examples[1].shape[0]
             draws = self.augmentation.draw(n, seed=seed, epoch=epoch)
             self.examples = (*self.examples[:3], self.backend.put(draws))
 
     def close(self) -> None:
-        """Let go of the training examples, which may take much memory."""
+        """Release the training examples, which may take much memory."""
         self.examples = None
 
     def compile(self, order: np.ndarray, rest: int) -> None:
@@ -264,7 +264,7 @@ class EpochProgram:
         return self.means(self.sums(order, rates, n_steps=len(order)))
 
     def sums(self, order: np.ndarray, rates: np.ndarray, *, n_steps: int) -> np.ndarray:
-        """Make ``n_steps`` updates: an argument, so that 0 of them compile the same program.
+        """Make ``n_steps`` updates; with 0, the same program is only compiled.
 
         Returns
         -------
@@ -286,11 +286,12 @@ class EpochProgram:
     def pieces(
         self, order: np.ndarray, rates: np.ndarray, n_steps: int
     ) -> list[tuple[np.ndarray, np.ndarray, int]]:
-        """Divide an epoch's order into what the compiled program loops over.
+        """Divide an epoch's order into the pieces over which the compiled program loops.
 
-        A smaller last batch is filled up with examples of weight 0, and so needs no program of its
-        own. Where the network sees the whole batch, they would be seen, too: there the last update
-        is a second loop of the same program, of one step or none, over as many as there are.
+        A smaller last batch is filled up with examples of weight 0, so it needs no separate
+        program. If the network sees the whole batch, it would see these as well. In that case, the
+        last update is a second loop in the same program, with one step or none, over the actual
+        examples.
 
         Parameters
         ----------
@@ -320,7 +321,7 @@ class EpochProgram:
         with np.errstate(invalid="ignore"):
             return dict(zip(("loss", *self.measures), (sums[1:] / sums[0]).tolist(), strict=True))
 
-    # What follows is called by the backends' `compile_epoch`, inside the compiled program.
+    # The backends' `compile_epoch` calls the following methods inside the compiled program.
 
     def no_sums(self):
         """Return the sums of no batch."""
@@ -329,14 +330,14 @@ class EpochProgram:
         return ops.zeros((2 + len(self.measures),), "float32")
 
     def extent(self, batch):
-        """Return how many parts of a batch hold an example, and how many examples there are."""
+        """Return the number of parts of a batch with an example, and the number of examples."""
         from keras import ops
 
         there = ops.cast(batch >= 0, "int32")
         return ops.sum(there[:, 0]), ops.sum(there)
 
     def part_of(self, examples, indices):
-        """Gather a part of a batch. Where the order says -1 there is no example: weight 0."""
+        """Gather a part of a batch. An entry of -1 in the order is no example, and has weight 0."""
         from keras import ops
 
         rows = ops.maximum(indices, 0)
@@ -345,7 +346,7 @@ class EpochProgram:
         return features, targets, ops.where(indices >= 0, weights, 0.0)
 
     def objective(self, outputs, penalties, targets, weights, extent):
-        """Return what a part adds to the objective, and to the sums of weights, losses, measures.
+        """Return the contribution of a part to the objective and to the sums.
 
         The objective is the sum of weight × loss over the batch, divided by the number of examples,
         as in Keras, plus the network's own penalties.
@@ -353,7 +354,7 @@ class EpochProgram:
         from keras import ops
 
         n_parts, n_examples = extent
-        # A network may compute in another precision; Keras, too, has its losses in this one.
+        # A network may compute in another precision; like Keras, compute the loss in this one.
         outputs = ops.cast(outputs, "float32")
         values = [self.loss.call(targets, outputs)]
         values += [measure(targets, outputs) for measure in self.measures.values()]
@@ -363,10 +364,10 @@ class EpochProgram:
 
 
 class UnfoldedProgram(EpochProgram):
-    """The same for the trunk that `layout.unfolded` gives: the patches are cut out once."""
+    """The same for the trunk of `layout.unfolded`: the patches are cut only once."""
 
     def put(self, features: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> None:
-        """Lay the training examples on the device, images as patches."""
+        """Put the training examples on the device, with the images as patches."""
         from boxest.training import fused
 
         super().put(fused.patches(features), targets, weights)

@@ -1,19 +1,19 @@
-"""How far a training is: a bar in a terminal or a notebook, plain lines in a log."""
+"""Show the progress of a training: a bar in a terminal or a notebook, plain lines in a log."""
 
 import sys
 from typing import Self
 
 from boxest.training.record import Watcher
 
-# The colon ends the label; time left comes from the epochs so far.
+# The colon ends the label; the time left is estimated from the epochs so far.
 _FORMAT = "{n_fmt}/{total_fmt} epochs {bar:20} {postfix} {remaining} left"
 
 
 class Lines(Watcher):
-    """Prints a line per epoch."""
+    """Prints one line per epoch."""
 
     def resume(self, history: list[dict[str, float]]) -> None:
-        """Print where an interrupted training goes on."""
+        """Print where an interrupted training resumes."""
         print(f"Resumed after epoch {history[-1]['epoch']}.", flush=True)
 
     def end(self, row: dict[str, float]) -> bool:
@@ -26,7 +26,7 @@ class Lines(Watcher):
 
 
 class Bar(Watcher):
-    """Shows one line that is written over: epochs, losses, learning rate, time left."""
+    """Shows one line and updates it: epochs, losses, learning rate, time left."""
 
     def __init__(self, epochs: int):
         self.epochs = epochs
@@ -40,7 +40,7 @@ class Bar(Watcher):
         self._bar.close()
 
     def resume(self, history: list[dict[str, float]]) -> None:
-        """Move the bar to where an interrupted training goes on."""
+        """Move the bar to where an interrupted training resumes."""
         self._bar.update(len(history))
 
     def end(self, row: dict[str, float]) -> bool:
@@ -53,13 +53,13 @@ class Bar(Watcher):
 
 
 class Silence(Lines):
-    """Says nothing."""
+    """Prints nothing."""
 
     def resume(self, history: list[dict[str, float]]) -> None:
-        """Take note of nothing."""
+        """Do nothing."""
 
     def end(self, row: dict[str, float]) -> bool:
-        """Take note of nothing."""
+        """Do nothing."""
         return False
 
 
@@ -88,7 +88,7 @@ def _losses(row: dict[str, float], part: str) -> str:
 
 
 def _in_notebook() -> bool:
-    """Whether a Jupyter kernel runs this process: its output is no terminal, but shows a bar."""
+    """Whether a Jupyter kernel runs this process: its output is not a terminal, but shows a bar."""
     ipython = sys.modules.get("IPython")
     shell = ipython and ipython.get_ipython()
     return bool(shell) and "IPKernelApp" in shell.config
@@ -101,7 +101,7 @@ def _terminal_bar() -> type:
 
 
 def _notebook_bar() -> type:
-    """Return the bar of notebooks, or where its widgets are not installed, that of terminals."""
+    """Return the bar for notebooks, or, if its widgets are not installed, the one for terminals."""
     import importlib.util
 
     if importlib.util.find_spec("ipywidgets") is None:

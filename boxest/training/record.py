@@ -1,4 +1,4 @@
-"""What a training takes and leaves: examples, rows of its history, and who looks on."""
+"""Inputs and results of a training: examples, settings, history and watchers."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -25,7 +25,7 @@ class Examples(NamedTuple):
 
 @dataclass(frozen=True)
 class Settings:
-    """What a training is to make, and what was made before it.
+    """The plan of a training, and the work done before it.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class Settings:
 
 @dataclass
 class Training:
-    """What a training leaves beside the weights.
+    """The results of a training other than the weights.
 
     Attributes
     ----------
@@ -79,20 +79,20 @@ class Training:
 
     @property
     def ended(self) -> bool:
-        """Whether no further epoch is wanted, however many are planned."""
+        """Whether the training ends now, however many epochs are planned."""
         return self.diverged or self.stopped_early
 
     def improved(self) -> bool:
-        """Note the last epoch if its validation loss is the smallest so far; return whether so."""
+        """Return whether the last epoch has the smallest validation loss, and store it if so."""
         row = self.history[-1]
         better = row.get("validation_loss", math.nan) < self.best_loss
-        # Where the training loss is NaN, so are the weights.
+        # If the training loss is NaN, the weights are, too.
         if better := better and math.isfinite(row["train_loss"]):
             self.best_epoch, self.best_loss = row["epoch"], row["validation_loss"]
         return better
 
     def check_end(self, schedule: Schedule, *, stop: bool, last: bool) -> None:
-        """Feed the schedule with the last row, and note whether the training ends with it."""
+        """Pass the last row to the schedule, and store whether the training ends with it."""
         row = self.history[-1]
         watched = row.get("validation_loss", row["train_loss"])
         self.diverged = not (math.isfinite(watched) and math.isfinite(row["train_loss"]))
@@ -101,15 +101,16 @@ class Training:
             self.stopped_early = (schedule.stopped or stop) and not last
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields, at no cost however long the history is: its rows do not change."""
+        """Return the fields without copying the history, whose rows do not change."""
         copies = {"history": list(self.history), "seconds": dict(self.seconds)}
         return vars(self) | copies
 
 
 class Watcher:
-    """What looks on at a training: told when an epoch begins and ends. This one does nothing.
+    """Base class for watchers of a training, called when an epoch begins and ends.
 
-    Both methods may set the learning rate of the optimizer; the schedule goes on from that rate.
+    This one does nothing. Both methods may set the learning rate of the optimizer; the schedule
+    continues from that rate.
     """
 
     def __enter__(self) -> Self:
@@ -119,16 +120,16 @@ class Watcher:
         """Do nothing at the end of a training."""
 
     def resume(self, history: list[dict[str, float]]) -> None:
-        """Take the rows of the epochs that were made before an interruption."""
+        """Take the rows of the epochs before an interruption."""
 
     def begin(self, epoch: int) -> None:
-        """Epoch ``epoch``, from 1, is about to begin."""
+        """Take note that epoch ``epoch``, counted from 1, begins."""
 
     def begin_evaluation(self) -> None:
         """Prepare for the evaluation of the validation examples."""
 
     def end_evaluation(self) -> None:
-        """Undo that: they have been evaluated."""
+        """Undo the preparation after the evaluation."""
 
     def end(self, row: dict[str, float]) -> bool:
         """Take the row of the epoch that has just ended; return whether training should stop."""
@@ -136,10 +137,10 @@ class Watcher:
 
 
 class Followed(Watcher):
-    """Keeps what the network predicts for some images after every epoch.
+    """Keeps the network's predictions for some images after every epoch.
 
-    The predictions stand in the rows of the history while a training lasts, so that one that was
-    interrupted has those of before, too.
+    During a training, the predictions are stored in the rows of the history, so that a resumed
+    training also has those from before the interruption.
 
     Parameters
     ----------
@@ -161,7 +162,7 @@ class Followed(Watcher):
 
     @classmethod
     def taken_out(cls, rows: list[dict[str, Any]]) -> tuple[list[dict[str, float]], np.ndarray]:
-        """Return the rows without predictions, and these as (epochs, k, n_outputs)."""
+        """Return the rows without predictions, and the predictions as (epochs, k, n_outputs)."""
         plain = [{name: row[name] for name in row if name != cls.KEY} for row in rows]
         kept = [np.array(row[cls.KEY]) for row in rows if cls.KEY in row]
         missing = [np.full_like(kept[0], np.nan)] * (len(rows) - len(kept)) if kept else []
@@ -188,5 +189,5 @@ def evaluate(
 
 
 def prefixed(prefix: str, values: dict[str, float]) -> dict[str, float]:
-    """Put a prefix before the names of values."""
+    """Add a prefix to the names of values."""
     return {f"{prefix}_{name}": value for name, value in values.items()}

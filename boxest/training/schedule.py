@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class Schedule:
-    """The learning rate of each update, and early stopping; fed with a loss per epoch.
+    """The learning rate of each update, and early stopping, based on one loss per epoch.
 
     Early stopping and the reduction on a plateau follow the rules of the Keras callbacks
     `EarlyStopping` and `ReduceLROnPlateau`. All fields are plain numbers, so that the state of a
-    run can be stored and several runs can share one model.
+    run can be stored, and several runs can share one model.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class Schedule:
     function: "ClassVar[RateFunction | None]" = None
 
     def __getstate__(self) -> dict:
-        """Leave out the function: a schedule of Keras cannot be copied, and `fit` has it anew."""
+        """Leave out the function: a Keras schedule cannot be copied, and `fit` sets it again."""
         return {name: value for name, value in vars(self).items() if name != "function"}
 
     @property
@@ -72,7 +72,7 @@ class Schedule:
     def rates(self, epoch: int, *, epochs: int, steps: int, updates: int) -> np.ndarray:
         """Return the rate of each update of an epoch.
 
-        A function of its arguments and the fields alone, so that an interrupted training goes on
+        They only depend on the arguments and the fields, so an interrupted training resumes
         exactly.
 
         Parameters

@@ -1,4 +1,4 @@
-"""Two ways to find a learning rate by trials, and what they return."""
+"""Two ways to find a learning rate by trials."""
 
 import math
 import warnings
@@ -13,23 +13,24 @@ if TYPE_CHECKING:
 
     from boxest.training.trials import Trials
 
-# Of the range test: the range, and rates in it.
+# Range test: the range, and the number of rates in it.
 LOWEST, HIGHEST, N_RATES = 1e-5, 10.0, 60
-# The rate that is suggested is so many times smaller than the one with the smallest loss. In three
-# tests at each batch size of the paper, it was the best rate of its grid in 17 of 18, the steepest
-# fall of the smoothed loss in 6, a quarter of the smallest loss's rate in 13.
+# The suggested rate is this many times smaller than the rate with the smallest loss. In three tests
+# at each batch size of the paper, this gave the best rate of the paper's grid in 17 of 18 cases.
+# The steepest fall of the smoothed loss gave it in 6 cases, a quarter of the rate with the smallest
+# loss in 13.
 BELOW = 10
-# Decades of the rate, the standard deviation of the normal weights that smooth the loss.
+# Standard deviation of the normal weights that smooth the loss, in decades of the rate.
 WIDTH = 0.15
-# Losses in a row whose median tells whether the training is gone.
+# Number of consecutive losses whose median shows whether the training has diverged.
 IN_A_ROW = 5
-# Of the search by orders of magnitude: its begin, its step, epochs of a trial, trials at most.
+# Search by orders of magnitude: first rate, step, epochs of a trial, largest number of trials.
 START, FACTOR, EPOCHS, MOST = 0.01, 10.0, 3, 12
 
 
 @dataclass(frozen=True, eq=False)
 class RateSearch:
-    """A learning rate that was found, how, and what it cost.
+    """A learning rate found by a search, with the method and the cost.
 
     Attributes
     ----------
@@ -61,7 +62,7 @@ class RateSearch:
 def range_test(
     trials: "Trials", lowest: float = LOWEST, highest: float = HIGHEST, n_rates: int = N_RATES
 ) -> RateSearch:
-    """Raise the rate in one training until the loss is gone; see `boxest.find_learning_rate`."""
+    """Raise the rate in one training until it diverges; see `boxest.find_learning_rate`."""
     steps = []
     with closing(trials.sweep(lowest, highest, n_rates)) as sweep:
         for step in sweep:
@@ -74,9 +75,9 @@ def range_test(
     if not math.isfinite(limit):
         raise ValueError(
             f"The loss is {losses[0]} from the first update on, at the learning rate {rates[0]:g}: "
-            "look at the targets and the loss, or lower the range."
+            "check the targets and the loss, or lower the range."
         )
-    # A batch that stands out is cut off: squares of what has diverged would drown all before.
+    # Outliers are cut off, because squares of diverged losses would drown all earlier ones.
     above = ~(losses <= limit)
     smoothed = smooth(rates, np.where(above, limit, losses))
     diverged = np.logical_and.accumulate(above[::-1])[::-1]
@@ -93,7 +94,7 @@ def magnitudes(
     losses: dict[int, float] = {}
 
     def loss(power: int) -> float:
-        """Return the loss after a few epochs, infinite where the training is gone."""
+        """Return the loss after a few epochs, or infinity if the training has diverged."""
         if power not in losses:
             row = trials.train(start * factor**power, epochs)[-1]
             gone = not math.isfinite(row["train_loss"])
@@ -102,7 +103,7 @@ def magnitudes(
         return losses[power] if math.isfinite(losses[power]) else math.inf
 
     def go(step: int) -> int:
-        """Go on as long as the loss falls, and down from a training that is gone."""
+        """Raise the rate as long as the loss falls; lower it if the training diverges."""
         power = 0
         while len(losses) < MOST:
             gone = step < 0 and math.isinf(loss(power))
@@ -117,8 +118,8 @@ def magnitudes(
     rates, values = start * factor ** powers.astype(float), np.array(list(losses.values()))
     if math.isinf(loss(power)):
         raise ValueError(
-            f"Of the learning rates {rates.min():g} to {rates.max():g}, none leaves a loss that is "
-            "a finite number: look at the targets and the loss, or give a smaller start."
+            f"Of the learning rates {rates.min():g} to {rates.max():g}, none leads to a finite "
+            "loss: check the targets and the loss, or set a smaller start."
         )
     if power == powers[-1] and len(losses) >= MOST:
         _warn(start * factor**power, rates)
@@ -152,7 +153,7 @@ def smooth(rates: np.ndarray, losses: np.ndarray, width: float = WIDTH) -> np.nd
 
 
 def _limit(losses: np.ndarray) -> float:
-    """Return the loss above which a training is gone: far above its beginning."""
+    """Return the loss above which a training counts as diverged, far above its first loss."""
     finite = losses[np.isfinite(losses)]
     if not len(finite):
         return math.nan
@@ -179,9 +180,9 @@ def _found(
 
 def _warn(rate: float, rates: np.ndarray) -> None:
     warnings.warn(
-        f"The smallest loss of the search for a learning rate is at {rate:g}, at an end of what "
-        f"was tried, {rates.min():g} to {rates.max():g}: what it suggests is not to be relied on. "
-        "Give find_learning_rate another range or start.",
+        f"The search for a learning rate has its smallest loss at {rate:g}, at an end of the "
+        f"tried rates, {rates.min():g} to {rates.max():g}: the suggested rate is unreliable. Call "
+        "find_learning_rate with another range or start.",
         stacklevel=3,
     )
 

@@ -1,9 +1,9 @@
-"""Compiled programs, of one training or of one after the other that are of the same kind.
+"""Share compiled programs among successive trainings of the same kind.
 
-A backend keeps what it compiled with XLA for as long as the process lives, some 40 MB each time, so
-that a search over hundreds of fits would run out of memory. And to compile takes seconds. Here the
-programs of a training that has ended wait for the next one of the same kind. They train a network
-of their own, whose variables are those of the training before and after each call.
+A backend keeps everything that it compiled with XLA as long as the process lives, about 40 MB each
+time, so a search over hundreds of fits would run out of memory. Compiling also takes seconds. Here,
+the programs of a finished training wait for the next one of the same kind. They train their own
+network; before and after each call, its variables are exchanged with those of the training.
 """
 
 import functools
@@ -19,12 +19,12 @@ from boxest.training.program import EpochProgram, Predictor, UnfoldedProgram
 if TYPE_CHECKING:
     import keras
 
-# Kinds of training whose programs wait; those that waited longest go first.
+# Number of kinds of training whose programs wait; the oldest ones are dropped first.
 KINDS = 8
 
 
 class Programs:
-    """What is compiled for a network.
+    """The compiled programs of a network.
 
     Parameters
     ----------
@@ -54,18 +54,18 @@ class Programs:
         self._pairs: list[tuple[keras.Variable, keras.Variable]] = []
 
     def serve(self, model: "keras.Model", optimizer: "keras.Optimizer") -> None:
-        """Train another network of the same layers from now on, with another optimizer."""
+        """From now on, train another network with the same layers and another optimizer."""
         theirs = [*model.variables, *optimizer.variables]
         self._pairs[:] = zip(theirs, self.variables, strict=True)
 
     @functools.cached_property
     def program(self) -> EpochProgram:
-        """What trains for an epoch."""
+        """The program that trains for an epoch."""
         return self._new(self._class, self.predictor.trunk)
 
     @functools.cached_property
     def unfolded(self) -> EpochProgram | None:
-        """The same for images that are cut into patches once; None where that gains nothing."""
+        """The same for images that are cut into patches once; None if that gains nothing."""
         if self._class is not EpochProgram or device() != "cpu":
             return None
         if self._settings["augmentation"] is not None:
@@ -80,20 +80,20 @@ class Programs:
 
 
 class Waiting:
-    """Programs that wait for the next training of their kind; each is lent to one at a time."""
+    """Programs that wait for the next training of their kind; each serves one at a time."""
 
     def __init__(self, n_kinds: int = KINDS):
         self._n_kinds, self._lock = n_kinds, threading.Lock()
         self._programs: OrderedDict[Hashable, Programs] = OrderedDict()
 
     def take(self, kind: Hashable, make: Callable[[], Programs]) -> Programs:
-        """Return the programs of a kind, or new ones where none wait."""
+        """Return the waiting programs of a kind, or new ones."""
         with self._lock:
             programs = self._programs.pop(kind, None)
         return make() if programs is None else programs
 
     def give_back(self, kind: Hashable, programs: Programs) -> None:
-        """Let programs wait, without the network that they served last."""
+        """Let programs wait, without the network that they last served."""
         programs._pairs.clear()
         with self._lock:
             self._programs[kind] = programs

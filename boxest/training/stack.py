@@ -1,8 +1,8 @@
-"""Many runs in one program: the arrays of all runs are stacked, and take each step together.
+"""Train many runs in one program: their arrays are stacked and take each step together.
 
-JAX alone can do it: `jax.vmap` makes of an update of one run an update of many, whatever network,
-loss and optimizer compute, and keeps the runs apart. The learning rate is one of the variables of a
-Keras optimizer, and is stacked like the others.
+Only JAX can do this: `jax.vmap` turns the update of one run into an update of many, whatever
+network, loss and optimizer compute, and keeps the runs separate. The learning rate is one of the
+variables of a Keras optimizer, and is stacked like the others.
 """
 
 import math
@@ -26,21 +26,21 @@ from boxest.training.program import (
     rest,
 )
 
-# Of the memory of a device that is free.
+# Share of the free memory of a device that may be used.
 SHARE_OF_MEMORY = 0.8
 
 State = tuple[list, list, list]
 
 
 class Stack:
-    """Runs of one network and one batch size, trained by one compiled program.
+    """Runs with the same network and batch size, trained by one compiled program.
 
     A group of `width` runs goes through it at once, one group after another. The width is
 
-    - on a CPU, as many runs as together have `program.PART` examples per update, which stay in the
-      cache: 4 runs of batch size 4; from 16 on, each run by itself;
-    - on a GPU, all runs, or where the compiler's account of the program that trains, or of the one
-      that evaluates, exceeds 80 % of the memory that is free, the share of them that fits.
+    - on a CPU, as many runs as have `program.PART` examples per update together, which stay in the
+      cache: 4 runs of batch size 4; from 16 on, one run at a time;
+    - on a GPU, all runs; or, if the compiler's memory estimate for training or for evaluation
+      exceeds 80 % of the free memory, as many as fit.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class Stack:
     """
 
     def __init__(self, program: EpochProgram, states: Sequence[State], *, unfold: bool):
-        # Patches of images that are changed in each epoch would have to be cut out each time.
+        # With augmentation, the patches would have to be cut again in each epoch.
         unfold = unfold and program.augmentation is None
         trunk = layout.unfolded(program.trunk) if unfold else None
         self._unfolds = trunk is not None
@@ -75,7 +75,7 @@ class Stack:
         weights: np.ndarray,
         validation: tuple[np.ndarray, np.ndarray] | None,
     ) -> None:
-        """Lay the examples on the device.
+        """Put the examples on the device.
 
         Parameters
         ----------
@@ -111,10 +111,10 @@ class Stack:
             self._compile(_equal_parts(self.n_runs, limit))
 
     def narrow(self, n_left: int, seconds_left: float) -> None:
-        """Compile for fewer runs, where that may save more time than it takes.
+        """Compile for fewer runs, if that may save more time than it takes.
 
-        At half the width or less, so that it happens a few times at most. Not on a CPU: what is
-        left over of its narrow groups is little, and results there must not depend on a clock.
+        This is done at half the width or less, so it happens only a few times. It is not done on a
+        CPU, whose narrow groups waste little, and where results must not depend on a clock.
 
         Parameters
         ----------
@@ -192,7 +192,7 @@ class Stack:
         return [np.asarray(values) for values in jax.tree.leaves(self.states)]
 
     def set_arrays(self, arrays: list[np.ndarray]) -> None:
-        """Go back to what `arrays` gave."""
+        """Restore the result of `arrays`."""
         structure = jax.tree.structure(self.states)
         self.states = jax.tree.unflatten(structure, map(jnp.asarray, arrays))
 
@@ -223,17 +223,17 @@ class Stack:
     def _in_groups(
         self, program: Callable, examples: tuple, runs: np.ndarray, *per_run
     ) -> Iterator[tuple]:
-        """Send runs through a compiled program, group by group: their places, and what it gave."""
+        """Run a compiled program on runs, group by group; yield their places and its results."""
         for start in range(0, len(runs), self.width):
             lanes = np.arange(start, start + self.width)
-            # The last group is filled up with its last run, which is then put back nowhere.
+            # The last group is filled up with its last run, whose extra results are discarded.
             filled = np.minimum(lanes, len(runs) - 1)
             places = np.where(lanes < len(runs), runs[filled], self.n_runs).astype(np.int32)
             values = (values[filled] for values in per_run)
             yield places, program(self.states, examples, places, *values)
 
     def _compile(self, width: int) -> None:
-        """Compile for groups of so many runs."""
+        """Compile for groups of this many runs."""
         before = time.perf_counter()
         self.width = width
         at_once = PREDICTION_BATCH["cpu" if self._on_cpu else "gpu"]
@@ -257,7 +257,7 @@ class Stack:
             self._programs.append(self._evaluate)
         self._compile_seconds = time.perf_counter() - before
 
-    # What follows is compiled.
+    # The following methods are compiled.
 
     def _train_group(self, states, examples, places, *per_run):
         features, targets, weights = examples
@@ -288,7 +288,7 @@ class Stack:
         return self._over_runs(evaluate)(_take(states, places), rows)
 
     def _over_runs(self, function: Callable) -> Callable:
-        """Return a function of one run as one of a group."""
+        """Turn a function of one run into a function of a group."""
         if self.width > 1:
             return jax.vmap(function)
 
@@ -313,13 +313,13 @@ def _put_back(stacked, places, group):
 
 
 def _memory(compiled: jax.stages.Compiled) -> int:
-    """Return the bytes that a program needs beside its arguments, 0 where no compiler accounts."""
+    """Return the bytes that a program needs besides its arguments; 0 without an estimate."""
     account = compiled.memory_analysis()
     return account.temp_size_in_bytes + account.output_size_in_bytes if account else 0
 
 
 def _free_memory() -> float:
-    """Return the bytes that a program may take; a CPU does not say."""
+    """Return the bytes that a program may take; unknown on a CPU."""
     stats = jax.local_devices()[0].memory_stats()
     if not stats:
         return math.inf

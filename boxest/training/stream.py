@@ -1,8 +1,8 @@
-"""Training on more examples than memory holds: a part of them at a time, shuffled.
+"""Train on more examples than fit into memory, one shuffled part at a time.
 
-What the network learns from (the images after the layers without weights) is written to a temporary
-file once. An epoch reads it in buffers of several blocks, drawn at random, and trains on the
-examples of a buffer in random order, while the next buffer is read.
+The features that the network learns from (the output of the layers without weights) are written
+once to a temporary file. An epoch reads them in buffers of several randomly drawn blocks, and
+trains on the examples of a buffer in random order while the next buffer is read.
 """
 
 import itertools
@@ -19,14 +19,15 @@ if TYPE_CHECKING:
     from boxest.training.keras_program import KerasProgram
     from boxest.training.program import EpochProgram
 
-# Examples in memory at a time, and consecutive ones that are read at once, at least. An epoch
-# shuffles an example among those of one buffer, which is made of blocks from anywhere.
+# Number of examples in memory at a time (BUFFER), and smallest number of consecutive examples that
+# are read at once (BLOCK). An epoch shuffles the examples of one buffer, whose blocks come from
+# anywhere.
 BUFFER = 16_384
 BLOCK = 512
 
 
 class FeatureFile:
-    """Features of many images in a temporary file, which is gone with this object.
+    """Features of many images in a temporary file, which is deleted with this object.
 
     It is used like an array: slices are arrays, and an array of row numbers gives another file.
 
@@ -53,8 +54,8 @@ class FeatureFile:
         except OSError as error:
             raise OSError(
                 error.errno,
-                f"{error.strerror}: the prepared images are kept in a file there. Make room, set "
-                "TMPDIR to another directory, or raise memory_limit",
+                f"{error.strerror}: the prepared images are kept in a file there. Free some "
+                "space, set TMPDIR to another directory, or raise memory_limit",
                 tempfile.gettempdir(),
             ) from error
 
@@ -75,7 +76,7 @@ class FeatureFile:
 
 
 def keep(blocks: Iterable[np.ndarray], limit: float) -> "np.ndarray | FeatureFile":
-    """Put features that come in blocks into one array, or into a file if they exceed a limit.
+    """Collect blocks of features in one array, or in a file if they exceed a limit.
 
     Parameters
     ----------
@@ -93,22 +94,22 @@ def keep(blocks: Iterable[np.ndarray], limit: float) -> "np.ndarray | FeatureFil
 
 
 def block_size(batch_size: int) -> int:
-    """Return how many consecutive examples are read at once: whole batches, `BLOCK` or more."""
+    """Return the number of examples to read at once: whole batches, at least `BLOCK`."""
     return batch_size * -(-BLOCK // batch_size)
 
 
 def buffer_size(batch_size: int) -> int:
-    """Return how many examples are in memory at a time: whole blocks, `BUFFER` or one block."""
+    """Return the number of examples in memory: whole blocks, about `BUFFER`, at least one."""
     block = block_size(batch_size)
     return block * max(1, BUFFER // block)
 
 
 def buffered_order(n_examples: int, batch_size: int, *, seed: int, epoch: int) -> np.ndarray:
-    """Draw the order of examples of an epoch such that a buffer after another is enough.
+    """Draw an order of the examples of an epoch that needs only one buffer at a time.
 
-    Parameters and result are those of `boxest.training.order.epoch_order`. Blocks of consecutive
-    examples are shuffled, and the examples of each buffer of blocks; only the last buffer, which
-    has the last block, may be smaller.
+    Parameters and result are those of `boxest.training.order.epoch_order`. It shuffles the blocks
+    of consecutive examples, and the examples in each buffer of blocks; only the last buffer, which
+    contains the last block, may be smaller.
     """
     rng = np.random.default_rng([seed, epoch])
     block, buffer = block_size(batch_size), buffer_size(batch_size)
@@ -125,7 +126,7 @@ def buffered_order(n_examples: int, batch_size: int, *, seed: int, epoch: int) -
 
 
 class StreamedProgram:
-    """A program that is handed its examples a buffer at a time.
+    """A program that receives its examples one buffer at a time.
 
     Parameters
     ----------
@@ -137,17 +138,17 @@ class StreamedProgram:
         self.program = program
 
     def put(self, features: FeatureFile, targets: np.ndarray, weights: np.ndarray) -> None:
-        """Hold the training examples."""
+        """Keep the training examples."""
         self.features, self.others = features, (targets, weights)
 
     def begin(self, *, seed: int, epoch: int) -> None:
-        """Draw how the examples are changed in an epoch, as where all are in memory."""
+        """Draw the random changes of the examples for an epoch, the same as in memory."""
         if (augmentation := self.program.augmentation) is not None:
             draws = augmentation.draw(len(self.features), seed=seed, epoch=epoch)
             self.others = (*self.others[:2], draws)
 
     def close(self) -> None:
-        """Let go of the training examples."""
+        """Release the training examples."""
         self.features = self.others = None
         self.program.close()
 
@@ -158,7 +159,7 @@ class StreamedProgram:
         self.program.compile(rows, rest)
 
     def __call__(self, order: np.ndarray, rates: np.ndarray) -> dict[str, float]:
-        """Train for one epoch in a `buffered_order`; the next buffer is read meanwhile."""
+        """Train for one epoch in a `buffered_order`, while the next buffer is read."""
         total, done = 0.0, 0
         buffers = self._buffers(order)
         with ThreadPoolExecutor(1) as reader:
@@ -167,7 +168,7 @@ class StreamedProgram:
                 ahead = reader.submit(next, buffers, None)
                 n_steps, rows, buffer = piece
                 self.program.put(*buffer)
-                # Filled up like the order of a last buffer, which is smaller.
+                # Filled up like the order of the last buffer, which is smaller.
                 some = np.resize(rates[done : done + n_steps], len(rows))
                 total = total + self.program.sums(rows, some, n_steps=n_steps)
                 done += n_steps

@@ -1,4 +1,4 @@
-"""Trainings for a look: each begins with the same weights, and leaves no trace."""
+"""Short trial trainings, which all start with the same weights and leave no trace."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Step(NamedTuple):
-    """Some updates at one learning rate, and the mean loss of their batches before them."""
+    """Some updates at one learning rate, and the mean loss of their batches before the updates."""
 
     learning_rate: float
     loss: float
@@ -24,10 +24,10 @@ class Step(NamedTuple):
 
 
 class Trials:
-    """What a search for a learning rate may do with a training that is about to begin.
+    """The trials that a search for a learning rate can make before a training begins.
 
-    Every trial begins with the weights and the state of the optimizer that are there, and puts them
-    back. All use the program of the training: nothing is compiled for them.
+    Every trial starts with the current weights and state of the optimizer, and restores them. All
+    use the program of the training, so nothing is compiled for them.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class Trials:
         self.updates = 0
 
     def train(self, learning_rate: float, epochs: int) -> list[dict[str, float]]:
-        """Train with a fixed rate; return the row of each epoch, up to one that diverged.
+        """Train at a fixed rate; return the row of each epoch, up to a divergence.
 
         Returns
         -------
@@ -80,8 +80,8 @@ class Trials:
     def sweep(self, lowest: float, highest: float, n_rates: int) -> Iterator[Step]:
         """Train while the learning rate rises exponentially, and yield the loss at each rate.
 
-        It takes an epoch, or as many whole ones as have ``n_rates`` updates. All is put back when
-        the last one was yielded, or the iterator is closed.
+        It takes one epoch, or as many as have ``n_rates`` updates. Everything is restored after the
+        last loss, or when the iterator is closed.
 
         Parameters
         ----------
@@ -104,7 +104,7 @@ class Trials:
                     yield Step(rate, loss, len(rows))
 
     def _pieces(self, order: np.ndarray, size: int) -> Iterator[np.ndarray]:
-        """Cut an order into pieces of ``size`` steps or a few more, none of two buffers."""
+        """Cut an order into pieces of at least ``size`` steps, none of which spans two buffers."""
         steps = len(order)
         if isinstance(self.program, StreamedProgram):
             steps = buffer_size(order.shape[1]) // order.shape[1]
@@ -116,7 +116,7 @@ class Trials:
         """Make the updates of a piece at one rate; return the mean loss."""
         if isinstance(self.program, StreamedProgram):
             return self.program(rows, np.full(len(rows), rate))["loss"]
-        # Filled up to the form of an epoch, it needs no program of its own.
+        # Filled up to the shape of an epoch, it needs no separate program.
         missing = self.updates_per_epoch - len(rows)
         filled = np.pad(rows, ((0, missing), (0, 0)), constant_values=-1)
         rates = np.full(len(filled), rate)
@@ -124,7 +124,7 @@ class Trials:
 
     @contextmanager
     def _trial(self) -> Iterator[None]:
-        """Have the training find everything as it was; Keras callbacks see none of this."""
+        """Restore everything for the training; Keras callbacks see none of the trials."""
         before, program = self.trainer.arrays(), getattr(self.program, "program", self.program)
         callbacks, program.callbacks = getattr(program, "callbacks", None), None
         try:

@@ -1,7 +1,7 @@
-"""The parts of training that TensorFlow and JAX spell differently.
+"""The parts of training that differ between TensorFlow and JAX.
 
-Each backend is one module with the same four functions, and ``ALWAYS_XLA``, which says that it
-knows no other compiler; everything else is Keras.
+Each backend is one module with the same four functions, and ``ALWAYS_XLA``, which says whether it
+has no other compiler; everything else is Keras.
 
 ================================  ===========================================================
 ``put(array)``                    the array, resident on the device

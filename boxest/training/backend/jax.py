@@ -1,4 +1,4 @@
-"""JAX's way."""
+"""The functions for JAX."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ ALWAYS_XLA = True
 
 
 def put(array: np.ndarray) -> jax.Array:
-    """Return the array, resident on the device."""
+    """Put the array on the device."""
     return jax.device_put(array)
 
 
@@ -40,7 +40,7 @@ def compile_epoch(program, *, xla: bool):
 
 
 def variables(trunk, optimizer) -> tuple[list, list, list]:
-    """Return what an epoch changes: variables that are trained, others, the optimizer's."""
+    """Return what an epoch changes: trained variables, others, and the optimizer's."""
     return trunk.trainable_variables, trunk.non_trainable_variables, optimizer.variables
 
 

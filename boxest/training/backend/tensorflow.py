@@ -1,4 +1,4 @@
-"""TensorFlow's way."""
+"""The functions for TensorFlow."""
 
 import functools
 import logging
@@ -12,10 +12,10 @@ ALWAYS_XLA = False
 
 
 class _NoRetracingAdvice(logging.Filter):
-    """Drops TensorFlow's advice against tracing again: each training is another program."""
+    """Drops TensorFlow's advice against retracing, because each training is another program."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let everything else pass."""
+        """Let all other messages pass."""
         message = record.getMessage()
         return "tf.function retracing" not in message or not any(
             name in message for name in ("boxest", "compile_epoch")
@@ -26,7 +26,7 @@ tf.get_logger().addFilter(_NoRetracingAdvice())
 
 
 def put(array: np.ndarray) -> tf.Tensor:
-    """Return the array, resident on the device."""
+    """Put the array on the device."""
     return tf.convert_to_tensor(array)
 
 
@@ -46,8 +46,8 @@ def compile(function, *, xla: bool):
         try:
             return compiled(*args)
         except tf.errors.OpError:
-            # A program that was kept cannot be used, or not be kept, on a full disk for one.
-            # TensorFlow does not go on without by itself, and remembers that it failed.
+            # A stored program cannot be used, or a program cannot be stored, for example on a full
+            # disk. TensorFlow does not continue without it by itself, and remembers the failure.
             is_new = compiled.experimental_get_tracing_count() > traces
             if not is_new or not runtime.forget_compiled_programs():
                 raise
@@ -83,8 +83,8 @@ def compile_epoch(program, *, xla: bool):
                 (tf.constant(0), ([tf.zeros(v.shape) for v in variables], program.no_sums())),
                 parallel_iterations=1,
             )
-        # Outside of a replica, of which there is one. Within, Keras would add up its gradients over
-        # all replicas by an operation that TensorFlow keeps, with the whole graph, for good.
+        # This runs outside the only replica. Inside it, Keras would add up the gradients over all
+        # replicas with an operation that TensorFlow keeps forever, with the whole graph.
         replica = tf.distribute.get_replica_context()
         replica.merge_call(lambda strategy: optimizer.apply(gradients, variables))
         return sums
