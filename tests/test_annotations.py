@@ -130,15 +130,18 @@ def test_less_than_half_a_pixel_outside_is_rounding_and_cut_off(csv_file):
     [
         ("a,0,0,11,8", r"line 2: the box of a, \(0, 0, 11, 8\), is not inside.* of 10×8 pixels"),
         ("a,-1,0,5,5", r"the box of a, \(-1, 0, 5, 5\), is not inside the image"),
-        ("a,5,0,5,5", r"the box of a, \(5, 0, 5, 5\), is empty or flipped: x1 < x2 and y1 < y2"),
+        (
+            "a,5,0,5,5",
+            r"the box of a, \(5, 0, 5, 5\), is empty or flipped; it needs x1 < x2 and y1 < y2",
+        ),
         ("a,5,6,8,5", r"is empty or flipped"),
         ("a,0,0,-0.2,5", r"is empty or flipped"),
         ("a,0,0,nan,5", r"line 2: x2 of a must be a number; got 'nan'"),
         ("a,0,,1,5", r"line 2: y1 of a must be a number; got ''"),
         ("a,inf,0,1,5", r"x1 of a must be a number; got 'inf'"),
         ("a,0,zero,1,5", r"y1 of a must be a number; got 'zero'"),
-        ("a,0,0,1", r"line 2 has another number of values than the first line"),
-        ("a,0,0,1,5,10,8,7", r"line 2 has another number of values than the first line"),
+        ("a,0,0,1", r"line 2 has another number of values than the header"),
+        ("a,0,0,1,5,10,8,7", r"line 2 has another number of values than the header"),
         ("a,0,0,1,5,10,8.5", r"line 2: the height of a must be a whole number.*got '8\.5'"),
         ("a,0,0,1,5,-1,8", r"the width of a must be a whole number of pixels; got '-1'"),
         (",0,0,1,5", r"must be named by its path within the folder of images; got ''"),
@@ -165,7 +168,7 @@ def test_wrong_lines(csv_file, lines, message):
             "image,xmin,ymin,xmax,ymax\na,0,1,5,5\n",
             "xmin of a is 0, but Pascal VOC counts.*--coordinates edges",
         ),
-        ("image,x1,y1,x2,y2\n" + "a" * 200_000 + ",0,0,1,1\n", "no CSV file.*field larger"),
+        ("image,x1,y1,x2,y2\n" + "a" * 200_000 + ",0,0,1,1\n", "not a CSV file.*field larger"),
     ],
 )
 def test_other_tables(csv_file, text, message):
@@ -177,7 +180,7 @@ def test_formats_that_are_not_known(csv_file, tmp_path):
     with pytest.raises(AnnotationError, match=r"a \.csv file, a \.json file .*; not \.txt"):
         read(csv_file(CSV, "boxes.txt"))
     (tmp_path / "latin.csv").write_bytes(b"image,x1,y1,x2,y2\n\xe9,0,0,1,1\n")
-    with pytest.raises(AnnotationError, match=r"latin\.csv is no CSV file in UTF-8"):
+    with pytest.raises(AnnotationError, match=r"latin\.csv is not a CSV file in UTF-8"):
         read(tmp_path / "latin.csv")
     with pytest.raises(FileNotFoundError, match=r"absent\.csv"):
         read(tmp_path / "absent.csv")
@@ -192,7 +195,7 @@ def test_formats_that_are_not_known(csv_file, tmp_path):
         ({"annotations": []}, "holds no box"),
         (
             {"annotations": [{"image_id": 9, "bbox": [0, 0, 1, 1]}]},
-            "annotation 0: image_id is 9, which is the id of no image",
+            "annotation 0: image_id is 9, but no image in the list images",
         ),
         ({"annotations": [{"image_id": 7}]}, "annotation 0: bbox of a.png must be .*; got None"),
         ({"annotations": [{"image_id": 7, "bbox": [1, 2, 3]}]}, r"a\.png must be .*\[1, 2, 3\]"),
@@ -205,10 +208,10 @@ def test_formats_that_are_not_known(csv_file, tmp_path):
         ({"annotations": [{"image_id": 7, "bbox": [18, 2, 3, 4]}]}, "not inside.*20×16"),
         ({"annotations": [{"image_id": 7, "bbox": [1, 2, 0, 4]}]}, "is empty"),
         ({"annotations": [3]}, "annotation 0"),
-        ({"annotations": 3}, "is no COCO file"),
+        ({"annotations": 3}, "is not a COCO file"),
         ({"images": [{"id": 1}, {"id": 1}]}, "two images have the same id"),
         ({"images": [{"id": 7, "file_name": 5}]}, "file_name must be a text; got 5"),
-        ({"images": [{"name": "a"}]}, "is no COCO file: 'id' is missing"),
+        ({"images": [{"name": "a"}]}, "is not a COCO file: 'id' is missing"),
     ],
 )
 def test_wrong_coco(tmp_path, changes, message):
@@ -218,8 +221,8 @@ def test_wrong_coco(tmp_path, changes, message):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("{", "is no JSON file"), ("[" * 100_000, "is no JSON file"), ("[1]", "is no COCO file"),
-     ("{}", "'images' is missing"), ("\xff", "is no JSON file")],
+    [("{", "is not a JSON file"), ("[" * 100_000, "is not a JSON file"),
+     ("[1]", "is not a COCO file"), ("{}", "'images' is missing"), ("\xff", "is not a JSON file")],
 )  # fmt: skip
 def test_no_coco(tmp_path, text, message):
     (tmp_path / "coco.json").write_bytes(text.encode("latin-1"))
@@ -239,7 +242,7 @@ def test_no_coco(tmp_path, text, message):
         ),
         (XML.format("", 9, 9, ""), "no annotation of Pascal VOC"),
         ("<annotation/>", "no annotation of Pascal VOC: it needs <annotation> with <filename>"),
-        ("<annotation>", "is no XML: no element|is no XML: unclosed"),
+        ("<annotation>", "is not XML: no element|is not XML: unclosed"),
         (XML.format("a", 9, 9, ""), "holds no box"),
         ("<!--" + "x" * voc_format.MAX_XML_BYTES + "-->", "is longer than 1048576 bytes"),
     ],
@@ -350,7 +353,7 @@ def test_fractions_are_refused_or_asked_for(csv_file, tmp_path, images):
         read(path)
     table = read(path, images=images, coordinates="fractions")
     assert table[annotations.CORNERS].to_numpy().tolist() == [[15, 20, 45, 40], [0, 0, 60, 20]]
-    with pytest.raises(AnnotationError, match=r"the size of a\.png is not told, .*images="):
+    with pytest.raises(AnnotationError, match=r"the size of a\.png is unknown,  .*images="):
         read(path, coordinates="fractions")
     whole = csv_file("image,x1,y1,x2,y2\na.png,0,0,1,1\n")
     with pytest.raises(AnnotationError, match=r"the corners of all boxes lie within 0\.\.1"):
@@ -402,9 +405,11 @@ def test_coco_that_holds_corners(tmp_path):
     def one(bbox, **more):
         return coco(tmp_path, annotations=[{"image_id": 7, "bbox": bbox, **more}])
 
-    with pytest.raises(AnnotationError, match=r"area of 1 annotations is that of .*read as x1, y1"):
+    with pytest.raises(AnnotationError, match=r"area of 1 annotations fits .*read as x1, y1"):
         read(one([2, 1, 12, 9], area=80))
-    with pytest.raises(AnnotationError, match=r"bbox of a\.png, .* is not inside .* but as x1, y1"):
+    with pytest.raises(
+        AnnotationError, match=r"bbox of a\.png, .* is inside .* only if read as x1, y1"
+    ):
         read(one([10, 8, 19, 15]))
     table = read(one([10, 8, 19, 15]), coordinates="edges")
     assert table[annotations.CORNERS].to_numpy().tolist() == [[10, 8, 19, 15]]
@@ -413,7 +418,7 @@ def test_coco_that_holds_corners(tmp_path):
     assert "nothing in the file tells" not in read(one([12, 9, 2, 1])).attrs["read_as"]
     (remark,) = read(one([12, 9, 2, 1], area=500)).attrs["remarks"]
     assert "larger than width times height" in remark
-    with pytest.raises(AnnotationError, match="'pixels-from-1' are not those of COCO"):
+    with pytest.raises(AnnotationError, match="'pixels-from-1' does not apply to COCO"):
         read(one([2, 1, 12, 9]), coordinates="pixels-from-1")
 
 
@@ -467,7 +472,7 @@ def test_two_files_of_one_photograph(voc):
     folder = voc(*texts)
     for several in ("error", "largest"):
         with pytest.raises(
-            AnnotationError, match=r"1\.xml and .*0\.xml speak of one photograph, a"
+            AnnotationError, match=r"1\.xml and .*0\.xml refer to the same photograph, a"
         ):
             read(folder, several=several)
 
@@ -485,7 +490,9 @@ def test_voc_in_folders_below_and_what_macos_leaves(tmp_path, images):
 def test_a_column_that_says_the_part(csv_file, tmp_path):
     path = csv_file("image,x1,y1,x2,y2,Part\na,0,0,2,2,train\nb,0,0,2,2,val\n")
     assert read(path, split="part")["split"].tolist() == ["train", "val"]
-    with pytest.raises(AnnotationError, match=r"has no column 'set' that says which part.*part"):
+    with pytest.raises(
+        AnnotationError, match=r"has no column 'set' with the part of each image.*part"
+    ):
         read(path, split="set")
-    with pytest.raises(AnnotationError, match=r"named of a CSV file only; give three lists"):
+    with pytest.raises(AnnotationError, match=r"only be named for a CSV file; give three lists"):
         read(coco(tmp_path), split="part")

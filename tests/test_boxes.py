@@ -228,13 +228,13 @@ def test_a_place_and_a_size_are_no_corners(names):
 
 def test_corners_among_other_columns_are_to_be_chosen():
     table = pd.DataFrame(CORNERS, columns=["x1", "y1", "x2", "y2"]).assign(label="cat")
-    with pytest.raises(ValueError, match=r"'label'\]: give the four corners alone"):
+    with pytest.raises(ValueError, match=r"'label'\]: give only the four corners"):
         check_boxes(table)
 
 
 def test_columns_without_such_names_count_as_they_stand():
     assert np.array_equal(check_boxes(pd.DataFrame(CORNERS)), CORNERS)
-    with pytest.warns(UserWarning, match=r"\['a', 'b', 'c', 'd'\], which are taken for x1, y1"):
+    with pytest.warns(UserWarning, match=r"\['a', 'b', 'c', 'd'\], which are taken as x1, y1"):
         assert np.array_equal(check_boxes(pd.DataFrame(CORNERS, columns=[*"abcd"])), CORNERS)
 
 

@@ -138,7 +138,7 @@ def test_batches_are_seen_by_the_keras_engine_alone(data):
     ids=["lambda", "frequent"],
 )
 def test_batch_hooks_of_keras_own_callbacks_are_refused(data, callback):
-    with pytest.raises(ValueError, match="wants to be called for each batch"):
+    with pytest.raises(ValueError, match="has hooks for each batch"):
         quick(callback).fit(*data)
 
 

@@ -103,19 +103,28 @@ def test_failures_are_one_line_and_status_1(data, tmp_path):
     before = (data / "model.boxest").read_bytes()
     for arguments, said in [
         (["convert", photos, tmp_path / "b.csv", out], r"boxest: .*b\.csv: No such file"),
-        (["convert", photos, tmp_path / "no.json", out], "no.json is no COCO file: 'images' is"),
+        (["convert", photos, tmp_path / "no.json", out], "no.json is not a COCO file: 'images' is"),
         (["train", photos], r"holds no shards \(train-000\.h5 …\)\. If it holds photographs, name"),
         (["train", tmp_path / "nowhere"], "nowhere is not a folder; expected a folder of"),
         (["train", data / "shards", "-o", data / "model.boxest"], "already exists.*--overwrite"),
         (["train", data / "shards", "-o", out, "--set", "epoch=3"], "Invalid parameter 'epoch'"),
         (["train", data / "shards", "-o", out, "--figure", "a.jpg"], "end in .png; got a.jpg"),
         (["score", data / "model.boxest", data / "photos"], "holds no shards"),
-        (["train", data / "shards", "-o", out, "--size", 8], "image_size: only for photographs"),
-        (["score", data / "model.boxest", data / "shards", "--label", "a"], "label: only for"),
-        (["score", data / "model.boxest", photos, table, "--part", "test"], "part: only for sh"),
+        (
+            ["train", data / "shards", "-o", out, "--size", 8],
+            "image_size: this only works with photographs",
+        ),
+        (
+            ["score", data / "model.boxest", data / "shards", "--label", "a"],
+            "label: this only works with",
+        ),
+        (
+            ["score", data / "model.boxest", photos, table, "--part", "test"],
+            "part: this only works with sh",
+        ),
         (["score", table, data / "shards"], "boxes.csv is not"),
         (["predict", data / "model.boxest", tmp_path / "x.png"], "x.png: No such file"),
-        (["export", data / "model.boxest", data / "photos"], "photos: .*no empty folder"),
+        (["export", data / "model.boxest", data / "photos"], "photos: .*is not empty"),
     ]:
         done = run(*arguments)
         assert (done.exit_code, done.stderr.count("\n")) == (1, 1), (arguments, done.stderr)

@@ -169,7 +169,7 @@ def test_own_network_function(small_data):
         ({"epochs": 1.5}, "'epochs' parameter.* Got 1.5 instead"),
         ({"plateau_factor": 1}, "'plateau_factor' parameter.* Got 1 instead"),
         ({"loss": "overlap"}, "loss must be one of .*got 'overlap'"),
-        ({"loss": "dice"}, r"loss='dice' gives an array of shape \(\) for two boxes"),
+        ({"loss": "dice"}, r"loss='dice' returns an array of shape \(\) for two boxes"),
         ({"network": "vgg"}, "Unknown network 'vgg'"),
         ({"optimizer": "lion2"}, "Unknown optimizer 'lion2'"),
         ({"output_activation": "softsine"}, "Unknown output_activation 'softsine'"),
@@ -336,7 +336,7 @@ def test_image_regressor_knows_the_size_of_any_target(few):
     def box_network(image_shape, **options):
         return networks.paper(image_shape, **options)
 
-    with pytest.raises(ValueError, match="must end in 1 numbers per image, as many as there are"):
+    with pytest.raises(ValueError, match="must return 1 numbers per image, one per target"):
         regressor.set_params(network=box_network).fit(X, y[:, 0])
 
 

@@ -255,7 +255,9 @@ for write in (
     advice = "[Errno 27] File too large, nothing was written: make room and start again: "
     names = ["shard.h5", "table.csv", "model.boxest", "figure.png"]
     assert printed == [f"{advice}{name!r}" for name in names]
-    assert "File too large: the prepared images are kept in a file there. Make room" in streamed
+    assert (
+        "File too large: the prepared images are kept in a file there. Free some space" in streamed
+    )
     assert sorted(os.listdir(tmp_path)) == sorted(names)
     assert {path.read_text() for path in tmp_path.iterdir()} == {"old"}
 

@@ -160,7 +160,7 @@ def test_coco_of_label_studio_is_named_from_the_folder_above(tmp_path, images):
 )
 def test_json_of_another_tool_is_named(tmp_path, content, message):
     path = text_file(tmp_path / "a.json", json.dumps(content))
-    with pytest.raises(AnnotationError, match=rf"a\.json is no COCO file, but {message}"):
+    with pytest.raises(AnnotationError, match=rf"a\.json is not a COCO file, but {message}"):
         read(path)
 
 
@@ -181,10 +181,10 @@ def test_an_outline_of_yolo_is_its_bounds(tmp_path, images):
     [
         ("1 0.5 0.5 0.5", r"a\.txt, line 1 \(1 0\.5 0\.5 0\.5\) cannot be read: Syntax error"),
         ("1 0.5 0.5 nan 0.5", r"line 1 .* a fraction of a\.png must be a number; got 'nan'"),
-        ("1 30 20 30 20", r"line 1 .*: 30 is no fraction of the image, as YOLO"),
+        ("1 30 20 30 20", r"line 1 .*: 30 is not a fraction of the image, as YOLO"),
         ("1 0.9 0.5 0.5 0.5", r"the box of a\.png, \(39, 10, 69, 30\), is not inside the image"),
         ("1 0.5 0.5 0 0.5", r"line 1 .* (cannot be read|is empty)"),
-        ("7 0.5 0.5 0.5 0.5", r"the class 7 is none of the names \(2 of them\)"),
+        ("7 0.5 0.5 0.5 0.5", r"the class 7 has no name \(there are 2 names\)"),
         ("1,0.5,0.5,0.5,0.5", r"cannot be read: Syntax error"),
         ("\n1 0.5 0.5 0.5 0.5\n1 0.5 0.5 0.5 0.5", r"line 3 .*: a\.png has a second box"),
     ],
@@ -200,27 +200,30 @@ def test_folders_of_yolo(tmp_path, images):
     assert read(folder, images=images).attrs["passed_over"] == {
         "photographs without an object in their file": ["a.png"]
     }
-    with pytest.raises(AnnotationError, match=r"pass their folder \(images=\.\.\.\)"):
+    with pytest.raises(AnnotationError, match=r"pass the folder of these \(images=\.\.\.\)"):
         read(folder)
     text_file(folder / "c.txt", "1 0.5 0.5 0.5 0.5")
-    with pytest.raises(AnnotationError, match=r"c\.txt: there is no photograph c\.\* in .*images"):
+    with pytest.raises(AnnotationError, match=r"c\.txt: no photograph c\.\* in .*images"):
         read(folder, images=images)
     text_file(tmp_path / "labels" / "classes.txt", "")
     (tmp_path / "labels" / "classes.txt").unlink()
     text_file(tmp_path / "data.yaml", "nc: 2")
-    with pytest.raises(AnnotationError, match=r"data\.yaml names no classes"):
+    with pytest.raises(AnnotationError, match=r"data\.yaml does not name the classes"):
         read(folder, images=images)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"shapes": [shape([[1, 2]])]}, "shape 0: it needs two points or more, of x and y"),
-        ({"shapes": [{"label": "a", "shape_type": "polygon"}]}, "shape 0: it needs two points"),
+        ({"shapes": [shape([[1, 2]])]}, "shape 0: it needs at least two points with x and y"),
+        (
+            {"shapes": [{"label": "a", "shape_type": "polygon"}]},
+            "shape 0: it needs at least two points",
+        ),
         ({"shapes": [shape([[1, 2], [3, "x"]])]}, r"a point of a\.png must be a number; got 'x'"),
         ({"shapes": [shape([[1, 2], [300, 30]])]}, r"\(1, 2, 300, 30\), is not inside"),
         ({"shapes": [shape([[1, 2], [1, 30]])]}, "shape 0 cannot be read|is empty"),
-        ({"shapes": None}, r"a\.json is no file of LabelMe .*: it needs shapes and imagePath"),
+        ({"shapes": None}, r"a\.json is not a LabelMe file .*: it needs shapes and imagePath"),
         ({"imageWidth": "wide"}, "the imageWidth of a.png must be a whole number"),
     ],
 )
@@ -249,7 +252,7 @@ def test_shapes_that_are_no_boxes_are_counted(tmp_path, images):
 @pytest.mark.parametrize(
     ("more", "begin", "message"),
     [
-        ("<track/>", "", "holds a video, and not <annotations> with <image>"),
+        ("<track/>", "", "holds a video, not <annotations> with <image>"),
         ("", '<!DOCTYPE a [<!ENTITY l "lol">]>', "it has a document type"),
         ('<image name="a"><box label="x" xtl="1"/></image>', "", "shape 0 cannot be read: Syntax"),
         (
@@ -276,10 +279,12 @@ def test_masks_with_several_objects(tmp_path, images):
     Image.fromarray(levels * 0).save(folder / "a.png")
     assert read(folder).attrs["passed_over"] == {"photographs whose mask is black": ["a.png"]}
     Image.fromarray(np.arange(2400, dtype=np.uint8).reshape(40, 60)).save(folder / "a.png")
-    with pytest.raises(AnnotationError, match=r"a\.png is no mask: it has 255 levels above black"):
+    with pytest.raises(
+        AnnotationError, match=r"a\.png is not a mask: it has 255 levels above black"
+    ):
         read(folder)
     Image.new("RGB", (60, 40), (1, 2, 3)).save(folder / "a.png")
-    with pytest.raises(ValueError, match=r"a\.png: it is in colour, and no mask"):
+    with pytest.raises(ValueError, match=r"a\.png: it is in colour, so it is not a mask"):
         read(folder)
 
 
@@ -287,11 +292,11 @@ def test_columns_that_are_called_otherwise(tmp_path, images):
     path = text_file(tmp_path / "boxes.csv", "Path,Left,Top,Right,Bottom\na.png,15,10,45,30\n")
     columns = {"image": "path", "x1": "Left", "y1": "top", "x2": "right", "y2": "bottom"}
     assert tuple(read(path, columns=columns)[CORNERS].iloc[0]) == BOXES["a.png"]
-    with pytest.raises(AnnotationError, match=r"columns can be named of image, x1.*; got picture"):
+    with pytest.raises(AnnotationError, match=r"columns may name image, x1.*; got picture"):
         read(path, columns={"picture": "path"})
-    with pytest.raises(AnnotationError, match=r"columns can be named of a CSV file only\."):
+    with pytest.raises(AnnotationError, match=r"columns can only be named for a CSV file\."):
         read(cvat(tmp_path), columns=columns)
-    with pytest.raises(AnnotationError, match="is read as CVAT, of which the coordinates are"):
+    with pytest.raises(AnnotationError, match="is read as CVAT, whose coordinates have"):
         read(cvat(tmp_path), coordinates="edges")
     words = ",".join(f"{name}={column}" for name, column in columns.items())
     arguments = ["convert", str(images), str(path), str(tmp_path / "out"), "--split", "1,0,0"]
@@ -315,7 +320,9 @@ def test_what_is_written_is_read_again(tmp_path, images, name):
 def test_what_cannot_be_written(tmp_path, images, monkeypatch):
     table = pd.DataFrame({"image": ["a.png", "a.jpg"], "width": 60, "height": 40})
     table = table.assign(x1=[0, 5], y1=0, x2=5, y2=5)
-    with pytest.raises(AnnotationError, match=r"1 boxes, that of a\.jpg .* which coco cannot hold"):
+    with pytest.raises(
+        AnnotationError, match=r"1 boxes, such as that of a\.jpg .* which coco cannot hold"
+    ):
         annotations.write(table, tmp_path / "a.json")
     annotations.write(table, tmp_path / "a.csv")
     with pytest.raises(AnnotationError, match=r"written as csv, coco, yolo; got None"):

@@ -122,12 +122,12 @@ def chunk(content):
 
 
 CHUNKS = "images is not stored in chunks of"
-GZIP = "images should be packed with gzip alone"
+GZIP = "images should be packed only with gzip"
 UNLIKE = "images should be uint8 of shape"
 HOSTILE = {
-    "external link": (external_link, "images is a link to somewhere else"),
-    "soft link": (link_instead(h5py.SoftLink("/boxes")), "images is a link to somewhere else"),
-    "cycle": (link_instead(lambda file: file["/"]), "images is no data set"),
+    "external link": (external_link, "images is a link to another place"),
+    "soft link": (link_instead(h5py.SoftLink("/boxes")), "images is a link to another place"),
+    "cycle": (link_instead(lambda file: file["/"]), "images is not a data set"),
     "one data set twice": (link_instead(lambda file: file["boxes"]), CHUNKS),
     "group": (lambda file: file.create_group("more"), "nothing else"),
     "no images": (lambda file: file.pop("images"), "nothing else"),
@@ -350,7 +350,7 @@ def test_hostile_model(saved, change, message):
 @pytest.mark.fault
 def test_a_text_that_would_fill_the_memory_is_not_read(saved, monkeypatch):
     monkeypatch.setattr(saving, "MAX_TEXT_BYTES", 1000)
-    with pytest.raises(FileError, match=r"estimator\.json may have 1000 bytes, it has more"):
+    with pytest.raises(FileError, match=r"estimator\.json has more than the allowed 1000 bytes"):
         BoxRegressor.load(saved)
 
 
@@ -375,7 +375,7 @@ CONFIGS = [
     ("data: {scene: {discs: 1000000}}", "1000000 is greater than the maximum of 100"),
     ("data: {scene: {lines: 3.0}}", "data.scene.lines: 3.0 is not of type 'integer'"),
     ("data: {scene: {object_level: [0.5]}}", "is too short"),
-    ("data: {scene: {object_level: [1, 0]}}", "data.scene: object_level must be the least and"),
+    ("data: {scene: {object_level: [1, 0]}}", "data.scene: object_level must be the lowest and"),
     ("data: {scene: {object_level: [0, 0]}}", "data.scene: A background level of 0 leaves no"),
     ("data: [1]", "is not of type 'object'"),
     ("settings: {epochs: true}", "True is not of type 'integer'"),

@@ -149,7 +149,7 @@ def test_shards_that_do_not_fit_are_refused(fitted, paths, data, tmp_path):
         clone(fitted).fit([paths[0], paths[2]])
     other = tmp_path / "other.h5"
     shards.write(other, *(v[20:40] for v in data), shards.Meta("train", 20, 40, 1, 16, LAW))
-    with pytest.raises(shards.ShardError, match="seed is 0 in the one and 1 in the other"):
+    with pytest.raises(shards.ShardError, match="seed is 0 in one and 1 in the other"):
         clone(fitted).fit([paths[0], other])
     with pytest.raises(ValueError, match="The boxes are in the shards: do not pass y"):
         clone(fitted).fit(paths, data[1])

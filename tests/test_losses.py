@@ -209,7 +209,7 @@ def test_a_loss_must_be_one_per_sample():
         def call(self, y_true, y_pred):
             return ops.sum(ops.abs(y_true - y_pred))
 
-    with pytest.raises(ValueError, match=r"gives an array of shape \(\) for two boxes"):
+    with pytest.raises(ValueError, match=r"returns an array of shape \(\) for two boxes"):
         losses.get(Total())
 
 

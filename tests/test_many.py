@@ -487,7 +487,7 @@ def test_estimators_that_do_not_fit_together_are_named(data, change, message):
 
 def test_other_errors_say_what_to_do(data, tmp_path):
     (one,) = runs(rates=(0.1,), seeds=(0,))
-    with pytest.raises(ValueError, match=r"one or more BoxRegressor or ImageRegressor; got \[\]"):
+    with pytest.raises(ValueError, match=r"at least one BoxRegressor or ImageRegressor; got \[\]"):
         fit_many([], *data)
     with pytest.raises(ValueError, match=r"got \['int'\]"):
         fit_many([1], *data)

@@ -244,7 +244,7 @@ def test_networks_of_edges_take_images_of_any_shape(name, shape):
 
 @pytest.mark.parametrize("name", NEW)
 def test_outputs_that_are_no_box_are_refused(name):
-    with pytest.raises(ValueError, match=f"'{name}' gives the 4 edges of a box.* not 2 numbers"):
+    with pytest.raises(ValueError, match=f"'{name}' returns the 4 edges of a box.* not 2 numbers"):
         networks.build(name, (16, 16, 1), n_outputs=2)
     with pytest.raises(ValueError, match="must be 'linear', got 'sigmoid'"):
         networks.build(name, (16, 16, 1), output_activation="sigmoid")

@@ -152,7 +152,11 @@ def test_the_layers_of_a_class_of_its_own_are_listed_without_shapes():
     ("returned", "error", "message"),
     [
         (lambda image: "paper", TypeError, "must be a keras.Model; .* returned 'paper'"),
-        (lambda image: Deaf(), ValueError, "The call of Deaf must take the argument training"),
+        (
+            lambda image: Deaf(),
+            ValueError,
+            "The method call of Deaf must take the argument training",
+        ),
         (
             lambda image: keras.Model(image, [layers.Flatten()(image)] * 2),
             ValueError,

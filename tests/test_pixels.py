@@ -93,7 +93,7 @@ def test_black_and_white_are_the_same_in_every_type():
 def test_zeros_and_ones_are_doubtful_where_fit_saw_greys():
     pixels = read(GREYS)[1]
     with pytest.warns(
-        UserWarning, match=r"float64 and no values but 0 and 1.*fitted on dtype uint8"
+        UserWarning, match=r"float64 and only the values 0 and 1.*fitted on dtype uint8"
     ):
         assert read(BINARY / 255, pixels)[0].max() == 1
 
@@ -118,16 +118,16 @@ def test_standardised_images_stay_as_they_are_and_want_their_like():
 @pytest.mark.parametrize(
     ("X", "message"),
     [
-        (GREYS - 127.5, r"values -63.5\.\.127.5: these are no grey levels"),
-        (GREYS / 16, r"values 4\.\.15.9.*: these are no grey levels .* taken as they are"),
-        (GREYS * 1e6, "values 6.4e.*taken as they are"),
+        (GREYS - 127.5, r"values -63.5\.\.127.5: these are not grey levels"),
+        (GREYS / 16, r"values 4\.\.15.9.*: these are not grey levels .* used unchanged"),
+        (GREYS * 1e6, "values 6.4e.*used unchanged"),
         (
             GREYS.astype(np.uint16) * 40,
-            r"uint16 and values 2560\.\.10200, and is read .* 0\.\.65535",
+            r"uint16 and values 2560\.\.10200, which are read .* 0\.\.65535",
         ),
         (
             EXPECTED / 255,
-            r"values 0.0009.*\.\.0.0039.*nearly black: white is 1. Was it divided twice",
+            r"values 0.0009.*\.\.0.0039.*nearly black, because white is 1. Was it divided twice",
         ),
     ],
 )

@@ -95,7 +95,9 @@ def test_what_cannot_be_predicted_on(folder, fitted, tmp_path):
     with pytest.raises(ValueError, match="the list of paths is empty"):
         photographs.predict(regressor, [])
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match=r"empty holds no photographs: no file ends in \.bmp"):
+    with pytest.raises(
+        ValueError, match=r"empty holds no photographs, because no file ends in \.bmp"
+    ):
         photographs.predict(regressor, [folder / "images", tmp_path / "empty"])
 
 

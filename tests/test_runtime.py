@@ -76,7 +76,7 @@ def test_each_process_takes_a_gpu_of_its_own_until_it_ends(taking):
     (first, one), (_, two), (third, none) = (taking("3, GPU-5") for _ in range(3))
     assert (one, two, none) == ("3", "GPU-5", "None")
     third.kill()
-    assert "All 2 GPUs are taken by other processes" in third.communicate()[1]
+    assert "Other processes use all 2 GPUs" in third.communicate()[1]
     first.kill()
     first.wait()
     assert taking("3,GPU-5")[1] == "3"

@@ -59,7 +59,7 @@ def test_levels_of_the_object_keep_the_contrast():
         ({"object_level": 0.5}, TypeError, "object_level must be two numbers, .*; got 0.5"),
         ({"object_level": [0.5]}, TypeError, r"object_level must be two numbers, .*; got \[0.5\]"),
         ({"object_level": [0.5, 2]}, ValueError, r"object_level must be a number in 0\.\.1; got 2"),
-        ({"background_level": [1, 0]}, ValueError, r"the least and the greatest level; got \[1, 0"),
+        ({"background_level": [1, 0]}, ValueError, r"the lowest and the highest level; got \[1, 0"),
         (
             {"background_level": [0, 1]},
             ValueError,
@@ -77,11 +77,11 @@ def test_what_is_no_scene(options, error, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[" * 900, "no deep JSON|Expecting value"),
+        ("[" * 900, "deeply nested JSON|Expecting value"),
         ("[" * 10**6, "some hundred characters"),
-        (5, "is a text of JSON"),
+        (5, "must be a JSON text"),
         ("", "Expecting value"),
-        ("[1]", "A scene is a table"),
+        ("[1]", "A scene must be a table"),
         ('{"noise": NaN}', "got nan"),
         ('{"noise": 1e999}', "got inf"),
         ('{"discs": 1' + "0" * 400 + "}", "discs must be an integer in"),

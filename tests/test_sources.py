@@ -92,7 +92,7 @@ def test_lists_say_the_parts(folder):
     Path("test.txt").write_text("04\n05\n")
     data = photographs_section(split=["train.txt", "validation.txt", "test.txt"])
     assert sources.inputs(data)[2:] == ["train.txt", "validation.txt", "test.txt"]
-    with pytest.warns(UserWarning, match=r"6 images with a box are in no list.*\(06\.png, 07"):
+    with pytest.warns(UserWarning, match=r"6 images with a box are not in any list.*\(06\.png, 07"):
         found = made(data)
     assert sorted(found["train"][2]["image"]) == ["00.png", "01.png", "02.png"]
     assert found["test"][0].shape == (2, 20, 30, 3)
@@ -152,16 +152,26 @@ def test_arrays_of_another_size_and_parts_by_an_array(folder):
         (PIXELS, BOXES * 2, {}, r"the box of image 0, \(4, 6, 40, 30\), is not inside.* 30×20"),
         (PIXELS, BOXES[:, [2, 1, 0, 3]], {}, "the box of image 0, .* is empty or flipped"),
         (PIXELS, BOXES * np.nan, {}, r"the box of image 0 is \[nan nan nan nan\]"),
-        (PIXELS, BOXES[:, :3], {}, r"must have one array of boxes, of shape \(n, 4\).*\(12, 3\)"),
+        (
+            PIXELS,
+            BOXES[:, :3],
+            {},
+            r"must have exactly one array of boxes, of shape \(n, 4\).*\(12, 3\)",
+        ),
         (PIXELS.transpose(0, 3, 1, 2), BOXES, {}, r"\(12, 3, 20, 30\)\. Channels come last"),
-        (PIXELS[0], BOXES, {"other": PIXELS}, r"must have one array of images.*other \(12, 20"),
+        (
+            PIXELS[0],
+            BOXES,
+            {"other": PIXELS},
+            r"must have exactly one array of images.*other \(12, 20",
+        ),
         (
             PIXELS.astype(int) - 1,
             BOXES,
             {},
-            r"values -1\.\..*, of which no number is white",
+            r"values -1\.\..*, in which no number is white",
         ),
-        (PIXELS * 1e6, BOXES, {}, "float64 and values 0.*, of which no number is white"),
+        (PIXELS * 1e6, BOXES, {}, "float64 and values 0.*, in which no number is white"),
         (PIXELS > 127, BOXES, {"images": "x"}, "has no array 'x'"),
         (
             (PIXELS > 127).astype(np.uint8),
@@ -185,7 +195,7 @@ def test_files_that_hold_no_arrays(folder):
     np.savez("objects.npz", a=np.array([{}], dtype=object))
     Path("text.npz").write_text("PK no archive")
     for name in ("objects.npz", "text.npz"):
-        with pytest.raises(ValueError, match=rf"{name} cannot be read .* no plain arrays"):
+        with pytest.raises(ValueError, match=rf"{name} cannot be read .* not hold plain arrays"):
             made({"source": "arrays", "file": name})
     with pytest.raises(ValueError, match=r"boxes\.csv is neither an \.npz nor an HDF5 file"):
         made({"source": "arrays", "file": "boxes.csv"})
@@ -201,15 +211,15 @@ def test_pictures_that_two_parts_share_are_told(folder):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"folder": "none"}, "config: data: none is not there"),
-        ({"boxes": None}, "config: data.boxes is needed for the source 'photographs'"),
-        ({"shards": 0}, "data.shards must be a whole number, 1 or more; got 0"),
+        ({"folder": "none"}, "config: data: none does not exist"),
+        ({"boxes": None}, "config: data.boxes is required for the source 'photographs'"),
+        ({"shards": 0}, "data.shards must be a whole number of at least 1; got 0"),
         ({"shards": 4}, "3 images for validation are too few for 4 shards"),
         ({"split": [1, 0, 0]}, "leaves no image for validation and test; a study needs all three"),
-        ({"split": [0.98, 0.01, 0.01]}, "12 images leave none for validation and test"),
-        ({"split": "no"}, "has no column 'no' that says which part"),
-        ({"split": ["a", "b", "c"]}, "config: data: a is not there"),
-        ({"split": ["boxes.csv"] * 3}, "is in the lists of train and of validation"),
+        ({"split": [0.98, 0.01, 0.01]}, "With 12 images .* none is left for validation and test"),
+        ({"split": "no"}, "has no column 'no' with the part of each image"),
+        ({"split": ["a", "b", "c"]}, "config: data: a does not exist"),
+        ({"split": ["boxes.csv"] * 3}, "is in the lists for train and for validation"),
         ({"source": "drawn"}, "must be photographs, arrays or shards here; got 'drawn'"),
         ({"mode": "crop"}, "mode must be 'stretch' or 'pad'"),
     ],
@@ -226,9 +236,9 @@ def test_shards_that_exist(folder):
         "train": "data/train-*.h5",
         "validation": ["data/validation-000.h5"],
     }
-    with pytest.raises(ValueError, match=r"data\.test names no file: .* files of all three parts"):
+    with pytest.raises(ValueError, match=r"data\.test names no file, .* files for all three parts"):
         sources.check(data)
-    with pytest.raises(ValueError, match=r"data\.test: no\*\.h5 is not there"):
+    with pytest.raises(ValueError, match=r"data\.test: no\*\.h5 does not exist"):
         sources.check(data | {"test": "no*.h5"})
     found = sources.files(data | {"test": "data/test-000.h5"})
     assert found["train"] == ["data/train-000.h5"]

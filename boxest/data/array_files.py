@@ -1,4 +1,4 @@
-"""Images and boxes in one file of arrays, ``.npz`` or ``.h5``, whatever the arrays are called."""
+"""Images and boxes in one file of arrays, ``.npz`` or ``.h5``, with any names."""
 
 import functools
 import hashlib
@@ -20,7 +20,7 @@ from boxest.data.pixels import Reader
 from boxest.system.files import regular
 
 _WHITES = {"bool": 1, "uint8": 255}
-# Images that are looked through at a time.
+# Number of images to check at a time.
 _BLOCK = 256
 
 
@@ -74,14 +74,14 @@ class Arrays:
         return (*self._images.shape[1:], 1)[:3]
 
     def table(self) -> pd.DataFrame:
-        """Return the boxes in pixels: a row per image, whose name is its index.
+        """Return the boxes in pixels: one row per image, whose name is its index.
 
         Raises
         ------
         ValueError
             If a box is empty, flipped or outside of its image, or the images hold what is no level.
         """
-        _ = self._white  # The levels are checked as well.
+        _ = self._white  # This also checks the levels.
         height, width, _ = self.image_shape
         boxes = self._boxes.astype(np.float64)
         kind = self.coordinates
@@ -103,9 +103,9 @@ class Arrays:
         return table.assign(image=names, width=width, height=height, label=pd.NA, **extra)
 
     def read(self, name: str, channels: int, size: tuple[int, int]) -> np.ndarray:
-        """Return an image of this (width, height) as grey levels or colours, uint8."""
+        """Return an image with this (width, height) as grey levels or colours, uint8."""
         levels = np.asarray(self._images[int(name)])
-        # Where the type alone tells which level is white, the others need not be read.
+        # If the type alone says which level is white, the other images need not be read.
         white = _WHITES.get(levels.dtype.name) or self._white
         if white != 255:
             levels = np.rint(levels.astype(np.float64) * (255 / white)).clip(0, 255)
@@ -136,14 +136,14 @@ class Arrays:
         if len(found) != 1:
             shape = "(n, height, width) or (n, height, width, channels)"
             raise ValueError(
-                f"{self.file} must have one array of {what}, of shape "
-                f"{shape if what == 'images' else '(n, 4)'}, or its name must be given ({what}:); "
-                f"it has {told}."
+                f"{self.file} must have exactly one array of {what}, of shape "
+                f"{shape if what == 'images' else '(n, 4)'}, or you must name it ({what}:); it has "
+                f"{told}."
             )
         return found[0]
 
     def _check_shapes(self) -> None:
-        """Refuse images and boxes that do not belong together, or are of other shapes."""
+        """Refuse images and boxes that do not belong together, or have wrong shapes."""
         shape, boxes = tuple(self._images.shape), self._boxes.shape
         if len(shape) not in (3, 4) or 0 in shape or (len(shape) == 4 and shape[3] not in (1, 3)):
             first = len(shape) == 4 and shape[1] in (1, 3)
@@ -159,17 +159,17 @@ class Arrays:
             )
         if len(self._boxes) != shape[0]:
             raise ValueError(
-                f"{self.file}: {shape[0]} images and {len(self._boxes)} boxes do not fit: one box "
-                "per image."
+                f"{self.file}: {shape[0]} images and {len(self._boxes)} boxes do not fit; each "
+                "image needs one box."
             )
         if not np.isfinite(self._boxes).all():
             row = int(np.argmin(np.isfinite(self._boxes).all(axis=1)))
             raise ValueError(f"{self.file}: the box of image {row} is {self._boxes[row]}.")
 
     def _part_names(self, split: str) -> list[str]:
-        """Return the texts that say which part each image belongs to."""
+        """Return the texts that name the part of each image."""
         if split not in self._arrays:
-            raise ValueError(f"{self.file} has no array {split!r} that says the parts.")
+            raise ValueError(f"{self.file} has no array {split!r} with the parts.")
         parts = np.asarray(self._arrays[split])
         if parts.shape != (len(self._boxes),):
             raise ValueError(
@@ -180,7 +180,7 @@ class Arrays:
 
     @functools.cached_property
     def _white(self) -> int:
-        """The level that is white by the rule of `boxest.data.pixels`, of all levels that occur."""
+        """The white level, by the rule of `boxest.data.pixels` for all levels that occur."""
         reader = Reader(Images(self._images))
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -191,7 +191,7 @@ class Arrays:
                 raise ValueError(f"{self.file}, the images as X: {error}") from None
         if reader.pixels.white is None:
             raise ValueError(
-                f"{self.file}: the images have {reader.pixels}, of which no number is white. "
+                f"{self.file}: the images have {reader.pixels}, in which no number is white. "
                 "Shards hold levels of 8 bits: save fractions 0..1, or levels of 8, 12 or 16 bits."
             )
         for warning in caught:
@@ -204,7 +204,7 @@ class Arrays:
 
 
 def _open(file: Path) -> dict[str, Any]:
-    """Return the arrays in a file by name; those of HDF5 are read when they are sliced."""
+    """Return the arrays in a file by name; HDF5 arrays are read when they are sliced."""
     with open(file, "rb", opener=regular) as stream:
         begin = stream.read(8)
     try:
@@ -223,7 +223,7 @@ def _open(file: Path) -> dict[str, Any]:
                 return {name: arrays[name] for name in arrays.files}
     except (ValueError, OSError, EOFError) as error:
         raise ValueError(
-            f"{file} cannot be read ({error}): it is damaged, or holds no plain arrays. Save it "
-            "anew, with numpy.savez or h5py."
+            f"{file} cannot be read ({error}): it is damaged, or does not hold plain arrays. Save "
+            "it again with numpy.savez or h5py."
         ) from error
     raise ValueError(f"{file} is neither an .npz nor an HDF5 file: save it as one of them.")

@@ -1,8 +1,7 @@
-"""Augmentation: each epoch sees every image changed at random, and its box goes along.
+"""Augmentation: each epoch changes every image and its box at random.
 
-What is drawn at random is a table, a row per example, which is a function of seed and epoch alone;
-what is done with it is arithmetic in `keras.ops`, so that it can be part of a compiled epoch, on
-any backend.
+The random numbers are a table with one row per example, which only depends on seed and epoch. The
+changes are arithmetic in `keras.ops`, so they can be part of a compiled epoch on any backend.
 """
 
 import dataclasses
@@ -15,19 +14,19 @@ from boxest.system.scalars import real
 
 FLIPS = (None, "horizontal", "vertical", "horizontal_and_vertical")
 # Numbers drawn per example: two flips, whether and how far to zoom, two shifts, brightness,
-# contrast, and a gain for each of three channels at most.
+# contrast, and a gain for each of up to three channels.
 N_DRAWS = 11
-# Keeps these random numbers apart from those for the order of the examples.
+# Separates these random numbers from those for the order of the examples.
 _STREAM = 0x617567
 
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-    """How images are changed at random while a network is trained.
+    """Options for changing images at random while a network is trained.
 
-    Each image is first changed in its levels, then mirrored, zoomed and shifted as a whole. The
-    object always stays in the picture as a whole: zooms and shifts are drawn among those that keep
-    it there. Where nothing of the image is left to see, the picture is 0, which is black.
+    First the levels of each image change, then it is mirrored, zoomed and shifted. The whole object
+    always stays in the picture, because only zooms and shifts that keep it there are drawn. Outside
+    of the image, the picture is 0, which is black.
 
     Parameters
     ----------
@@ -70,7 +69,7 @@ class Augmentation:
             object.__setattr__(self, name, real(name, getattr(self, name), 0, 1))
 
     def draw(self, n_examples: int, *, seed: int, epoch: int) -> np.ndarray:
-        """Draw what is changed in an epoch.
+        """Draw the random numbers for an epoch.
 
         Parameters
         ----------
@@ -109,7 +108,7 @@ class Augmentation:
     def of_arrays(
         self, images: np.ndarray, boxes: np.ndarray, *, seed: int, epoch: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Change images and boxes as an epoch of a training does; see what the network sees.
+        """Change images and boxes like an epoch of a training, to show what the network sees.
 
         Parameters
         ----------
@@ -175,7 +174,7 @@ class Augmentation:
             low, high = (0.5 + (edge - 0.5) * scale for edge in (low, high))
             shift = self._shift(low, high, draws[:, 4 + axis], zoomed, length)
             new.append((low + shift, high + shift))
-            # Where in the image each pixel of the new one lies, in pixels.
+            # Position in the image of each pixel of the new one, in pixels.
             places = (ops.arange(length, dtype="float32") + 0.5) / length
             places = (places - shift[:, None] - 0.5) / scale[:, None] + 0.5
             places = ops.where(flipped[:, None], 1 - places, places) * length - 0.5
@@ -185,7 +184,7 @@ class Augmentation:
         )
 
     def _shift(self, low, high, draws, zoomed, length: int):
-        """Return shifts that leave the object inside, uniform between the farthest two."""
+        """Return shifts that keep the object inside, uniform between the two extremes."""
         from keras import ops
 
         least, most = ops.minimum(-low, 1 - high), ops.maximum(-low, 1 - high)
@@ -195,14 +194,14 @@ class Augmentation:
 
         left, right = within(-self.shift, least, most), within(self.shift, least, most)
         shift = left + draws * (right - left)
-        # Rounding must not take the object out of the image, nor the single-precision of an edge.
+        # Neither rounding nor the single precision of an edge may move the object out of the image.
         ends = ops.ceil(least * length - 1e-3), ops.floor(most * length + 1e-3)
         whole = within(ops.round(shift * length), *ends) / length
         return ops.where(zoomed > 0, shift, whole)
 
 
 def _interpolation(places, length: int):
-    """Return the share that each pixel of a line has at each place: (n, places, length).
+    """Return the weight of each pixel of a line at each place: (n, places, length).
 
     It is linear between two pixels, and 0 half a pixel and more outside of the image.
     """
@@ -213,7 +212,7 @@ def _interpolation(places, length: int):
 
 
 def _resampled(images, columns, rows):
-    """Interpolate (n, height, width, channels) along both axes, by a product for each."""
+    """Interpolate (n, height, width, channels) along both axes, by one matrix product for each."""
     from keras import ops
 
     planes = ops.transpose(images, (0, 3, 1, 2))
@@ -222,7 +221,7 @@ def _resampled(images, columns, rows):
 
 
 def of(augmentation: "str | Mapping | Augmentation | None") -> Augmentation | None:
-    """Return what the parameter ``augmentation`` of an estimator stands for.
+    """Return the augmentation for the parameter ``augmentation`` of an estimator.
 
     Raises
     ------

@@ -1,9 +1,9 @@
-"""Images of a `Scene`, each a function of its box, the seed and its own index.
+"""Draw the images of a `Scene`, each a function of its box, the seed and its index.
 
-The bits are the same on every machine. Random numbers are integers, masks and smoothing are
-computed without rounding (weights are multiples of 2**-20), what is left is single additions and
-multiplications of IEEE 754, and every function whose last bit is up to a library, such as a cosine,
-is rounded to fewer bits than that.
+The bits are the same on every machine. Random numbers are integers, and masks and smoothing are
+computed without rounding (weights are multiples of 2**-20). The rest are single additions and
+multiplications of IEEE 754. Functions whose last bit depends on a library, such as a cosine, are
+rounded to fewer bits.
 """
 
 import functools
@@ -16,12 +16,12 @@ from scipy.special import ndtri
 from boxest.data import philox
 from boxest.data.scene import Scene
 
-# Angles that a box is turned by are multiples of rotation / 256.
+# Rotation angles are multiples of rotation / 256.
 _ANGLES = 256
 _TRIALS = 16
-# Between a disc and the box, in pixels.
+# Gap between a disc and the box, in pixels.
 _GAP = 2
-# From the middle of a line to the middle of a pixel that still belongs to it.
+# Largest distance from the middle of a line to the centre of a pixel that belongs to it.
 _HALF_LINE = 0.75
 _WEIGHT_BITS = 20
 
@@ -70,7 +70,7 @@ def draw(box: np.ndarray, image_size: int, scene: Scene, *, seed: int, index: in
 
 
 def _levels(scene: Scene, numbers: np.ndarray) -> tuple[int, int]:
-    """Draw the grey levels of object and background: those of 0..255 that the scene allows."""
+    """Draw grey levels in 0..255 for object and background, as the scene allows."""
     levels = scene.background_levels()
     background = levels[philox.below(numbers[0], len(levels))]
     levels = scene.object_levels(background)
@@ -86,11 +86,11 @@ def _angles(rotation: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _rectangle(width: int, height: int, rotation: float, number: np.uint64) -> np.ndarray:
-    """Return the pixels of a turned rectangle within its bounding box, bool (height, width).
+    """Return the pixels of a rotated rectangle within its bounding box, bool (height, width).
 
-    A rectangle of sides a and b, turned by t, has a bounding box of a·cos t + b·sin t by
-    a·sin t + b·cos t. Solved for a and b, both are positive up to some angle; at most by that where
-    the shorter is a quarter of the shorter side of the box it is turned.
+    A rectangle with sides a and b, rotated by t, has a bounding box of a·cos t + b·sin t by a·sin
+    t + b·cos t. Solved for a and b, both are positive up to some angle. The rotation is limited to
+    the angle at which the shorter one is a quarter of the shorter side of the box.
     """
     if not rotation:
         return np.ones((height, width), bool)
@@ -109,7 +109,7 @@ def _rectangle(width: int, height: int, rotation: float, number: np.uint64) -> n
 
 
 def _hidden(width: int, height: int, share: float, numbers: np.ndarray) -> tuple[slice, slice]:
-    """Return a part of a box: its area is that share, up to whole pixels."""
+    """Return a part of a box with this share of its area, up to whole pixels."""
     widest, highest = width - max(1, width // 8), height - max(1, height // 8)
     if not widest or not highest:
         return slice(0), slice(0)
@@ -123,7 +123,7 @@ def _hidden(width: int, height: int, share: float, numbers: np.ndarray) -> tuple
 
 
 def _add_disc(shown: np.ndarray, box: tuple[int, int, int, int], numbers: np.ndarray) -> None:
-    """Add a disc where it fits: 1/32 to 1/8 of the image in radius, but at least 3 pixels."""
+    """Add a disc where it fits, with a radius of 1/32 to 1/8 of the image, at least 3 pixels."""
     size, (x1, y1, x2, y2) = len(shown), box
     least = max(3, size // 32)
     radius = least + int(philox.below(numbers[0], max(least, size // 8) - least + 1))
@@ -140,7 +140,7 @@ def _add_disc(shown: np.ndarray, box: tuple[int, int, int, int], numbers: np.nda
 
 
 def _add_line(shown: np.ndarray, x1: int, y1: int, x2: int, y2: int) -> None:
-    """Add a line between the middles of two pixels."""
+    """Add a line between the centres of two pixels."""
     left, top = max(0, min(x1, x2) - 1), max(0, min(y1, y2) - 1)
     window = shown[top : max(y1, y2) + 2, left : max(x1, x2) + 2]
     x = np.arange(window.shape[1]) + (left - x1)
@@ -161,7 +161,7 @@ def _gaussian(sigma: float) -> np.ndarray:
 
 
 def _smooth(image: np.ndarray, sigma: float, mode: str) -> np.ndarray:
-    """Smooth an image of small integers with a Gaussian; nothing is rounded."""
+    """Smooth an image of small integers with a Gaussian, without rounding."""
     weights = _gaussian(sigma)
     return correlate1d(correlate1d(image, weights, axis=0, mode=mode), weights, axis=1, mode=mode)
 
@@ -170,7 +170,8 @@ def _texture(white: np.ndarray, image_size: int, scene: Scene) -> np.ndarray:
     """Return a texture of mean 0, in grey levels: white noise, smoothed on a torus."""
     noise = white.astype("<u8").view("u1")[: image_size**2].reshape(image_size, image_size)
     smooth = _smooth(2.0 * noise - 255, scene.texture_scale, "wrap")
-    # Of the odd numbers -255..255, times that of a weighted sum of independent ones.
+    # The standard deviation of the odd numbers -255..255, times that of a weighted sum of
+    # independent ones.
     deviation = math.sqrt((256**2 - 1) / 3) * math.fsum(_gaussian(scene.texture_scale) ** 2)
     return smooth * (255 * scene.texture / deviation)
 

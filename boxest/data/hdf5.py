@@ -1,7 +1,7 @@
-"""The HDF5 part of a shard: arrays in gzip, written and read by h5py.
+"""Write and read the HDF5 part of a shard, arrays compressed with gzip, with h5py.
 
-A shard may come from a stranger. So nothing of a file is read before its data sets were looked at:
-they must lie in this file, and be packed as `pack` does it.
+A shard may come from a stranger. So the properties of its data sets are checked before anything is
+read: they must be stored in this file, and be packed like `pack` does.
 """
 
 import io
@@ -14,14 +14,14 @@ import numpy as np
 
 Attributes = Mapping[str, str | int]
 
-# What is packed and unpacked at a time.
+# Number of bytes to pack and unpack at a time.
 CHUNK_BYTES = 2**20
-# No more can be packed into a byte by gzip.
+# gzip cannot pack more than this into a byte.
 GREATEST_RATIO = 1032
 
 
 class FormatError(ValueError):
-    """A file that is damaged, or not laid out as `pack` does."""
+    """A file that is damaged, or has another layout than `pack` writes."""
 
 
 def pack(
@@ -29,8 +29,8 @@ def pack(
 ) -> memoryview:
     """Return the bytes of a file; the same content gives the same bytes.
 
-    The file is put together in memory. So a full disk is a plain `OSError`, and the library locks
-    no file, which network file systems do not always allow.
+    The file is built in memory. So a full disk raises a plain `OSError`, and the library locks no
+    file, which network file systems do not always allow.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def pack(
 
 
 def read_into(stream: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
-    """Read the data sets of a file into arrays, which have their shapes and types.
+    """Read the data sets of a file into arrays, which give their shapes and types.
 
     Parameters
     ----------
@@ -76,12 +76,13 @@ def read_into(stream: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
     try:
         with h5py.File(stream, "r") as file:
             if set(file) != set(arrays):
-                raise FormatError(f"it should hold {sorted(arrays)} and nothing else")
+                raise FormatError(f"it should only hold {sorted(arrays)}")
             for name, array in arrays.items():
                 _check(file, name, array)
                 file[name].read_direct(array)
     except (OSError, RuntimeError, KeyError, TypeError) as error:
-        if getattr(error, "errno", None) is not None:  # Of the disk: the file may be in order.
+        # An error of the disk; the file may be intact.
+        if getattr(error, "errno", None) is not None:
             raise
         raise FormatError(f"h5py cannot read it ({error})") from error
 
@@ -93,37 +94,38 @@ def _chunk(array: np.ndarray) -> tuple[int, ...]:
 
 
 def _check(file: h5py.File, name: str, array: np.ndarray) -> None:
-    """Check that this file holds the content of a data set of the shape and type of an array."""
+    """Check that this file itself stores a data set with the shape and type of an array."""
     if not isinstance(file.get(name, getlink=True), h5py.HardLink):
-        raise FormatError(f"{name} is a link to somewhere else")
+        raise FormatError(f"{name} is a link to another place")
     if file.get(name, getclass=True) is not h5py.Dataset:
-        raise FormatError(f"{name} is no data set")
-    # The low level, which says nothing of a type but whether it is ours: a type can be so deep that
+        raise FormatError(f"{name} is not a data set")
+    # The low-level interface only compares the type with ours; a type can be so deep that
     # describing it takes minutes.
     dataset = h5py.h5d.open(file.id, name.encode())
     properties = dataset.get_create_plist()
-    # Data in other files are never in chunks: external ones are in one piece, virtual ones nowhere.
+    # Data outside this file are never chunked: external data are in one piece, virtual data
+    # nowhere.
     if properties.get_layout() != h5py.h5d.CHUNKED or properties.get_chunk() != _chunk(array):
         raise FormatError(f"{name} is not stored in chunks of {_chunk(array)}")
     filters = [properties.get_filter(i)[0] for i in range(properties.get_nfilters())]
     if filters != [h5py.h5z.FILTER_DEFLATE]:
-        raise FormatError(f"{name} should be packed with gzip alone; its filters are {filters}")
+        raise FormatError(f"{name} should be packed only with gzip; its filters are {filters}")
     is_type = dataset.get_type().equal(h5py.h5t.py_create(array.dtype))
     if not is_type or dataset.shape != array.shape:
-        raise FormatError(f"{name} should be {array.dtype} of shape {array.shape}, and is not")
+        raise FormatError(f"{name} should be {array.dtype} of shape {array.shape}, but is not")
     _check_chunks(dataset, name, array, file.id.get_filesize())
 
 
 def _check_chunks(dataset: h5py.h5d.DatasetID, name: str, array: np.ndarray, most: int) -> None:
-    """Check that all chunks are there, and could be what they should be."""
+    """Check that all chunks exist and have plausible sizes."""
     stored = {}
     dataset.chunk_iter(lambda chunk: stored.update({chunk.chunk_offset: chunk.size}))
     rows, *rest = _chunk(array)
     starts = {(start, *[0] * len(rest)) for start in range(0, len(array), rows)}
-    # They could overlap, and one of them stand for many.
+    # Chunks could overlap, so that one serves for many.
     if stored.keys() != starts or sum(stored.values()) > most:
         raise FormatError(f"{name} is not stored in the file")
-    # gzip makes noise larger, but by no more than this.
+    # gzip enlarges noise, but by no more than this.
     greatest = 1.001 * rows * array[0].nbytes + 13
     if max(stored.values()) > greatest:
         raise FormatError(f"{name} has chunks of more than {greatest:.0f} bytes")

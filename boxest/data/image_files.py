@@ -1,4 +1,4 @@
-"""Image files: opened with Pillow, upright, as grey levels or colours."""
+"""Read image files with Pillow, upright, as grey levels or colours."""
 
 import contextlib
 import io
@@ -12,8 +12,8 @@ from PIL import Image, ImageCms, ImageOps
 
 from boxest.system.files import regular
 
-# Of the formats of Pillow, those that photographs come in. Others go to programs of their own
-# (PostScript), or are pages and films.
+# Pillow's formats for photographs. Others call external programs (PostScript), or are pages and
+# films.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 SUFFIXES = (
     ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm",
@@ -22,9 +22,9 @@ SUFFIXES = (
 MODES = {1: "L", 3: "RGB"}
 _ORIENTATION = 0x0112
 _TIFF_SIZE, _TIFF_BITS, _TIFF_PHOTOMETRIC = (256, 257), 258, 262
-# What libjpeg says where it makes up for lost or damaged data; Pillow passes over it in silence.
+# Messages of libjpeg when it replaces lost or damaged data, which Pillow ignores.
 _DAMAGE = ("Corrupt JPEG data", "Premature end")
-# Of 16 bits a darker picture than a quarter of white is likely one of fewer bits.
+# A picture of 16 bits that is darker than a quarter of white probably has fewer bits.
 _QUARTER = 64
 _DARK = (
     "16 bits hold no level above a quarter of white: it is read as dark as it is. If it is of "
@@ -34,11 +34,11 @@ _FEWER = "16 bits hold levels of no more than {0} bits: read as levels of {0} bi
 
 
 class _KindError(ValueError):
-    """A picture that is whole, and of a kind that is not read."""
+    """An intact picture of a kind that boxest does not read."""
 
 
 class PictureWarning(UserWarning):
-    """A picture was read, and its levels may be meant otherwise.
+    """A picture was read, but its levels may have another meaning.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class PictureWarning(UserWarning):
 
 
 class Size(NamedTuple):
-    """Width and height of an image as it is shown, in pixels, and its EXIF orientation, 1..8."""
+    """Width and height of a displayed image, in pixels, and its EXIF orientation, 1..8."""
 
     width: int
     height: int
@@ -62,12 +62,12 @@ class Size(NamedTuple):
 
     @property
     def lying(self) -> bool:
-        """Whether width and height stand the other way round in the file."""
+        """Whether width and height are exchanged in the file."""
         return self.orientation >= 5
 
 
 def size(path: str | os.PathLike) -> Size:
-    """Return the size of an image as it is shown. Reads the beginning of the file only.
+    """Return the size of an image as it is displayed; only the beginning of the file is read.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def size(path: str | os.PathLike) -> Size:
         orientation = image.getexif().get(_ORIENTATION)
         orientation = orientation if orientation in range(1, 9) else 1
         stored = image.size
-        if image.format == "TIFF":  # Of which Pillow 11 and later tell the size upright.
+        if image.format == "TIFF":  # For these, Pillow 11 and later return the upright size.
             stored = tuple(image.tag_v2[tag] for tag in _TIFF_SIZE)
         return Size(*(stored[::-1] if orientation >= 5 else stored), orientation)
 
@@ -94,10 +94,10 @@ def size(path: str | os.PathLike) -> Size:
 def read(path: str | os.PathLike, channels: int, resize: tuple[int, int]) -> np.ndarray:
     """Read an image, upright and resized.
 
-    Colours become grey levels by ITU-R 601-2 luma; grey levels of 16 bits lose their lower eight,
-    but where none needs more than 12 or 8 bits they are read as such; what is transparent is shown
-    on white. Palettes, CMYK, Lab and the like become RGB. Resizing goes over all pixels that a new
-    one covers (Pillow's bilinear filter).
+    Colours become grey levels by ITU-R 601-2 luma. Grey levels of 16 bits lose their lower eight
+    bits, unless none needs more than 12 or 8 bits; then they are read as 12 or 8 bits. Transparent
+    parts are shown on white. Palettes, CMYK, Lab and so on become RGB. Resizing covers all pixels
+    that a new one replaces (Pillow's bilinear filter).
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def read(path: str | os.PathLike, channels: int, resize: tuple[int, int]) -> np.
         upright = ImageOps.exif_transpose(image)
         if upright.mode.startswith(("I", "F")):
             upright, remark = _eight_bits(upright, image)
-        else:  # Pillow has taken the upper eight bits of colours already.
+        else:  # For colours, Pillow has already taken the upper eight bits.
             dark = deep and 0 < np.asarray(upright.convert("RGB")).max() < _QUARTER
             remark = _DARK if dark else None
         upright = _on_white(upright)
@@ -141,7 +141,7 @@ def read(path: str | os.PathLike, channels: int, resize: tuple[int, int]) -> np.
 
 
 def levels(path: str | os.PathLike) -> np.ndarray:
-    """Read the levels of a mask as they are stored, upright: of a palette the indices.
+    """Read the stored levels of a mask, upright; for a palette, the indices.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ def levels(path: str | os.PathLike) -> np.ndarray:
         if values.ndim == 3:
             colours = values[..., : 1 if image.mode == "LA" else 3]
             if (colours != colours[..., :1]).any():
-                raise _KindError("it is in colour, and no mask of one level for each object.")
+                raise _KindError("it is in colour, so it is not a mask with one level per object.")
             values = colours[..., 0]
         return values
 
@@ -181,13 +181,13 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 @contextlib.contextmanager
 def _open(path: str | os.PathLike, *, whole: bool = False) -> Iterator[Image.Image]:
-    """Open an image; whatever Pillow stumbles upon is a ValueError about the file.
+    """Open an image; any error of Pillow becomes a ValueError about the file.
 
-    ``whole`` has what Pillow would pass over checked in all of the file.
+    ``whole`` also checks the whole file for damage that Pillow would ignore.
     """
     with open(path, "rb", opener=regular) as stream, warnings.catch_warnings():
-        # What Pillow has to say about odd metadata is of no use to whoever converts thousands; too
-        # many pixels are refused below, where it would warn.
+        # Pillow's warnings about odd metadata are useless when converting thousands of files. Too
+        # many pixels, of which it also warns, are refused below.
         warnings.simplefilter("ignore")
         try:
             with Image.open(stream, formats=FORMATS) as image:
@@ -199,22 +199,22 @@ def _open(path: str | os.PathLike, *, whole: bool = False) -> Iterator[Image.Ima
             raise ValueError(f"{path}: {_bomb()}") from None
         except Image.UnidentifiedImageError:
             raise ValueError(
-                f"{path} is no image, is damaged, or is of another format than "
-                f"{', '.join(FORMATS)}. Replace the file, or take its box out of the annotations."
+                f"{path} is not an image, is damaged, or has another format than "
+                f"{', '.join(FORMATS)}. Replace the file, or remove its box from the annotations."
             ) from None
         except MemoryError:
             raise
         except _KindError as error:
             raise ValueError(f"{path}: {error}") from None
-        except Exception as error:  # Plugins raise whatever a damaged file leads them into.
+        except Exception as error:  # For damaged files, plugins may raise anything.
             raise ValueError(
-                f"{path} cannot be read ({error}): it is damaged, or no photograph. Replace the "
-                "file, or take its box out of the annotations."
+                f"{path} cannot be read ({error}): it is damaged, or not a photograph. Replace the "
+                "file, or remove its box from the annotations."
             ) from error
 
 
 def _check_pixels(image: Image.Image) -> None:
-    """Refuse images of more pixels than Pillow warns of, before they are unpacked."""
+    """Refuse images with more pixels than Pillow's limit for warnings, before they are unpacked."""
     if Image.MAX_IMAGE_PIXELS is not None and image.width * image.height > Image.MAX_IMAGE_PIXELS:
         raise Image.DecompressionBombError
 
@@ -227,7 +227,7 @@ def _bomb() -> str:
 
 
 def _check_jpeg(stream: io.BufferedReader) -> None:
-    """Refuse a JPEG file of which libjpeg would make up a part, in grey mostly."""
+    """Refuse a JPEG file of which libjpeg would invent a part, mostly in grey."""
     import simplejpeg
 
     stream.seek(0)
@@ -252,19 +252,20 @@ _CHECKS = {"JPEG": _check_jpeg, "MPO": _check_jpeg, "PNG": _check_png}
 
 
 def _eight_bits(image: Image.Image, opened: Image.Image) -> tuple[Image.Image, str | None]:
-    """Return grey levels of 16 bits as of 8, which Pillow would clip, and what there is to say."""
+    """Reduce grey levels of 16 bits, which Pillow would clip, to 8; also return a warning."""
     if not image.mode.startswith("I;16") and not (
         image.mode == "I" and opened.format in ("PNG", "PPM")
     ):
         raise _KindError(
-            f"its grey levels are of 32 bits or have a sign, mode {image.mode!r}, and nothing says "
-            "which is white: save it with 8 or 16."
+            f"its grey levels have 32 bits or a sign (mode {image.mode!r}), so it is unknown which "
+            "one is white: save it with 8 or 16 bits."
         )
     levels, tags = np.asarray(image), getattr(opened, "tag_v2", {})
     greatest, told = int(levels.max()), tags.get(_TIFF_BITS) == (12,)
     bits = 12 if told else next(bits for bits in (8, 12, 16) if greatest < 2**bits)
     grey = (levels >> (bits - 8)).astype(np.uint8)
-    if tags.get(_TIFF_PHOTOMETRIC) == 0:  # White is zero, which Pillow heeds in 8 bits alone.
+    # Here white is zero, which Pillow only respects for 8 bits.
+    if tags.get(_TIFF_PHOTOMETRIC) == 0:
         grey = 255 - grey
     remark = _DARK if 0 < grey.max() < _QUARTER else None
     if bits < 16 and not told and greatest > 0:

@@ -1,4 +1,4 @@
-"""What counts as a batch of images: arrays, flat rows, data sets on disk, shards."""
+"""Read batches of images: arrays, flat rows, data sets on disk, shards."""
 
 import math
 import os
@@ -12,20 +12,20 @@ from sklearn.utils import check_array
 
 Shape = tuple[int, int, int]
 
-# What is read from a data set on disk at a time.
+# Number of bytes to read from a data set on disk at a time.
 BLOCK_BYTES = 2**25
-# Rows of numbers that make smaller images than this, in pixels, are the rows of a table.
+# Rows of numbers that give smaller images than this, in pixels, are the rows of a table.
 LEAST_SIDE = 8
-# More channels than this, and no more rows, are taken for channels that come first.
+# A first axis of at most this size, and a last axis of more, are taken as channels first.
 MOST_CHANNELS = 4
-# What makes an array of numpy's out of something.
+# Methods that convert an object to a numpy array.
 _ARRAYS = ("__array__", "__array_interface__", "__array_namespace__")
-# Modes of Pillow in which the numbers are places in a table of colours.
+# Pillow modes in which the numbers are indices into a palette.
 _PALETTE = ("P", "PA")
 
 
 class Images:
-    """Images that are handed out in blocks, each of them checked.
+    """Images that are returned in blocks, each of which is checked.
 
     Parameters
     ----------
@@ -55,12 +55,12 @@ class Images:
         shape = tuple(X.shape)
         if len(shape) not in (2, 3, 4):
             raise ValueError(
-                "X must hold images, of shape (n, height, width), (n, height, width, channels) or "
+                "X must hold images of shape (n, height, width), (n, height, width, channels) or "
                 f"flat (n, height * width); got the shape {shape}. Reshape your data."
             )
         if 0 in shape:
             raise ValueError(f"X must hold at least one image of at least one pixel; got {shape}.")
-        # A tensor of PyTorch or TensorFlow has a dtype of its own.
+        # Tensors of PyTorch and TensorFlow have their own dtypes.
         self.dtype = X.dtype if isinstance(X, np.ndarray) else np.asarray(X[:1]).dtype
         if len(shape) == 2:
             self.shape = (shape[0], *_shape_of_rows(shape[1], image_shape))
@@ -96,7 +96,7 @@ class Images:
 
 
 class ShardImages:
-    """The images of shards, read one shard at a time; the boxes are there when all are read.
+    """The images of shards, read one shard at a time; the boxes are known after the last one.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ class ShardImages:
         self._shards = shards.arrange(paths)
         first, last = self._shards[0][1], self._shards[-1][1]
         self.shape = (last.stop - first.start, *first.image_shape)
-        # How photographs were fitted into their images; drawn boxes were not.
+        # How photographs were fitted into their images; None for drawn boxes.
         self.mode = getattr(first, "mode", None)
         if image_shape is not None and self.shape[1:] != tuple(image_shape):
             raise ValueError(
@@ -144,7 +144,7 @@ class ShardImages:
 
 
 def open_images(X: Any, *, image_shape: Shape | None = None) -> Images | ShardImages:
-    """Take whatever holds images: see `Images` and `ShardImages`.
+    """Return `Images` or `ShardImages` for any object that holds images.
 
     Parameters
     ----------
@@ -158,21 +158,21 @@ def open_images(X: Any, *, image_shape: Shape | None = None) -> Images | ShardIm
 
 
 def are_paths(X: Any) -> bool:
-    """Whether this is the path of a file, or a list of them."""
+    """Whether this is the path of a file, or a list of paths."""
     if isinstance(X, (str, os.PathLike)):
         return True
     return isinstance(X, (list, tuple)) and len(X) > 0 and all(map(are_paths, X))
 
 
 def is_lazy(X: Any) -> bool:
-    """Whether these are data on disk: sliced like an array, but not one, nor a table."""
+    """Whether these are data on disk, which are sliced like an array but are no array or table."""
     has_slices = all(hasattr(X, name) for name in ("shape", "dtype", "__getitem__"))
     in_memory = ("__array_interface__", "__array_namespace__", "tocsr", "iloc")
     return has_slices and not any(hasattr(X, name) for name in in_memory)
 
 
 def as_array(X: Any) -> np.ndarray:
-    """Return an array of numbers of any number of axes, in its own dtype.
+    """Return an array of numbers with any number of axes, in its own dtype.
 
     Raises
     ------
@@ -184,10 +184,10 @@ def as_array(X: Any) -> np.ndarray:
     if not known:
         raise TypeError(
             "Input X should have at least 1 dimension: an array of images, or a list of them; got "
-            f"{type(X).__name__}. Collect the images in an array, with np.stack for one."
+            f"{type(X).__name__}. Collect the images in an array, for example with np.stack."
         )
     if np.ma.is_masked(X):
-        raise ValueError("X has masked values. Give them a value, with X.filled(value).")
+        raise ValueError("X has masked values. Replace them with X.filled(value).")
     try:
         return check_array(
             _stacked(X),
@@ -200,13 +200,13 @@ def as_array(X: Any) -> np.ndarray:
         if "setting an array element" not in str(error):
             raise
         raise ValueError(
-            "X must hold images of one shape, in an array or a list. Resize them; of a table that "
-            "has a column of images, pass the column, table['image'] for one."
+            "X must hold images of one shape, in an array or a list. Resize them; from a table "
+            "with a column of images, pass the column, for example table['image']."
         ) from error
 
 
 def _stacked(X: Any) -> Any:
-    """Return a list or a column of images (arrays, pictures of Pillow) as one array."""
+    """Return a list or a column of images (arrays, Pillow images) as one array."""
     is_column = (
         getattr(getattr(X, "dtype", None), "kind", "") == "O" and getattr(X, "ndim", None) == 1
     )
@@ -217,8 +217,8 @@ def _stacked(X: Any) -> Any:
         return X
     if palettes := [i for i, one in enumerate(elements) if getattr(one, "mode", "") in _PALETTE]:
         raise ValueError(
-            f"X[{palettes[0]}] has the mode {elements[palettes[0]].mode!r}: its numbers are places "
-            "in a palette. Use convert('RGB') or convert('L')."
+            f"X[{palettes[0]}] has the mode {elements[palettes[0]].mode!r}: its numbers are "
+            "indices into a palette. Use convert('RGB') or convert('L')."
         )
     arrays = list(map(np.asarray, elements))
     for i, array in enumerate(arrays):
@@ -231,7 +231,7 @@ def _stacked(X: Any) -> Any:
 
 
 def _check_axes(shape: tuple[int, ...]) -> None:
-    """Refuse images whose channels come first, as those of PyTorch do; warn of what may be such."""
+    """Refuse images with channels first, as in PyTorch; warn of images that may be such."""
     if len(shape) < 4 or shape[3] <= MOST_CHANNELS:
         return
     message = (
@@ -240,13 +240,13 @@ def _check_axes(shape: tuple[int, ...]) -> None:
         f"pass np.moveaxis(X, 1, -1)"
     )
     if shape[1] <= MOST_CHANNELS:
-        raise ValueError(f"{message}; if they do not, say so: image_shape={shape[1:]}.")
+        raise ValueError(f"{message}; if they do not, set image_shape={shape[1:]}.")
     if shape[2] == shape[3] != shape[1]:
         warnings.warn(f"{message}.", UserWarning, stacklevel=2)
 
 
 def _advice(shape: tuple[int, ...], expected: Shape) -> str:
-    """Say what to do about an array that holds the right images in another form."""
+    """Return advice for an array that holds the right images in another form."""
     if shape in (expected, expected[:2]):
         return " This is one image: pass X[np.newaxis]."
     if len(shape) == 4 and (*shape[2:], shape[1]) == expected:
@@ -257,7 +257,7 @@ def _advice(shape: tuple[int, ...], expected: Shape) -> str:
 
 
 def _shape_of_rows(n_pixels: int, image_shape: Shape | None) -> Shape:
-    """Return the shape of images that come as rows of pixels."""
+    """Return the shape of images given as rows of pixels."""
     if image_shape is None:
         side = math.isqrt(n_pixels)
         return (side, side, 1) if side * side == n_pixels else (1, n_pixels, 1)
@@ -270,12 +270,13 @@ def _shape_of_rows(n_pixels: int, image_shape: Shape | None) -> Shape:
 
 
 def _check_values(block: np.ndarray, start: int) -> np.ndarray:
-    """Check the values of images, of which the first has the index ``start``."""
+    """Check the values of images, the first of which has the index ``start``."""
     if block.dtype in (np.bool_, np.uint8):
         return block
     if block.dtype.kind not in "iuf":
         raise TypeError(f"X must hold real numbers, got dtype {block.dtype}.")
-    with np.errstate(over="ignore"):  # Too large for single precision: infinite, and so refused.
+    # Numbers too large for single precision become infinite, and are refused.
+    with np.errstate(over="ignore"):
         block = block.astype(np.float32)
     if get_config()["assume_finite"]:
         return block
@@ -283,6 +284,6 @@ def _check_values(block: np.ndarray, start: int) -> np.ndarray:
     if not finite.all():
         raise ValueError(
             f"Input X contains NaN or infinity: in {np.sum(~finite)} of {len(block)} images, first "
-            f"in image {start + np.argmin(finite)}. Replace these values or leave the images out."
+            f"in image {start + np.argmin(finite)}. Replace these values or remove the images."
         )
     return block

@@ -1,4 +1,4 @@
-"""What a shard says about itself, and whether that fits what others say."""
+"""The description in the header of a shard, and checks that shards belong together."""
 
 import dataclasses
 import math
@@ -15,23 +15,23 @@ from boxest.system.files import FileError
 
 Path = str | os.PathLike
 
-# A larger claim is taken for damage before memory is allocated.
+# A larger claim counts as damage, before memory is allocated.
 MAX_BYTES = MAX_SHARD_BYTES
-# The header of a shard, which holds it, has a fixed size.
+# It must fit into the header of a shard, which has a fixed size.
 _LONGEST_NAME = 100
 
 
 class ShardError(FileError):
-    """A file that is no shard, is damaged, or does not fit the others."""
+    """A file that is not a shard, is damaged, or does not fit the others."""
 
 
-# How pictures of another aspect are fitted into their images.
+# How pictures with another aspect ratio are fitted into their images.
 MODES = ("stretch", "pad")
 
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """What every shard says about itself: which examples of which data set it holds.
+    """The description of every shard: which examples of which data set it holds.
 
     Parameters
     ----------
@@ -55,15 +55,15 @@ class Part:
         if not isinstance(self.split, str) or not self.split.isprintable():
             raise TypeError(f"split must be a str such as 'train'; got {self.split!r}.")
         if len(self.split) > _LONGEST_NAME:
-            raise ValueError(f"split has {_LONGEST_NAME} letters at most; got {self.split!r}.")
+            raise ValueError(f"split may have at most {_LONGEST_NAME} letters; got {self.split!r}.")
         if not 0 <= self.start < self.stop:
             raise ValueError(f"A shard needs 0 <= start < stop; got {self.start} and {self.stop}.")
         if not 0 <= self.seed < 2**64:
-            raise ValueError(f"A seed is in 0..2**64-1; got {self.seed}.")
+            raise ValueError(f"A seed must be in 0..2**64-1; got {self.seed}.")
         shape = self.shapes()["images"]
         if self.n_images * max(math.prod(shape[1:]), 32) > MAX_BYTES:
             raise ValueError(
-                f"{self.n_images} images of {'×'.join(map(str, shape[1:]))} pixels are more than "
+                f"{self.n_images} images of {'×'.join(map(str, shape[1:]))} pixels take more than "
                 f"{MAX_BYTES} bytes: make more and smaller shards."
             )
 
@@ -88,7 +88,7 @@ class Part:
 
 @dataclasses.dataclass(frozen=True)
 class Meta(Part):
-    """What a shard of drawn boxes says about itself, in version 1 of the format.
+    """The description of a shard of drawn boxes, in version 1 of the format.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ class Meta(Part):
         super().__post_init__()
 
     def attributes(self) -> dict[str, str | int]:
-        """Return the fields as they stand in the file, which leaves out the scene of the paper."""
+        """Return the fields as stored in the file, which omits the scene of the paper."""
         fields = super().attributes()
         law = fields.pop("law")
         fields |= {"law": law.name, "min_side": law.min_side, "max_side": law.max_side}
@@ -125,7 +125,7 @@ class Meta(Part):
 
     @classmethod
     def of(cls, attributes: Mapping[str, str | int]) -> Self:
-        """Return what these attributes tell; others are passed over."""
+        """Return the description in these attributes; others are ignored."""
         law = BoxLaw(*(attributes[name] for name in ("law", "min_side", "max_side")))
         names = ("split", "start", "stop", "seed", "image_size")
         scene = Scene.parse(attributes.get("scene", CLEAN.text()))
@@ -139,9 +139,9 @@ class Meta(Part):
 
 @dataclasses.dataclass(frozen=True)
 class PhotoMeta(Part):
-    """What a shard of photographs says about itself, in version 2 of the format.
+    """The description of a shard of photographs, in version 2 of the format.
 
-    Nothing is known about the law of their boxes.
+    The law of their boxes is unknown.
 
     Parameters
     ----------
@@ -176,34 +176,34 @@ class PhotoMeta(Part):
         if self.channels not in (1, 3):
             raise ValueError(f"channels must be 1 (grey) or 3 (colour); got {self.channels!r}.")
         if operator.index(self.height) < 1 or operator.index(self.width) < 1:
-            raise ValueError(f"An image has pixels; got {self.height}×{self.width} of them.")
+            raise ValueError(f"An image needs at least one pixel; got {self.height}×{self.width}.")
         if not isinstance(self.originals, str) or not re.fullmatch("[0-9a-f]{64}", self.originals):
             raise ValueError(f"originals must be a SHA-256 in hexadecimal; got {self.originals!r}.")
         super().__post_init__()
 
     @classmethod
     def of(cls, attributes: Mapping[str, str | int]) -> Self:
-        """Return what these attributes tell; others are passed over."""
+        """Return the description in these attributes; others are ignored."""
         return cls(*(attributes[field.name] for field in dataclasses.fields(cls)))
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the shapes of the datasets; grey images have no axis of channels."""
+        """Return the shapes of the data sets; grey images have no axis for channels."""
         shape = (self.height, self.width) if self.channels == 1 else (self.height, self.width, 3)
         return {"images": (self.n_images, *shape), "boxes": (self.n_images, 4)}
 
 
 def check_neighbours(path: Path, meta: Part, next_path: Path, next_meta: Part) -> None:
-    """Check that the second of two shards goes on where the first ends, in the same data set."""
+    """Check that the second shard continues where the first ends, in the same data set."""
     if type(meta) is not type(next_meta):
         raise ShardError(
-            f"{path} and {next_path} do not belong together: the one holds photographs and the "
-            "other drawn boxes."
+            f"{path} and {next_path} do not belong together: one holds photographs, the other "
+            "drawn boxes."
         )
     for name, value in meta.attributes().items():
         other = next_meta.attributes()[name]
         if name not in ("start", "stop") and value != other:
             raise ShardError(
-                f"{path} and {next_path} do not belong together: {name} is {value} in the one and "
+                f"{path} and {next_path} do not belong together: {name} is {value} in one and "
                 f"{other} in the other."
             )
     if meta.stop != next_meta.start:
@@ -215,7 +215,7 @@ def check_neighbours(path: Path, meta: Part, next_path: Path, next_meta: Part) -
 
 
 def check_expected(shards: Sequence[tuple[Path, Part]], expected: Mapping[str, str | int]) -> None:
-    """Check that shards, in order, are those of a study.
+    """Check that ordered shards are those of a study.
 
     Parameters
     ----------
@@ -237,7 +237,6 @@ def check_expected(shards: Sequence[tuple[Path, Part]], expected: Mapping[str, s
         found = meta.attributes().get(name, "not told (a shard of photographs does not)")
         if found != value:
             raise ShardError(
-                f"{path}: this is a shard of another study: its {name} is {found}, expected "
-                f"{value}.",
+                f"{path} is a shard of another study: its {name} is {found}, expected {value}.",
                 path,
             )

@@ -1,7 +1,7 @@
-"""Random numbers that are a function of seed, use and index: any of them, in any order.
+"""Random numbers as a function of seed, use and index, so in any order.
 
-Philox [1]_ encrypts a counter under a key. The seed and the number of a use of random numbers are
-its key. NumPy promises that the words of its bit generators stay what they are.
+Philox [1]_ encrypts a counter with a key. Here the key consists of the seed and the number of a use
+of random numbers. NumPy promises never to change the words of its bit generators.
 
 References
 ----------
@@ -11,7 +11,7 @@ References
 import numpy as np
 from numpy.random import Philox
 
-# Numbers of the uses. A data set would be another one with other numbers.
+# Numbers of the uses. Changing them would change every data set.
 BOXES, LEVELS, ROTATION, HIDDEN, DISCS, LINES, TEXTURE, NOISE = range(1, 9)
 
 
@@ -26,7 +26,7 @@ def words(seed: int, use: int, index: int, n: int) -> np.ndarray:
 
 
 def below(words: np.ndarray, n: int | np.ndarray) -> np.ndarray:
-    """Integers uniform in 0..n-1 from the upper halves of 64-bit words, bias below n / 2**32."""
+    """Return uniform integers in 0..n-1 from the upper halves of 64-bit words, bias < n / 2**32."""
     scaled = (words >> np.uint64(32)) * np.asarray(n, dtype=np.uint64)
     return (scaled >> np.uint64(32)).astype(np.int64)
 

@@ -1,7 +1,7 @@
-"""What the numbers in images stand for: `fit` decides it, and `predict` keeps to it.
+"""The meaning of the numbers in images, which `fit` determines and `predict` follows.
 
-A network takes grey levels as 0 for black and 1 for white. Which number is white follows from the
-type of the numbers and, where that leaves it open, from the values that `fit` sees:
+A network takes 0 as black and 1 as white. Which number is white follows from the type of the
+numbers and, if that is not enough, from the values that `fit` sees:
 
 =========================================  =====================================================
 bool                                       1
@@ -10,19 +10,19 @@ whole numbers and floats within 0..1       1
 those whose largest is 64..255             255
 whole numbers up to 1024..4095             4095 (12 bits)
 whole numbers up to 16384..65535           65535 (16 bits)
-uint16 of another largest value            the least of 255, 4095, 65535 that holds all; a warning
-with negative ones, such as standardised   none: taken as they are
-others                                     none: taken as they are, with a warning
+uint16 of another largest value            least of 255, 4095, 65535 that holds all; a warning
+with negative ones, such as standardised   none: used unchanged
+others                                     none: used unchanged, with a warning
 =========================================  =====================================================
 
-Floats may go beyond these limits by a tenth of white, as after a cubic interpolation. The columns
-of a table, rows too short for an image, are measured values and taken as they are.
+Floats may exceed these limits by a tenth of white, as after a cubic interpolation. The columns of a
+table, whose rows are too short for an image, are measured values and are used unchanged.
 
-Images that come later, to `predict` for one, are read the same way if they have the same type, in
-every call. In another type they are read so that white is white: a network fitted on uint8 takes
-the same images as floats in 0..1 or in 0..255. Values that cannot be what was fitted are refused,
-and doubtful ones give a warning. A network that was fitted on numbers as they are takes others as
-they are, and they must be alike.
+Later images, for example in `predict`, are read in the same way in every call if they have the same
+type. With another type, they are scaled so that white stays white: a network fitted on uint8 also
+takes the same images as floats in 0..1 or in 0..255. Values that cannot match those of `fit` are
+refused, and doubtful ones cause a warning. A network that was fitted on unchanged numbers also uses
+later ones unchanged, and these must be similar.
 """
 
 import warnings
@@ -33,16 +33,16 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 WHITES = (1, 255, 4095, 65535)
-# Values up to a tenth of white beyond black and white are an interpolation's; up to four times
-# white, noise may have been added. Beyond that they are other numbers.
+# Values up to a tenth of white beyond black and white come from an interpolation; up to four times
+# white, noise may have been added. Beyond that they have another meaning.
 OVERSHOOT = 0.1
 NOISE = 4
 # Standardised images seldom have larger values.
 CENTRED = 16
-# For each white, the share of it below which the largest value is more likely one in another unit:
-# of images that were divided twice, in 0..1, or of 8 bits.
+# For each white, the share of it below which the largest value probably has another unit: images
+# that were divided twice, in 0..1, or of 8 bits.
 DARK = {1: 1 / 250, 255: NOISE / 255, 4095: 1 / 16, 65535: 1 / 16}
-# Numbers that are taken as they are may be this much larger or smaller than those of `fit`.
+# Numbers that are used unchanged may be this much larger or smaller than those of `fit`.
 ALIKE = 16
 
 
@@ -73,7 +73,7 @@ class Pixels(NamedTuple):
 
 
 class Images(Protocol):
-    """What is read here: `boxest.data.inputs.Images` or `boxest.data.inputs.ShardImages`."""
+    """The source of the images: `boxest.data.inputs.Images` or `boxest.data.inputs.ShardImages`."""
 
     dtype: np.dtype
     is_table: bool
@@ -84,7 +84,7 @@ class Images(Protocol):
 
 @dataclass
 class Reader:
-    """Hands out images as the network takes them, and checks what they hold.
+    """Reads images as input for the network, and checks their values.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ class Reader:
     fitted: Pixels | None = None
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """Yield bool, uint8 (0..255) or float32 (0..1, or as they are).
+        """Yield bool, uint8 (0..255) or float32 (0..1, or unchanged).
 
         Raises
         ------
@@ -124,7 +124,7 @@ class Reader:
         self._finish(white, found or seen)
 
     def _white_is_known(self) -> bool:
-        """Whether the type of the numbers alone says which is white, so that one pass is enough."""
+        """Whether the type alone says which number is white, so that one pass is enough."""
         kind = _kind(self.images.dtype)
         if self.fitted is None:
             return kind in ("bool", "uint8") or self.images.is_table
@@ -146,7 +146,7 @@ class Reader:
         return _white_at_first(dtype, found)
 
     def _finish(self, white: int | None, seen: "_Range") -> None:
-        """Check the values, now that all are known, and remember them."""
+        """Check the values after all are known, and store their range."""
         dtype = self.images.dtype
         pixels = Pixels(dtype.name, white, seen.low, seen.high, seen.least == seen.high == white)
         if self.fitted is not None:
@@ -167,7 +167,7 @@ class _Range(NamedTuple):
     high: float = -np.inf
 
     def with_values(self, block: np.ndarray) -> "_Range":
-        """Return the range of these values, too; NaN, where it is allowed, does not count."""
+        """Extend the range by these values; NaN, if it is allowed, does not count."""
         if block.dtype == bool:
             low, least, high = float(block.all()), 1.0, float(block.any())
         elif block.dtype == np.uint8:
@@ -188,7 +188,7 @@ def _kind(dtype: np.dtype) -> str:
 
 
 def _white_at_first(dtype: np.dtype, found: _Range) -> int | None:
-    """Return which number is white in the images of `fit`, None where it is none for certain."""
+    """Return which number is white in the images of `fit`; None if this is uncertain."""
     low, high, whole = found.low, found.high, _kind(dtype) == "integer"
     beyond = 0 if whole else OVERSHOOT
     for white in WHITES if whole else WHITES[:2]:
@@ -201,7 +201,7 @@ def _white_at_first(dtype: np.dtype, found: _Range) -> int | None:
 
 
 def _white_again(dtype: np.dtype, found: _Range | None, fitted: Pixels) -> int | None:
-    """Return which number is white in later images, of a network that was fitted on others."""
+    """Return which number is white in later images for a fitted network."""
     if fitted.white is None:
         return None
     if found is None:
@@ -211,9 +211,9 @@ def _white_again(dtype: np.dtype, found: _Range | None, fitted: Pixels) -> int |
     if black_and_white and (fitted.two_levels or kind != "uint8"):
         if not fitted.two_levels:
             _warn(
-                f"X has dtype {dtype.name} and no values but 0 and 1, and the network was fitted "
+                f"X has dtype {dtype.name} and only the values 0 and 1, but the network was fitted "
                 f"on {fitted}. They are read as black and white; pass X.astype({fitted.dtype!r}) "
-                "if they are levels as of fit."
+                "if they are levels as in fit."
             )
         return 1
     if kind == "uint8":
@@ -224,7 +224,7 @@ def _white_again(dtype: np.dtype, found: _Range | None, fitted: Pixels) -> int |
 
 
 def _check_at_first(pixels: Pixels) -> None:
-    """Check what `fit` has seen."""
+    """Check the values that `fit` has seen."""
     white, low, high = pixels.white, pixels.low, pixels.high
     if pixels.dtype == "uint8" and high == 1:
         raise ValueError(
@@ -235,24 +235,24 @@ def _check_at_first(pixels: Pixels) -> None:
         return
     if white is None:
         _warn(
-            f"X has {pixels}: these are no grey levels in 0..1, 0..255, 12 or 16 bits, and are "
-            "taken as they are. Networks learn best from numbers of about 1: divide X by the "
-            "number that is white."
+            f"X has {pixels}: these are not grey levels in 0..1, 0..255, 12 or 16 bits, and are "
+            "used unchanged. Networks learn best from numbers around 1: divide X by the number "
+            "that is white."
         )
     elif pixels.dtype == "uint16" and high < white / 4:
         _warn(
-            f"X has {pixels}, and is read as grey levels 0..{white}. If another number is white, "
-            "divide X by it."
+            f"X has {pixels}, which are read as grey levels 0..{white}. If another number is "
+            "white, divide X by it."
         )
     elif pixels.dtype != "uint8" and 0 < high <= DARK[white] * white:
         _warn(
-            f"X has {pixels}, which is read as nearly black: white is {white}. Was it divided "
-            "twice?"
+            f"X has {pixels}, which are read as nearly black, because white is {white}. Was it "
+            "divided twice?"
         )
 
 
 def _check_again(pixels: Pixels, fitted: Pixels) -> None:
-    """Check that later images are like those of `fit`."""
+    """Check that later images are similar to those of `fit`."""
     if fitted.high is None:
         return
     if fitted.white is None:
@@ -278,7 +278,7 @@ def _check_again(pixels: Pixels, fitted: Pixels) -> None:
 
 
 def _scaled(block: np.ndarray, white: int | None) -> np.ndarray:
-    """Return a block with white as the network takes it."""
+    """Return a block scaled as input for the network."""
     if block.dtype == np.uint8 and white == 1:
         return block.astype(bool)
     if (block.dtype == bool and white == 1) or (block.dtype == np.uint8 and white == 255):

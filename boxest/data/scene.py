@@ -1,7 +1,7 @@
-"""What makes an image harder than the paper's white box on black, in plain Python.
+"""Options that make an image harder than the paper's white box on black, in plain Python.
 
-The Snakefile checks it, and the environment that runs Snakemake need not hold numpy;
-`boxest.data.drawing` draws it.
+The Snakefile checks them, and the environment that runs Snakemake need not have numpy;
+`boxest.data.drawing` draws the images.
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ from typing import Any
 
 from boxest.system.scalars import integer, real
 
-# Greatest values of the options that are numbers from 0.
+# Largest values of the options that are numbers from 0.
 _GREATEST = {
     "noise": 1.0,
     "contrast": 1.0,
@@ -21,16 +21,16 @@ _GREATEST = {
     "hidden": 0.7,
 }
 _MOST_SHAPES = 100
-# A scene of all options is half as long.
+# A scene with all options is half as long.
 _LONGEST_TEXT = 1000
 
 
 @dataclasses.dataclass(frozen=True)
 class Scene:
-    """How images differ from the paper's; the defaults are the paper's, one white box on black.
+    """How images differ from the paper's; by default, one white box on black, as in the paper.
 
-    The boxes of a data set do not depend on it, so that the same boxes can be compared in several
-    scenes. Grey levels are shares of the full range: 0 is black, 1 is white.
+    The boxes of a data set do not depend on the scene, so the same boxes can be compared in several
+    scenes. Grey levels are fractions of the full range: 0 is black, 1 is white.
 
     Parameters
     ----------
@@ -104,13 +104,13 @@ class Scene:
             if not self.object_levels(background):
                 raise ValueError(
                     f"A background level of {background / 255:.3g} leaves no object_level in "
-                    f"{list(self.object_level)} at a contrast of {self.contrast:g}: make contrast "
-                    "smaller, or the ranges of the levels wider."
+                    f"{list(self.object_level)} at a contrast of {self.contrast:g}: lower the "
+                    "contrast, or widen the ranges of the levels."
                 )
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> "Scene":
-        """Return the scene of some options, such as the section ``data.scene`` of a configuration.
+        """Return the scene for options, such as the section ``data.scene`` of a configuration.
 
         Raises
         ------
@@ -125,21 +125,21 @@ class Scene:
 
     @classmethod
     def parse(cls, text: str) -> "Scene":
-        """Return the scene of a text, which may be a stranger's; errors are those of `of`."""
+        """Return the scene in a text, which may come from a stranger; errors are those of `of`."""
         if not isinstance(text, str) or len(text) > _LONGEST_TEXT:
-            raise ValueError("A scene is a text of JSON, of some hundred characters at most.")
+            raise ValueError("A scene must be a JSON text of at most some hundred characters.")
         try:
             options = json.loads(text)
         except RecursionError as error:
-            raise ValueError("A scene is no deep JSON.") from error
+            raise ValueError("A scene must not be deeply nested JSON.") from error
         if not isinstance(options, dict):
-            raise TypeError(f"A scene is a table; got {text!r}.")
+            raise TypeError(f"A scene must be a table; got {text!r}.")
         return cls.of(options)
 
     def options(self) -> dict[str, Any]:
-        """Return what differs from the paper's image, as plain values in the order of the names.
+        """Return the options that differ from the paper's image, as plain values sorted by name.
 
-        What is not named stands for the paper's for ever: shards of a scene say no more.
+        Missing options will always mean the paper's: shards only record these.
         """
         fields = sorted(dataclasses.fields(self), key=lambda field: field.name)
         values = {field.name: (getattr(self, field.name), field.default) for field in fields}
@@ -150,7 +150,7 @@ class Scene:
         }
 
     def text(self) -> str:
-        """Return the scene as JSON: the same text for the same scene, ``{}`` for the paper's."""
+        """Return the scene as JSON, equal texts for equal scenes, and ``{}`` for the paper's."""
         return json.dumps(self.options())
 
     def __str__(self) -> str:
@@ -161,34 +161,36 @@ class Scene:
         if self.texture and self.texture_scale > image_size / 8:
             raise ValueError(
                 f"texture_scale ({self.texture_scale:g} px) is greater than an eighth of the image "
-                f"size ({image_size}), and the texture would be none. Make it smaller."
+                f"size ({image_size}), so there would be no texture. Make it smaller."
             )
         return self
 
     def background_levels(self) -> range:
-        """Return the grey levels of the background, of 0..255."""
+        """Return the grey levels of the background, in 0..255."""
         return _of_255(self.background_level)
 
     def object_levels(self, background: int) -> list[int]:
-        """Return the grey levels of the object that a level of the background leaves, of 0..255."""
+        """Return the grey levels of the object that a background level leaves, in 0..255."""
         least = max(1, round(255 * self.contrast))
         return [n for n in _of_255(self.object_level) if abs(n - background) >= least]
 
 
 def _level_range(name: str, value: Any) -> tuple[float, float]:
-    """Return a range of grey levels, or say what is wrong with it."""
+    """Return a range of grey levels, or raise an error."""
     if not isinstance(value, (list, tuple)) or len(value) != 2:
-        raise TypeError(f"{name} must be two numbers, the least and the greatest; got {value!r}.")
+        raise TypeError(
+            f"{name} must be two numbers, the lowest and the highest level; got {value!r}."
+        )
     low, high = (real(name, number, 0, 1) for number in value)
     if low > high:
-        raise ValueError(f"{name} must be the least and the greatest level; got {list(value)}.")
+        raise ValueError(f"{name} must be the lowest and the highest level; got {list(value)}.")
     return low, high
 
 
 def _of_255(levels: tuple[float, float]) -> range:
-    """Return the bytes of a range of grey levels."""
+    """Return a range of grey levels as bytes."""
     return range(round(255 * levels[0]), round(255 * levels[1]) + 1)
 
 
-# The paper's: one white box on black, and nothing else.
+# The paper's scene: one white box on black, and nothing else.
 CLEAN = Scene()

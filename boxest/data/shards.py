@@ -1,22 +1,22 @@
-"""Shards of the data set: one HDF5 file each, written whole, verified whole.
+"""Shards of a data set: HDF5 files that are written atomically and verified completely.
 
 A shard holds the images and boxes of consecutive indices of one split. It begins with a header of
-`HEADER_BYTES`, which HDF5 passes over (its user block): two lines of text, filled up with zeros.
+`HEADER_BYTES`, which HDF5 skips (its user block): two lines of text, filled up with zeros.
 
 - JSON: ``format``, ``format_version``, ``kind``, the fields of `Meta` (the box law as ``law``,
-  ``min_side``, ``max_side``; ``scene`` as JSON that says what differs from the paper's white box on
-  black) or of `PhotoMeta`, and ``sha256``, the digest of all that follows the header.
+  ``min_side``, ``max_side``; ``scene`` as JSON with the differences from the paper's white box on
+  black) or of `PhotoMeta`, and ``sha256``, the digest of everything after the header.
 - The SHA-256 of that line.
 
-So any bit that flips, and any byte that is lost, is noticed before the HDF5 library sees the file.
-What follows is HDF5 (see `boxest.data.hdf5`):
+So any flipped bit, and any lost byte, is noticed before the HDF5 library sees the file. The header
+is followed by HDF5 (see `boxest.data.hdf5`):
 
-- dataset ``images``: uint8; of drawn boxes (n, image_size, image_size), 0 or 255 but for other
-  scenes; of photographs (n, height, width) of grey levels or (n, height, width, 3) of colours;
-- dataset ``boxes``: float64 (n, 4), columns x1, y1, x2, y2 in units of the image size;
-- attributes of the file: what the header says, for those who open it with another program.
+- data set ``images``: uint8; for drawn boxes (n, image_size, image_size), 0 or 255 in the paper's
+  scene; for photographs (n, height, width) in grey or (n, height, width, 3) in colour;
+- data set ``boxes``: float64 (n, 4), columns x1, y1, x2, y2 in units of the image size;
+- attributes of the file: the content of the header, for other programs.
 
-The same content gives the same bytes: nothing in a shard tells when, or by which version of boxest,
+The same content gives the same bytes: a shard does not record when, or by which version of boxest,
 it was made.
 """
 
@@ -47,7 +47,7 @@ _TYPES = {"images": np.dtype(np.uint8), "boxes": np.dtype("<f8")}
 
 
 class Shard(NamedTuple):
-    """Content of a shard: images uint8, boxes float64 (n, 4), and its `Meta` or `PhotoMeta`."""
+    """The content of a shard: images uint8, boxes float64 (n, 4), and its `Meta` or `PhotoMeta`."""
 
     images: np.ndarray
     boxes: np.ndarray
@@ -55,7 +55,7 @@ class Shard(NamedTuple):
 
 
 def write(path: str | os.PathLike, images: np.ndarray, boxes: np.ndarray, meta: Part) -> None:
-    """Write a shard, whole or not at all.
+    """Write a shard, completely or not at all.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def write(path: str | os.PathLike, images: np.ndarray, boxes: np.ndarray, meta: 
                 f"{name} must be {_TYPES[name]} of shape {shape} for indices {meta.start}.."
                 f"{meta.stop - 1}; got {content[name].dtype} of shape {content[name].shape}."
             )
-    # Viewers show images as the NeXus standard says.
+    # Viewers recognise images by the NeXus standard.
     interpretation = "image" if meta.image_shape[2] == 1 else "rgb-image"
     datasets = {
         "images": (content["images"], {"interpretation": interpretation}),
@@ -151,16 +151,16 @@ def load(
 
 
 def arrange(paths: Iterable[str | os.PathLike]) -> list[tuple[str | os.PathLike, Part]]:
-    """Put the shards of one split in the order of their indices, with what each says about itself.
+    """Sort the shards of one split by their indices, and return the description of each.
 
-    Only the headers are read and verified here. Parameters and errors are those of `load`.
+    Only the headers are read and verified. Parameters and errors are those of `load`.
     """
     shards = []
     for path in paths:
         with _open(path) as (_, meta, _):
             shards.append((path, meta))
     if not shards:
-        raise ValueError("There are no shards to load: the list of files is empty.")
+        raise ValueError("There are no shards to load, because the list of files is empty.")
     shards.sort(key=lambda shard: shard[1].start)
     for before, after in itertools.pairwise(shards):
         check_neighbours(*before, *after)
@@ -180,9 +180,9 @@ def summary(path: str | os.PathLike) -> dict[str, str | int]:
 
 @contextlib.contextmanager
 def _open(path: str | os.PathLike) -> Iterator[tuple[BinaryIO, Part, str]]:
-    """Open a shard behind its header; give the stream, what the header says, and the digest.
+    """Open a shard after its header; give the stream, the description and the digest.
 
-    Whatever is wrong with the file is a ShardError about `path`.
+    Any problem with the file is a ShardError about `path`.
     """
     with open(path, "rb", opener=regular) as stream:
         try:
@@ -192,7 +192,7 @@ def _open(path: str | os.PathLike) -> Iterator[tuple[BinaryIO, Part, str]]:
 
 
 def _parsed(header: bytes, stream: BinaryIO, path: str | os.PathLike) -> tuple[Part, str]:
-    """Return what a header says, and the digest of what follows it."""
+    """Return the description in a header, and the digest of everything after it."""
     if not header.startswith(_BEGIN):
         raise ShardError(_no_shard(header, path))
     line = header.partition(b"\n")[0]
@@ -201,25 +201,25 @@ def _parsed(header: bytes, stream: BinaryIO, path: str | os.PathLike) -> tuple[P
     try:
         table = json.loads(line)
         if not all(type(value) in (int, str) for value in table.values()):
-            raise TypeError("numbers are whole, and all else is text")
+            raise TypeError("values must be integers or texts")
         version, digest = table["format_version"], table["sha256"]
         meta = KINDS[table["kind"]].of(table) if version == FORMAT_VERSION else None
     except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise ShardError(f"its header makes no sense: {error}") from error
+        raise ShardError(f"its header is invalid: {error}") from error
     if meta is None:
         raise ShardError(
-            f"it has the format version {version}, and this version of boxest reads "
+            f"it has the format version {version}, but this version of boxest reads "
             f"{FORMAT_VERSION}: make it again"
         )
     if header != _header(meta, digest):
-        raise ShardError(f"its header says other things than a shard does: {sorted(table)}")
+        raise ShardError(f"its header has other fields than a shard: {sorted(table)}")
     if _n_bytes(meta) > hdf5.GREATEST_RATIO * os.fstat(stream.fileno()).st_size:
-        raise ShardError(f"it is too small a file for {meta.n_images} images")
+        raise ShardError(f"the file is too small for {meta.n_images} images")
     return meta, digest
 
 
 def _no_shard(begin: bytes, path: str | os.PathLike) -> str:
-    """Say of a file that does not begin like a shard what it is, and what to do with it."""
+    """Return what a file that does not begin like a shard is, and what to do with it."""
     if not begin:
         return "this is not a shard of boxest: it is empty"
     if begin.startswith(b"\x89HDF\r\n\x1a\n"):
@@ -239,13 +239,13 @@ def _no_shard(begin: bytes, path: str | os.PathLike) -> str:
 
 
 def _fields(meta: Part) -> dict[str, str | int]:
-    """Return what a shard says about itself."""
+    """Return the description of a shard."""
     (kind,) = (name for name, described in KINDS.items() if type(meta) is described)
     return {"format": FORMAT, "format_version": FORMAT_VERSION, "kind": kind, **meta.attributes()}
 
 
 def _header(meta: Part, digest: str) -> bytes:
-    """Return the header of a shard with this digest of what follows."""
+    """Return the header of a shard, given the digest of what follows it."""
     return _block(json.dumps(_fields(meta) | {"sha256": digest}).encode())
 
 
@@ -256,18 +256,18 @@ def _block(line: bytes) -> bytes:
 
 
 def _n_bytes(meta: Part) -> int:
-    """Return how many bytes the content of a shard has in memory."""
+    """Return the number of bytes of the content of a shard in memory."""
     return sum(math.prod(shape) * _TYPES[name].itemsize for name, shape in meta.shapes().items())
 
 
 def _allocate(n_images: int, meta: Part) -> tuple[np.ndarray, np.ndarray]:
-    """Arrays for the content of shards."""
+    """Return arrays for the content of shards."""
     shapes = meta.shapes()
     return tuple(np.empty((n_images, *shapes[name][1:]), dtype) for name, dtype in _TYPES.items())
 
 
 def _fill(stream: BinaryIO, digest: str, images: np.ndarray, boxes: np.ndarray) -> None:
-    """Verify a shard that is open behind its header, and read its content into arrays."""
+    """Verify a shard that is open after its header, and read its content into arrays."""
     if hashlib.file_digest(stream, "sha256").hexdigest() != digest:
         raise ShardError(
             "it is damaged, or another program has changed it: its content does not match the "
@@ -277,4 +277,4 @@ def _fill(stream: BinaryIO, digest: str, images: np.ndarray, boxes: np.ndarray) 
     try:
         check_boxes(boxes)
     except ValueError as error:
-        raise ShardError(f"its checksum is right, and its boxes are wrong: {error}") from error
+        raise ShardError(f"its checksum is right, but its boxes are wrong: {error}") from error

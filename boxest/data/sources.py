@@ -1,20 +1,20 @@
-"""Where the images of a study come from, and each shard of it by itself.
+"""The sources of the images of a study, and how to write each shard independently.
 
 A section ``data`` of a configuration names its ``source``:
 
-- "photographs": ``folder``, ``boxes`` (a table in any format of `boxest.annotations`), and, where
-  they are needed, ``label``, ``several``, ``coordinates`` and ``columns``;
-- "arrays": ``file``, an ``.npz`` or HDF5 file, and, where they are not the only ones of their
-  shapes, the names of its arrays as ``images`` and ``boxes``; and ``coordinates``;
+- "photographs": ``folder``, ``boxes`` (a table in any format of `boxest.annotations`), and, if
+  needed, ``label``, ``several``, ``coordinates`` and ``columns``;
+- "arrays": ``file``, an ``.npz`` or HDF5 file, the names of its arrays as ``images`` and ``boxes``,
+  if their shapes are not unique, and ``coordinates``;
 - "shards": ``train``, ``validation`` and ``test``, lists of files or patterns such as ``a/*.h5``.
 
-Photographs and arrays have besides: ``image_size`` (one, or height and width), ``channels``,
+Photographs and arrays also have ``image_size`` (one size, or height and width), ``channels``,
 ``mode``, ``split`` (shares, a column, or three lists), ``seed``, and ``shards``, the number of
-files, and jobs, for each part.
+files (and jobs) for each part.
 
-`shard_names` and `check` read no picture and need Python alone, for a Snakefile. `write_plan`
-makes the table of originals, ``images.csv``; with it `write_shard` makes any one shard. The same
-data, seed and split give the same bytes, in any order and on any machine.
+`shard_names` and `check` read no picture and only need plain Python, for a Snakefile. `write_plan`
+makes the table of originals, ``images.csv``; with it, `write_shard` makes any single shard. The
+same data, seed and split give the same bytes, in any order and on any machine.
 """
 
 import glob
@@ -41,13 +41,13 @@ DEFAULTS: dict[str, Any] = {
     "columns": None,
     "images": None,
 }
-# What is said about a table of boxes; see `boxest.annotations.read`.
+# Options for reading a table of boxes; see `boxest.annotations.read`.
 _OPTIONS = ("label", "several", "coordinates", "columns")
 _FILES = {"photographs": ("folder", "boxes"), "arrays": ("file",)}
 
 
 def shard_names(data: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return the names of the shards of each part, which are known before anything is read.
+    """Return the names of the shards of each part, without reading anything.
 
     Parameters
     ----------
@@ -65,14 +65,14 @@ def shard_names(data: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def inputs(data: Mapping[str, Any]) -> list[str]:
-    """Return the files and folders that a plan and its shards are made from."""
+    """Return the files and folders from which a plan and its shards are made."""
     split = _get(data, "split")
     lists = [part for part in split if isinstance(part, str)] if not isinstance(split, str) else []
     return [str(data[name]) for name in _FILES[data["source"]]] + lists
 
 
 def files(data: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return the files of the source "shards" by part, in the order of their names.
+    """Return the files of the source "shards" by part, sorted by name.
 
     Raises
     ------
@@ -87,18 +87,20 @@ def files(data: Mapping[str, Any]) -> dict[str, list[str]]:
             paths = sorted(glob.glob(pattern)) if glob.has_magic(pattern) else [pattern]
             missing = [path for path in paths if not os.path.isfile(path)]
             if missing or not paths:
-                raise ValueError(f"config: data.{part}: {(missing or [pattern])[0]} is not there.")
+                raise ValueError(
+                    f"config: data.{part}: {(missing or [pattern])[0]} does not exist."
+                )
             found[part] += paths
         if not found[part]:
             raise ValueError(
-                f"config: data.{part} names no file: the source 'shards' needs files of all three "
-                "parts."
+                f"config: data.{part} names no file, but the source 'shards' needs files for all "
+                "three parts."
             )
     return found
 
 
 def check(data: Mapping[str, Any]) -> None:
-    """Refuse, before anything is read, a section that names files that are not there.
+    """Refuse a section that names missing files, before anything is read.
 
     Raises
     ------
@@ -115,19 +117,19 @@ def check(data: Mapping[str, Any]) -> None:
         )
     for name in _FILES[source]:
         if not data.get(name):
-            raise ValueError(f"config: data.{name} is needed for the source {source!r}.")
+            raise ValueError(f"config: data.{name} is required for the source {source!r}.")
     for path in inputs(data):
         if not os.path.exists(path):
-            raise ValueError(f"config: data: {path} is not there.")
+            raise ValueError(f"config: data: {path} does not exist.")
     n = _get(data, "shards")
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise ValueError(f"config: data.shards must be a whole number, 1 or more; got {n!r}.")
+        raise ValueError(f"config: data.shards must be a whole number of at least 1; got {n!r}.")
 
 
 def write_plan(data: Mapping[str, Any], path: str | os.PathLike) -> None:
-    """Write the table of originals: which picture goes into which shard.
+    """Write the table of originals, which assigns each picture to a shard.
 
-    Reads the boxes, and the beginning of each picture.
+    This reads the boxes, and the beginning of each picture.
 
     Parameters
     ----------
@@ -173,8 +175,8 @@ def write_plan(data: Mapping[str, Any], path: str | os.PathLike) -> None:
     lacking = [part for part in PARTS if not (plan.table["split"] == part).any()]
     if lacking:
         raise ValueError(
-            f"config: data.split leaves no image for {' and '.join(lacking)}; a study needs all "
-            f"three parts. Images: {len(table)}."
+            f"config: data.split leaves no image for {' and '.join(lacking)}, but a study needs "
+            f"all three parts. Images: {len(table)}."
         )
     for remark in [*remarks, *matching.shared(plan.table, table["image"], keys)]:
         warnings.warn(remark, stacklevel=2)
@@ -243,7 +245,7 @@ def _arrays(data: Mapping[str, Any]) -> "Arrays":
 
 
 def _form(data: Mapping[str, Any], arrays: "Arrays | None" = None) -> "Form":
-    """Return what the images in the shards are like; arrays stay as they are if nothing is said."""
+    """Return the form of the images in the shards; by default, arrays stay unchanged."""
     from boxest.data.photographs.packing import Form
 
     size, channels = _get(data, "image_size"), _get(data, "channels")

@@ -1,15 +1,15 @@
-"""The parts of a data set and its shards: which indices each of them holds, in plain Python."""
+"""The indices in each part of a data set and in each of its shards, in plain Python."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 SPLITS = ("train", "validation", "test")
-# Images of one shard when unpacked.
+# Size of the unpacked images of one shard.
 MAX_SHARD_BYTES = 2**31
 
 
 class ShardRange(NamedTuple):
-    """Indices start..stop-1 of the data set, all of one split."""
+    """The indices start..stop-1 of the data set, all in one split."""
 
     split: str
     start: int
@@ -52,8 +52,8 @@ def splits(n_images: int, fractions: Sequence[float] = (0.8, 0.1, 0.1)) -> dict[
     empty = [name for name, part in parts.items() if len(part) == 0]
     if empty:
         raise ValueError(
-            f"{n_images} images leave none for {' and '.join(empty)} with the fractions "
-            f"{list(fractions)}: make more images, or change the fractions."
+            f"With {n_images} images and the fractions {list(fractions)}, none is left for "
+            f"{' and '.join(empty)}: make more images, or change the fractions."
         )
     return parts
 

@@ -1,8 +1,8 @@
-"""The data set of the paper (§2.1): one white box on black, as a pure function of (seed, index).
+"""The data set of the paper (§2.1): one white box on black, as a function of (seed, index).
 
-An image depends on the seed and its own index alone, so any part of the data set can be made
-anywhere, in any order, in any number of shards, and is the same. A box takes the four 64-bit words
-of its index, for width, height, x and y. Harder images of the same boxes are a `Scene`.
+An image only depends on the seed and its own index, so any part of the data set can be made
+anywhere, in any order, in any number of shards, with the same result. A box uses the four 64-bit
+words of its index, for width, height, x and y. A `Scene` makes harder images of the same boxes.
 """
 
 import dataclasses
@@ -22,10 +22,10 @@ LAWS = ("sides_uniform", "corners_uniform")
 
 @dataclasses.dataclass(frozen=True)
 class BoxLaw:
-    """How the boxes are distributed.
+    """The distribution of the boxes.
 
     Width and height are drawn independently from min_side..max_side pixels, then the position,
-    uniform among those that fit.
+    uniformly among those that fit.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def make(
     law: BoxLaw = BoxLaw(),
     scene: Scene = CLEAN,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Make images and boxes of the indices start..stop-1.
+    """Make the images and boxes with the indices start..stop-1.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def make(
 def make_boxes(
     start: int, stop: int, *, seed: int, image_size: int = 128, law: BoxLaw = BoxLaw()
 ) -> np.ndarray:
-    """Make the boxes alone, the same in each scene; all else is as for `make`.
+    """Make only the boxes, which are the same in each scene; everything else is as for `make`.
 
     Each coordinate is the float64 next to pixel / image_size.
     """
@@ -138,7 +138,7 @@ def make_boxes(
     sides = np.arange(law.min_side, law.max_side + 1)
     positions = image_size - sides + 1
     weights = np.ones_like(sides) if law.name == "sides_uniform" else positions
-    # A draw below the cumulated weight of a side, and not below the one before, means that side.
+    # A draw below the cumulative weight of a side, but not below the previous one, means this side.
     cumulated = np.cumsum(weights)
     side = sides[np.searchsorted(cumulated, below(words[:, :2], cumulated[-1]), side="right")]
     corner = below(words[:, 2:], image_size - side + 1)
@@ -194,7 +194,7 @@ def render(
     pixels = np.rint(check_boxes(boxes) * image_size).astype(int)
     if scene == CLEAN:
         return _white_on_black(pixels, image_size)
-    from boxest.data.drawing import draw  # With scipy, which the paper's images do not need.
+    from boxest.data.drawing import draw  # Imports scipy, which the paper's images do not need.
 
     scene = scene.for_size(image_size)
     seed = integer("seed", seed, 0, 2**64 - 1)

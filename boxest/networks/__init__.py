@@ -6,10 +6,11 @@ size.
 
 =================================  ==================================================
 `boxest.networks.dense`            the paper's network, and "auto"
-`boxest.networks.profiles` "profile": edges read from rows and columns `boxest.networks.regions`
-"roi": a coarse box, and a closer look at its region `boxest.networks.marginals` "marginal": learned
-features, read along each axis `boxest.networks.layers` layers that Keras does not have
-================================= ==================================================
+`boxest.networks.profiles`         "profile": edges read from rows and columns
+`boxest.networks.regions`          "roi": a coarse box, and a closer look at its region
+`boxest.networks.marginals`        "marginal": learned features, read along each axis
+`boxest.networks.layers`           layers that Keras does not have
+=================================  ==================================================
 """
 
 import inspect

@@ -1,4 +1,4 @@
-"""COCO: one file of JSON with the lists images, annotations and categories."""
+"""COCO: one JSON file with the lists images, annotations and categories."""
 
 import json
 from collections.abc import Iterator
@@ -25,16 +25,16 @@ _READ_AS = {
     "fractions": "x, y, width, height: fractions of width and height of the image",
 }
 _FLAGS = {"0": False, "1": True, "false": False, "true": True, "": False, "none": False}
-# An area is written with two digits or so.
+# An area is written with about two digits.
 _TOLERANCE = 0.51
 
 
 def read(path: Path, coordinates: str, notes: Notes) -> Iterator[Box]:
-    """Yield the objects; crowds, and those of categories that are not named, without corners."""
+    """Yield the objects; crowds and objects of unnamed categories have no corners."""
     if coordinates not in _READ_AS:
         raise AnnotationError(
-            f"{path}: coordinates={coordinates!r} are not those of COCO, which has x, y, width and "
-            "height of a box: 'auto' or 'fractions'; or 'edges', where they are x1, y1, x2, y2."
+            f"{path}: coordinates={coordinates!r} does not apply to COCO. Use 'auto' or "
+            "'fractions' for x, y, width and height, or 'edges' for x1, y1, x2, y2."
         )
     notes.read_as, notes.fractions = _READ_AS[coordinates], coordinates == "fractions"
     content = _content(path)
@@ -48,8 +48,8 @@ def read(path: Path, coordinates: str, notes: Notes) -> Iterator[Box]:
         image = images.get(_key(annotation.get("image_id")))
         if image is None:
             raise AnnotationError(
-                f"{where}: image_id is {annotation.get('image_id')!r}, which is the id of no image "
-                f"of the list images ({len(images)} of them)."
+                f"{where}: image_id is {annotation.get('image_id')!r}, but no image in the list "
+                f"images ({len(images)} of them) has this id."
             )
         name, size = _image(where, image)
         category = categories.get(_key(annotation.get("category_id")))
@@ -68,21 +68,21 @@ def _content(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(content.removeprefix(b"\xef\xbb\xbf"))
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise AnnotationError(f"{path} is no JSON file: {error}.") from error
+        raise AnnotationError(f"{path} is not a JSON file: {error}.") from error
     if other := _other_tool(content):
-        raise AnnotationError(f"{path} is no COCO file, but {other}.")
+        raise AnnotationError(f"{path} is not a COCO file, but {other}.")
     for name in ("images", "annotations", "categories"):
         if not isinstance(content, dict) or (name != "categories" and name not in content):
-            raise AnnotationError(f"{path} is no COCO file: {name!r} is missing. {_NEEDED}.")
+            raise AnnotationError(f"{path} is not a COCO file: {name!r} is missing. {_NEEDED}.")
         if not isinstance(content.get(name) or [], list):
             raise AnnotationError(
-                f"{path} is no COCO file: {name} is a {type(content[name]).__name__}. {_NEEDED}."
+                f"{path} is not a COCO file: {name} is a {type(content[name]).__name__}. {_NEEDED}."
             )
     return content | {"annotations": content["annotations"] or []}
 
 
 def _other_tool(content: Any) -> str:
-    """Say which other tool's file it is, and what to do; nothing if that is not known."""
+    """Return which other tool wrote the file and what to do; empty if that is unknown."""
     first = content[0] if isinstance(content, list) and content else {}
     if isinstance(first, dict) and {"data", "annotations"} & first.keys():
         return "tasks of Label Studio: export them there as COCO, YOLO or Pascal VOC"
@@ -99,14 +99,16 @@ def _by_id(path: Path, what: str, items: list) -> dict[str, dict]:
     found = {}
     for item in items:
         if not isinstance(item, dict) or "id" not in item:
-            raise AnnotationError(f"{path} is no COCO file: 'id' is missing in {what}. {_NEEDED}.")
+            raise AnnotationError(
+                f"{path} is not a COCO file: 'id' is missing in {what}. {_NEEDED}."
+            )
         if found.setdefault(_key(item["id"]), item) is not item:
             raise AnnotationError(f"{path}: two {what} have the same id, {item['id']!r}.")
     return found
 
 
 def _key(value: Any) -> str:
-    """Return an id as text: some tools write 7 here, and "7" or 7.0 there."""
+    """Return an id as text, because some tools write 7 in one place, and "7" or 7.0 in another."""
     if isinstance(value, float) and value == int(value):
         value = int(value)
     return str(value).strip()
@@ -121,7 +123,7 @@ def _image(where: str, image: dict) -> tuple[str, tuple[int | None, int | None]]
 
 
 def _flag(where: str, value: Any) -> bool:
-    """Return whether iscrowd is set, which some tools write as text."""
+    """Return whether iscrowd is set; some tools write it as text."""
     known = str(value).strip().lower()
     if known not in _FLAGS:
         raise AnnotationError(f"{where}: iscrowd must be 0 or 1; got {value!r}.")
@@ -129,7 +131,7 @@ def _flag(where: str, value: Any) -> bool:
 
 
 class _Bboxes:
-    """The lists of four numbers, and whether they are what they are taken for."""
+    """The lists of four numbers, checked for their meaning."""
 
     def __init__(self, path: Path, coordinates: str):
         self.path, self.coordinates = path, coordinates
@@ -163,9 +165,9 @@ class _Bboxes:
         self.also_corners += corners
         if None not in size and corners and (a + c > size[0] + 1 or b + d > size[1] + 1):
             raise AnnotationError(
-                f"{where}: bbox of {name}, {list(bbox)}, is not inside the image of "
-                f"{size[0]}×{size[1]} pixels as x, y, width, height, which COCO means, but as x1, "
-                f"y1, x2, y2. If it is that, pass {say('edges')}."
+                f"{where}: bbox of {name}, {list(bbox)}, is inside the image of "
+                f"{size[0]}×{size[1]} pixels only if read as x1, y1, x2, y2, and not as x, y, "
+                f"width, height, as COCO defines it. If these are corners, pass {say('edges')}."
             )
         if area is None:
             return
@@ -176,12 +178,12 @@ class _Bboxes:
         self.too_large += not fits and area > c * d
 
     def check(self, notes: Notes) -> None:
-        """Refuse boxes that are corners by their areas; remark what may be."""
+        """Refuse boxes whose areas show that they are corners; report doubtful ones."""
         if self.area_of_corners > self.area_of_sizes:
             raise AnnotationError(
-                f"{self.path}: the area of {self.area_of_corners} annotations is that of their "
-                "bbox read as x1, y1, x2, y2, and not as x, y, width, height, which COCO means. If "
-                f"the file has corners, pass {say('edges')}; else correct the areas."
+                f"{self.path}: the area of {self.area_of_corners} annotations fits their bbox read "
+                "as x1, y1, x2, y2, and not as x, y, width, height, as COCO defines it. If the "
+                f"file has corners, pass {say('edges')}; otherwise correct the areas."
             )
         if self.too_large:
             notes.remarks.append(

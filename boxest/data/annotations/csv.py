@@ -1,4 +1,4 @@
-"""CSV: a line of names, then a line per box."""
+"""CSV: a header, then one line per box."""
 
 import csv
 import io
@@ -23,14 +23,14 @@ from boxest.data.annotations.voc import decimals_remark
 from boxest.system.files import regular
 
 _IMAGE, _LABEL = ("image", "filename", "imageid"), ("label", "class", "labelname")
-# What can be called otherwise.
+# Columns that may have other names.
 NAMES = ("image", *CORNERS, *VOC_NAMES, *SIDES, "label")
 
 
 def read(
     path: Path, coordinates: str, notes: Notes, split: str | None, columns: Mapping[str, str]
 ) -> Iterator[Box]:
-    """Yield the boxes of the lines; ``columns`` says how some are called in the file."""
+    """Yield the boxes of the lines; ``columns`` gives the names of some columns in the file."""
     with open(path, "rb", opener=regular) as file:
         content = file.read()
     try:
@@ -45,14 +45,14 @@ def read(
             yield box
     except (csv.Error, UnicodeError) as error:
         raise AnnotationError(
-            f"{path} is no CSV file in UTF-8: {error}. Save it as CSV in UTF-8."
+            f"{path} is not a CSV file in UTF-8: {error}. Save it as CSV in UTF-8."
         ) from error
     if decimals and coordinates == "pixels-from-1":
         notes.remarks.append(decimals_remark(path, decimals))
 
 
 class _Names:
-    """Which columns hold what."""
+    """The columns by meaning."""
 
     def __init__(self, names: list[str], split: str | None):
         self.all, self.split = names, split
@@ -62,14 +62,14 @@ class _Names:
 
     @property
     def coordinates(self) -> str:
-        """What the corners are, if nothing else is said."""
+        """The default meaning of the corners."""
         if self.image == "imageid":  # As in OpenImages.
             return "fractions"
         return "pixels-from-1" if self.corners is VOC_NAMES else "edges"
 
 
 def _encoding(content: bytes) -> str:
-    """Return UTF-8, or the UTF-16 of spreadsheets, which shows in a mark or in zeros."""
+    """Return UTF-8, or the UTF-16 of spreadsheets, recognised by a byte order mark or zeros."""
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return "utf-16"
     zeros = content[:2].find(b"\0")
@@ -77,23 +77,21 @@ def _encoding(content: bytes) -> str:
 
 
 def _called(columns: Mapping[str, str]) -> dict[str, str]:
-    """Return our name of a column by its name in the file."""
+    """Return our name for a column, given its name in the file."""
     unknown = [name for name in columns if name not in NAMES]
     if unknown:
-        raise AnnotationError(
-            f"columns can be named of {', '.join(NAMES)}; got {', '.join(unknown)}."
-        )
+        raise AnnotationError(f"columns may name {', '.join(NAMES)}; got {', '.join(unknown)}.")
     return {theirs.strip().lower(): ours for ours, theirs in columns.items()}
 
 
 def _rows(content: str, called: Mapping[str, str]) -> csv.DictReader:
-    """Divide lines by what makes columns of the first: spreadsheets write others than commas."""
+    """Split lines at the separator of the first line; spreadsheets do not only write commas."""
     found = []
     for delimiter in (",", ";", "\t"):
         file = io.StringIO(content, newline="")
         rows = csv.DictReader(file, delimiter=delimiter, skipinitialspace=True)
         names = [name.strip().lower() for name in rows.fieldnames or []]
-        while names and not names[-1]:  # Names that are empty, at the end.
+        while names and not names[-1]:  # Empty names at the end.
             names.pop()
         rows.fieldnames = [called.get(name, name) for name in names]
         found.append((len({*_IMAGE, *CORNERS, *VOC_NAMES} & set(rows.fieldnames)), rows))
@@ -101,7 +99,7 @@ def _rows(content: str, called: Mapping[str, str]) -> csv.DictReader:
 
 
 def _names(path: Path, rows: csv.DictReader, split: str | None) -> _Names:
-    """Find the columns by the line of names."""
+    """Find the columns in the header."""
     names = list(rows.fieldnames)
     found = _Names(names, split and split.strip().lower())
     if found.image is None or found.corners is None or len(set(names)) < len(names):
@@ -114,7 +112,7 @@ def _names(path: Path, rows: csv.DictReader, split: str | None) -> _Names:
         )
     if found.split is not None and found.split not in names:
         raise AnnotationError(
-            f"{path} has no column {split!r} that says which part an image belongs to; it has "
+            f"{path} has no column {split!r} with the part of each image; it has "
             f"{', '.join(names)}."
         )
     return found
@@ -123,16 +121,16 @@ def _names(path: Path, rows: csv.DictReader, split: str | None) -> _Names:
 def _box(
     path: Path, rows: csv.DictReader, row: dict, names: _Names, coordinates: str
 ) -> tuple[Box, bool]:
-    """Return the box of a line, and whether its corners are written with decimals."""
+    """Return the box of a line, and whether its corners have decimals."""
     where, delimiter = f"{path}, line {rows.line_num}", rows.reader.dialect.delimiter
     if any(row.pop(None, None) or []) or None in row.values():
         raise AnnotationError(
-            f"{where} has another number of values than the first line of names "
-            f"({len(names.all)}: {', '.join(names.all)}); values are divided by {delimiter!r}."
+            f"{where} has another number of values than the header ({len(names.all)}: "
+            f"{', '.join(names.all)}); the separator is {delimiter!r}."
         )
     image = row[names.image].strip()
     values = {name: row[name].strip() for name in names.corners}
-    if delimiter != ",":  # Where the comma is the decimal point.
+    if delimiter != ",":  # In files with a decimal comma.
         values = {name: value.replace(",", ".") for name, value in values.items()}
     label = text(row.get(names.label))
     if row.get("isgroupof", "").strip() == "1":
@@ -147,5 +145,5 @@ def _box(
 
 
 def _first(names: Any, wanted: tuple[str, ...]) -> str | None:
-    """Return the first of the wanted names that is there."""
+    """Return the first of the wanted names that exists."""
     return next((name for name in wanted if name in names), None)

@@ -1,4 +1,4 @@
-"""What the readers of all formats share: a box as it is written, and numbers read from texts."""
+"""Parts that the readers of all formats share: boxes as written, and numbers from texts."""
 
 import math
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 SIDES = ["width", "height"]
-# How four numbers of a box are read: "auto" is what the format says.
+# How to read the four numbers of a box; "auto" means as the format says.
 COORDINATES = ("auto", "edges", "pixels-from-1", "pixels-from-0", "fractions")
 MEANING = {
     "edges": "x1, y1, x2, y2: edges in pixels, from 0",
@@ -17,14 +17,14 @@ MEANING = {
 
 
 class AnnotationError(ValueError):
-    """A table of boxes that cannot be used: names the file, the image, the value, what to do."""
+    """An unusable table of boxes; the message names file, image, value and remedy."""
 
 
 @dataclass
 class Notes:
-    """What a reader has to say: how it took the numbers, and what may be meant otherwise.
+    """The report of a reader: how it read the numbers, and what may be meant otherwise.
 
-    ``fractions`` is set where corners are given as fractions of the image.
+    ``fractions`` is set if corners are given as fractions of the image.
     """
 
     read_as: str = ""
@@ -33,10 +33,10 @@ class Notes:
 
 
 class Box(NamedTuple):
-    """A box as it is written, and where.
+    """A box as written in a file, and its place there.
 
-    ``size`` is that of the image, where it is told; ``split`` the part of the data set, likewise.
-    An object that is passed over has a ``reason``, and no corners.
+    ``size`` is the size of the image, and ``split`` its part of the data set, if the file states
+    them. An object that is skipped has a ``reason`` and no corners.
     """
 
     where: str
@@ -50,23 +50,23 @@ class Box(NamedTuple):
 
 
 def say(coordinates: str) -> str:
-    """Return how to ask for coordinates, in Python and on the command line."""
+    """Return how to set coordinates in Python and on the command line."""
     return f"coordinates={coordinates!r} (--coordinates {coordinates})"
 
 
 def edges(
     where: str, image: str, values: dict[str, Any], coordinates: str
 ) -> tuple[float, float, float, float]:
-    """Return the corners of a box as edges from 0, or as fractions, whichever they are."""
+    """Return the corners of a box as edges from 0, or as fractions if they are fractions."""
     numbers = [number(where, image, name, value) for name, value in values.items()]
     whole = all(value == int(value) for value in numbers)
     if coordinates == "fractions":
         return tuple(numbers)
     if not whole and min(numbers) >= -0.01 and max(numbers) <= 1.01:
         raise AnnotationError(
-            f"{where}: {', '.join(values)} of {image} are {', '.join(f'{n:.4g}' for n in numbers)}:"
-            " all within 0..1, where pixels are needed. If they are fractions of width and height, "
-            f"pass {say('fractions')}."
+            f"{where}: {', '.join(values)} of {image} are "
+            f"{', '.join(f'{n:.4g}' for n in numbers)}: all within 0..1, but pixels are needed. If "
+            f"they are fractions of width and height, pass {say('fractions')}."
         )
     if coordinates == "edges":
         return tuple(numbers)
@@ -75,20 +75,20 @@ def edges(
         if value < first:
             raise AnnotationError(
                 f"{where}: {name} of {image} is {value:g}, but Pascal VOC counts pixels from 1. If "
-                f"they are counted from 0, pass {say('edges')} where x2 and y2 are the first pixel "
-                "outside of the box, or 'pixels-from-0' where they are the last pixel inside."
+                f"they are counted from 0, pass {say('edges')} if x2 and y2 are the first pixel "
+                "outside of the box, or 'pixels-from-0' if they are the last pixel inside."
             )
         if value != int(value):
             raise AnnotationError(
-                f"{where}: {name} of {image} is {value:g}, and first and last pixel are whole "
-                "numbers, in Pascal VOC too. If the corners are edges in pixels, from 0, pass "
+                f"{where}: {name} of {image} is {value:g}, but first and last pixel are whole "
+                "numbers, also in Pascal VOC. If the corners are edges in pixels, from 0, pass "
                 f"{say('edges')}."
             )
     return numbers[0] - first, numbers[1] - first, numbers[2] - first + 1, numbers[3] - first + 1
 
 
 def number(where: str, image: str, name: str, value: Any) -> float:
-    """Return a finite number, or say that it is none."""
+    """Return a finite number, or raise an error."""
     try:
         if isinstance(value, bool):
             raise TypeError
@@ -101,7 +101,7 @@ def number(where: str, image: str, name: str, value: Any) -> float:
 
 
 def side(where: Any, image: str, name: str, value: Any) -> int | None:
-    """Return the width or height of an image; None where it is not told, or 0, as tools write."""
+    """Return the width or height of an image; None if it is missing or 0."""
     if value is None or value == "":
         return None
     try:
@@ -116,11 +116,11 @@ def side(where: Any, image: str, name: str, value: Any) -> int | None:
 
 
 def text(value: Any) -> str | None:
-    """Return a label without spaces around it; None where there is none."""
+    """Return a label without spaces around it; None if it is empty."""
     return None if value is None else str(value).strip() or None
 
 
 def some(names: list[str], most: int = 3) -> str:
-    """Return names in a line, not all where they are many; names of files may be any bytes."""
+    """Return names in one line, shortened if there are many; file names may contain any bytes."""
     line = ", ".join(names[:most]) + (", …" if len(names) > most else "")
     return line.encode(errors="backslashreplace").decode()

@@ -1,4 +1,4 @@
-"""The folder of photographs, and which of its files a table of boxes means."""
+"""Find the files in a folder of photographs to which a table of boxes refers."""
 
 import os
 import posixpath
@@ -10,7 +10,7 @@ from boxest.data import image_files
 
 
 class Folder:
-    """The files in a folder and the folders below, by name.
+    """The files in a folder and its subfolders, by name.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ class Folder:
         for parent, _, names in os.walk(self.path):
             inside = Path(parent).relative_to(self.path)
             self.files.update((inside / name).as_posix() for name in names)
-        # Those by the last part of their name alone have a slash behind it, as no stem has.
+        # Keys that are only the last part of a name end in a slash, unlike any stem.
         self._by_stem: dict[str, list[str]] = {}
         for name in self.pictures():
             stem = posixpath.splitext(name)[0]
@@ -35,8 +35,8 @@ class Folder:
             self._by_form.setdefault(_form(name), []).append(name)
 
     def pictures(self) -> list[str]:
-        """Return the names of all files that end as pictures do, sorted."""
-        # Names that begin with "._" are what macOS leaves beside files on foreign disks.
+        """Return the names of all files with the suffix of a picture, sorted."""
+        # macOS leaves files with names that begin with "._" on foreign disks.
         return sorted(
             name
             for name in self.files
@@ -45,11 +45,11 @@ class Folder:
         )
 
     def find(self, name: str, below: str = "") -> str:
-        """Return the name of the file that a table means, as it is in the folder.
+        """Return the name in the folder of the file to which a table refers.
 
-        One photograph may be written in several ways: ``./a.jpg``, with backslashes as on Windows,
-        encoded as in an address of the web (``%20``), in another form of Unicode, or, where the
-        file system does not tell, in other cases.
+        The name of a photograph may be written in several ways: as ``./a.jpg``, with backslashes as
+        on Windows, encoded as in a URL (``%20``), in another form of Unicode, or, if the file
+        system ignores case, in other cases.
 
         Parameters
         ----------
@@ -79,14 +79,14 @@ class Folder:
         return normal(name)
 
     def of_stem(self, stem: str, anywhere: bool = True) -> str | None:
-        """Return the picture of a name without suffix, or the only one in another folder."""
+        """Return the picture for a name without suffix, or the only match in another folder."""
         alike = self._by_stem.get(stem, [])
         if anywhere and not alike:
             alike = self._by_stem.get(posixpath.basename(stem) + "/", [])
         return alike[0] if len(alike) == 1 else None
 
     def suggestion(self, name: str) -> str:
-        """Return a sentence with the file that may be meant by a name; empty where none is."""
+        """Return a sentence with the file that may be meant by a name; empty if there is none."""
         wanted = _form(posixpath.basename(unquote(name).replace("\\", "/")))
         for alike in (str, lambda form: posixpath.splitext(form)[0]):
             for form, names in sorted(self._by_form.items()):
@@ -95,7 +95,7 @@ class Folder:
         return ""
 
     def _spelled(self, name: str) -> str:
-        """Return how the folder spells the name of a file that is there."""
+        """Return the spelling in the folder of the name of an existing file."""
         for other in self._by_form.get(_form(name), []):
             if (self.path / other).samefile(self.path / name):
                 return other
@@ -108,7 +108,7 @@ def normal(name: str) -> str:
 
 
 def _form(name: str) -> str:
-    """Return what is the same for all forms of Unicode and all cases."""
+    """Return a key that is equal for all forms of Unicode and all cases."""
     return _composed(_composed(name).casefold())
 
 

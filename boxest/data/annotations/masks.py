@@ -1,4 +1,4 @@
-"""A folder of masks: the box of the pixels that are not black."""
+"""A folder of masks: the bounding box of all pixels that are not black."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,16 +9,17 @@ from boxest.data import image_files
 from boxest.data.annotations.fields import AnnotationError, Box, Notes
 from boxest.data.annotations.folder import Folder
 
-# More grey levels than this are a photograph, or a mask that was saved as JPEG or made smaller.
+# A picture with more grey levels is a photograph, or a mask that was saved as JPEG or reduced.
 _MOST_OBJECTS = 20
-# What Pascal VOC draws around objects.
+# The level that Pascal VOC draws around objects.
 _VOID = 255
 
 
 def read(path: Path, folder: Folder | None, notes: Notes) -> Iterator[Box]:
-    """Yield the objects of the masks, which are called as their photographs but for the suffix.
+    """Yield the objects of the masks, which have the names of their photographs.
 
-    One level above black is an object; of several, each is one, whose label it is, and 255 is void.
+    The suffixes may differ. A single level above black is an object. With several levels, each is
+    an object with the level as its label, and 255 is ignored.
     """
     notes.read_as = "bounds of what is not black in masks"
     for name in Folder(path).pictures():
@@ -30,8 +31,8 @@ def read(path: Path, folder: Folder | None, notes: Notes) -> Iterator[Box]:
         found = [level for level in np.unique(levels).tolist() if level != 0]
         if len(found) > _MOST_OBJECTS:
             raise AnnotationError(
-                f"{file} is no mask: it has {len(found)} levels above black. Masks have one for "
-                f"each object, {_MOST_OBJECTS} at most, and are not compressed as JPEG."
+                f"{file} is not a mask: it has {len(found)} levels above black. A mask has one "
+                f"level per object, at most {_MOST_OBJECTS}, and is not compressed as JPEG."
             )
         if not found:
             reason = "photographs whose mask is black"

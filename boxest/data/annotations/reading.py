@@ -1,4 +1,4 @@
-"""Reading a table of boxes, whatever its format."""
+"""Read a table of boxes in any format."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -94,28 +94,28 @@ def _objects(
     columns: Mapping[str, str] | None,
     notes: Notes,
 ) -> Iterator[Box]:
-    """Choose the reader by what the path is."""
+    """Choose the reader for a path."""
     kind = _kind(path)
     if kind == ".csv":
         return csv.read(path, coordinates, notes, split, columns or {})
     if split is not None or columns:
         lists = "; give three lists that say which part an image belongs to" if split else ""
-        raise AnnotationError(f"{path}: columns can be named of a CSV file only{lists}.")
+        raise AnnotationError(f"{path}: columns can only be named for a CSV file{lists}.")
     if kind == "COCO":
         return coco.read(path, coordinates, notes)
     if kind == "Pascal VOC":
         return voc.read(path, "pixels-from-1" if coordinates == "auto" else coordinates, notes)
     if coordinates != "auto":
         raise AnnotationError(
-            f"{path} is read as {kind}, of which the coordinates are known: {coordinates!r} is for "
-            "CSV, COCO and Pascal VOC."
+            f"{path} is read as {kind}, whose coordinates have a fixed meaning; {coordinates!r} "
+            "only applies to CSV, COCO and Pascal VOC."
         )
     readers = {"YOLO": tools.read_yolo, "LabelMe": tools.read_labelme, "CVAT": tools.read_cvat}
     return (readers | {"masks": masks.read})[kind](path, folder, notes)
 
 
 def _kind(path: Path) -> str:
-    """Return the format of a file by its suffix, of a folder by the files in it."""
+    """Return the format, from the suffix of a file or from the files in a folder."""
     of_files = {".csv": ".csv", ".json": "COCO", ".xml": "CVAT"}
     if not path.is_dir():
         if path.suffix.lower() in of_files:

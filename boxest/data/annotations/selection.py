@@ -1,4 +1,4 @@
-"""The objects of a table, one per image, in pixels and inside; the others counted by reason."""
+"""Select one object per image, in pixels and inside the image; count the others by reason."""
 
 import math
 from pathlib import Path
@@ -11,7 +11,7 @@ from boxest.data.annotations.fields import SIDES, AnnotationError, Box, Notes, s
 from boxest.data.annotations.folder import Folder, normal
 
 COLUMNS = ["image", *CORNERS, *SIDES, "label"]
-# Further outside of the image is no rounding of a tool that wrote the box.
+# A box that extends further beyond the image is not the result of rounding.
 ROUNDING = 0.5
 
 
@@ -21,7 +21,7 @@ def inside(
     corners: tuple[float, float, float, float],
     size: tuple[int | None, int | None],
 ) -> tuple[float, float, float, float]:
-    """Check that a box has an area in an image of this width and height, where they are known.
+    """Check that a box has an area inside its image, if the size of the image is known.
 
     Returns
     -------
@@ -44,14 +44,14 @@ def inside(
     cut = max(x1, 0.0), max(y1, 0.0), min(x2, float(width)), min(y2, float(height))
     if not (cut[0] < cut[2] and cut[1] < cut[3]):
         raise AnnotationError(
-            f"{where}: the box of {image}, {shown}, is empty or flipped: x1 < x2 and y1 < y2 are "
-            "needed, in pixels."
+            f"{where}: the box of {image}, {shown}, is empty or flipped; it needs x1 < x2 and y1 < "
+            "y2, in pixels."
         )
     return cut
 
 
 class Boxes:
-    """The one box of each image, and what was passed over."""
+    """The one box of each image, and the skipped objects."""
 
     def __init__(
         self, path: Path, folder: Folder | None, label: str | None, several: str, notes: Notes
@@ -64,12 +64,12 @@ class Boxes:
         self._labels: set[str | None] = set()
 
     def add(self, box: Box) -> None:
-        """Take an object, or count why it is not taken."""
+        """Take an object, or count the reason why it is skipped."""
         box = box._replace(image=self._name(box))
         if self._files.setdefault(box.image, box.file) != box.file:
             raise AnnotationError(
-                f"{box.file} and {self._files[box.image]} speak of one photograph, {box.image}: "
-                "correct its name in one of them."
+                f"{box.file} and {self._files[box.image]} refer to the same photograph, "
+                f"{box.image}: correct the name in one of them."
             )
         if box.reason is None:
             self._labels.add(box.label)
@@ -91,7 +91,7 @@ class Boxes:
             self.boxes[box.image] = max(other, box, key=_area)
 
     def _name(self, box: Box) -> str:
-        """Return the path of an image within the folder of images; refuse what leads out of it."""
+        """Return the path of an image within the folder; refuse paths that lead out of it."""
         name = normal(box.image)
         parts = Path(name.replace("\\", "/")).parts
         rooted = Path(name).is_absolute() or name.replace("\\", "/")[:1] == "/" or name[1:2] == ":"
@@ -107,20 +107,20 @@ class Boxes:
         found = self.folder.find(name, "" if below == "." else below)
         if found in self.folder.files:
             return found
-        # Some tools leave out the suffix.
+        # Some tools omit the suffix.
         stems = (normal(f"{below}/{found}"), found)
         pictures = (self.folder.of_stem(stem, anywhere=False) for stem in stems)
         return next(filter(None, pictures), found)
 
     def _pixels(self, box: Box) -> tuple[float, float, float, float]:
-        """Return the corners in pixels, cut off at the image."""
+        """Return the corners in pixels, clipped to the image."""
         if self.notes.fractions:
             size = box.size
             if None in size:
                 if self.folder is None:
                     raise AnnotationError(
-                        f"{box.where}: the size of {box.image} is not told, without which fractions"
-                        " are no pixels: pass the folder of photographs (images=...)."
+                        f"{box.where}: the size of {box.image} is unknown, so fractions cannot be "
+                        "converted to pixels: pass the folder of photographs (images=...)."
                     )
                 size = image_files.size(self.folder.path / box.image)[:2]
             corners = tuple(c * s for c, s in zip(box.corners, size * 2, strict=True))
@@ -128,20 +128,20 @@ class Boxes:
         return inside(box.where, box.image, box.corners, box.size)
 
     def table(self, with_split: bool) -> pd.DataFrame:
-        """Return the boxes, if there are any and they are in pixels."""
+        """Return the boxes; there must be some, in pixels."""
         if not self.boxes:
             found = ", ".join(sorted(str(name) for name in self._labels if name)) or "none"
             of = "" if self.label is None else f" of the label {self.label!r} (labels: {found})"
             counts = [f"{reason}: {len(images)}" for reason, images in self.passed_over.items()]
             passed = f" Passed over: {'; '.join(counts)}." if counts else ""
             raise AnnotationError(
-                f"{self.path} holds no box{of}: there is nothing to learn from.{passed}"
+                f"{self.path} holds no box{of}, so there is nothing to learn from.{passed}"
             )
         corners = [box.corners for box in self.boxes.values()]
         if not self.notes.fractions and max(map(max, corners)) <= 1:
             raise AnnotationError(
-                f"{self.path}: the corners of all boxes lie within 0..1, where pixels are needed. "
-                f"If they are fractions of width and height, pass {say('fractions')}."
+                f"{self.path}: the corners of all boxes lie within 0..1, but pixels are needed. If "
+                f"they are fractions of width and height, pass {say('fractions')}."
             )
         rows = [
             (box.image, *box.corners, *box.size, box.label, box.split)

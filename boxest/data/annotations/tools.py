@@ -1,7 +1,7 @@
-"""Files of labelling tools whose objects globox reads: YOLO, LabelMe and CVAT.
+"""Files of labelling tools that globox reads: YOLO, LabelMe and CVAT.
 
-What it would let through is looked at here: each error names the file and the object, whatever is
-no box is counted, XML must not define entities.
+This module also checks what globox would accept silently: each error names the file and the object,
+shapes other than boxes are counted, and XML must not define entities.
 """
 
 import importlib
@@ -25,7 +25,7 @@ _LISTS = (*_NAMES, "train.txt", "val.txt", "valid.txt", "test.txt", "labels.txt"
 
 
 def read_yolo(path: Path, folder: Folder | None, notes: Notes) -> Iterator[Box]:
-    """Yield the objects of a folder of .txt files, one per photograph.
+    """Yield the objects in a folder of .txt files, one per photograph.
 
     The names of the classes are those of ``classes.txt``, ``obj.names`` or ``data.yaml``, in the
     folder or above it; without them, their numbers.
@@ -33,17 +33,18 @@ def read_yolo(path: Path, folder: Folder | None, notes: Notes) -> Iterator[Box]:
     notes.read_as = "class, middle, width and height as fractions of the image, as in YOLO"
     if folder is None:
         raise AnnotationError(
-            f"{path}: files of YOLO (.txt) have fractions, without the sizes of the photographs: "
-            "pass their folder (images=...)."
+            f"{path}: YOLO files (.txt) hold fractions, without the sizes of the photographs: pass "
+            "the folder of these (images=...)."
         )
     if (path / "labels").is_dir() and all(file.parent != path for file in files(path, ".txt")):
-        path = path / "labels"  # As Label Studio and Ultralytics have it, beside images.
+        # Label Studio and Ultralytics put this folder next to the folder images.
+        path = path / "labels"
     names = _class_names(path)
     for file in files(path, ".txt"):
         stem = file.relative_to(path).with_suffix("").as_posix()
         image = folder.of_stem(stem)
         if image is None:
-            raise AnnotationError(f"{file}: there is no photograph {stem}.* in {folder.path}.")
+            raise AnnotationError(f"{file}: no photograph {stem}.* in {folder.path}.")
         size = image_files.size(folder.path / image)[:2]
         lines = _text(file).splitlines()
         if not any(map(str.strip, lines)):
@@ -64,7 +65,7 @@ def read_labelme(path: Path, folder: Folder | None, notes: Notes) -> Iterator[Bo
             shapes, name = list(content["shapes"]), str(content["imagePath"])
         except (ValueError, RecursionError, KeyError, TypeError) as error:
             raise AnnotationError(
-                f"{file} is no file of LabelMe ({error}): it needs shapes and imagePath."
+                f"{file} is not a LabelMe file ({error}): it needs shapes and imagePath."
             ) from error
         name = os.path.basename(name.replace("\\", "/"))
         keys = ("imageWidth", "imageHeight")
@@ -90,8 +91,8 @@ def read_cvat(path: Path, folder: Folder | None, notes: Notes) -> Iterator[Box]:
     if root.tag != "annotations" or root.find("track") is not None:
         what = "a video" if root.tag == "annotations" else f"<{root.tag}>"
         raise AnnotationError(
-            f"{path} holds {what}, and not <annotations> with <image>: of CVAT 'CVAT for images' "
-            "is read. Pascal VOC is a folder of .xml files."
+            f"{path} holds {what}, not <annotations> with <image>: only the format 'CVAT for "
+            "images' of CVAT is read. Pascal VOC is a folder of .xml files."
         )
     for item in root.iter("image"):
         name = item.get("name") or ""
@@ -110,7 +111,7 @@ def read_cvat(path: Path, folder: Folder | None, notes: Notes) -> Iterator[Box]:
 
 
 def files(path: Path, suffix: str) -> list[Path]:
-    """Return the files of annotations in a folder and the folders below."""
+    """Return the files of annotations in a folder and its subfolders."""
     return sorted(
         file
         for file in path.rglob("*")
@@ -121,22 +122,22 @@ def files(path: Path, suffix: str) -> list[Path]:
 
 
 def load_globox() -> Any:
-    """Return the library, or say how to get it."""
+    """Return the library globox, or raise an error that says how to install it."""
     try:
         return importlib.import_module("globox")
     except ImportError:
         raise AnnotationError(
-            "Files of YOLO, LabelMe and CVAT are read by globox, and predictions are written by it "
-            "as COCO and YOLO, and it is not installed: pip install 'boxest[formats]'."
+            "boxest needs globox to read YOLO, LabelMe and CVAT, and to write COCO and YOLO, but "
+            "it is not installed: pip install 'boxest[formats]'."
         ) from None
 
 
 def _parsed(where: str, reader: str, *args: Any, **options: Any) -> Any:
-    """Return an object as globox reads it, with numbers that are finite."""
+    """Return an object as globox reads it, with finite numbers."""
     parse: Callable = getattr(load_globox().BoundingBox, reader)
     try:
         found = parse(*args, **options)
-    except Exception as error:  # Assertions, mostly, and whatever odd values lead to.
+    except Exception as error:  # Mostly assertions, and any error from odd values.
         raise AnnotationError(f"{where} cannot be read: {error or type(error).__name__}") from error
     for value in found.ltrb:
         number(where, "the box", "a corner", value)
@@ -146,37 +147,37 @@ def _parsed(where: str, reader: str, *args: Any, **options: Any) -> Any:
 def _of_yolo(
     where: str, line: str, image: str, size: tuple[int, int], names: dict[str, str] | None
 ) -> Box:
-    """Return the object of a line: a box, with a confidence perhaps, or an outline."""
+    """Return the object of a line: a box, perhaps with a confidence, or an outline."""
     values = line.split()
     where = f"{where} ({line.strip():.60})"
     for value in values[1:]:
         if not -0.01 <= number(where, image, "a fraction", value) <= 1.01:
             raise AnnotationError(
-                f"{where}: {value} is no fraction of the image, as YOLO has them."
+                f"{where}: {value} is not a fraction of the image, as YOLO needs."
             )
     kind = "from_yolo_seg" if len(values) > 6 else "from_yolo_v5"
     found = _parsed(where, kind, line, image_size=size)
     if names is not None and found.label not in names:
         raise AnnotationError(
-            f"{where}: the class {found.label} is none of the names ({len(names)} of them)."
+            f"{where}: the class {found.label} has no name (there are {len(names)} names)."
         )
     label = found.label if names is None else names[found.label]
     return Box(where, image, found.ltrb, size, text(label), Path())
 
 
 def _points(where: str, image: str, shape: dict) -> list[list[float]]:
-    """Return the points of a shape as numbers, which may be written as text."""
+    """Return the points of a shape as numbers; they may be written as text."""
     try:
         points = [list(point) for point in shape["points"]]
     except (KeyError, TypeError):
         points = []
     if len(points) < 2 or any(len(point) != 2 for point in points):
-        raise AnnotationError(f"{where}: it needs two points or more, of x and y.")
+        raise AnnotationError(f"{where}: it needs at least two points with x and y.")
     return [[number(where, image, "a point", value) for value in point] for point in points]
 
 
 def _class_names(path: Path) -> dict[str, str] | None:
-    """Return the names of classes by their number, if there is a file of them."""
+    """Return the names of classes by number, if there is a file with them."""
     for folder in (path, path.parent, path.parent.parent):
         for file in (folder / name for name in _NAMES):
             if file.is_file() and file.suffix == ".yaml":
@@ -194,7 +195,9 @@ def _names_of_yaml(file: Path) -> dict[str, str]:
         pairs = names.items() if isinstance(names, dict) else enumerate(names)
         return {str(key): str(name) for key, name in pairs}
     except (yaml.YAMLError, KeyError, TypeError) as error:
-        raise AnnotationError(f"{file} names no classes ({error}): it needs names.") from error
+        raise AnnotationError(
+            f"{file} does not name the classes ({error}): it needs the key names."
+        ) from error
 
 
 def _text(file: Path) -> str:
@@ -202,4 +205,4 @@ def _text(file: Path) -> str:
         try:
             return stream.read()
         except UnicodeDecodeError as error:
-            raise AnnotationError(f"{file} is no text in UTF-8: {error}.") from error
+            raise AnnotationError(f"{file} is not a text in UTF-8: {error}.") from error

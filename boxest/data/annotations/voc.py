@@ -1,4 +1,4 @@
-"""Pascal VOC: a file of XML per image, in a folder and the folders below."""
+"""Pascal VOC: one XML file per image, in a folder and its subfolders."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,14 +23,14 @@ MAX_XML_BYTES = 2**20
 
 
 class _Builder(ElementTree.TreeBuilder):
-    """Builds a tree of XML, and refuses what could define entities."""
+    """Builds an XML tree, and refuses a document type, which could define entities."""
 
     def doctype(self, *_: str | None) -> None:
         raise AnnotationError("it has a document type (<!DOCTYPE …>), which no annotation needs")
 
 
 def read(path: Path, coordinates: str, notes: Notes) -> Iterator[Box]:
-    """Yield the objects of all files; a file that holds none yields one without corners."""
+    """Yield the objects of all files; for a file without objects, one without corners."""
     # Names that begin with "._" are what macOS leaves beside files on foreign disks.
     files = sorted(
         file
@@ -72,7 +72,7 @@ def read(path: Path, coordinates: str, notes: Notes) -> Iterator[Box]:
 
 
 def decimals_remark(path: Path, count: int) -> str:
-    """Return what is said where pixels are written as tools write edges."""
+    """Return the warning for pixels that look like edges."""
     return (
         f"{path}: {count} boxes are written with decimals (10.0), and read as first and last "
         "pixel, counted from 1, as in Pascal VOC. Some tools, VoTT among them, write edges from 0 "
@@ -81,25 +81,27 @@ def decimals_remark(path: Path, count: int) -> str:
 
 
 def _corners(where: str, item: ElementTree.Element) -> dict[str, str | None]:
-    """Return the four numbers of an object, as texts."""
+    """Return the four numbers of an object as texts."""
     if item.find("bndbox") is None:
         inside = ", ".join(f"<{child.tag}>" for child in item) or "nothing"
         raise AnnotationError(
-            f"{where}: it has no <bndbox> with xmin, ymin, xmax and ymax, but {inside}. Turned "
+            f"{where}: it has no <bndbox> with xmin, ymin, xmax and ymax, but {inside}. Rotated "
             "boxes (<robndbox>) and outlines are not read: save upright boxes."
         )
     return {name: item.findtext(f"bndbox/{name}") for name in NAMES}
 
 
 def tree(file: Path, most: int = MAX_XML_BYTES) -> ElementTree.Element:
-    """Parse a file of XML that may come from a stranger, of so many bytes at most."""
+    """Parse an XML file that may come from a stranger, up to a number of bytes."""
     with open(file, "rb", opener=regular) as stream:
         content = stream.read(most + 1)
     if len(content) > most:
-        raise AnnotationError(f"{file} is longer than {most} bytes: no annotation is.")
+        raise AnnotationError(
+            f"{file} is longer than {most} bytes, which is too long for an annotation."
+        )
     try:
         return ElementTree.fromstring(content, ElementTree.XMLParser(target=_Builder()))
     except AnnotationError as error:
         raise AnnotationError(f"{file}: {error}.") from None
     except (ElementTree.ParseError, LookupError, ValueError) as error:
-        raise AnnotationError(f"{file} is no XML: {error}.") from error
+        raise AnnotationError(f"{file} is not XML: {error}.") from error

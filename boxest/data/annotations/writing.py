@@ -1,4 +1,4 @@
-"""Tables of boxes as files that other programs read: CSV, COCO and YOLO."""
+"""Write tables of boxes as files for other programs: CSV, COCO and YOLO."""
 
 import os
 from pathlib import Path
@@ -51,15 +51,17 @@ def write(
     path = Path(path)
     form = form or {".csv": "csv", ".json": "coco", "": "yolo"}.get(path.suffix.lower())
     if form not in FORMATS:
-        raise AnnotationError(f"{path}: boxes are written as {', '.join(FORMATS)}; got {form!r}.")
+        raise AnnotationError(
+            f"{path}: boxes can be written as {', '.join(FORMATS)}; got {form!r}."
+        )
     if form == "csv":
         write_text(path, table.to_csv(index=False, lineterminator="\n"))
         return
     empty = ~((table["x1"] < table["x2"]) & (table["y1"] < table["y2"]))
     if empty.any():
         raise AnnotationError(
-            f"{path}: {int(empty.sum())} boxes, that of {table['image'][empty].iloc[0]} among them,"
-            f" are flipped or empty, which {form} cannot hold: take these rows out, or write CSV."
+            f"{path}: {int(empty.sum())} boxes, such as that of {table['image'][empty].iloc[0]}, "
+            f"are flipped or empty, which {form} cannot hold: remove these rows, or write CSV."
         )
     boxes = _globox(table, images)
     if form == "coco":
@@ -69,7 +71,7 @@ def write(
 
 
 def _write_yolo(path: Path, boxes: "globox.AnnotationSet") -> None:
-    """Write a file per photograph, and the names of the classes."""
+    """Write one file per photograph, and the names of the classes."""
     labels = sorted({box.label for box in boxes.all_boxes})
     numbers = {label: number for number, label in enumerate(labels)}
     texts = {}
@@ -85,7 +87,7 @@ def _write_yolo(path: Path, boxes: "globox.AnnotationSet") -> None:
 
 
 def _globox(table: pd.DataFrame, images: str | os.PathLike | None) -> "globox.AnnotationSet":
-    """Return the boxes as globox has them."""
+    """Return the boxes as globox objects."""
     library = load_globox()
     paths = [os.path.abspath(name) for name in table["image"]]
     if images is not None:

@@ -1,11 +1,12 @@
-"""Photographs with a box each: converted once into shards, and boxes found in their pixels.
+"""Convert photographs with one box each into shards, and find boxes in photographs.
 
-`convert` (and the command ``boxest convert``) writes into a folder
+`convert` (and the command ``boxest convert``) writes to a folder
 
 - ``train-000.h5``, …, ``validation-000.h5``, …, ``test-000.h5``, …: shards (`boxest.shards`);
 - ``images.csv``, the table of the originals (`boxest.photographs.originals`).
 
-They are there when all is written. The same photographs, boxes and settings give the same bytes.
+The files appear when everything is written. The same photographs, boxes and settings give the same
+bytes.
 """
 
 from boxest.data.photographs.conversion import Conversion, convert

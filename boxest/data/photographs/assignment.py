@@ -1,4 +1,4 @@
-"""Which photograph belongs to training, validation or test: by shares, a column, or lists."""
+"""Assign photographs to training, validation and test: by shares, a column, or lists."""
 
 import itertools
 import os
@@ -13,7 +13,7 @@ from boxest.data.annotations.folder import normal
 from boxest.system.files import regular
 
 PARTS = ("train", "validation", "test")
-# As tools and people write them.
+# The names that tools and people use.
 _NAMES = {"training": "train", "val": "validation", "valid": "validation", "dev": "validation"}
 _NAMES |= {"testing": "test", "eval": "test"} | {part: part for part in PARTS}
 
@@ -21,7 +21,7 @@ Split = Sequence[float] | str | Sequence[str | os.PathLike | Sequence[str]]
 
 
 def divide(table: pd.DataFrame, split: Split, seed: int) -> tuple[pd.DataFrame, list[str]]:
-    """Shuffle a table, and put the rows of each part together.
+    """Shuffle a table, and group the rows by part.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def divide(table: pd.DataFrame, split: Split, seed: int) -> tuple[pd.DataFrame, 
         parts = [_part(row.image, row.split) for row in table.itertuples()]
     elif len(split) != len(PARTS):
         raise ValueError(
-            "split must be three shares, or three lists of images, of training, validation and "
+            "split must be three shares, or three lists of images, for training, validation and "
             f"test set; got {list(split)}."
         )
     elif all(isinstance(share, (int, float)) for share in split):
@@ -62,7 +62,7 @@ def divide(table: pd.DataFrame, split: Split, seed: int) -> tuple[pd.DataFrame, 
     left_out = sorted(table["image"][table["split"].isna()])
     table = table[table["split"].notna()].sort_values("split", kind="stable")
     if not (table["split"] == "train").any():
-        raise ValueError("The split leaves no image to train on.")
+        raise ValueError("The split leaves no image for training.")
     return table.astype({"split": "str"}), left_out
 
 
@@ -78,14 +78,15 @@ def _by_shares(n: int, shares: Sequence[float]) -> list[str]:
     empty = [part for part, k, share in zip(PARTS, counts, shares, strict=True) if share and not k]
     if empty:
         raise ValueError(
-            f"{n} images leave none for {' and '.join(empty)} with the shares {list(shares)}: take "
-            "more images, or change the shares; 0 is for a part that is not wanted."
+            f"With {n} images and the shares {list(shares)}, none is left for "
+            f"{' and '.join(empty)}: use more images, or change the shares; use 0 for a part that "
+            "you do not want."
         )
     return [part for part, k in zip(PARTS, counts, strict=True) for _ in range(k)]
 
 
 def _part(image: str, value: object) -> str:
-    """Return the part that a column names."""
+    """Return the part named in a column."""
     part = _NAMES.get(str(value).strip().lower())
     if part is None:
         raise AnnotationError(
@@ -95,12 +96,12 @@ def _part(image: str, value: object) -> str:
 
 
 def _by_lists(images: list[str], lists: Sequence) -> list[str | None]:
-    """Return the part of each image by three lists."""
+    """Return the part of each image according to three lists."""
     found: dict[str, str] = {}
     for part, names in zip(PARTS, lists, strict=True):
         for name in _list(names):
             if found.setdefault(name, part) != part:
-                raise AnnotationError(f"{name} is in the lists of {found[name]} and of {part}.")
+                raise AnnotationError(f"{name} is in the lists for {found[name]} and for {part}.")
     parts, used = [], set()
     for image in images:
         path = PurePosixPath(image)
@@ -112,19 +113,19 @@ def _by_lists(images: list[str], lists: Sequence) -> list[str | None]:
         known = [name for name in _list(names) if name in used]
         if _list(names) and not known:
             raise AnnotationError(
-                f"Of the images in the list of {part}, none has a box: {_list(names)[0]!r} is the "
-                f"first of them, and the table of boxes has {images[0]!r} for example."
+                f"None of the images in the list for {part} has a box: the first is "
+                f"{_list(names)[0]!r}, while the table of boxes has, for example, {images[0]!r}."
             )
     return parts
 
 
 def _list(names: str | os.PathLike | Sequence[str]) -> list[str]:
-    """Return the names of a list, or in a text file: the first word of each line, as in VOC."""
+    """Return the names in a list, or in a text file the first word of each line, as in VOC."""
     if not isinstance(names, (str, os.PathLike)):
         return [normal(str(name)) for name in names]
     with open(names, encoding="utf-8-sig", opener=regular) as file:
         lines = [line.strip() for line in file]
-    # The lists of VOC for one class have 1, 0 or -1 behind the name.
+    # VOC's lists for one class have 1, 0 or -1 after the name.
     return [normal(_without_mark(line)) for line in lines if line]
 
 
@@ -134,7 +135,7 @@ def _without_mark(line: str) -> str:
 
 
 def cut(n: int, *, size: int | None = None, number: int | None = None) -> list[range]:
-    """Cut n images into shards of a size, or into a number of them that are about equal.
+    """Cut n images into shards of a given size, or into a number of about equal shards.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""A folder of photographs and a table of boxes, converted into shards."""
+"""Convert a folder of photographs and a table of boxes into shards."""
 
 import operator
 import os
@@ -30,12 +30,12 @@ from boxest.system.files import atomic_folder, check_folder, write_text
 
 
 class Conversion(NamedTuple):
-    """What `convert` has written, and what it has not.
+    """What `convert` has written, and what it has left out.
 
     ``train``, ``validation`` and ``test`` are paths of shards; ``without_box`` are the photographs
-    in the folder of which the table of boxes says nothing; ``passed_over`` the images of objects
-    that were left out, by reason; ``turned`` the photographs that their EXIF orientation turns or
-    mirrors; ``read_as`` what the numbers of the table were taken for.
+    in the folder that are missing in the table of boxes; ``passed_over`` the images of objects that
+    were left out, by reason; ``turned`` the photographs that their EXIF orientation rotates or
+    mirrors; ``read_as`` how the numbers of the table were read.
     """
 
     train: list[Path]
@@ -47,7 +47,7 @@ class Conversion(NamedTuple):
     read_as: str
 
     def summary(self) -> str:
-        """Say in some lines what was converted, how it was read, and what was left out."""
+        """Return a summary of what was converted, how it was read, and what was left out."""
         parts = {part: getattr(self, part) for part in PARTS}
         tables = {part: originals(paths) for part, paths in parts.items() if paths}
         rows = pd.concat(tables.values())
@@ -67,7 +67,7 @@ class Conversion(NamedTuple):
         )
 
     def _left_out(self, taken: set[str]) -> Iterator[str]:
-        """Say which objects and photographs were left out, and which to look at."""
+        """Return which objects and photographs were left out, and which to check."""
         for reason, images in self.passed_over.items():
             names = list(dict.fromkeys(images))
             yield f"Passed over, {reason}: {len(images)} ({some(names, 5)})."
@@ -153,7 +153,7 @@ def convert(
     """
     form = Form.of(image_size, channels, mode)
     if operator.index(shard_size) < 1:
-        raise ValueError(f"shard_size must be 1 or more photographs; got {shard_size}.")
+        raise ValueError(f"shard_size must be at least 1 photograph; got {shard_size}.")
     folder = open_folder(images)
     check_folder(out)
     table = boxes_of(boxes, folder, split=split if isinstance(split, str) else None, **reading)

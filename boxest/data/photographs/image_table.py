@@ -1,9 +1,9 @@
-"""The table of the originals, ``images.csv``: where each photograph is in the shards, and how.
+"""The table of the originals, ``images.csv``: place and scale of each photograph in the shards.
 
-A row per photograph in the order of the shards: ``image``, ``split``, ``shard``, ``row`` in the
-shard, ``width`` and ``height`` in pixels, the box ``x1, y1, x2, y2`` in pixels, and ``scale_x,
-scale_y, offset_x, offset_y``: a coordinate in the shard, 0..1, is the one in pixels times the scale
-plus the offset; and ``label``, where there is one.
+It has one row per photograph in the order of the shards: ``image``, ``split``, ``shard``, ``row``
+in the shard, ``width`` and ``height`` in pixels, the box ``x1, y1, x2, y2`` in pixels, ``scale_x,
+scale_y, offset_x, offset_y``, and ``label``, if there is one. A coordinate in the shard, 0..1, is
+the coordinate in pixels times the scale plus the offset.
 """
 
 import hashlib
@@ -29,9 +29,9 @@ _KINDS = dict.fromkeys(["row", "width", "height"], int) | dict.fromkeys(
 
 
 def read_table(path: str | os.PathLike) -> tuple[pd.DataFrame, str]:
-    """Read a table of originals; return it and the checksum that its shards bear."""
+    """Read a table of originals; return it and the checksum that its shards record."""
     content = Path(path).read_bytes()
-    # As text first: in some versions pandas reads numbers to the last digit but one.
+    # Read as text first, because some versions of pandas lose the last digit of numbers.
     rows = pd.read_csv(path, dtype=str, keep_default_na=False).astype(_KINDS)
     return rows, hashlib.sha256(content).hexdigest()
 
@@ -59,7 +59,7 @@ def originals(paths: Iterable[str | os.PathLike]) -> pd.DataFrame:
     found = shards.arrange(paths)
     (path, first), (_, last) = found[0], found[-1]
     if not isinstance(first, PhotoMeta):
-        raise ShardError(f"{path} holds drawn boxes: there are no originals.")
+        raise ShardError(f"{path} holds drawn boxes, which have no originals.")
     table = Path(path).parent / TABLE
     rows, checksum = read_table(table)
     if checksum != first.originals:
@@ -68,7 +68,7 @@ def originals(paths: Iterable[str | os.PathLike]) -> pd.DataFrame:
 
 
 def to_pixels(boxes: npt.ArrayLike, table: pd.DataFrame) -> np.ndarray:
-    """Return boxes of the images in shards in pixels of the photographs.
+    """Convert boxes of the images in shards to pixels of the photographs.
 
     Parameters
     ----------
@@ -104,17 +104,18 @@ def to_pixels(boxes: npt.ArrayLike, table: pd.DataFrame) -> np.ndarray:
 
 
 def clipped(boxes: np.ndarray, table: pd.DataFrame) -> np.ndarray:
-    """Return boxes in pixels, cut off at the edges of their photographs."""
+    """Return boxes in pixels, clipped to their photographs."""
     return np.clip(boxes, 0, table[["width", "height"] * 2].to_numpy())
 
 
 def place(table: pd.DataFrame, size: tuple[int, int], mode: str) -> pd.DataFrame:
-    """Add where each photograph lies in its image of (width, height): scale and offset."""
+    """Add scale and offset of each photograph in its image of (width, height)."""
     old = table[["width", "height"]].to_numpy(float)
     scale = np.asarray(size) / old
     if mode == "pad":
         scale = scale.min(axis=1, keepdims=True)
-    new = np.maximum(1, np.rint(old * scale)).astype(int)  # Whole pixels: the scale follows.
+    # The size is in whole pixels, which determine the scale.
+    new = np.maximum(1, np.rint(old * scale)).astype(int)
     offset = (np.asarray(size) - new) // 2
     placed = np.hstack([new / old / size, offset / size])
     return table.assign(**dict(zip([*SCALES, *OFFSETS], placed.T, strict=True)))

@@ -1,4 +1,4 @@
-"""A folder of photographs and a table of boxes: whether they belong together."""
+"""Check that a folder of photographs and a table of boxes belong together."""
 
 import contextlib
 import hashlib
@@ -20,19 +20,19 @@ from boxest.data.annotations.folder import Folder
 
 
 def open_folder(images: str | os.PathLike) -> Folder:
-    """Return the folder of photographs, if it is one."""
+    """Return the folder of photographs, if it is a folder."""
     if not Path(images).is_dir():
-        raise ValueError(f"{images} is no folder: it should hold the photographs.")
+        raise ValueError(f"{images} is not a folder; expected the folder of photographs.")
     return Folder(images)
 
 
 def boxes_of(
     boxes: str | os.PathLike | pd.DataFrame, folder: Folder, *, split: str | None, **options: Any
 ) -> pd.DataFrame:
-    """Return a table of boxes, sorted by image: whatever the format, the order is the same."""
+    """Return a table of boxes, sorted by image, so that the order is the same for every format."""
     if isinstance(boxes, pd.DataFrame):
         if options:
-            raise ValueError(f"{', '.join(options)}: for files of boxes, and this is a table.")
+            raise ValueError(f"{', '.join(options)}: only for files of boxes, but this is a table.")
         table = boxes
     else:
         table = annotations.read(boxes, images=folder.path, split=split, **options)
@@ -41,12 +41,12 @@ def boxes_of(
     lacking = [name for name in needed if name not in table]
     if lacking or not len(table):
         raise AnnotationError(
-            "A table of boxes has a row or more, and the columns image, x1, y1, x2, y2; "
-            f"{len(table)} rows, lacking: {', '.join(lacking) or 'none'}."
+            "A table of boxes needs at least one row, and the columns image, x1, y1, x2, y2; it "
+            f"has {len(table)} rows, lacking: {', '.join(lacking) or 'none'}."
         )
     if table[CORNERS].max(axis=None) <= 1:
         raise AnnotationError(
-            "The corners of all boxes lie within 0..1, where pixels are needed: multiply them by "
+            "The corners of all boxes lie within 0..1, but pixels are needed: multiply them by "
             "the width and height of their images."
         )
     found = [folder.find(str(name)) for name in table["image"]]
@@ -64,7 +64,7 @@ def boxes_of(
 def true_boxes(
     images: str | os.PathLike, boxes: str | os.PathLike | pd.DataFrame, **reading: Any
 ) -> pd.DataFrame:
-    """Read the boxes of a folder of photographs, and check them against it, as `convert` does.
+    """Read the boxes of a folder of photographs, and compare them with it, as `convert` does.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def measure(
     missing = [name for name in table["image"] if not (folder.path / name).is_file()]
     if missing:
         raise AnnotationError(
-            f"{folder.path / missing[0]} is missing, of which there is a box. Images missing: "
+            f"{folder.path / missing[0]} has a box, but the file is missing. Images missing: "
             f"{len(missing)} of {len(table)}.{folder.suggestion(missing[0])}"
         )
     rows, turned = [], []
@@ -122,7 +122,7 @@ def measure(
 
 
 def digests(names: Iterable[str], folder: Path) -> list[str | bytes]:
-    """Return what is the same for files of the same bytes; only those of one size are read."""
+    """Return keys that are equal for identical files; only files of equal size are read."""
     paths = [folder / name for name in names]
     sizes = [path.stat().st_size for path in paths]
     often = {size for size, count in Counter(sizes).items() if count > 1}
@@ -133,7 +133,7 @@ def digests(names: Iterable[str], folder: Path) -> list[str | bytes]:
 
 
 def shared(table: pd.DataFrame, names: Iterable[str], keys: Iterable[str | bytes]) -> list[str]:
-    """Return a sentence where parts of the data set share a picture, under two names.
+    """Return a warning if parts of the data set share a picture under two names.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ def shared(table: pd.DataFrame, names: Iterable[str], keys: Iterable[str | bytes
 
 @contextlib.contextmanager
 def gathered() -> Iterator[None]:
-    """Say once, with a number, what is said of many pictures."""
+    """Combine equal warnings about many pictures into one with a number."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", image_files.PictureWarning)
         yield

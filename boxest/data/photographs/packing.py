@@ -1,4 +1,4 @@
-"""Which picture goes into which shard, and each shard by itself."""
+"""Assign pictures to shards, and write each shard independently."""
 
 import dataclasses
 import hashlib
@@ -18,13 +18,13 @@ from boxest.data.metadata import MODES, PhotoMeta
 from boxest.data.photographs.assignment import Split, cut, divide
 from boxest.data.photographs.image_table import COLUMNS, OFFSETS, PLACE, SCALES, place, windows
 
-# Reads one picture: its name, its size in the image as (width, height).
+# Reads one picture, given its name and its size in the image as (width, height).
 Reader = Callable[[str, tuple[int, int]], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
 class Form:
-    """What the images in shards are like.
+    """The form of the images in shards.
 
     Parameters
     ----------
@@ -51,14 +51,14 @@ class Form:
 
     @classmethod
     def of(cls, image_size: int | Sequence[int], channels: int, mode: str) -> "Form":
-        """Take one size, or height and width."""
+        """Accept one size, or height and width."""
         pair = image_size if isinstance(image_size, (tuple, list)) else (image_size, image_size)
         return cls(*map(operator.index, pair), channels, mode)
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """Which picture goes into which shard.
+    """The assignment of pictures to shards.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ class Plan:
     checksum: str
 
     def shards(self) -> dict[str, PhotoMeta]:
-        """Return what each shard says about itself, by its name: "train-000"."""
+        """Return the description of each shard, by its name ("train-000")."""
         found, start = {}, 0
         for (split, shard), rows in self.table.groupby(["split", "shard"], sort=False):
             stop = start + len(rows)
@@ -88,7 +88,7 @@ class Plan:
         return found
 
     def write_shard(self, name: str, path: str | os.PathLike, read: Reader) -> None:
-        """Write one shard, whatever became of the others.
+        """Write one shard, independently of the others.
 
         Parameters
         ----------
@@ -109,7 +109,7 @@ class Plan:
             images[number, top : top + height, left : left + width] = pixels
         scale, offset = rows[SCALES * 2].to_numpy(), rows[OFFSETS * 2].to_numpy()
         boxes = rows[CORNERS].to_numpy() * scale + offset
-        shards.write(path, images, boxes.clip(0, 1), meta)  # Rounding, at the edges.
+        shards.write(path, images, boxes.clip(0, 1), meta)  # Corrects rounding at the edges.
 
 
 def lay_out(
@@ -121,7 +121,7 @@ def lay_out(
     shard_size: int | None = None,
     n_shards: int | None = None,
 ) -> tuple[Plan, str]:
-    """Deal pictures out to shards.
+    """Distribute pictures among shards.
 
     Parameters
     ----------
@@ -145,8 +145,8 @@ def lay_out(
     table, left_out = divide(table, split, seed)
     if left_out:
         warnings.warn(
-            f"{len(left_out)} images with a box are in no list of the split, and left out "
-            f"({some(left_out)}).",
+            f"{len(left_out)} images with a box are not in any list of the split, and are left "
+            f"out ({some(left_out)}).",
             stacklevel=3,
         )
     places = []
@@ -154,7 +154,8 @@ def lay_out(
         for number, piece in enumerate(cut(len(rows), size=shard_size, number=n_shards)):
             if not piece:
                 raise ValueError(
-                    f"{len(rows)} images for {part} are too few for {n_shards} shards: take fewer."
+                    f"{len(rows)} images for {part} are too few for {n_shards} shards: make fewer "
+                    "shards."
                 )
             places += [(part, f"{part}-{number:03d}.h5", row) for row in range(len(piece))]
     table[PLACE] = pd.DataFrame(places, columns=PLACE, index=table.index)

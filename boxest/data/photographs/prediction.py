@@ -1,4 +1,4 @@
-"""Boxes in photographs that nobody has drawn one into."""
+"""Find boxes in photographs without known boxes."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -18,7 +18,7 @@ from boxest.data.photographs.packing import Form
 if TYPE_CHECKING:
     from sklearn.base import RegressorMixin
 
-# Bytes of images that are predicted on at a time.
+# Bytes of images in one call of the network.
 _BLOCK = 2**25
 
 
@@ -28,10 +28,10 @@ def predict(
     *,
     mode: str | None = None,
 ) -> pd.DataFrame:
-    """Find the box in each of some photographs, of any sizes.
+    """Find the box in each photograph, of any size.
 
-    They are read, turned upright and resized as `convert` does it, in colour if the network was
-    fitted on colours.
+    The photographs are read, turned upright and resized as in `convert`, in colour if the network
+    was fitted on colours.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def predict(
     mode = mode or getattr(regressor, "image_mode_", None)
     if mode is None:
         raise ValueError(
-            "How photographs were fitted into the images is not known, for the regressor was not "
+            "It is unknown how to fit photographs into the images, because the regressor was not "
             "fitted on shards of photographs: pass mode='stretch' or mode='pad'."
         )
     form = Form(height, width, channels, mode)
@@ -83,26 +83,26 @@ def predict(
 
 
 def _files(paths: str | os.PathLike | Iterable[str | os.PathLike]) -> list[str | os.PathLike]:
-    """Return the photographs that are meant."""
+    """Return the photographs for the given paths."""
     files = []
     for path in [paths] if isinstance(paths, (str, os.PathLike)) else paths:
         if Path(path).is_dir():
             inside = Folder(path).pictures()
             if not inside:
                 raise ValueError(
-                    f"{path} holds no photographs: no file ends in "
+                    f"{path} holds no photographs, because no file ends in "
                     f"{', '.join(image_files.SUFFIXES)}."
                 )
             files += [Path(path) / name for name in inside]
         else:
             files.append(path)
     if not files:
-        raise ValueError("There are no photographs to predict on: the list of paths is empty.")
+        raise ValueError("There are no photographs, because the list of paths is empty.")
     return files
 
 
 def _images(table: pd.DataFrame, form: Form) -> Iterator[np.ndarray]:
-    """Yield the photographs as images, a block at a time."""
+    """Yield the photographs as images, in blocks."""
     shape = (form.height, form.width, form.channels)[: 2 if form.channels == 1 else 3]
     rows = max(1, _BLOCK // int(np.prod(shape)))
     corners, sizes = windows(table, (form.width, form.height))

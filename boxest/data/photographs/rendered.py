@@ -1,11 +1,11 @@
-"""Rendered photographs of one object each, to try things on, with their boxes.
+"""Render photographs of one object each, with their boxes, for trials and tests.
 
 ``python -m boxest.data.photographs.rendered FOLDER [--images 1500] [--seed 0]``
 
-A mug, a ball or a card stands in front of a wall and on a table, in some light, with its shadow;
-JPEG files of several sizes, one in ten with an EXIF orientation. Writes FOLDER/images,
-FOLDER/boxes.csv, FOLDER/coco.json and FOLDER/voc, which say the
-same. The same seed gives the same scenes.
+Each shows a mug, a ball or a card with its shadow on a table in front of a wall, in varying light.
+They are JPEG files of several sizes, one in ten with an EXIF orientation. The command writes
+FOLDER/images, and the same boxes as FOLDER/boxes.csv, FOLDER/coco.json and FOLDER/voc. The same
+seed gives the same scenes.
 """
 
 import argparse
@@ -21,21 +21,21 @@ SIZES = ((480, 360), (400, 300), (320, 426), (360, 360), (512, 288), (300, 400))
 
 
 def smooth_noise(rng, size, cells):
-    """Return random values -1..1 that change over so many cells (across, down)."""
+    """Return smooth random values in -1..1 with this number of cells (across, down)."""
     width, height = size
     grid = Image.fromarray(rng.uniform(-1, 1, cells[::-1]).astype(np.float32))
     return np.asarray(grid.resize((width, height), Image.Resampling.BICUBIC))
 
 
 def colour(rng, saturation, value):
-    """Return a random colour of such saturation and value."""
+    """Return a random colour with saturation and value in these ranges."""
     return np.array(
         colorsys.hsv_to_rgb(rng.random(), rng.uniform(*saturation), rng.uniform(*value))
     )
 
 
 def background(rng, size):
-    """Return a wall, with a picture perhaps, and a table with a grain, (height, width, 3)."""
+    """Return a wall, perhaps with a picture, and a table with a grain, (height, width, 3)."""
     width, height = size
     x, y = np.meshgrid(np.arange(width) / width, np.arange(height) / height)
     wall = colour(rng, (0.05, 0.4), (0.5, 0.95)) * (1 - 0.25 * y[..., None])
@@ -55,12 +55,12 @@ def background(rng, size):
 
 
 def covered(distance):
-    """Return how much of each pixel is inside of an edge at a distance in px, < 0 inside."""
+    """Return the share of each pixel inside an edge, given its distance in px, < 0 inside."""
     return np.clip(0.5 - distance, 0, 1)
 
 
 def ellipse(u, v, a, b):
-    """Return the share of each pixel that lies inside of an ellipse."""
+    """Return the share of each pixel that lies inside an ellipse."""
     return covered((np.hypot(u / a, v / b) - 1) * min(a, b))
 
 
@@ -98,13 +98,13 @@ def mug(rng, u, v, side, light):
 
 
 def card(rng, u, v, side, light):
-    """Return mask and colours of a card that is turned about two axes and seen in perspective."""
+    """Return mask and colours of a card, rotated about two axes and seen in perspective."""
     w, h = side / 2 * np.array([1, rng.uniform(0.55, 0.8)])
     lean, turn = rng.uniform(-0.9, 0.9, 2)
     x = np.array([np.cos(turn), 0, np.sin(turn)])
     y = np.array([-np.sin(turn) * np.sin(lean), np.cos(lean), np.cos(turn) * np.sin(lean)])
     far, normal = 2.5 * side, np.cross(x, y)
-    # A pixel shows the point p·x + q·y of the card where both lie on one ray from the eye.
+    # A pixel shows the point p·x + q·y of the card if both lie on one ray from the eye.
     ray = np.stack([u, v, np.full_like(u, far)], axis=-1)
     depth = far * normal[2] / (ray @ normal)
     point = ray * depth[..., None] - [0, 0, far]
@@ -148,7 +148,7 @@ def scene(rng):
 
 
 def save(picture, path, rng):
-    """Write a JPEG file; one in ten lies on its side, as from a telephone."""
+    """Write a JPEG file; one in ten lies on its side, as from a phone."""
     exif = Image.Exif()
     if rng.random() < 0.1:
         picture, exif[0x0112] = picture.transpose(Image.Transpose.ROTATE_90), 6
@@ -204,7 +204,7 @@ def write_voc(path, file, size, name, box):
     thing = ElementTree.SubElement(root, "object")
     ElementTree.SubElement(thing, "name").text = name
     corners = ElementTree.SubElement(thing, "bndbox")
-    # Counted from 1, and the last pixel belongs to the box.
+    # Pixels are counted from 1, and the last pixel belongs to the box.
     voc = {"xmin": box[0] + 1, "ymin": box[1] + 1, "xmax": box[2], "ymax": box[3]}
     for key, value in voc.items():
         ElementTree.SubElement(corners, key).text = str(value)
