@@ -149,7 +149,7 @@ def test_less_than_half_a_pixel_outside_is_rounding_and_cut_off(csv_file):
         ("/etc/a,0,0,1,5", r"within the folder of images; got '/etc/a'"),
         (r"..\a,0,0,1,5", r"within the folder of images"),
         ('"a\0",0,0,1,5', r"within the folder of images|line contains NUL"),
-        ("", r"boxes\.csv holds no box: there is nothing to learn from"),
+        ("", r"boxes\.csv holds no box, so there is nothing to learn from"),
     ],
 )
 def test_wrong_lines(csv_file, lines, message):
@@ -353,7 +353,7 @@ def test_fractions_are_refused_or_asked_for(csv_file, tmp_path, images):
         read(path)
     table = read(path, images=images, coordinates="fractions")
     assert table[annotations.CORNERS].to_numpy().tolist() == [[15, 20, 45, 40], [0, 0, 60, 20]]
-    with pytest.raises(AnnotationError, match=r"the size of a\.png is unknown,  .*images="):
+    with pytest.raises(AnnotationError, match=r"the size of a\.png is unknown, .*images="):
         read(path, coordinates="fractions")
     whole = csv_file("image,x1,y1,x2,y2\na.png,0,0,1,1\n")
     with pytest.raises(AnnotationError, match=r"the corners of all boxes lie within 0\.\.1"):
@@ -396,7 +396,7 @@ def test_pixels_with_decimals_are_told_or_refused(csv_file, voc):
     assert "--coordinates edges" in remark
     folder = voc(XML.format("a", 20, 16, OBJECT.format("cup", "2.5", 3, 5, 5)))
     with pytest.raises(
-        AnnotationError, match=r"ymin of a is 2\.5, and first .* whole numbers.*edges"
+        AnnotationError, match=r"ymin of a is 2\.5, but first .* whole numbers.*edges"
     ):
         read(folder)
 

@@ -321,7 +321,7 @@ def test_what_cannot_be_written(tmp_path, images, monkeypatch):
     table = pd.DataFrame({"image": ["a.png", "a.jpg"], "width": 60, "height": 40})
     table = table.assign(x1=[0, 5], y1=0, x2=5, y2=5)
     with pytest.raises(
-        AnnotationError, match=r"1 boxes, such as that of a\.jpg .* which coco cannot hold"
+        AnnotationError, match=r"1 boxes, such as that of a\.jpg, .* which coco cannot hold"
     ):
         annotations.write(table, tmp_path / "a.json")
     annotations.write(table, tmp_path / "a.csv")

@@ -58,7 +58,7 @@ def test_collect_makes_two_tidy_tables(run, fitted, small_data, tmp_path):
     assert runs["train_seconds"][0] == pytest.approx(histories["train_seconds"][:2].sum())
     assert (runs["network"][0], runs["plateau_patience"][0]) == ("paper", "never")
     assert list(runs["run"]) == [str(other), str(run)]
-    with pytest.raises(history.RunError, match="does not say its nothing"):
+    with pytest.raises(history.RunError, match="does not record its nothing"):
         history.collect([run], ["nothing"])
 
 
@@ -136,13 +136,13 @@ def read_loss(directory):
         (lambda d: change(d, epochs=0), "expected 0 rows"),
         (
             lambda d: replace(d, "\n2,", "\n3,"),
-            "should have the epochs 1, 2, 3, ..., and has others",
+            "should have the epochs 1, 2, 3, ..., but has others",
         ),
         (lambda d: replace(d, "\n2,", "\nx,"), "could not convert string to float: 'x'"),
         (lambda d: replace(d, ",25,", ",,"), "does not hold a finished run"),
         (
             lambda d: replace(d, read_loss(d), "nan"),
-            "losses that are no numbers, but the run did not diverge",
+            "losses that are not finite, but the run did not diverge",
         ),
     ],
 )

@@ -359,8 +359,8 @@ def test_a_text_that_would_fill_the_memory_is_not_read(saved, monkeypatch):
 CONFIGS = [
     ("grid: {seeds: 1000000000}", "1000000000 is greater than the maximum of 100000"),
     ("best: {seeds: 1000000000}", "1000000000 is greater than the maximum of 100000"),
-    ("grid: {seeds: 90000}", "more than 100000 runs, which are not planned"),
-    ("data: {images: 1000000000, shard_size: 1}", "are 1000000000 files, and more than 10000"),
+    ("grid: {seeds: 90000}", "more than 100000 runs, which is too many to plan"),
+    ("data: {images: 1000000000, shard_size: 1}", "need 1000000000 files, but at most 10000"),
     ("data: {images: 1e18}", "'1e18' is not of type 'integer'"),
     ("data: {images: 1.0e+18}", "data.images: 1e+18 is not of type 'integer'"),
     ("data: {images: 10000.0}", "data.images: 10000.0 is not of type 'integer'"),

@@ -196,7 +196,11 @@ def test_shards_that_do_not_fit_are_refused(fitted, paths, data, tmp_path):
         ([np.zeros((8, 8)), np.zeros((8, 8), "u1")], ValueError, r"float64, X\[1\].* uint8. Conv"),
         ([Image.new("P", (8, 8))] * 5, ValueError, r"X\[0\] has the mode 'P': .*convert\('RGB'\)"),
         ([[[1, 2]], [[1, 2], [3, 4]]], ValueError, "images of one shape, in an array or a list"),
-        (pd.DataFrame({"a": [*np.ones((5, 8, 8))]}), ValueError, r"pass the column, table\['image"),
+        (
+            pd.DataFrame({"a": [*np.ones((5, 8, 8))]}),
+            ValueError,
+            r"pass the column, for example table\['image",
+        ),
         ({"image": np.ones((5, 8, 8))}, TypeError, r"or a list of them; got dict\. Collect"),
         (iter(np.ones((5, 8, 8))), TypeError, "or a list of them; got .*iterator. Collect"),
         (np.ma.masked_less(np.ones((5, 8, 8)), 2), ValueError, r"masked values.*X\.filled"),

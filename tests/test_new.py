@@ -53,7 +53,7 @@ def test_a_new_study_of_photographs_names_them(tmp_path):
     boxes.write_text("image,x1,y1,x2,y2\n")
     with pytest.raises(ValueError, match="name both"):
         create(folder, boxes=boxes)
-    with pytest.raises(FileNotFoundError, match="nowhere is not there"):
+    with pytest.raises(FileNotFoundError, match="nowhere does not exist"):
         create(folder, tmp_path / "nowhere", boxes)
     create(tmp_path / "study", folder / "it's mine", boxes)
     config = yaml.safe_load((tmp_path / "study" / "config" / "config.yaml").read_text())

@@ -137,7 +137,7 @@ def test_shards_of_another_scene(path, tmp_path):
     assert len(shards.load([path], {"seed": 0})[0]) == 6
     assert len(shards.load([tmp_path / "noisy.h5"], {"scene": NOISY.text()})[0]) == 3
     for expected in ({"seed": 0}, {"scene": Scene(noise=0.2).text()}):
-        with pytest.raises(ShardError, match=r"noisy.h5: .* its scene is .*expected \{"):
+        with pytest.raises(ShardError, match=r"noisy.h5 is .* its scene is .*expected \{"):
             shards.load([tmp_path / "noisy.h5"], expected)
     with pytest.raises(ShardError, match=r"its scene is \{\}, expected \{.noise.: 0.2"):
         shards.load([path], {"scene": Scene(noise=0.2).text()})

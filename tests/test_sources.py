@@ -215,7 +215,10 @@ def test_pictures_that_two_parts_share_are_told(folder):
         ({"boxes": None}, "config: data.boxes is required for the source 'photographs'"),
         ({"shards": 0}, "data.shards must be a whole number of at least 1; got 0"),
         ({"shards": 4}, "3 images for validation are too few for 4 shards"),
-        ({"split": [1, 0, 0]}, "leaves no image for validation and test; a study needs all three"),
+        (
+            {"split": [1, 0, 0]},
+            "leaves no image for validation and test, but a study needs all three",
+        ),
         ({"split": [0.98, 0.01, 0.01]}, "With 12 images .* none is left for validation and test"),
         ({"split": "no"}, "has no column 'no' with the part of each image"),
         ({"split": ["a", "b", "c"]}, "config: data: a does not exist"),

@@ -124,12 +124,12 @@ def test_the_newest_study_of_a_folder_and_what_is_none(tmp_path):
         os.utime(folder / "study.json", (time.time() - age,) * 2)
     assert status.read(tmp_path).results == tmp_path / "results" / "new"
     assert status.read(tmp_path / "results" / "old").results.name == "old"
-    with pytest.raises(FileError, match=r"there is no study\.json\. Name the folder that is"):
+    with pytest.raises(FileError, match=r"there is no study\.json\. Name the folder that"):
         status.read(tmp_path / "results" / "empty")
     (tmp_path / "results" / "new" / "study.json").write_text("[1]")
-    with pytest.raises(FileError, match="is no list of runs"):
+    with pytest.raises(FileError, match="is not a list of runs"):
         status.read(tmp_path)
-    with pytest.raises(FileError, match="nowhere is no folder"):
+    with pytest.raises(FileError, match="nowhere is not a folder"):
         status.read(tmp_path / "nowhere")
 
 

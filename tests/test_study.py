@@ -78,10 +78,10 @@ def test_text_of_the_command_line_is_read_as_what_the_schema_asks_for(given, rea
         ("grids: {batch_size: [4]}", "unknown key 'grids'; did you mean grid?"),
         ("settings: {epoch: 2}", "config: settings: unknown key 'epoch'; did you mean epochs?"),
         ("grid: {batchsize: [4]}",
-         "grid: 'batchsize' is no parameter of BoxRegressor .*; did you mean batch_size?"),
+         "grid: 'batchsize' is not a parameter of BoxRegressor .*; did you mean batch_size?"),
         ("grid: {batch_size: [0]}", "grid.batch_size: 0 is less than the minimum of 1"),
         ("grid: {batch_size: [16.0]}", "grid.batch_size: 16.0 is not of type 'integer'"),
-        ("grid: {batch_size: []}", "grid.batch_size has no value: give one, or null"),
+        ("grid: {batch_size: []}", "grid.batch_size has no value: set at least one, or null"),
         ("grid: {learning_rate: [.nan]}", r"grid.learning_rate: nan is not one of \['auto'\]"),
         ("grid: {learning_rate: [1, 1.0]}", "learning_rate~1.0 is there twice"),
         ("grid: {loss: [dice]}", r"grid.loss: 'dice' is not one of \['inclusive_iou'"),
@@ -97,7 +97,7 @@ def test_text_of_the_command_line_is_read_as_what_the_schema_asks_for(given, rea
         ("best: {learningrate: 0.1}", "best: 'learningrate' is no parameter"),
         ("runs: [{epochs: 0}]", "runs.0.epochs: 0 is less than the minimum of 1"),
         ("runs: [{batch_size: 16, learning_rate: 0.1}]", "learning_rate~0.1 is there twice"),
-        ("runs: none.csv", "runs: there is no file 'none.csv' beside the configuration"),
+        ("runs: none.csv", "runs: there is no file 'none.csv' in the folder of the configuration"),
         ("results: /", "results: '/' does not match"),
         ("results: a/../b", "results: 'a/../b' does not match"),
         ("data: {image_size: 64}", "max_side <= image_size; got 5, 128 and 64"),
@@ -106,7 +106,7 @@ def test_text_of_the_command_line_is_read_as_what_the_schema_asks_for(given, rea
         ("data: {split: [0.5, 0.5, 0.5]}", r"data.split: .* sum to 1; got \[0.5, 0.5, 0.5\]"),
         ("data: {split: [0.98, 0.01, 0.01], images: 4}", "none is left for validation and test"),
         ("data: {image_size: 2000, shard_size: 2000}", "Make shard_size smaller"),
-        ("data: {images: 1000000, shard_size: 1}", "are 1000000 files, and more than 10000"),
+        ("data: {images: 1000000, shard_size: 1}", "need 1000000 files, but at most 10000"),
         ("data: {scene: {noise: 2.0}}", "data.scene.noise: 2.0 is greater than the maximum of 1"),
         ("data: {scene: {nois: 0.1}}", "unknown key 'nois'; did you mean noise?"),
         ("data: {scene: {object_level: [0.0, 0.1]}}", "background level of 0 leaves no object_l"),
@@ -223,7 +223,9 @@ def test_functions_of_ones_own_are_looked_for_beside_the_configuration(tmp_path)
     }
     run = run_table.runs(config)[-1]
     assert (run.path.split("/")[2], run.files) == ("network~mine.py_small", ["mine.py"])
-    with pytest.raises(ValueError, match=r"there is no file 'mine\.py' beside the configuration"):
+    with pytest.raises(
+        ValueError, match=r"there is no file 'mine\.py' in the folder of the configuration"
+    ):
         configuration.own_files(config, [])
     config = read(settings={"network": "mine.py:smal"})
     with pytest.raises(ValueError, match=r"mine\.py has no 'smal'; did you mean small\?"):

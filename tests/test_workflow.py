@@ -397,7 +397,7 @@ def test_snakemake_lint_is_clean(repository):
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ("grid: {batchsize: [4]}", "'batchsize' is no parameter of BoxRegressor"),
+        ("grid: {batchsize: [4]}", "'batchsize' is not a parameter of BoxRegressor"),
         ("image: 10", "config: unknown key 'image'"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The configuration of a study: completed from the schema, and checked as a whole."""
+"""Complete the configuration of a study from the schema, and check it as a whole."""
 
 import ast
 import csv
@@ -11,9 +11,9 @@ from boxest.study.schema import ConfigurationError, Schema, nearest
 
 __all__ = ["ConfigurationError", "Schema", "read"]
 
-# More runs than this, and Snakemake plans for hours.
+# With more runs than this, Snakemake plans for hours.
 MAX_RUNS = 100_000
-# The others read their outputs off places in the image.
+# The other networks compute their outputs from places in the image.
 WITH_ACTIVATION = ("auto", "paper")
 
 
@@ -61,7 +61,7 @@ def read(given: Mapping[str, Any], schema: Schema, folders: Iterable[str] = ()) 
 
 
 def _grid(grid: Mapping[str, Any], schema: Schema, config: Mapping) -> dict[str, Any]:
-    """Return the axes with their values, as the schema has them; those of null are none."""
+    """Return the axes with their values in the form of the schema; null removes an axis."""
     axes: dict[str, Any] = {}
     for name, values in grid.items():
         where = f"grid.{name}"
@@ -77,12 +77,12 @@ def _grid(grid: Mapping[str, Any], schema: Schema, config: Mapping) -> dict[str,
         elif values:
             axes[name] = [_cell({name: one}, schema, config, "grid")[name] for one in values]
         elif grid[name] is not None:
-            raise ConfigurationError(f"config: {where} has no value: give one, or null.")
+            raise ConfigurationError(f"config: {where} has no value: set at least one, or null.")
     return axes
 
 
 def _row(row: Mapping[str, Any], schema: Schema, config: Mapping, where: str) -> dict[str, Any]:
-    """Return a cell that is listed, with its seeds."""
+    """Return a listed cell, with its seeds."""
     rule = schema.root["$defs"]["seeds"]
     seeds = schema.completed(row.get("seeds", config["grid"]["seeds"]), rule)
     schema.check(seeds, f"{where}.seeds", rule)
@@ -91,7 +91,7 @@ def _row(row: Mapping[str, Any], schema: Schema, config: Mapping, where: str) ->
 
 
 def _cell(row: Mapping[str, Any], schema: Schema, config: Mapping, where: str) -> dict[str, Any]:
-    """Return parameters as the schema has them."""
+    """Return parameters in the form of the schema."""
     result = {}
     for name, value in row.items():
         if name == "condition":
@@ -109,7 +109,7 @@ def _cell(row: Mapping[str, Any], schema: Schema, config: Mapping, where: str) -
         else:
             hint = nearest(name, [*schema.parameters, "condition"])
             raise ConfigurationError(
-                f"config: {where}: {name!r} is no parameter of BoxRegressor that a study may "
+                f"config: {where}: {name!r} is not a parameter of BoxRegressor that a study can "
                 f"set{hint}."
             )
     return result
@@ -118,7 +118,7 @@ def _cell(row: Mapping[str, Any], schema: Schema, config: Mapping, where: str) -
 def _listed(
     rows: list | str, schema: Schema, config: Mapping, folders: Iterable[str]
 ) -> list[dict[str, Any]]:
-    """Return the cells that are listed, there or in a CSV file, whose empty fields are not set."""
+    """Return the listed cells, from a list or a CSV file, whose empty fields are unset."""
     if isinstance(rows, str):
         with found(rows, folders, "runs").open(newline="", encoding="utf-8-sig") as file:
             fields = list(csv.DictReader(file, skipinitialspace=True))
@@ -127,17 +127,17 @@ def _listed(
 
 
 def found(name: str, folders: Iterable[str], where: str) -> Path:
-    """Return the path of a file that a configuration names, which lies beside it."""
+    """Return the path of a file named in a configuration, in the same folder."""
     for folder in (*folders, "."):
         if (path := Path(folder, name)).is_file():
             return path
     raise ConfigurationError(
-        f"config: {where}: there is no file {name!r} beside the configuration."
+        f"config: {where}: there is no file {name!r} in the folder of the configuration."
     )
 
 
 def own_files(config: Mapping[str, Any], folders: Iterable[str]) -> dict[str, str]:
-    """Return where the user's files lie whose functions the cells name, by their names.
+    """Return the paths of the user's files with functions that the cells name, by file name.
 
     Raises
     ------
@@ -159,7 +159,7 @@ def own_files(config: Mapping[str, Any], folders: Iterable[str]) -> dict[str, st
         try:
             body = ast.parse(path.read_text("utf-8")).body
         except SyntaxError as error:
-            raise ConfigurationError(f"config: {path} is no Python: {error}.") from None
+            raise ConfigurationError(f"config: {path} is not valid Python: {error}.") from None
         known = [name for node in body for name in _defined(node)]
         if function not in known:
             raise ConfigurationError(
@@ -169,7 +169,7 @@ def own_files(config: Mapping[str, Any], folders: Iterable[str]) -> dict[str, st
 
 
 def _defined(node: ast.stmt) -> list[str]:
-    """Return the names that a statement at the top of a file defines."""
+    """Return the names defined by a statement at the top level of a file."""
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         return [node.name]
     if isinstance(node, ast.Assign):
@@ -180,7 +180,7 @@ def _defined(node: ast.stmt) -> list[str]:
 
 
 def _check_cells(config: Mapping[str, Any]) -> None:
-    """Refuse cells that are there twice, that make no sense, or that are too many."""
+    """Refuse duplicate or invalid cells, and too many runs."""
     seen: dict[str, Mapping] = {}
     count = 0
     for cell in run_table.cells(config):
@@ -189,15 +189,15 @@ def _check_cells(config: Mapping[str, Any]) -> None:
             same = seen[path] | {"seeds": None} == cell | {"seeds": None}
             what = "is there twice" if same else f"has the same name as {seen[path]}"
             raise ConfigurationError(
-                f"config: the cell {path} {what}. Each cell of `grid` and `runs` is trained once: "
-                "leave one out."
+                f"config: the cell {path} {what}. Each cell of `grid` and `runs` is trained only "
+                "once: remove one."
             )
         seen[path] = cell
         count += cell.get("seeds", config["grid"]["seeds"])
         if count > MAX_RUNS:
             raise ConfigurationError(
-                f"config: `grid` and `runs` are more than {MAX_RUNS} runs, which are not planned. "
-                "Make seeds smaller."
+                f"config: `grid` and `runs` have more than {MAX_RUNS} runs, which is too many to "
+                "plan. Make seeds smaller."
             )
     best = [config["settings"] | config["best"]] if config["best"] else []
     for cell in [*seen.values(), *best]:
@@ -210,7 +210,7 @@ def _check_cells(config: Mapping[str, Any]) -> None:
 
 
 def _check_runs(config: Mapping[str, Any]) -> None:
-    """Refuse settings of jobs that do not fit the runs."""
+    """Refuse settings of execution that do not fit the runs."""
     execution = config["execution"]
     if execution["fan_out"] == "batch_size":
         fixed = {"execution.runs_per_job": (execution["runs_per_job"], 1)}
@@ -218,12 +218,12 @@ def _check_runs(config: Mapping[str, Any]) -> None:
         for cell in run_table.cells(config):
             if cell["learning_rate"] == "auto":
                 raise ConfigurationError(
-                    "config: execution.fan_out: batch_size needs numbers as learning_rate, got "
-                    "'auto': use runs_per_job."
+                    "config: execution.fan_out: batch_size needs a number as learning_rate, got "
+                    "'auto': use runs_per_job instead."
                 )
         for name, (value, wanted) in fixed.items():
             if value != wanted:
                 raise ConfigurationError(
                     "config: execution.fan_out: batch_size trains all runs of a batch size at "
-                    f"once; it needs {name}: {wanted}, got {value!r}."
+                    f"once, so it needs {name}: {wanted}; got {value!r}."
                 )

@@ -1,4 +1,4 @@
-"""A study of one's own: a folder that is ready for ``snakemake``."""
+"""Create a folder for a study of your own, ready for ``snakemake``."""
 
 import os
 from importlib import resources
@@ -62,7 +62,7 @@ def create(
     photographs: str | os.PathLike | None = None,
     boxes: str | os.PathLike | None = None,
 ) -> Path:
-    """Write a study of one's own: configuration with comments, Snakefile, profile and README.
+    """Write a new study: commented configuration, Snakefile, profile and README.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def create(
         If the folder is there and not empty, or a file that is named is not there.
     """
     if (photographs is None) != (boxes is None):
-        raise ValueError("Photographs and the table of their boxes go together: name both.")
+        raise ValueError("Photographs and the table of their boxes belong together: name both.")
     values = _DRAWN
     if photographs is not None:
         named = {"photographs": _path(photographs, folder), "boxes": _path(boxes, folder)}
@@ -100,21 +100,21 @@ def create(
 
 
 def snakefile() -> str:
-    """Return the path of the workflow: in the installed package, or beside it in a clone."""
+    """Return the path of the workflow: in the installed package, or next to it in a clone."""
     package = Path(boxest.__file__).parent
     for folder in (package, package.parent):
         if (path := folder / "workflow" / "Snakefile").is_file():
             return str(path)
     raise FileNotFoundError(
-        f"The workflow is neither in {package} nor beside it: install boxest again."
+        f"The workflow is neither in {package} nor next to it: install boxest again."
     )
 
 
 def _path(path: str | os.PathLike, folder: str | os.PathLike) -> str:
-    """Return a path that the configuration can name, in the quotes of YAML."""
+    """Return a path for the configuration, quoted for YAML."""
     found = Path(path).absolute()
     if not found.exists():
-        raise FileNotFoundError(f"{path} is not there.")
+        raise FileNotFoundError(f"{path} does not exist.")
     study = Path(folder).absolute()
     inside = found.relative_to(study) if found.is_relative_to(study) else found
     return "'" + str(inside).replace("'", "''") + "'"

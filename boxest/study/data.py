@@ -1,4 +1,4 @@
-"""The images of a study: what the section ``data`` of its configuration stands for."""
+"""The images of a study, described by the section ``data`` of its configuration."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,12 +10,12 @@ from boxest.study.schema import ConfigurationError
 
 __all__ = ["SPLITS", "check", "described", "expected", "merged", "of", "scene", "shard_names"]
 
-# More shards than this, and Snakemake plans for hours.
+# With more shards than this, Snakemake plans for hours.
 MAX_SHARDS = 10_000
 
 
 def merged(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `base` with the values of `overrides`, mappings merged key by key.
+    """Return `base` with the values of `overrides`; mappings are merged key by key.
 
     Examples
     --------
@@ -31,7 +31,7 @@ def merged(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, A
 
 
 def of(config: Mapping[str, Any], condition: str | None = None) -> dict[str, Any]:
-    """Return the section ``data`` of a study, or what a condition makes of it."""
+    """Return the section ``data`` of a study, with the changes of a condition."""
     overrides = config["data"]["conditions"][condition] if condition else {}
     changed = merged(config["data"], overrides) | {"conditions": {}}
     if changed.get("render"):
@@ -41,12 +41,12 @@ def of(config: Mapping[str, Any], condition: str | None = None) -> dict[str, Any
 
 
 def rendered(results: str) -> str:
-    """Return the folder of photographs that a study renders."""
+    """Return the folder of the photographs that a study renders."""
     return f"{results.rstrip('/')}/rendered"
 
 
 def shard_names(data: Mapping[str, Any], split: str) -> list[str]:
-    """Return the names of the shards of a part of the data set, without their ending."""
+    """Return the names of the shards of a part of the data set, without suffix."""
     if data["source"] == "synthetic":
         ranges = shard_ranges(data)
         return [name for name in ranges if ranges[name].split == split]
@@ -66,12 +66,12 @@ def words(data: Mapping[str, Any]) -> str:
 
 
 def scene(data: Mapping[str, Any]) -> Scene:
-    """Return what the images of the section ``data`` of a configuration show beside the box."""
+    """Return the scene of the images in the section ``data`` of a configuration."""
     return Scene.of(data.get("scene") or {})
 
 
 def expected(data: Mapping[str, Any], split: str) -> dict[str, str | int] | None:
-    """Return what the shards of a part of the data set must say about themselves.
+    """Return the expected description of the shards of a part of the data set.
 
     Returns
     -------
@@ -81,7 +81,7 @@ def expected(data: Mapping[str, Any], split: str) -> dict[str, str | int] | None
         before there were others.
     """
     if data["source"] != "synthetic":
-        return None  # Of what they were made from, their own table tells.
+        return None  # Their own table records their source.
     part, law = splits(data["images"], data["split"])[split], data["box_law"]
     return {
         "split": split,
@@ -118,11 +118,11 @@ def _check_drawn(data: Mapping[str, Any], name: str) -> None:
     if not law["min_side"] <= law["max_side"] <= size:
         raise ConfigurationError(
             f"config: {name}.box_law needs min_side <= max_side <= image_size; got "
-            f"{law['min_side']}, {law['max_side']} and {size}. A smaller image needs smaller boxes."
+            f"{law['min_side']}, {law['max_side']} and {size}. Smaller images need smaller boxes."
         )
     if data["shard_size"] * size**2 > MAX_SHARD_BYTES:
         raise ConfigurationError(
-            f"config: {name}.shard_size={data['shard_size']} images of {size}×{size} px are more "
+            f"config: {name}.shard_size={data['shard_size']} images of {size}×{size} px take more "
             f"than {MAX_SHARD_BYTES} bytes in one file. Make shard_size smaller."
         )
     try:
@@ -132,8 +132,8 @@ def _check_drawn(data: Mapping[str, Any], name: str) -> None:
     n_shards = data["images"] // data["shard_size"]
     if n_shards > MAX_SHARDS:
         raise ConfigurationError(
-            f"config: {name}.images={data['images']} at shard_size={data['shard_size']} are "
-            f"{n_shards} files, and more than {MAX_SHARDS} are not planned. Make shard_size larger."
+            f"config: {name}.images={data['images']} at shard_size={data['shard_size']} need "
+            f"{n_shards} files, but at most {MAX_SHARDS} are allowed. Make shard_size larger."
         )
     try:
         shard_ranges(data)
@@ -142,7 +142,7 @@ def _check_drawn(data: Mapping[str, Any], name: str) -> None:
 
 
 def described(overrides: Mapping[str, Any], section: str = "") -> str:
-    """Say in words what a condition sets.
+    """Describe in words what a condition sets.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""From the settings of a run to its estimator."""
+"""Make the estimator of a run from its settings."""
 
 import importlib.util
 import inspect
@@ -34,7 +34,7 @@ def make(settings: Mapping[str, Any], seed: int, files: Mapping[str, str] = {}) 
     for name in OWN:
         if file := own_file(parameters.get(name)):
             value = _function(files[file], parameters[name].partition(":")[2])
-            # A network is built for each run, and so is an optimizer or a class of losses.
+            # Networks, optimizers and losses are created for each run.
             makes = name == "optimizer" or inspect.isclass(value)
             value = value() if makes else value
             if name == "loss" and inspect.isfunction(value):
@@ -46,7 +46,7 @@ def make(settings: Mapping[str, Any], seed: int, files: Mapping[str, str] = {}) 
 def check(
     cells: Sequence[Mapping[str, Any]], files: Mapping[str, str], image_shape: tuple[int, ...]
 ) -> None:
-    """Refuse, before any job starts, what `BoxRegressor` refuses, and networks of another kind.
+    """Check settings like `BoxRegressor`, and the outputs of networks, before any job starts.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def check(
 
 
 def _check_apart(cells: Sequence[Mapping], files: Mapping[str, str], shape: tuple) -> None:
-    """Check in a process of its own: the user's functions may import the backend."""
+    """Check in a separate process, because the user's functions may import the backend."""
     done = subprocess.run(
         [sys.executable, "-m", "boxest.study.estimators"],
         input=json.dumps([cells, files, shape]),
@@ -100,11 +100,11 @@ def _build(name: str, regressor: BoxRegressor, image_shape: tuple[int, ...]) -> 
     backend.start()
     model = networks.build(regressor.network, image_shape, n_outputs=OUTPUTS)
     if tuple(model.output_shape) != (None, OUTPUTS):
-        raise ValueError(f"{name} should have {OUTPUTS} outputs, and has {model.output_shape}.")
+        raise ValueError(f"{name} should have {OUTPUTS} outputs, but has {model.output_shape}.")
 
 
 def _loss(function: Callable[[Any, Any], Any]) -> Any:
-    """Return a Keras loss of a function of true and predicted boxes."""
+    """Turn a function of true and predicted boxes into a Keras loss."""
     import keras
 
     class FunctionLoss(keras.losses.Loss):
@@ -116,7 +116,7 @@ def _loss(function: Callable[[Any, Any], Any]) -> Any:
 
 @cache
 def _function(path: str, name: str) -> Any:
-    """Return what a file of the user's calls by a name."""
+    """Return the object with a name in a user's file."""
     spec = importlib.util.spec_from_file_location(f"boxest_study_{abs(hash(path))}", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

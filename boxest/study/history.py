@@ -1,9 +1,9 @@
-"""What a run leaves behind: a row per epoch, and what it was and took.
+"""Write and read the files of a run: its history, settings, times and predictions.
 
-A run is a cell of the study with one seed. Its directory holds ``history.csv``, a row per epoch;
-``run.json``, everything else; ``predictions.csv``, its boxes for the test set, with their errors;
-``followed.npy``, what it predicted for the first `FOLLOWED` validation images after every epoch;
-and the network, ``model.boxest`` or ``model.keras``.
+A run is a cell of the study with one seed. Its directory holds ``history.csv`` with one row per
+epoch; ``run.json`` with everything else; ``predictions.csv`` with its boxes for the test set and
+their errors; ``followed.npy`` with its boxes for the first `FOLLOWED` validation images after every
+epoch; and the network, ``model.boxest`` or ``model.keras``.
 """
 
 import json
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from boxest.estimator.box_regressor import BoxRegressor
 
-# What tells one run of the paper's study from another.
+# The columns that identify a run of the paper's study.
 RUN = (*CELL, "seed")
 
 LOSSES = (
@@ -45,7 +45,7 @@ EPOCH_COLUMNS = (
     "evaluation_seconds",
 )
 
-# What the tables need of run.json.
+# The fields of run.json that the tables need.
 _RUN_TYPES = {
     "batch_size": int,
     "learning_rate": (int, float),
@@ -59,13 +59,13 @@ _RUN_TYPES = {
     "runtime": dict,
     "settings": dict,
 }
-# So many images are followed while a network learns.
+# Number of validation images whose predictions are kept after every epoch.
 FOLLOWED = 12
 _RUNTIME = ("backend", "device", "xla", "threads", "engine")
 
 
 class RunError(FileError):
-    """Files of a run that are missing, damaged or do not fit each other."""
+    """Files of a run that are missing, damaged or inconsistent."""
 
 
 def write(
@@ -119,7 +119,7 @@ def write(
 
 
 def save(path: str | os.PathLike, regressor: "BoxRegressor") -> None:
-    """Store the network of a run: by Keras, if the path says so, which can store the user's own."""
+    """Save the network of a run; with the suffix of Keras, which can also save users' networks."""
     regressor.set_params(checkpoint=None, verbose=0)
     if Path(path).suffix == ".keras":
         regressor.model_.save(path)
@@ -147,7 +147,7 @@ def read(directory: str | os.PathLike) -> "tuple[dict[str, Any], pd.DataFrame]":
     directory = Path(directory)
     try:
         run = json.loads((directory / "run.json").read_text("utf-8"))
-        # Through text: Python reads numbers back to the last bit, pandas < 3 does not.
+        # Read as text, because Python restores numbers to the last bit, and pandas < 3 does not.
         history = pd.read_csv(directory / "history.csv", dtype=str).astype(float)
         _check(run, history)
         return run, history.astype({"epoch": int, "updates": int})
@@ -156,35 +156,35 @@ def read(directory: str | os.PathLike) -> "tuple[dict[str, Any], pd.DataFrame]":
 
 
 def _check(run: Any, history: "pd.DataFrame") -> None:
-    """Raise ValueError unless these are what `write` writes."""
+    """Raise ValueError unless these have the form that `write` writes."""
     if not isinstance(run, dict) or any(
         not isinstance(run.get(name), kind) for name, kind in _RUN_TYPES.items()
     ):
-        raise ValueError(f"run.json should hold {', '.join(_RUN_TYPES)}, and does not")
+        raise ValueError(f"run.json should hold {', '.join(_RUN_TYPES)}, but does not")
     if any(isinstance(value, list) for value in run["settings"].values()):
-        raise ValueError("settings in run.json should be single values, and are not")
+        raise ValueError("settings in run.json should be single values, but are not")
     if not run["runtime"].keys() >= set(_RUNTIME):
-        raise ValueError(f"runtime in run.json should hold {', '.join(_RUNTIME)}, and does not")
+        raise ValueError(f"runtime in run.json should hold {', '.join(_RUNTIME)}, but does not")
     if not all(isinstance(seconds, (int, float)) for seconds in run["seconds"].values()):
-        raise ValueError("seconds in run.json should be numbers, and are not")
+        raise ValueError("seconds in run.json should be numbers, but are not")
     if tuple(history.columns) != EPOCH_COLUMNS or not 0 < len(history) == run["epochs"]:
         raise ValueError(
             f"history.csv has {len(history)} rows and the columns {list(history.columns)}; "
             f"expected {run['epochs']} rows and {list(EPOCH_COLUMNS)}"
         )
     if list(history["epoch"]) != list(range(1, len(history) + 1)):
-        raise ValueError("history.csv should have the epochs 1, 2, 3, ..., and has others")
+        raise ValueError("history.csv should have the epochs 1, 2, 3, ..., but has others")
     if history["updates"].iloc[-1] != run["updates"]:
-        raise ValueError(f"history.csv should end with {run['updates']} updates, and does not")
+        raise ValueError(f"history.csv should end with {run['updates']} updates, but does not")
     losses = history[["train_loss", "train_iou_loss", "train_inclusive_iou_loss"]]
     if not run["diverged"] and not np.isfinite(losses).all(axis=None):
-        raise ValueError("history.csv has losses that are no numbers, but the run did not diverge")
+        raise ValueError("history.csv has losses that are not finite, but the run did not diverge")
 
 
 def collect(
     directories: Iterable[str | os.PathLike], axes: Sequence[str] = CELL
 ) -> "tuple[pd.DataFrame, pd.DataFrame]":
-    """Put the runs of a study into two tidy tables.
+    """Collect the runs of a study in two tidy tables.
 
     Parameters
     ----------
@@ -218,7 +218,7 @@ def collect(
         }
         identity = settings | {"seed": run["seed"]}
         if missing := sorted(set(names) - identity.keys()):
-            raise RunError(f"{directory} does not say its {', '.join(missing)}.", directory)
+            raise RunError(f"{directory} does not record its {', '.join(missing)}.", directory)
         identity = {name: identity[name] for name in names}
         histories.append(history.assign(**identity)[[*names, *EPOCH_COLUMNS]])
         others = {name: value for name, value in settings.items() if name not in (*names, *_SAID)}
@@ -232,12 +232,12 @@ def collect(
     )
 
 
-# Settings that other columns say.
+# Settings that other columns already contain.
 _SAID = ("epochs", "engine", "xla", "memory_limit", *RUN)
 
 
 def _order(values: "pd.Series") -> dict[Any, int]:
-    """Give numbers to the values of a column: by size, or names in the order they come in."""
+    """Return numbers for the values of a column: by size, or names in order of appearance."""
     found = list(values.unique())
     numbers = all(isinstance(value, (int, float, np.number)) for value in found)
     return {value: i for i, value in enumerate(sorted(found) if numbers else found)}
@@ -271,7 +271,7 @@ def _summary(
 
 
 def _text(value: float | int | None) -> str:
-    """Return a number as it is read back, to the last bit; nothing for a missing one."""
+    """Return a number as text that restores it to the last bit; empty if it is missing."""
     if value is None:
         return ""
     return repr(int(value)) if isinstance(value, (int, np.integer)) else repr(float(value))

@@ -1,4 +1,4 @@
-"""What a study makes: its tables and figures, each where the study has what it needs."""
+"""The tables and figures of a study, each made if the study has what it needs."""
 
 import itertools
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ def section(name: str, config: Mapping[str, Any]) -> str:
     return title if config["data"]["source"] == "synthetic" else title.partition(" (")[0]
 
 
-# More pages of one figure than this are read by nobody.
+# Nobody reads more pages of one figure than this.
 MAX_PAGES = 12
 
 
@@ -53,7 +53,7 @@ class Output(NamedTuple):
     number: str = ""
 
 
-# What an output may need, in the words of the sentence that says why it was left out.
+# Requirements of outputs, in the words of the sentence that says why one was left out.
 NEEDS = {
     "batch_size": "batch sizes as an axis",
     "learning_rate": "learning rates as an axis",
@@ -147,13 +147,13 @@ def has(config: Mapping[str, Any]) -> set[str]:
     return {name for name, true in facts.items() if true}
 
 
-# What the paper leaves open.
+# Settings that the paper leaves open.
 OPEN = ("output_activation", "loss", "optimizer", "plateau_patience", "plateau_factor")
 OPEN += ("stop_patience",)
 
 
 def rows_and_columns(config: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the axes that panels are laid out by: batch size and rate where they are axes.
+    """Return the axes for the layout of panels: batch size and rate if they are axes.
 
     Examples
     --------
@@ -165,7 +165,7 @@ def rows_and_columns(config: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def pages(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return what each page of a figure shows: the values of the axes beyond rows and columns.
+    """Return the content of each page of a figure: the values of all other axes.
 
     Returns
     -------
@@ -194,12 +194,12 @@ def made(kind: Mapping[str, Output], config: Mapping[str, Any]) -> dict[str, Out
 
 
 def left_out(config: Mapping[str, Any]) -> list[str]:
-    """Say of the tables and figures that a study does not make what they would need."""
+    """Return what the tables and figures that a study does not make would need."""
     facts = has(config)
     grouped: dict[str, list[str]] = {}
     for name, output in itertools.chain(TABLES.items(), FIGURES.items()):
         missing = [NEEDS[need] for need in output.needs if need not in facts]
-        # The keys of another study are no loss to this one, nor is the paper to one's own images.
+        # A study need not mention keys that belong to other studies, or the paper for other images.
         foreign = {"rates", "open", "others"}
         if config["data"]["source"] != "synthetic":
             foreign.add("paper")
@@ -212,7 +212,7 @@ def left_out(config: Mapping[str, Any]) -> list[str]:
 
 
 def shared_settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that all runs of a study share, by their names in words."""
+    """Return the settings that all runs of a study share, with their names in words."""
     left_out = {*run_table.axes(config), *run_table.CELL, *WITHOUT_EFFECT}
     return {
         name.replace("_", " "): "never" if value is None else value
@@ -221,12 +221,12 @@ def shared_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-# Keys that do not change what is learnt.
+# Keys that do not change what is learned.
 WITHOUT_EFFECT = ("engine", "xla", "memory_limit")
 
 
 def differences(config: Mapping[str, Any], paper: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Compare a study with the paper's by its values, wherever the paper or our reading says one.
+    """Compare the values of a study with those of the paper, stated or inferred.
 
     Parameters
     ----------
@@ -248,7 +248,7 @@ def differences(config: Mapping[str, Any], paper: Mapping[str, Any]) -> dict[str
 
 
 def is_the_papers(config: Mapping[str, Any], paper: Mapping[str, Any]) -> bool:
-    """Say whether a study has the paper's settings, so that its claims can be decided by it."""
+    """Return whether a study has the paper's settings, so that it can test the paper's claims."""
     return not set(differences(config, paper)) - {"seeds"}
 
 
@@ -276,7 +276,7 @@ def _compared(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def told(differing: Mapping[str, tuple[Any, Any]]) -> str:
-    """Put differences into words.
+    """Describe differences in words.
 
     Examples
     --------
@@ -299,6 +299,6 @@ def told(differing: Mapping[str, tuple[Any, Any]]) -> str:
 
 
 def note(config: Mapping[str, Any], paper: Mapping[str, Any]) -> str | None:
-    """Say where a study is not the paper's; None where it is."""
+    """Describe how a study differs from the paper's; None if it does not."""
     differing = differences(config, paper)
     return told(differing) if differing else None

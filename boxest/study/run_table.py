@@ -1,9 +1,9 @@
-"""The table of runs: which parameters each run of a study has, and where its files lie.
+"""The table of runs: the parameters of each run of a study, and the paths of its files.
 
 A *cell* is a set of parameters of `BoxRegressor` and, if the axis `condition` says so, other data;
-a *run* is a cell with a seed. The path of a run names batch size and learning rate, and whatever
-differs from the settings that all runs share: an axis more, with the old value among its values,
-leaves the runs that are there where they are.
+a *run* is a cell with a seed. The path of a run names batch size and learning rate, and everything
+that differs from the settings that all runs share. So existing runs keep their paths if you add an
+axis whose values include the old one.
 """
 
 import itertools
@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 # The axes of the paper, in every path.
 CELL = ("batch_size", "learning_rate")
-# What may be a function of the user's, "file.py:function".
+# Settings that may be a user's function, "file.py:function".
 OWN = ("network", "loss", "optimizer")
-# Runs that differ in these alone can be trained in one program.
+# Runs that only differ in these can be trained in one program.
 STACKED = ("learning_rate", "epochs", "stop_patience", "plateau_patience", "plateau_factor")
 STACKED += ("plateau_min_delta", "restore_best_weights", "schedule", "warmup_epochs")
 
@@ -44,28 +44,28 @@ class Run:
 
     @property
     def path(self) -> str:
-        """The path of its files, below ``runs`` in the results."""
+        """The path of its files, in ``runs`` of the results."""
         return f"{self.cell}/seed~{self.seed}"
 
     @property
     def state(self) -> str:
-        """The name of what it goes on from after an interruption."""
+        """The name of its saved state, for resuming after an interruption."""
         return self.path.replace("/", ",")
 
     @property
     def files(self) -> list[str]:
-        """The user's files that its functions are in."""
+        """The user's files that contain its functions."""
         found = (own_file(self.parameters.get(name)) for name in OWN)
         return sorted({file for file in found if file})
 
     @property
     def settings(self) -> dict[str, Any]:
-        """All that tells its cell from others, by the names of axes."""
+        """Everything that distinguishes its cell from others, by axis."""
         return {**self.parameters, "condition": self.condition}
 
 
 def own_file(value: Any) -> str | None:
-    """Return the file of "file.py:function"; None for a name of ours.
+    """Return the file of "file.py:function"; None for one of boxest's names.
 
     Examples
     --------
@@ -77,7 +77,7 @@ def own_file(value: Any) -> str | None:
 
 
 class Job(NamedTuple):
-    """What one job of Snakemake trains.
+    """The runs that one Snakemake job trains.
 
     Attributes
     ----------
@@ -104,7 +104,7 @@ class Job(NamedTuple):
 
 
 def cells(config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the cells of ``grid`` and ``runs``, each with all settings.
+    """Yield the cells of ``grid`` and ``runs``, with all settings.
 
     Raises
     ------
@@ -138,7 +138,7 @@ def path_of(cell: Mapping[str, Any], config: Mapping[str, Any]) -> str:
 
 
 def text(value: Any) -> str:
-    """Return a value as part of a path.
+    """Format a value as part of a path.
 
     Examples
     --------
@@ -151,7 +151,7 @@ def text(value: Any) -> str:
 
 
 def written(value: Any) -> Any:
-    """Return a setting as tables have it; null is a patience that never ends.
+    """Return a setting in the form of tables; null becomes a patience that never ends.
 
     Examples
     --------
@@ -167,12 +167,12 @@ def runs(config: Mapping[str, Any]) -> list[Run]:
 
 
 def best(config: Mapping[str, Any]) -> list[Run]:
-    """Return the runs of ``best``; none where the study does not name a best parametrization."""
+    """Return the runs of ``best``; none if the study does not name a best parametrization."""
     return _runs(config["settings"] | config["best"], config) if config["best"] else []
 
 
 def every(config: Mapping[str, Any]) -> dict[str, Run]:
-    """Return all runs of a study by their paths, those of the best parametrization among them."""
+    """Return all runs of a study by path, including those of the best parametrization."""
     return {run.path: run for run in [*runs(config), *best(config)]}
 
 
@@ -184,10 +184,10 @@ def _runs(cell: Mapping[str, Any], config: Mapping[str, Any]) -> list[Run]:
 
 
 def axes(config: Mapping[str, Any]) -> dict[str, list]:
-    """Return what differs between the cells of ``grid`` and ``runs``, with its values in order.
+    """Return the settings that differ between the cells of ``grid`` and ``runs``, with values.
 
-    In the order of the grid. What goes with the axes before it, such as a rate with an optimizer,
-    is no axis of its own.
+    The order is that of the grid. A setting that follows from earlier axes, such as a rate that
+    belongs to an optimizer, is not an axis.
     """
     named = [
         name for axis, values in config["grid"].items() for name in _names(axis, values, config)
@@ -214,7 +214,7 @@ def _names(axis: str, values: Any, config: Mapping[str, Any]) -> list[str]:
 
 
 def jobs(config: Mapping[str, Any]) -> list[Job]:
-    """Divide the runs of a study, the best parametrization among them, among jobs."""
+    """Divide the runs of a study, including the best parametrization, among jobs."""
     execution, found = config["execution"], every(config)
     if execution["fan_out"] == "batch_size":
         return _stacks(found.values())
@@ -239,12 +239,12 @@ def jobs(config: Mapping[str, Any]) -> list[Job]:
 
 
 def logs(config: Mapping[str, Any]) -> dict[str, str]:
-    """Return the name of the log of each run, by the paths of the runs."""
+    """Return the name of the log of each run, by path."""
     return {path: log for job in jobs(config) for path, log in job.logs.items()}
 
 
 def _stacks(found: Iterable[Run]) -> list[Job]:
-    """Put the runs that one program can train together into a job."""
+    """Group the runs that one program can train together into a job."""
     stacks: dict[str, list[str]] = {}
     for run in found:
         alike = {name: value for name, value in run.settings.items() if name not in STACKED}

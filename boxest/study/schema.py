@@ -1,4 +1,4 @@
-"""The schema of the configuration: what each key may be, and what it is by default."""
+"""The schema of the configuration: allowed values and default of each key."""
 
 import copy
 import difflib
@@ -10,16 +10,16 @@ from typing import Any
 
 from boxest.networks import NETWORKS
 
-# A message about a value that fills pages would hide what is wrong with it.
+# Values in messages are cut at this length, because pages of text would hide the problem.
 LONGEST = 300
 
 
 class ConfigurationError(ValueError):
-    """A key or a value that a study cannot have."""
+    """An invalid key or value in a configuration."""
 
 
 class Schema:
-    """The schema of the configuration: what each key may be, and its default.
+    """The schema of the configuration: allowed values and default of each key.
 
     Parameters
     ----------
@@ -33,11 +33,11 @@ class Schema:
 
         self._yaml = yaml
         self.root = yaml.safe_load(Path(path).read_text("utf-8"))
-        # It would choose the validator in the place of the one below.
+        # It would choose another validator than the one below.
         self.root.pop("$schema")
         self.parameters = self.root["$defs"]["parameters"]["properties"]
         self.parameters["network"]["anyOf"][0] = {"enum": sorted(NETWORKS)}
-        # 16.0 is no batch size, and .nan no rate.
+        # 16.0 is not a batch size, and .nan is not a rate.
         kinds = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
             {
                 "integer": lambda _, value: _is_integer(value),
@@ -51,7 +51,7 @@ class Schema:
         self._relevance = jsonschema.exceptions.relevance
 
     def of_source(self, source: str) -> "Schema":
-        """Return the schema for data of a source, whose keys differ."""
+        """Return the schema for the data of a source; each source has other keys."""
         rule, other = self.root["$defs"]["source"], copy.copy(self)
         self.check(source, "data.source", rule)
         data = self.root["properties"]["data"] | {"$ref": f"#/$defs/{source}"}
@@ -60,14 +60,14 @@ class Schema:
         return other
 
     def resolved(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return a part of the schema with what it refers to."""
+        """Return a part of the schema, with its references resolved."""
         name = schema.get("$ref", "").removeprefix("#/$defs/")
         return self.root["$defs"][name] | schema if name else schema
 
     def completed(self, value: Any, schema: Mapping[str, Any] | None = None) -> Any:
-        """Return a value with the defaults of what it lacks, and text turned into what is asked.
+        """Complete a value with defaults, and convert text to the type in the schema.
 
-        Snakemake hands over nested values of its option ``--config`` as text.
+        Snakemake passes nested values of its option ``--config`` as text.
         """
         schema = self.resolved(self.root if schema is None else schema)
         for choice in schema.get("anyOf", ()):
@@ -77,7 +77,7 @@ class Schema:
         value = self._read(value, schema)
         if isinstance(value, Mapping):
             known = schema.get("properties", {})
-            # In the order of the schema, whatever that of the overlays is.
+            # In the order of the schema, independently of the overlays.
             names = [name for name in known if name in value or self._has_default(known[name])]
             return {
                 name: self.completed(value[name], known.get(name, {}))
@@ -90,11 +90,11 @@ class Schema:
         return value
 
     def accepts(self, value: Any, schema: Mapping[str, Any]) -> bool:
-        """Say whether a value is what a part of the schema asks for."""
+        """Return whether a value is valid for a part of the schema."""
         return self._validator.evolve(schema=self._with_definitions(schema)).is_valid(value)
 
     def check(self, value: Any, where: str = "", schema: Mapping[str, Any] | None = None) -> None:
-        """Raise `ConfigurationError` unless a value is what the schema asks for."""
+        """Raise `ConfigurationError` unless a value is valid."""
         schema = self.root if schema is None else self._with_definitions(schema)
         if errors := list(self._validator.evolve(schema=schema).iter_errors(value)):
             error = max(errors, key=self._relevance)
@@ -115,7 +115,7 @@ class Schema:
         return self.completed({}, schema)
 
     def _read(self, value: Any, schema: Mapping[str, Any]) -> Any:
-        """Return what a text stands for where the schema does not ask for a text."""
+        """Parse a text if the schema does not expect a text."""
         kinds = schema.get("type", ())
         kinds = [kinds] if isinstance(kinds, str) else kinds
         if "number" in kinds and _is_integer(value):
@@ -126,13 +126,13 @@ class Schema:
         if value in schema.get("enum", ()) or value == schema.get("const"):
             return value
         try:
-            # YAML has 1e-3 for a text.
+            # YAML reads 1e-3 as a text.
             return float(value) if "number" in kinds else self._yaml.safe_load(value)
         except (ValueError, self._yaml.YAMLError):
             return value
 
     def _message(self, error: Any) -> str:
-        """Say in a line or two what is wrong with a value."""
+        """Describe in one or two lines what is wrong with a value."""
         text = error.message
         if error.validator == "anyOf":
             choices = [one for part in error.validator_value for one in part.get("enum", ())]
@@ -149,7 +149,7 @@ class Schema:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Say which of the known names may have been meant.
+    """Suggest which of the known names may have been meant.
 
     Examples
     --------

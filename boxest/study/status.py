@@ -1,4 +1,4 @@
-"""How far a study is, read off its files: while it runs, here or on a cluster."""
+"""Read the progress of a study from its files, while it runs, here or on a cluster."""
 
 import csv
 import json
@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 from boxest.study import run_table
 from boxest.system.files import FileError
 
-# The list of runs, which the study makes before anything else.
+# The list of runs, which the study writes before anything else.
 LISTING = "study.json"
 STATES = ("failed", "interrupted", "silent", "running", "waiting", "done")
-# A job that says nothing for so many of its epochs, and for so many seconds, may have been killed.
+# A job that prints nothing for this many of its epochs, and this many seconds, may be dead.
 _SILENT_EPOCHS, _SILENT_SECONDS = 20, 300
 _EPOCH = re.compile(
     r"epoch +(?P<epoch>\d+)  (?:(?P<runs>\d+) of \d+ runs  )?.*\b(?:train|validation) loss "
@@ -27,11 +27,11 @@ _EPOCH = re.compile(
 
 
 class RunStatus(NamedTuple):
-    """How far a run is.
+    """The progress of a run.
 
-    ``state`` is one of `STATES`; ``loss`` the last validation loss, where there is one (NaN where
-    it diverged); ``seconds`` those of an epoch, where they are known; ``note`` the last line of
-    the log of a run that failed.
+    ``state`` is one of `STATES`; ``loss`` is the last validation loss, if there is one (NaN if it
+    diverged); ``seconds`` are those of an epoch, if known; ``note`` is the last line of the log of
+    a failed run.
     """
 
     cell: str
@@ -45,7 +45,7 @@ class RunStatus(NamedTuple):
 
 
 class Status(NamedTuple):
-    """How far a study is: its results, and a `RunStatus` for each of its runs."""
+    """The progress of a study: its results, and a `RunStatus` for each of its runs."""
 
     results: Path
     runs: list[RunStatus]
@@ -58,7 +58,7 @@ class Status(NamedTuple):
 
     @property
     def seconds_left(self) -> float | None:
-        """About how long the trainings will take, as many at once as now; None: not known yet."""
+        """Estimated time left, with as many trainings at once as now; None if unknown so far."""
         left = [run for run in self.runs if run.state in ("running", "waiting")]
         known = [run.seconds for run in self.runs if run.seconds is not None]
         at_once = sum(run.state == "running" for run in left)
@@ -78,7 +78,7 @@ class Status(NamedTuple):
 
 
 def listing(config: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return what `read` must know of each run of a study: its log, its settings, its epochs."""
+    """Return what `read` needs to know about each run: its log, settings and epochs."""
     logs = run_table.logs(config)
     return [
         {"cell": run.cell, "seed": run.seed, "log": logs[path], "settings": run.settings}
@@ -87,7 +87,7 @@ def listing(config: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def read(folder: str | os.PathLike) -> Status:
-    """Read how far a study is.
+    """Read the progress of a study.
 
     Parameters
     ----------
@@ -118,19 +118,19 @@ def read(folder: str | os.PathLike) -> Status:
         }
         return Status(results, [found[run["cell"], run["seed"]] for run in listed])
     except (ValueError, KeyError, TypeError) as error:
-        raise FileError(f"{path} is no list of runs ({error!r}).", path) from error
+        raise FileError(f"{path} is not a list of runs ({error!r}).", path) from error
 
 
 def _results(folder: Path) -> Path:
-    """Return the results that are meant by a folder."""
+    """Return the folder of results for a folder that a user names."""
     if not folder.is_dir():
-        raise FileError(f"{folder} is no folder: name the results of a study.")
+        raise FileError(f"{folder} is not a folder: name the results of a study.")
     places = [folder, *folder.glob("*/"), *folder.glob("results/*/")]
     found = [place for place in places if (place / LISTING).is_file()]
     if not found:
         raise FileError(
-            f"{folder} holds no results of a study that has begun: there is no {LISTING}. Name the "
-            "folder that is called `results` in the configuration."
+            f"{folder} does not hold the results of a study, or the study has not started: there "
+            f"is no {LISTING}. Name the folder that the configuration names as `results`."
         )
     if found[0] == folder:
         return folder
@@ -138,7 +138,7 @@ def _results(folder: Path) -> Path:
 
 
 def _of_job(results: Path, log: str, runs: list[dict]) -> Iterator[RunStatus]:
-    """Yield how far the runs of a job are."""
+    """Yield the progress of the runs of a job."""
     said = _said(results / "logs" / "train" / f"{log}.log")
     for run in runs:
         cell, seed, epochs = run["cell"], run["seed"], run["settings"]["epochs"]
@@ -157,7 +157,7 @@ def _of_job(results: Path, log: str, runs: list[dict]) -> Iterator[RunStatus]:
 
 
 class _Said(NamedTuple):
-    """What the log of a job says."""
+    """The content of the log of a job."""
 
     state: str
     seed: int | None
@@ -167,12 +167,12 @@ class _Said(NamedTuple):
     last: str
 
     def about(self, seed: int) -> bool:
-        """Whether the last epoch is one of the run of this seed; without a seed, of all."""
+        """Whether the last epoch belongs to the run with this seed; without a seed, always."""
         return self.seed in (None, seed)
 
 
 def _said(path: Path) -> _Said | None:
-    """Read the log of a job; None if it has not begun."""
+    """Read the log of a job; None if it has not started."""
     try:
         lines = path.read_text("utf-8", errors="replace").splitlines()
         age = time.time() - path.stat().st_mtime
@@ -200,11 +200,11 @@ def _said(path: Path) -> _Said | None:
 
 
 def _finished(directory: Path, settings: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return epochs, loss and seconds of a run that is done, with these settings."""
+    """Return epochs, loss and seconds of a finished run with these settings."""
     try:
         found = _of_files(directory, (directory / "run.json").stat().st_mtime_ns)
     except (OSError, ValueError, KeyError, TypeError):
-        return None  # Not there yet, or just being written.
+        return None  # The file is missing, or just being written.
     return found if found["settings"] == settings else None
 
 
@@ -219,7 +219,7 @@ def _of_files(directory: Path, _changed: int) -> dict[str, Any]:
 
 
 def _number(text: str) -> float | None:
-    """Return a loss; None where there is none."""
+    """Return a loss; None if there is none."""
     try:
         return float(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""A study in a terminal: how far it is, as a table that is written anew."""
+"""Show the progress of a study in a terminal, as a table that is updated."""
 
 import itertools
 import os
@@ -16,7 +16,7 @@ from rich.text import Text
 from boxest.study.status import STATES, RunStatus, Status, read
 
 _STYLES = {"failed": "bold red", "interrupted": "red", "silent": "yellow", "running": "green"}
-# Runs of a cell that are shown in a line.
+# Number of runs of a cell that are shown in one line.
 _SHOWN = 3
 _WIDE = 200
 
@@ -29,7 +29,7 @@ def watch(
     console: Console | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Status:
-    """Show how far a study is, until all of its trainings have ended.
+    """Show the progress of a study until all its trainings have ended.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def watch(
         As it was last.
     """
     if console is None:
-        # For a script, a line is a cell.
+        # For scripts, print one line per cell.
         console = Console(width=None if sys.stdout.isatty() else _WIDE)
     status = read(folder)
     if once or not console.is_terminal:
@@ -65,9 +65,9 @@ def watch(
 
 
 def shown(status: Status) -> Group:
-    """Return what a terminal shows of a study: counts, a row per cell, and what failed.
+    """Return the display of a study: counts, one row per cell, and failures.
 
-    Cells in which something happens come first.
+    Active cells come first.
     """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("cell", overflow="fold")
@@ -91,7 +91,7 @@ def shown(status: Status) -> Group:
 
 
 def _summary(status: Status) -> str:
-    """Return the counts in a line, and the time that is left."""
+    """Return one line with the counts and the time left."""
     counts = ", ".join(f"{n} {state}" for state, n in reversed(status.counts.items()) if n)
     left = status.seconds_left
     if left is None:
@@ -106,7 +106,7 @@ def _first_state(runs: Iterable[RunStatus]) -> int:
 
 
 def _loss(runs: Iterable[RunStatus]) -> str:
-    """Return the mean loss of the runs of a cell that are done."""
+    """Return the mean loss of the finished runs of a cell."""
     losses = [run.loss for run in runs if run.state == "done" and run.loss is not None]
     diverged = sum(loss != loss for loss in losses)
     losses = [loss for loss in losses if loss == loss]
@@ -115,7 +115,7 @@ def _loss(runs: Iterable[RunStatus]) -> str:
 
 
 def _now(runs: Iterable[RunStatus]) -> Text:
-    """Return what happens in a cell."""
+    """Describe the current activity in a cell."""
     busy = [run for run in runs if run.state in _STYLES]
     text = Text()
     for run in busy[:_SHOWN]:

@@ -1,4 +1,4 @@
-# What the rules share: the configuration, the names of files, what jobs ask for.
+# Parts that the rules share: the configuration, file names, resources of jobs.
 
 import sys
 from importlib.util import find_spec
@@ -6,11 +6,11 @@ from importlib.util import find_spec
 from snakemake.exceptions import WorkflowError
 
 HERE = workflow.current_basedir
-# In a clone, the package beside this folder need not be installed.
+# In a clone, the package next to this folder need not be installed.
 CLONE = os.path.abspath(os.path.join(HERE.get_path_or_uri(secret_free=True), "../.."))
 if os.path.exists(os.path.join(CLONE, "boxest", "__init__.py")):
     sys.path.insert(0, CLONE)
-# A workflow that is read from a git repository has no folder.
+# A workflow read from a git repository has no folder.
 IN_A_FOLDER = "://" not in HERE.get_path_or_uri(secret_free=True)
 
 try:
@@ -24,9 +24,9 @@ except ImportError as error:
     )
 
 SCHEMA = configuration.Schema(workflow.source_path("../schemas/config.schema.yaml"))
-# Files that the configuration names lie beside it.
+# Files that the configuration names are in its folder.
 FOLDERS = [os.path.dirname(os.path.abspath(path)) for path in workflow.configfiles]
-# The keys of one source of images are none of another's.
+# Each source of images has its own keys.
 overlaid = workflow.config_settings.overwrite_config.get("data")
 if isinstance(overlaid, dict) and "source" in overlaid:
     config["data"] = overlaid
@@ -40,26 +40,27 @@ except ValueError as error:
 
 RESULTS = config["results"].rstrip("/")
 EXECUTION = config["execution"]
-# What Keras alone can store, it stores.
+# Models that only Keras can save.
 MODEL = "model.keras" if FILES else "model.boxest"
 RUNS = run_table.every(config)
 GRID = [run.path for run in run_table.runs(config)]
 BEST = [run.path for run in run_table.best(config)]
 AXES = run_table.axes(config)
-# The condition that others are compared with.
+# The reference condition.
 FIRST = RUNS[(BEST or GRID)[0]].condition
 TABLES = outputs.made(outputs.TABLES, config)
 FIGURES = outputs.made(outputs.FIGURES, config)
 OF_THE_BEST = ("fig5_predictions", "fig6_error_by_side", "fig7_error_by_size")
-# Outside of all declared outputs: Snakemake leaves it alone.
+# Outside of all declared outputs, so Snakemake does not delete it.
 COMPILED = f"{RESULTS}/compiled" if EXECUTION["share_compiled_programs"] else None
 ENVIRONMENT = "../envs/boxest.yml"
 
 
 def script_path(name):
-    """Return a script, from here, or of a local git repository by its address.
+    """Return the path of a script, here or in a local git repository.
 
-    Snakemake, up to 9.27 at least, looks for relative paths beside the Snakefile of the user there.
+    For a repository, Snakemake, at least up to 9.27, looks for relative paths next to the user's
+    Snakefile.
     """
     path = f"../scripts/{name}.py"
     address = HERE.join(path).get_path_or_uri(secret_free=True)
@@ -67,7 +68,7 @@ def script_path(name):
 
 
 def check_cells():
-    """Refuse what BoxRegressor refuses, where the environment of Snakemake holds it."""
+    """Check the cells like BoxRegressor, if the environment of Snakemake has it."""
     try:
         from boxest.study import estimators
     except ImportError:
@@ -101,7 +102,7 @@ wildcard_constraints:
 
 
 def per_attempt(amount):
-    """Ask for more at each retry: what ran out of time or memory once does not do so again."""
+    """Request more at each retry, so that a job does not run out of time or memory again."""
 
     def resource(wildcards, attempt):
         return attempt * amount
@@ -110,7 +111,7 @@ def per_attempt(amount):
 
 
 def data_folder(condition):
-    """Return the folder of the shards of a condition, below data; none for the unchanged data."""
+    """Return the folder of the shards of a condition in data; empty for the unchanged data."""
     return (
         f"{condition}/" if condition and config["data"]["conditions"][condition] else ""
     )
@@ -126,21 +127,21 @@ def shards(split, condition=None):
 
 
 def expected(condition=None):
-    """Return what the shards of each part must say of themselves."""
+    """Return the expected description of the shards of each part."""
     data = images.of(config, condition)
     return {split: images.expected(data, split) for split in images.SPLITS}
 
 
 def of_runs(paths, name):
-    """Return a file of each of some runs."""
+    """Return one file of each of the runs."""
     return [f"{RESULTS}/runs/{path}/{name}" for path in paths]
 
 
 def captioned(kind, name, label, section):
-    """Mark a file for the report, with its caption, ../report/<name>.rst with the study's numbers."""
-    # One label: of a second one, Snakemake's report makes a switch in a section of two results, and
-    # then shows neither.
-    # Snakemake looks for all captions where the workflow is.
+    """Mark a file for the report, with its caption ../report/<name>.rst and the study's numbers."""
+    # There is only one label, because Snakemake's report turns a second one into a switch in a
+    # section of two results, and then shows neither. Snakemake looks for all captions in the folder
+    # of the workflow.
     caption = os.path.abspath(f"{RESULTS}/captions/{os.path.splitext(name)[0]}.rst")
     return report(
         f"{RESULTS}/{kind}/{name}",
@@ -151,7 +152,7 @@ def captioned(kind, name, label, section):
 
 
 def figure(name):
-    """Declare a figure: the PNG with its caption in the report, and the PDF beside it."""
+    """Declare a figure: the PNG with its caption in the report, and the PDF."""
     output = FIGURES[name]
     page = name.partition(",")[2]
     number = output.number or "beyond"
@@ -162,13 +163,13 @@ def figure(name):
 
 
 def figures(*names):
-    """Declare those of some figures that the study makes."""
+    """Declare the figures among these that the study makes."""
     made = [name for name in FIGURES if name.partition(",")[0] in names]
     return [path for name in made for path in figure(name)]
 
 
 def tables(*names):
-    """Declare those of some tables that the study makes."""
+    """Declare the tables among these that the study makes."""
     return {name: f"{RESULTS}/tables/{name}.csv" for name in names if name in TABLES}
 
 

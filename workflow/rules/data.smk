@@ -1,4 +1,4 @@
-# The data set (§2.1): one job per shard, in any order, anywhere; and so under other conditions.
+# The data set (§2.1): one job per shard, in any order, anywhere; the same for each condition.
 
 
 rule render:
@@ -21,7 +21,7 @@ rule render:
         script_path("render")
 
 
-# Which picture goes into which shard: whatever is wrong with the boxes is said here.
+# Assigns pictures to shards, and reports any problem with the boxes.
 rule plan:
     input:
         originals,

@@ -1,4 +1,4 @@
-# The figures that are drawn from tables. A change of one of them trains nothing.
+# The figures drawn from tables. Changing one of them trains nothing.
 
 FROM_TABLES = sorted(set(FIGURES) - {"fig1_dataset", "fig2_network"} - set(OF_THE_BEST))
 

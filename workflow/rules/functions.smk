@@ -1,15 +1,15 @@
-# What rules ask for by wildcards: data of a condition, runs of a job, captions.
+# Functions of wildcards for the rules: data of a condition, runs of a job, captions.
 
 DRAWN = config["data"]["source"] == "synthetic"
 
 
 def data_of(wildcards):
-    """Return the section `data` of the configuration, or what the condition of a job makes of it."""
+    """Return the section `data` of the configuration, with the changes of a job's condition."""
     return images.of(config, wildcards.condition.rstrip("/"))
 
 
 def drawn(wildcards):
-    """Return what a shard of drawn boxes is made from."""
+    """Return the parameters of a shard of drawn boxes."""
     data = data_of(wildcards)
     return {
         "range": images.shard_ranges(data)[wildcards.shard],
@@ -19,7 +19,7 @@ def drawn(wildcards):
 
 
 def originals(wildcards):
-    """Return the files that a plan of the user's images is made from."""
+    """Return the input files of a plan of the user's images."""
     if config["data"].get("render"):
         return f"{RESULTS}/rendered/boxes.csv"
     return sources.inputs(data_of(wildcards))
@@ -36,26 +36,26 @@ def runs_of(job, wildcards):
 
 
 def part(job, split):
-    """Return a function that gives a job the files of a part of its data set."""
+    """Return a function that returns the files of a part of a job's data set."""
     return lambda wildcards: shards(split, runs_of(job, wildcards)[0].condition)
 
 
 def own_files(job):
-    """Return a function that gives a job the names of the user's files that its runs need."""
+    """Return a function that returns the names of the user's files that a job's runs need."""
     return lambda wildcards: sorted(
         {file for run in runs_of(job, wildcards) for file in run.files}
     )
 
 
 def functions(job):
-    """Return a function that gives a job the user's files: a change of them trains anew."""
+    """Return a function that returns the user's files of a job; changing them retrains its runs."""
     return lambda wildcards: [FILES[file] for file in own_files(job)(wildcards)]
 
 
 def estimators(job):
-    """Return a function that gives a job its runs, with what an interrupted one goes on from.
+    """Return a function that returns the runs of a job, with their saved states.
 
-    That lies outside of all declared outputs, which Snakemake deletes when a job fails.
+    The states are outside of all declared outputs, which Snakemake deletes when a job fails.
     """
 
     def given(wildcards):
@@ -72,7 +72,7 @@ def estimators(job):
 
 
 def expected_of(job):
-    """Return a function that says what the shards of a job must say of themselves."""
+    """Return a function that returns the expected description of the shards of a job."""
     return lambda wildcards: expected(runs_of(job, wildcards)[0].condition)
 
 
@@ -80,7 +80,7 @@ CAPTIONS = list(dict.fromkeys([*FIGURES, *TABLES]))
 
 
 def template(name):
-    """Return the text that a caption is made from. As a file, it would have an absolute path."""
+    """Return the template of a caption. As a file, it would have an absolute path."""
     path = workflow.source_path(f"../report/{name.partition(',')[0]}.rst")
     with open(path, encoding="utf-8") as file:
         return file.read()

@@ -1,4 +1,4 @@
-# What the study found: a page in words, the captions of the report, and what is committed.
+# The findings of the study: a page in words, the captions of the report, and the reference.
 
 
 rule pages:
@@ -80,7 +80,8 @@ rule explorer:
         followed=of_runs(GRID, "followed.npy"),
         validation=shards("validation", FIRST),
     output:
-        # Too large for Snakemake's report: browsers open no address of a page above 2 MB.
+        # Too large for Snakemake's report, because browsers do not open addresses of pages above 2
+        # MB.
         f"{RESULTS}/explorer.html",
     log:
         f"{RESULTS}/logs/explorer.log",
@@ -95,15 +96,15 @@ rule explorer:
     params:
         axes=list(AXES) or list(run_table.CELL),
         title=os.path.basename(os.getcwd() if RESULTS == "results" else RESULTS),
-        # Runs on other data did not see these images.
+        # Runs with other data did not see these images.
         same_images=len({data_folder(run.condition) for run in RUNS.values()}) == 1,
         expected=expected(FIRST)["validation"],
     script:
         script_path("explorer")
 
 
-# No part of the study: `snakemake --configfile config/reference.yaml -- reference`, after the others
-# that it names.
+# Not a part of the study: `snakemake --configfile config/reference.yaml -- reference`, after the
+# other studies that it names.
 rule reference:
     input:
         summary=rules.findings.output.summary,

@@ -1,7 +1,7 @@
-# The network (§2.2) and the runs (§3): one job per cell and seed, or as `execution` has it.
+# The network (§2.2) and the runs (§3): one job per cell and seed, or as `execution` says.
 
 
-# What `boxest status` goes by.
+# The list of runs for `boxest status`.
 rule study:
     output:
         f"{RESULTS}/study.json",
@@ -14,7 +14,7 @@ rule study:
     conda:
         ENVIRONMENT
     params:
-        # Only where it is written: every job reads these rules again.
+        # Only in this job, because every job reads these rules again.
         runs=lambda wildcards: status.listing(config),
     script:
         script_path("study")

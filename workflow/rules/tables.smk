@@ -1,4 +1,4 @@
-# From the files of the runs to the tables of the study.
+# Make the tables of the study from the files of the runs.
 
 
 rule collect:

@@ -1,4 +1,4 @@
-"""The best parametrization: its test losses, its model, and Fig. 5 to 7."""
+"""Evaluate the best parametrization: its test losses, its model, and Fig. 5 to 7."""
 
 import shutil
 from pathlib import Path
@@ -26,7 +26,7 @@ with logs.to_file(snakemake.log[0]):
     }
     every = [tested[row.run].assign(seed=row.seed) for row in runs.itertuples()]
     write_text(output.tested, pd.concat(every).to_csv(index=False))
-    # The first that did not diverge; if all did, the first.
+    # The first run that did not diverge, or the first if all did.
     shown = runs["run"].iloc[analysis.diverged(runs).to_numpy().argmin()]
     with atomic_path(output.model) as temporary:
         shutil.copyfile(f"{shown}/{Path(output.model).name}", temporary)

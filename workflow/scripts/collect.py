@@ -1,4 +1,4 @@
-"""Put the runs of the study into two tidy tables."""
+"""Collect the runs of the study in two tidy tables."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Fig. 1: preview of the data set."""
+"""Draw Fig. 1: preview of the data set."""
 
 from boxest import figures, shards
 from boxest.system import logs

@@ -1,4 +1,4 @@
-"""Write the page to play with: the study in a browser."""
+"""Write the explorer: the study as an interactive page."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ with logs.to_file(snakemake.log[0]):
         for row in runs.to_dict("records")
     }
     pictures = {}
-    # Runs that are trained together keep no boxes.
+    # Runs that were trained together keep no boxes.
     if params.same_images and all(map(np.size, followed.values())):
         images, boxes = shards.load(snakemake.input.validation, params.expected)
         n = next(iter(followed.values())).shape[1]

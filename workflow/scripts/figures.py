@@ -10,10 +10,10 @@ from boxest.system import logs
 with logs.to_file(snakemake.log[0]):
     tables = {Path(path).stem: pd.read_csv(path) for path in snakemake.input}
     params = snakemake.params
-    # Each figure is a PNG, and a PDF beside it.
+    # Each figure is a PNG and a PDF.
     for name, path in zip(params.names, list(snakemake.output)[::2], strict=True):
         name, _, page = name.partition(",")
-        # A figure that is not paged is about all of the study.
+        # A figure without pages shows the whole study.
         shown = params.pages.get(f",{page}" if page else "", {})
         figure = figures.of_study(name, tables, shown, params.rows_and_columns, params.note)
         figures.save(figure, path)

@@ -1,4 +1,4 @@
-"""What the study found: a page in words, its numbers, and the captions of the report."""
+"""Write the findings of the study: a page in words, its numbers, and the captions of the report."""
 
 from pathlib import Path
 

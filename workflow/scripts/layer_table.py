@@ -1,4 +1,4 @@
-"""Fig. 2: the layers of the network."""
+"""Draw Fig. 2: the layers of the network."""
 
 from boxest import set_threads
 from boxest.system import logs

@@ -1,4 +1,4 @@
-"""A page for each table, which sorts it by the column that is clicked."""
+"""Write a page for each table, which sorts it by the clicked column."""
 
 from pathlib import Path
 

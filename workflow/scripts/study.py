@@ -1,4 +1,4 @@
-"""List the runs of the study, before anything else: `boxest status` tells by it how far it is."""
+"""List the runs of the study before anything else, for `boxest status`."""
 
 from boxest.system import logs
 from boxest.system.files import write_json
