@@ -141,7 +141,7 @@ def test_the_figure_shows_what_the_network_sees():
     np.testing.assert_allclose(shown.images[0].get_array(), images[1, ..., 0], atol=1e-6)
     x, y1 = shown.lines[0].get_data()
     np.testing.assert_allclose([x[0], y1[0], x[2], y1[2]], boxes[1] * 16, atol=1e-6)
-    with pytest.raises(ValueError, match="augmentation is None: nothing is changed"):
+    with pytest.raises(ValueError, match="augmentation is None: nothing changes"):
         figures.augmented(X, y, None)
 
 

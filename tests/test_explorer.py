@@ -68,7 +68,7 @@ def test_page_holds_every_number_of_the_table():
         (HISTORIES.drop(columns="seed"), {}, "without seed"),
         (HISTORIES.drop(columns=MEASURES), {}, "without validation_loss"),
         (HISTORIES.head(0), {}, "0 rows"),
-        (HISTORIES, {"axes": []}, "one axis or more"),
+        (HISTORIES, {"axes": []}, "at least one axis"),
         (HISTORIES, {"boxes": TRUE[:2]}, r"shape \(n, 4\); got \(3, 32, 32\) and \(2, 4\)"),
         (HISTORIES, {"followed": {}}, r"run \(4, 0.001, 0\) .* shape \(4, 3, 4\)"),
     ],

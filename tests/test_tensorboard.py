@@ -99,7 +99,7 @@ def test_callback_of_keras_writes_the_losses_of_every_epoch(tmp_path):
 
 
 def test_what_is_no_study_is_said_before_anything_is_written(tmp_path, monkeypatch):
-    with pytest.raises(ValueError, match=r"no finished study: .*histories\.csv is not there"):
+    with pytest.raises(ValueError, match=r"not hold a finished study: .*histories\.csv is missing"):
         tensorboard.write(tmp_path)
     write_study(tmp_path, [{"batch_size": 4}])
     monkeypatch.setitem(sys.modules, "tensorboard.plugins.hparams", None)

@@ -1,8 +1,8 @@
-"""Tables of the study: pure functions from data frames to data frames.
+"""Compute the tables of a study: pure functions from data frames to data frames.
 
 A *run* is one training (batch size, learning rate, seed), a *cell* all runs of one batch size and
-learning rate. A run diverged when it says so or when one of its final losses is not finite; such
-runs are counted in every table and averaged in none.
+learning rate. A run counts as diverged if it is marked so, or if one of its final losses is not
+finite. Every table counts such runs, and no mean includes them.
 """
 
 from boxest.analysis.cells import cells, comparison, distance, distances, paper_cells, paper_loss

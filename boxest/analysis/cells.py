@@ -1,4 +1,4 @@
-"""Final losses: Fig. 8, and ours beside the paper's."""
+"""Final losses: Fig. 8, and the comparison of ours with the paper's."""
 
 from collections.abc import Sequence
 from importlib import resources
@@ -86,9 +86,9 @@ def paper_cells() -> pd.DataFrame:
 
 
 def comparison(cells: pd.DataFrame, paper: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Put the losses of our cells beside those of the paper, which are 1 - inclusive IoU.
+    """Compare the losses of our cells with those of the paper, which are 1 - inclusive IoU.
 
-    Ours are the inclusive losses, too, whichever loss was trained.
+    Ours are also the inclusive losses, whichever loss was trained.
 
     Parameters
     ----------
@@ -162,7 +162,7 @@ def paper_loss(
 
 
 def root_mean_square(values: npt.ArrayLike) -> float:
-    """Return the root mean square of the finite values, NaN if there are none."""
+    """Return the root mean square of the finite values; NaN if there are none."""
     values = np.asarray(values, float)
     values = values[np.isfinite(values)]
     return float(np.sqrt(np.mean(values**2))) if values.size else float("nan")
@@ -190,7 +190,7 @@ def distance(comparison: pd.DataFrame, loss: str = "validation_inclusive_iou_los
 
 
 def distances(runs: pd.DataFrame) -> pd.DataFrame:
-    """Measure how far our final losses are from the paper's, by several readings of "final".
+    """Measure the distance of our final losses to the paper's, for several meanings of "final".
 
     Parameters
     ----------
@@ -239,6 +239,6 @@ def _apart(comparison: pd.DataFrame) -> dict[str, float]:
 
 
 def _cell_keys(table: pd.DataFrame) -> pd.MultiIndex:
-    """Index by cell; the rate as text, for 0.1 / 100 is not the number that 0.001 is."""
+    """Index by cell, with the rate as text, because 0.1 / 100 is not exactly 0.001."""
     rates = [f"{rate:.6g}" for rate in table["learning_rate"]]
     return pd.MultiIndex.from_arrays([table["batch_size"].astype(int), rates], names=CELL)

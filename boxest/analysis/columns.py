@@ -1,4 +1,4 @@
-"""What the tables of a study must hold."""
+"""Check the columns and values of the tables of a study."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -10,7 +10,7 @@ RUN = [*CELL, "seed"]
 
 
 def require(table: pd.DataFrame, columns: Iterable[str], name: str) -> None:
-    """Raise unless `table` is a data frame with rows and with these columns.
+    """Raise an error unless `table` is a data frame with rows and with these columns.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def require(table: pd.DataFrame, columns: Iterable[str], name: str) -> None:
 
 
 def diverged(runs: pd.DataFrame) -> pd.Series:
-    """Tell which runs diverged: flagged so, or with a final loss that is not finite.
+    """Return which runs diverged: marked so, or with a final loss that is not finite.
 
     Parameters
     ----------
@@ -58,12 +58,12 @@ def diverged(runs: pd.DataFrame) -> pd.Series:
 
 
 def check_runs(runs: pd.DataFrame, columns: Iterable[str], others: Sequence[str] = ()) -> None:
-    """Raise unless `runs` has these columns and what tells runs apart, and holds no run twice.
+    """Raise an error unless `runs` has these and the identifying columns, without duplicates.
 
-    Beside batch size, learning rate and seed, `others` tell runs apart.
+    Batch size, learning rate, seed and `others` identify a run.
 
-    A run that did not diverge must have a finite number everywhere: a mean would leave it out
-    silently.
+    A run that did not diverge must have finite numbers everywhere, because a mean would silently
+    skip others.
     """
     identity = [*CELL, *others, "seed"]
     require(runs, [*identity, "diverged", "train_loss", "validation_loss", *columns], "runs")
@@ -83,7 +83,7 @@ def check_runs(runs: pd.DataFrame, columns: Iterable[str], others: Sequence[str]
 
 
 def flag(table: pd.DataFrame, column: str) -> pd.Series:
-    """Return a column of truth values; text is refused, because bool("False") is True."""
+    """Return a boolean column; text is refused, because bool("False") is True."""
     values = table[column]
     if not pd.api.types.is_bool_dtype(values):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""What accuracy costs: seconds against loss, and how to choose batch size and rate (§4)."""
+"""The cost of accuracy: seconds against loss, and how to choose batch size and rate (§4)."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from boxest.analysis.timing import by_engine, fit_time, students_t, time_table
 
 # "A few epochs" of §4.
 FEW_EPOCHS = 5
-# Times that differ by less are the same, as in the claim that time does not depend on the rate.
+# Times that differ by less count as equal, as in the claim that time does not depend on the rate.
 SAME_TIME = 0.05
 LOSSES = ("validation_inclusive_iou_loss", "validation_iou_loss")
 
@@ -19,11 +19,11 @@ LOSSES = ("validation_inclusive_iou_loss", "validation_iou_loss")
 def cost_table(
     runs: pd.DataFrame, times: pd.DataFrame | None = None, others: Sequence[str] = ()
 ) -> pd.DataFrame:
-    """Put the training time of each cell beside its final loss, with the Pareto front.
+    """Combine the training time of each cell with its final loss, and find the Pareto front.
 
-    The loss of a run that stopped early took no more than the epochs it had. The time per epoch is
-    that of the batch size, the mean over all rates: the rate does not change it (claim 7), and so
-    noise of the times does not set cells apart that take the same.
+    A run that stopped early only costs the epochs that it trained. The time per epoch is the mean
+    over all rates of a batch size: the rate does not change it (claim 7), so noise in the times
+    does not separate cells that cost the same.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def cost_table(
 def knee(fit: pd.DataFrame) -> float:
     """Return the batch size at the knee of Fig. 4, from the fit a + b / batch size.
 
-    Beyond b / a, the updates cost less than the images do, and a larger batch saves little.
+    Beyond b / a, the updates cost less than the images, so a larger batch saves little.
 
     Parameters
     ----------
@@ -88,8 +88,8 @@ def knee(fit: pd.DataFrame) -> float:
 def knee_interval(fit: pd.DataFrame) -> tuple[float, float]:
     """Return the 95 % interval of the knee, b / a, by Fieller's theorem.
 
-    A ratio r belongs to it where b - r a is 0 within the Student's t of the fit, with the errors of
-    both and their covariance.
+    A ratio r belongs to the interval if b - r a is 0 within the Student's t of the fit, given the
+    errors of both and their covariance.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def knee_interval(fit: pd.DataFrame) -> tuple[float, float]:
     if square > 0:
         ends = np.array([middle - root, middle + root]) / square if a > 0 else [np.inf, np.inf]
         return max(ends[0], 0.0), max(ends[1], 0.0)
-    # Where a may be 0, the ratios go on to infinity, from the one that is positive or from 0.
+    # If a may be 0, the ratios extend to infinity, from the positive solution or from 0.
     return (constant / (middle + root) if constant > 0 and b > 0 else 0.0), np.inf
 
 
@@ -126,7 +126,7 @@ def recommend(
     epochs: int = FEW_EPOCHS,
     loss: str = "validation_inclusive_iou_loss",
 ) -> pd.DataFrame:
-    """Choose batch size and learning rate as §4 of the paper does, from what was measured.
+    """Choose batch size and learning rate as in §4 of the paper, from measurements.
 
     First the batch size: the smallest one of the grid beyond the knee of Fig. 4. Then the rate:
     from the smallest one, larger by a step as long as the loss after a few epochs falls.
@@ -174,7 +174,7 @@ def recommend(
 
 
 def _beyond(knee: float, sizes: list) -> int:
-    """Return the smallest batch size of the grid beyond a knee, the largest if none is."""
+    """Return the smallest batch size of the grid beyond a knee, or the largest if there is none."""
     return next((size for size in sizes if size >= knee), sizes[-1])
 
 
@@ -183,7 +183,7 @@ def _climb(histories: pd.DataFrame, epochs: int, loss: str) -> float:
     last = min(epochs, int(histories["epoch"].max()))
     at = histories[histories["epoch"] == last]
     finite = at[np.isfinite(at[loss])]
-    # A rate at which a run is gone by then is none to go on to.
+    # Do not move to a rate at which a run has diverged by then.
     runs = histories.groupby("learning_rate")["seed"].nunique()
     whole = finite.groupby("learning_rate")["seed"].nunique().reindex(runs.index) == runs
     means = finite.groupby("learning_rate")[loss].mean().reindex(runs.index).where(whole)
@@ -196,7 +196,7 @@ def _climb(histories: pd.DataFrame, epochs: int, loss: str) -> float:
 
 
 def _outcome(table: pd.DataFrame, cell: tuple, prefix: str) -> dict:
-    """Return a cell and what came of it, NaN where that is not known."""
+    """Return a cell and its results, with NaN for unknown ones."""
     names = [*LOSSES, "seconds"]
     found = (
         table.loc[cell, names].to_dict() if cell in table.index else dict.fromkeys(names, np.nan)
@@ -206,7 +206,7 @@ def _outcome(table: pd.DataFrame, cell: tuple, prefix: str) -> dict:
 
 
 def _pareto(seconds: pd.Series, loss: pd.Series) -> np.ndarray:
-    """Tell which cells no other beats in one thing without being worse in the other."""
+    """Return which cells are not beaten in one measure by another that is as good in the other."""
     s, v = seconds.to_numpy(float), loss.to_numpy(float)
     as_fast = s[:, None] <= s * (1 + SAME_TIME)
     faster = s[:, None] * (1 + SAME_TIME) < s
@@ -215,8 +215,8 @@ def _pareto(seconds: pd.Series, loss: pd.Series) -> np.ndarray:
 
 
 def _seconds_per_percent(table: pd.DataFrame) -> pd.Series:
-    """Return what a percent of IoU costs on the way along the front to each of its cells."""
+    """Return the cost of a per cent of IoU at each step along the front."""
     front = table[table["pareto_validation_iou_loss"]].sort_values("seconds")
     percent = -100 * front["validation_iou_loss"].diff()
-    # Where time does not separate two cells, one of them is on the front by chance.
+    # If time does not separate two cells, one of them is on the front by chance.
     return (front["seconds"].diff() / percent.where(percent > 0)).reindex(table.index)

@@ -44,7 +44,7 @@ def error_level(loss) -> pd.Categorical:
 def errors_by_side(
     predictions: pd.DataFrame, metric: str = "inclusive_iou_loss", width: int = 8
 ) -> pd.DataFrame:
-    """Count the error levels by the smallest side of the object (Fig. 6 of the paper).
+    """Count the error levels by the smaller side of the object (Fig. 6 of the paper).
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def errors_by_side(
 def predictions(
     true: npt.ArrayLike, predicted: npt.ArrayLike, *, image_size: int | tuple[int, int]
 ) -> pd.DataFrame:
-    """Put predicted boxes beside the true ones, with both errors.
+    """Make a table of predicted and true boxes, with both errors.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Which cells would have had a mean at the last epoch, had the patience been smaller."""
+"""Find the cells that would have a mean at the last epoch with a smaller patience."""
 
 import numpy as np
 import pandas as pd
@@ -10,11 +10,11 @@ from boxest.analysis.columns import CELL, RUN, check_runs, diverged, require
 def patience_table(
     histories: pd.DataFrame, runs: pd.DataFrame, loss: str = "validation_loss"
 ) -> pd.DataFrame:
-    """Count the runs of each cell that reach the last epoch, by the patience of early stopping.
+    """Count the runs of each cell that reach the last epoch, for each patience of early stopping.
 
-    The paper gives no patience, and leaves out three cells. A run stops after as many epochs
-    without a new smallest loss, so that its own history tells where a smaller patience would have
-    stopped it. In the last epoch planned there is nothing left to stop.
+    The paper does not state the patience, and leaves out three cells. A run stops after this many
+    epochs without a new smallest loss, so its own history shows where a smaller patience would have
+    stopped it. In the last planned epoch, there is nothing left to stop.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def patience_table(
 
 
 def _longest_waits(histories: pd.DataFrame, loss: str) -> pd.Series:
-    """Return for each run the most epochs in a row without a new smallest loss."""
+    """Return the largest number of consecutive epochs without a new smallest loss for each run."""
     ordered = histories.sort_values("epoch")
     return ordered.groupby(RUN)[loss].agg(_longest_wait)
 

@@ -1,4 +1,4 @@
-"""The cells of a study by their validation loss, and what they reach on the test set."""
+"""Rank the cells of a study by their validation loss, with their losses on the test set."""
 
 from collections.abc import Sequence
 
@@ -8,10 +8,10 @@ import pandas as pd
 from boxest import boxes
 from boxest.analysis.columns import CELL, diverged, require, rows_of
 
-# The network that others are compared with.
+# The reference network.
 BASELINE = "paper"
 METRICS = ("iou_loss", "inclusive_iou_loss")
-# Objects whose smallest side is below so many pixels have columns of their own.
+# Objects whose smaller side is below these numbers of pixels have their own columns.
 SMALL = (8, 16)
 _PARTS = ("", *(f"_below_{side}px" for side in SMALL))
 TESTED = [f"test_{metric}{part}" for metric in METRICS for part in _PARTS]
@@ -19,13 +19,13 @@ VALIDATED = [f"validation_{metric}" for metric in METRICS]
 BOXES = [f"boxes{part}" for part in _PARTS]
 # Test losses that a better network should stay below, on the paper's data.
 AIMS = {"test_iou_loss": 0.002, "test_iou_loss_below_8px": 0.01}
-# A validation loss, one minus the geometric IoU, that runs are timed to.
+# The validation loss (one minus the geometric IoU) up to which runs are timed.
 GOOD = 0.05
 _AVERAGED = ["epochs", "seconds_per_epoch", "epochs_to_95", "equal_time_iou_loss"]
 
 
 def tested_losses(predictions: pd.DataFrame) -> dict[str, float]:
-    """Average the errors of a run on the test set: of all objects, and of small ones.
+    """Average the errors of a run on the test set, for all objects and for small ones.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def tested_losses(predictions: pd.DataFrame) -> dict[str, float]:
 
 
 def good_epoch(history: pd.DataFrame) -> float:
-    """Return the first epoch with a validation geometric IoU of 0.95; NaN where there is none."""
+    """Return the first epoch with a validation geometric IoU of 0.95; NaN if there is none."""
     reached = history.loc[history["validation_iou_loss"] <= GOOD, "epoch"]
     return float(reached.min()) if len(reached) else np.nan
 
@@ -61,8 +61,8 @@ def rank(
 ) -> pd.DataFrame:
     """Average the runs of each cell, and rank the cells by their validation loss.
 
-    By the geometric validation loss, so that the test set has no part in the choice; cells of which
-    a run diverged come last. Each condition of the data has a ranking of its own.
+    The rank is by the geometric validation loss, so the test set does not influence the choice;
+    cells with a diverged run come last. Each condition of the data has its own ranking.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def rank(
 
 
 def _in_equal_time(runs: pd.DataFrame, others: Sequence[str], histories: pd.DataFrame) -> pd.Series:
-    """Return each run's validation loss at the time when the best baseline has ended its epochs."""
+    """Return each run's validation loss at the time when the best baseline has finished."""
     keys = [*CELL, *others]
     condition = runs.get("condition", pd.Series("", runs.index))
     seconds = runs.groupby(keys)["seconds_per_epoch"].transform("mean")
@@ -128,14 +128,14 @@ def _in_equal_time(runs: pd.DataFrame, others: Sequence[str], histories: pd.Data
 
 
 def first_condition(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows under the condition that others are compared with."""
+    """Return the rows of the reference condition."""
     if "condition" not in table:
         return table
     return table[table["condition"] == table["condition"].iloc[0]]
 
 
 def best_of_networks(ranking: pd.DataFrame) -> pd.DataFrame:
-    """Return the best cell of each network under each condition, in the order of the ranks."""
+    """Return the best cell of each network under each condition, in order of rank."""
     keys = [name for name in ("condition", "network") if name in ranking]
     return ranking.drop_duplicates(keys, ignore_index=True)
 
@@ -146,7 +146,7 @@ def networks_of(ranking: pd.DataFrame) -> list[str]:
 
 
 def baselines(train: np.ndarray, test: np.ndarray) -> pd.DataFrame:
-    """Measure what predictions reach that do not look at the images.
+    """Compute the losses of predictions that ignore the images.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Learning rates found by short trials, beside the best ones of the grid."""
+"""Compare learning rates found by short trials with the best ones of the grid."""
 
 import math
 
@@ -7,14 +7,14 @@ import pandas as pd
 
 from boxest.analysis.columns import CELL, require
 
-# Half an order of magnitude: of the decades of the grid, the best one is the nearest.
+# Half an order of magnitude, within which the best rate is the nearest decade of the grid.
 NEAR = math.sqrt(10)
-# What the rates of the grid are judged by, and the ends of the names of columns that say so.
+# Measures for judging the rates of the grid, and the suffixes of their columns.
 _LOSSES = {"validation_loss": "", "validation_iou_loss": "_iou"}
 
 
 def found_rates(searches: pd.DataFrame, histories: pd.DataFrame) -> pd.DataFrame:
-    """Put the rates that were found beside the best ones of the grid.
+    """Compare the rates that were found with the best ones of the grid.
 
     Parameters
     ----------
@@ -36,14 +36,14 @@ def found_rates(searches: pd.DataFrame, histories: pd.DataFrame) -> pd.DataFrame
     require(searches, ["batch_size", "method", "seed", "found_rate", "epochs"], "searches")
     require(histories, [*CELL, "seed", "epoch", *_LOSSES], "histories")
     last = histories.loc[histories.groupby([*CELL, "seed"])["epoch"].idxmax()]
-    # A run that diverged has no loss in the end, and a cell of such runs alone is no best one.
+    # A diverged run has no final loss, and a cell with only such runs cannot be the best.
     means = last.groupby(CELL)[list(_LOSSES)].mean()
     rows = [row | _beside(row, means.loc[row["batch_size"]]) for row in searches.to_dict("records")]
     return pd.DataFrame(rows).sort_values(["batch_size", "method", "seed"], ignore_index=True)
 
 
 def rates_by_method(found: pd.DataFrame) -> pd.DataFrame:
-    """Sum up by method what `found_rates` says of each search.
+    """Summarise the result of `found_rates` by method.
 
     Returns
     -------
@@ -66,7 +66,7 @@ def rates_by_method(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def _beside(search: dict, means: pd.DataFrame) -> dict:
-    """Compare one search with the cells of its batch size, by learning rate."""
+    """Compare one search with the cells of its batch size."""
     apart = pd.Series(np.abs(np.log(means.index / search["found_rate"])), means.index)
     nearest = apart.idxmin() if apart.min() <= np.log(NEAR) else np.nan
     row = {"nearest_rate": nearest}

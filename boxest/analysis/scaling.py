@@ -1,4 +1,4 @@
-"""Final loss against learning rate × number of updates."""
+"""Fit the final loss as a function of learning rate × number of updates."""
 
 import numpy as np
 import pandas as pd
@@ -16,10 +16,10 @@ def fit_scaling(
     """Fit one curve, final loss over learning rate * number of updates, to the smaller rates.
 
     log10(loss) is a polynomial of log10(rate * updates), by least squares over the runs that did
-    not diverge. If the product alone decides the loss, the runs lie about this curve no wider than
-    the repetitions of a cell lie about their mean: compare `residual` with `within_cells`. The
-    largest rate is left out: where it breaks the rule, a curve bent towards it would put the blame
-    on the cells that keep it.
+    not diverge. If only the product determines the loss, the runs scatter around this curve no more
+    than the repetitions of a cell scatter around their mean: compare `residual` with
+    `within_cells`. The largest rate is left out, because if it breaks the rule, it would bend the
+    curve away from the cells that follow it.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def fit_scaling(
     product = kept["learning_rate"] * kept["updates"]
     x, y = np.log10(product), np.log10(kept[loss].astype(float))
     distinct = x.round(9).nunique()
-    # Half as many as there are products: a curve through every point would tell nothing.
+    # At most half the number of products, because a curve through every point would show nothing.
     used = min(degree, distinct // 2)
     powers = np.full(degree + 1, np.nan)
     if distinct:
@@ -92,7 +92,7 @@ def scaling_curve(fit: pd.DataFrame, product) -> np.ndarray:
 
 
 def scaling_residuals(runs: pd.DataFrame, fit: pd.DataFrame) -> pd.DataFrame:
-    """Measure how far each cell lies from the curve of loss over learning rate * updates.
+    """Measure the distance of each cell from the curve of loss over learning rate * updates.
 
     Parameters
     ----------
@@ -150,5 +150,5 @@ def _lack_of_fit(
 
 
 def _log_spread(residual: pd.Series, freedom: int) -> float:
-    """Turn residuals of log10 into one standard deviation of the natural logarithm."""
+    """Convert residuals of log10 to one standard deviation of the natural logarithm."""
     return float(np.log(10) * np.sqrt((residual**2).sum() / freedom)) if freedom > 0 else np.nan

@@ -1,4 +1,4 @@
-"""The tables of a study, made from its runs."""
+"""Make the tables of a study from its runs."""
 
 from collections.abc import Callable, Collection, Sequence
 
@@ -52,7 +52,8 @@ def tables(
         By name.
     """
     others = [name for name in axes if name not in CELL]
-    # A figure shows the times of one engine, and accuracy is weighed against those of all.
+    # A figure shows the times of one engine, but the cost of accuracy includes those of all
+    # engines.
     timed = times[0] if times else runs
     timed_others = [name for name in others if name in timed]
     all_times = pd.concat(times, ignore_index=True) if times else runs

@@ -1,16 +1,16 @@
-"""Numbers and tables as text, for figures and pages in Markdown."""
+"""Format numbers and tables as text, for figures and Markdown pages."""
 
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 
-# Below this, four decimals say too little.
+# Below this, four decimals are too few.
 TINY = 0.001
 
 
 def number(value: float, digits: int = 3) -> str:
-    """Write a number with so many significant digits, and "–" for one that does not exist.
+    """Format a number with this many significant digits; a missing one becomes "–".
 
     Examples
     --------
@@ -24,7 +24,7 @@ def number(value: float, digits: int = 3) -> str:
 
 
 def spread(mean: float, sd: float, decimals: int = 3) -> str:
-    """Write a mean with its standard deviation.
+    """Format a mean with its standard deviation.
 
     Examples
     --------
@@ -37,7 +37,7 @@ def spread(mean: float, sd: float, decimals: int = 3) -> str:
 
 
 def loss(mean: float, sd: float = np.nan) -> str:
-    """Write a loss that may be a thousandth, with its standard deviation.
+    """Format a loss, which may be tiny, with its standard deviation.
 
     Examples
     --------
@@ -54,7 +54,7 @@ def loss(mean: float, sd: float = np.nan) -> str:
 
 
 def interval(row: pd.Series) -> str:
-    """Write a value with its interval; where all repetitions agree, also of how many it is.
+    """Format a value with its interval; if all repetitions agree, also their number.
 
     Examples
     --------
@@ -75,7 +75,7 @@ def interval(row: pd.Series) -> str:
 
 
 def ends(low: float, high: float) -> str:
-    """Write an interval.
+    """Format an interval.
 
     Examples
     --------
@@ -97,7 +97,7 @@ def plural(count: int, noun: str) -> str:
 
 
 def percent(log_ratio: float) -> str:
-    """Write ln(ours / theirs) as a difference in %, with its sign.
+    """Format ln(ours / theirs) as a difference in %, with its sign.
 
     Examples
     --------
@@ -122,7 +122,7 @@ def table(heads: Sequence[str], rows: Iterable[Sequence], left: int = 1) -> list
 
 
 def claimed(low: float, high: float) -> str:
-    """Say where a claim has its statistic.
+    """Describe the range in which a claim expects its statistic.
 
     Examples
     --------

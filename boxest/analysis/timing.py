@@ -1,4 +1,4 @@
-"""Training time: Fig. 4, and its fit by a + b / batch size."""
+"""Training time: Fig. 4, and the fit of a + b / batch size."""
 
 from collections.abc import Sequence
 
@@ -8,23 +8,23 @@ from scipy import stats
 
 from boxest.analysis.columns import CELL, check_runs, diverged, require
 
-# How often the times are fitted, first weighted with the measured times, then with the fitted ones.
+# Number of fits of the times, first weighted with the measured times, then with the fitted ones.
 _REWEIGHTINGS = 6
-# Trains many runs at once, which have no time of their own.
+# This engine trains many runs at once, so single runs have no measured time.
 SHARED = "stacked"
-# How each engine trains.
+# Names of the engines in words.
 ENGINES = {
     "compiled": "one compiled call per epoch",
     "keras": "a step at a time (plain Keras)",
     SHARED: "many runs at once (no times)",
 }
 CONFIDENCE = 0.95
-# Times are comparable where these are the same.
+# Times are comparable if these are equal.
 SETTINGS = ("backend", "device", "xla", "threads", "engine")
 
 
 def by_engine(runs: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """Divide runs by the engine that trained them: times of one say nothing of the other's."""
+    """Group runs by engine, because times of one engine do not apply to another."""
     require(runs, ["engine"], "runs")
     return list(runs.groupby("engine"))
 
@@ -88,10 +88,11 @@ def time_table(runs: pd.DataFrame, others: Sequence[str] = ()) -> pd.DataFrame:
 def fit_time(times: pd.DataFrame, value: str = "seconds") -> pd.DataFrame:
     """Fit time = a + b / batch size over the cells, in relative error (§3.2.2 of the paper).
 
-    `a` is the work that each image costs however it is batched, `b` / batch size the cost of the
-    updates. The times span decades and their errors are a share of them, so each cell is weighted
-    with 1 / fitted time²: unweighted, the smallest batch size alone would decide the fit and `a`
-    would be noise; weighted with the measured times, those that are low by chance would count more.
+    `a` is the cost of each image, however it is batched; `b` / batch size is the cost of the
+    updates. The times span decades and their errors are proportional to them, so each cell is
+    weighted with 1 / fitted time². Without weights, the smallest batch size alone would determine
+    the fit, and `a` would be noise. With the measured times as weights, times that are low by
+    chance would count more.
 
     Parameters
     ----------
@@ -134,5 +135,5 @@ def fit_time(times: pd.DataFrame, value: str = "seconds") -> pd.DataFrame:
 
 
 def students_t(fit: pd.DataFrame) -> float:
-    """Return how many standard errors of `fit_time` are half of a 95 % interval."""
+    """Return the number of standard errors of `fit_time` in half a 95 % interval."""
     return float(stats.t.ppf((1 + CONFIDENCE) / 2, fit["cells"].iloc[0] - 2))

@@ -1,4 +1,4 @@
-"""Variants of what the paper leaves open, ranked by their distance to its Fig. 8."""
+"""Rank variants of what the paper leaves open by their distance to its Fig. 8."""
 
 from collections.abc import Sequence
 
@@ -8,13 +8,13 @@ import pandas as pd
 from boxest.analysis.cells import cells, paper_loss, root_mean_square
 from boxest.analysis.columns import CELL, require
 
-# The loss that a cell counts with in which every run diverged.
+# The loss of a cell in which every run diverged.
 WORST = 1.0
 _LOSSES = ["validation_loss", "validation_inclusive_iou_loss", "validation_iou_loss"]
 
 
 def variant_cells(runs: pd.DataFrame, others: Sequence[str]) -> pd.DataFrame:
-    """Put the final losses of each variant and cell beside those of Fig. 8.
+    """Compare the final losses of each variant and cell with those of Fig. 8.
 
     Parameters
     ----------
@@ -45,8 +45,8 @@ def variant_cells(runs: pd.DataFrame, others: Sequence[str]) -> pd.DataFrame:
 def rank_variants(cells: pd.DataFrame, others: Sequence[str]) -> pd.DataFrame:
     """Rank the variants by their distance to Fig. 8, the nearest first.
 
-    Those that lost a cell, because all its runs diverged, come last, whatever their distance: the
-    loss of 1 that a lost cell counts with is nearer to Fig. 8 than a GIoU loss that may reach 2.
+    Variants with a cell in which all runs diverged come last, whatever their distance, because the
+    loss of 1 for such a cell is nearer to Fig. 8 than a GIoU loss, which may reach 2.
 
     Parameters
     ----------
@@ -82,6 +82,6 @@ def rank_variants(cells: pd.DataFrame, others: Sequence[str]) -> pd.DataFrame:
 
 
 def settings_of(ranking: pd.DataFrame) -> list[str]:
-    """Return the names of the settings that tell variants apart, from their ranking."""
+    """Return the names of the settings in which variants differ, from their ranking."""
     columns = list(ranking.columns)
     return columns[columns.index("rank") + 1 : columns.index("cells")]

@@ -1,6 +1,6 @@
-"""The figures of the study: each function takes tables or arrays and returns a matplotlib Figure.
+"""The figures of a study: each function takes tables or arrays and returns a matplotlib Figure.
 
-Nothing here computes what `boxest.analysis` could, needs a display or changes global state.
+No function computes what belongs in `boxest.analysis`, needs a display, or changes global state.
 """
 
 from boxest.figures.augmentation import augmented

@@ -1,4 +1,4 @@
-"""The figure of what a network sees of its examples, epoch by epoch."""
+"""Draw the examples as a network sees them, epoch by epoch."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,10 +23,10 @@ def augmented(
     epochs: int = 4,
     seed: int = 0,
 ) -> Figure:
-    """Draw images as they are, and as a network sees them in its first epochs.
+    """Draw images unchanged, and as a network sees them in its first epochs.
 
-    They are the very changes of a training with ``random_state=seed`` on these images, where
-    ``validation_data`` is given: otherwise, some are held out, and others take their rows.
+    The changes are exactly those of a training with ``random_state=seed`` on these images and with
+    ``validation_data``; without it, some images are held out, and others take their rows.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ channels)
         )
     changes = augmentations.of(augmentation)
     if changes is None:
-        raise ValueError("augmentation is None: nothing is changed, and there is nothing to show.")
+        raise ValueError("augmentation is None: nothing changes, so there is nothing to show.")
     grey = images.reshape(*images.shape[:3], -1) / (255 if images.dtype == np.uint8 else 1)
     columns = [("as it is", grey, boxes)]
     for epoch in range(1, epochs + 1):
@@ -77,7 +77,7 @@ channels)
 
 
 def _show(axes, image: np.ndarray, box: np.ndarray) -> None:
-    """Draw an image of one or three channels, others as the mean of theirs, and its box."""
+    """Draw an image of one or three channels (of other numbers, the mean), and its box."""
     height, width, channels = image.shape
     image = image if channels == 3 else image.mean(axis=2)
     axes.imshow(image, cmap="gray", vmin=0, vmax=1, extent=(0, width, height, 0), rasterized=True)

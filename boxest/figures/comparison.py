@@ -1,4 +1,4 @@
-"""Our Fig. 8 beside the paper's."""
+"""Draw our Fig. 8 next to the paper's."""
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from boxest.figures.style import COLOURS, label, log_ticks, new_figure, styled
 
 @styled
 def comparison(table: pd.DataFrame, note: str | None = None) -> Figure:
-    """Draw our losses beside the paper's, cell by cell (Fig. 8).
+    """Draw our losses next to the paper's, cell by cell (Fig. 8).
 
     Parameters
     ----------
@@ -91,10 +91,10 @@ def _pairs(axes: Axes, table: pd.DataFrame, loss: str) -> None:
 
 
 def _numbers(axes: Axes, table: pd.DataFrame, loss: str) -> None:
-    """Typeset the numbers of one loss, a row per cell."""
+    """Typeset the numbers of one loss, with one row per cell."""
     axes.set_axis_off()
     heads = {"ours ± sd": 0.33, "paper": 0.48, "apart\n(SE)": 0.63}
-    # A column of counts is there where it counts anything.
+    # A column of counts is shown only if it counts anything.
     counts = {"stopped\nearly": ("stopped_early", 0.81), "diverged": ("diverged", 1.0)}
     counts = {text: where for text, where in counts.items() if table[where[0]].any()}
     heads |= {text: x for text, (_, x) in counts.items()}

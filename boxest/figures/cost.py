@@ -1,4 +1,4 @@
-"""What accuracy costs: seconds against loss."""
+"""Draw the cost of accuracy: seconds against loss."""
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ from boxest.figures.style import (
     value_text,
 )
 
-# Times that differ by less than this factor tell no cells apart.
+# Times that differ by less than this factor do not separate cells.
 SAME = 1.25
 LOSSES = ("validation_inclusive_iou_loss", "validation_iou_loss")
 
@@ -65,7 +65,7 @@ def seconds_against_loss(costs: pd.DataFrame) -> Figure:
 
 
 def _legend(costs: pd.DataFrame) -> dict[str, dict]:
-    """Return what has colours and what has markers: the first two axes that the cells differ in."""
+    """Return the axes for colours and for markers: the first two in which the cells differ."""
     names = costs.columns[: list(costs.columns).index("runs")]
     names = [name for name in names if costs[name].nunique() > 1]
     first, second = [*names, *(name for name in CELL if name not in names)][:2]
@@ -75,12 +75,12 @@ def _legend(costs: pd.DataFrame) -> dict[str, dict]:
 
 
 def _alike(seconds: pd.Series) -> bool:
-    """Say whether all cells cost the same, so that the time orders none of them."""
+    """Return whether all cells cost the same, so that time does not order them."""
     return bool(seconds.max() < SAME * seconds.min())
 
 
 def _time_axis(axes: Axes, costs: pd.DataFrame, first: str) -> None:
-    """Scale by decades where the times differ, else from 0, or noise would look like a price."""
+    """Scale by decades if the times differ, otherwise from 0, or noise would look like a cost."""
     axes.set_xlabel("training time of the epochs run (s)")
     seconds = costs["seconds"].dropna()
     if _alike(seconds):
@@ -97,10 +97,10 @@ def _time_axis(axes: Axes, costs: pd.DataFrame, first: str) -> None:
 
 
 def _front(axes: Axes, costs: pd.DataFrame, loss: str, legend: dict[str, dict]) -> None:
-    """Draw the cells of an engine, those on the front larger and joined.
+    """Draw the cells of an engine; those on the front are larger and joined.
 
-    Where all take the same time, they would be one stack: then they stand side by side by the first
-    axis, and are not joined.
+    If all take the same time, they would be on top of each other. Then they are drawn side by side
+    along the first axis, and are not joined.
     """
     (first, colours), (second, markers) = legend.items()
     costs = costs[np.isfinite(costs["seconds"]) & np.isfinite(costs[loss])]

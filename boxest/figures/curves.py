@@ -1,4 +1,4 @@
-"""Validation curves: a panel per cell (Fig. 3 and Appendix A)."""
+"""Draw validation curves: one panel per cell (Fig. 3 and Appendix A)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -26,7 +26,7 @@ from boxest.figures.style import (
 
 STOPPED = {"marker": "o", "markersize": 4, "linestyle": "", "markerfacecolor": "white"}
 DIVERGED = {"marker": "X", "markersize": 7, "linestyle": "", "markeredgecolor": "white"}
-# More seeds than this are drawn alike, and the legend does not name them.
+# If there are more seeds than this, they look the same, and the legend does not name them.
 NAMED_SEEDS = 14
 
 
@@ -42,7 +42,7 @@ def validation_curves(
     columns: str = "learning_rate",
     only: Mapping[str, Sequence] | None = None,
 ) -> Figure:
-    """Draw the loss of every run over the epochs, a panel per cell (Fig. 3 and Appendix A).
+    """Draw the loss of every run over the epochs, one panel per cell (Fig. 3 and Appendix A).
 
     Parameters
     ----------
@@ -134,12 +134,12 @@ def _select(table: pd.DataFrame, cell: dict) -> pd.DataFrame:
 def _outcomes(
     histories: pd.DataFrame, runs: pd.DataFrame | None, metric: str, run: list[str]
 ) -> pd.DataFrame:
-    """Return one row per run: how it ended."""
+    """Return how each run ended, in one row per run."""
     if runs is not None:
         require(runs, [*run, "stopped_early", "diverged"], "runs")
         outcomes = runs[[*run, "stopped_early", "diverged"]].astype({"diverged": bool})
     else:
-        # GroupBy.last would skip NaN, which is just what is looked for.
+        # GroupBy.last would skip NaN, which is exactly what is needed.
         last = histories.sort_values("epoch").groupby(run).tail(1)
         outcomes = last[run].assign(
             stopped_early=last["epoch"] < histories["epoch"].max(),
@@ -188,13 +188,13 @@ def _panel(axes: Axes, table, outcomes, metric: str, styles: dict, enlarged: boo
 
 
 def _mean_curve(axes: Axes, table: pd.DataFrame, outcomes: pd.DataFrame, metric: str) -> None:
-    """Draw the mean of the runs that did not diverge, until the first of them stops."""
+    """Draw the mean of the runs that did not diverge, up to the first one that stops."""
     kept = table[table["seed"].isin(outcomes.loc[~outcomes["diverged"], "seed"])]
     seeds = kept["seed"].nunique()
     if seeds < 2:
         return
     grouped = kept.groupby("epoch")[metric]
-    # Beyond, a mean over fewer and fewer runs would jump whenever one of them stops.
+    # Beyond that, a mean over fewer and fewer runs would jump whenever one of them stops.
     mean = grouped.mean()[grouped.count() == seeds]
     axes.plot(mean.index, mean, color="black", linewidth=2.2, alpha=0.55, gid="mean", zorder=4)
 

@@ -1,4 +1,4 @@
-"""How the error of a prediction depends on the size of the object (Fig. 6 and 7)."""
+"""Draw how the error of a prediction depends on the size of the object (Fig. 6 and 7)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,10 +12,10 @@ from boxest.analysis import ERROR_LEVELS, errors_by_side, require
 from boxest.analysis.text import number, plural
 from boxest.figures.style import label, log_ticks, new_figure, say, styled
 
-# The paper's metric first, the geometric one beside it.
+# The paper's metric first, then the geometric one.
 METRICS = ("inclusive_iou_loss", "iou_loss")
 HATCHES = ("", "///", "xxx", "")
-# Light to dark, so that the order survives without colour.
+# From light to dark, so that the order is visible without colour.
 LEVEL_COLOURS = ("#e3e7ea", "#fdcc8a", "#e8743b", "#7a0b0b")
 LEVEL_TEXT = ("negligible (≤ 0.1)", "low (≤ 0.2)", "medium (≤ 0.3)", "big (> 0.3)")
 
@@ -33,7 +33,7 @@ def error_histogram(
     metric: str | Sequence[str] = METRICS,
     width: int = 8,
 ) -> Figure:
-    """Draw a histogram of the smallest side of the objects, stacked by error level (Fig. 6).
+    """Draw a histogram of the smaller side of the objects, stacked by error level (Fig. 6).
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def error_histogram(
 def _panels(
     predictions: pd.DataFrame | Mapping[str, pd.DataFrame], metric: str | Sequence[str]
 ) -> list[tuple[str, str, pd.DataFrame]]:
-    """Return what is drawn side by side: title, column of the loss, predictions."""
+    """Return title, column of the loss and predictions of each panel."""
     several = predictions if isinstance(predictions, Mapping) else {"": predictions}
     if not several:
         raise ValueError("predictions must name at least one table, got none")
@@ -102,10 +102,10 @@ def _panels(
 
 
 def _mean_text(loss: pd.Series) -> str:
-    """Return the mean error, and how many predictions have none."""
+    """Return the mean error, and the number of predictions without one."""
     missing = int(loss.isna().sum())
     mean = loss.mean()
-    # Three decimals, unless that would leave one digit.
+    # Three decimals, unless that leaves only one digit.
     parts = [f"mean {mean:.3f}" if mean >= 0.01 else f"mean {number(mean, 2)}"]
     parts = parts if missing < len(loss) else []
     return ", ".join([*parts, f"{missing} undefined"] if missing else parts)
@@ -134,11 +134,11 @@ def error_scatter(
         require(tested, ["width", "height", name], "predictions")
     figure = new_figure(3.3 * len(shown) + 1.0, 3.7, "compressed")
     panels = figure.subplots(1, len(shown), squeeze=False, sharex=True, sharey=True)[0]
-    # Logarithmic, as the errors of the two metrics lie a factor of four apart.
+    # Logarithmic, because the errors of the two metrics differ by a factor of four.
     losses = np.concatenate([tested[name].to_numpy(float) for _, name, tested in shown])
     norm = LogNorm(_lower_end(losses), 1, clip=True)
     for axes, (title, name, tested) in zip(panels, shown, strict=True):
-        # The largest errors last, so that they are not hidden.
+        # The largest errors are drawn last, so that they are not hidden.
         table = tested[np.isfinite(tested[name])].sort_values(name)
         points = axes.scatter(
             table["width"], table["height"], c=table[name].clip(norm.vmin, 1), norm=norm,
@@ -158,7 +158,7 @@ def error_scatter(
 
 
 def _lower_end(losses: np.ndarray) -> float:
-    """Return the power of ten, 0.0001 to 0.01, below all but a few per cent of the losses."""
+    """Return the power of ten, 0.0001 to 0.01, that is below most of the losses."""
     losses = losses[np.isfinite(losses)]
     low = np.percentile(losses, 5) if losses.size else 0.01
     return float(10.0 ** np.clip(np.floor(np.log10(max(low, 1e-9))), -4, -2))

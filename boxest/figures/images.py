@@ -1,4 +1,4 @@
-"""Figures that show images: the data set (Fig. 1), predictions (Fig. 5), and harder images."""
+"""Draw images: the data set (Fig. 1), predictions (Fig. 5), and harder images."""
 
 import math
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ def _check_images(images: np.ndarray, given: dict[str, np.ndarray]) -> None:
 
 
 def grid_of(n: int, cell_height: float) -> tuple[Figure, np.ndarray]:
-    """Return a figure with n axes in rows of five at most, and no others."""
+    """Return a figure with exactly n axes, in rows of at most five."""
     columns = min(5, n)
     rows = math.ceil(n / columns)
     figure = new_figure(max(1.5 * columns, 4.2), cell_height * rows + 0.45, "compressed")
@@ -47,8 +47,8 @@ def grid_of(n: int, cell_height: float) -> tuple[Figure, np.ndarray]:
 def show(axes: Axes, image: np.ndarray) -> None:
     """Show an image, grey or in colour."""
     height, width = image.shape[:2]
-    # Pixel edges at whole numbers, so that a box divided by the size lies exactly around its
-    # pixels. Greys instead of black and white, so that lines of any colour can be seen on both.
+    # Pixel edges are at whole numbers, so that a box divided by the size lies exactly around its
+    # pixels. Greys replace black and white, so that lines of any colour are visible on both.
     greys = {"cmap": "gray", "vmin": -60, "vmax": 300} if image.ndim == 2 else {}
     axes.imshow(image, extent=(0, width, height, 0), rasterized=True, **greys)
     margin = 0.04 * max(width, height)
@@ -58,7 +58,7 @@ def show(axes: Axes, image: np.ndarray) -> None:
 
 
 def outline(axes: Axes, box: np.ndarray, shape: tuple[int, ...], style: dict) -> None:
-    """Draw the outline of a box that is divided by the image size."""
+    """Draw the outline of a box in units of the image size."""
     height, width = shape[:2]
     x1, y1, x2, y2 = np.asarray(box, float) * [width, height, width, height]
     outline = withStroke(linewidth=style["linewidth"] + 0.9, foreground="black")
@@ -95,7 +95,7 @@ def dataset_preview(images: np.ndarray, boxes: np.ndarray) -> Figure:
 
 @styled
 def scenes(rows: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
-    """Draw a row of images for each of several scenes, with the outline of the true box.
+    """Draw one row of images per scene, with the outline of the true box.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def scenes(rows: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
     columns = numbers.pop()
     figure = new_figure(columns + 1.6, len(rows) + 0.3, "compressed")
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.0, hspace=0.0)
-    # A thin line, so that the edges can be seen that it lies on.
+    # A thin line, so that the edges below it remain visible.
     true = TRUE | {"linewidth": 0.7}
     grid = figure.subplots(len(rows), columns, squeeze=False)
     for (name, (images, boxes)), row in zip(rows.items(), grid, strict=True):
@@ -168,7 +168,7 @@ def predictions(
         show(axes, image)
         outline(axes, outer, image.shape, TRUE)
         outline(axes, inner, image.shape, PREDICTED)
-        # Swapped corners enclose nothing, which the drawn outline cannot show.
+        # Swapped corners enclose nothing, which an outline cannot show.
         swapped = inner[2] < inner[0] or inner[3] < inner[1]
         text = f"IoU {both[0]:.3f}{' (swapped)' if swapped else ''}\ninclusive {both[1]:.3f}"
         axes.set_title(text if np.isfinite(inner).all() else "the run diverged", fontsize=8)

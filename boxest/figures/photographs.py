@@ -1,4 +1,4 @@
-"""Boxes drawn over photographs, in pixels of the files."""
+"""Draw boxes over photographs, in pixels of the files."""
 
 import os
 from pathlib import Path
@@ -24,7 +24,7 @@ def photographs(
     folder: str | os.PathLike = ".",
     true: pd.DataFrame | None = None,
 ) -> Figure:
-    """Draw predicted boxes over photographs of any sizes, and the true ones where they are known.
+    """Draw predicted boxes over photographs of any size, and the true ones if known.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The test losses of the cells of a study, beside each other."""
+"""Draw the test losses of the cells of a study side by side."""
 
 from collections.abc import Mapping, Sequence
 
@@ -23,15 +23,15 @@ from boxest.figures.style import (
 )
 
 TITLES = {"test_iou_loss": "test set", "test_iou_loss_below_8px": "smallest side < 8 px"}
-# Of the height of a row, what all its series take together.
+# Share of the height of a row that all its series use together.
 SPREAD = 0.7
-# More rows than these are too small to read: those of the best cells are drawn.
+# More rows than this would be too small to read, so only those of the best cells are drawn.
 MAX_ROWS = 40
 
 
 @styled
 def test_losses(runs: pd.DataFrame, ranking: pd.DataFrame) -> Figure:
-    """Draw the test loss of every run, a row per cell.
+    """Draw the test loss of every run, one row per cell.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def combination(row: pd.Series) -> str:
 
 
 def _independent(ranking: pd.DataFrame, keys: Sequence[str]) -> list[str]:
-    """Leave out what the other axes decide, such as a rate that goes with an optimizer."""
+    """Leave out axes that follow from others, such as a rate that belongs to an optimizer."""
     kept = list(keys)
     for name in keys:
         others = [key for key in kept if key != name]
@@ -86,12 +86,12 @@ def _independent(ranking: pd.DataFrame, keys: Sequence[str]) -> list[str]:
 def _panels(
     runs: pd.DataFrame, rows: Mapping[tuple, str], keys: list[str], series: str | None
 ) -> Figure:
-    """Draw a panel for each loss: rows of dots, some series to a row."""
+    """Draw one panel per loss, with rows of dots and several series per row."""
     values = list(runs[series].unique()) if series else [None]
     height = len(rows) * max(0.17 * len(values), 0.3) + 1.6
     figure = new_figure(7.2, max(height, 2.6))
     panels = figure.subplots(1, len(TITLES), sharey=True)
-    # What a better network should reach is known of the paper's data, and of its network.
+    # The aims for a better network are only known for the paper's data and network.
     aims = AIMS if BASELINE in set(runs.get("network", ())) and series != "condition" else {}
     for axes, (loss, title) in zip(panels, TITLES.items(), strict=True):
         axes.set_title(title + (f"; aim ≤ {AIMS[loss]:g}" if aims else ""))
@@ -124,7 +124,7 @@ def _dots(
     axes: Axes, runs: pd.DataFrame, rows: Mapping[tuple, str], keys: list[str], loss: str,
     offset: float, form: dict,
 ) -> None:  # fmt: skip
-    """Draw the runs of a series: a dot each, a line at the mean, and how many diverged."""
+    """Draw the runs of a series: one dot each, a line at the mean, and the number that diverged."""
     grouped = dict(list(runs.groupby(keys)))
     for y, row in enumerate(rows):
         mine = grouped.get(row)

@@ -1,4 +1,4 @@
-"""Searches for a learning rate: one of them, and many beside the grid."""
+"""Draw searches for a learning rate: a single one, and many compared with the grid."""
 
 from typing import TYPE_CHECKING
 
@@ -96,7 +96,7 @@ def found_rates(found: pd.DataFrame) -> Figure:
         }
         for place, size in enumerate(sizes):
             rows = found[(found["batch_size"] == size) & (found["method"] == method)]
-            # Side by side, or equal rates would lie on top of each other.
+            # Side by side, because equal rates would be on top of each other.
             middle = place + 0.4 * (i + 0.5 - len(methods) / 2)
             at = middle + np.linspace(-0.16, 0.16, len(rows)) if len(rows) > 1 else [middle]
             axes.plot(at, rows.sort_values("seed")["found_rate"], markersize=4, **style)
@@ -114,7 +114,7 @@ def found_rates(found: pd.DataFrame) -> Figure:
 
 
 def _best(axes: Axes, place: int, rate: float) -> None:
-    """Mark the best rate of the grid, and what is near it."""
+    """Mark the best rate of the grid, and the range around it."""
     if not np.isfinite(rate):
         return
     corner, height = (place - 0.4, rate / NEAR), rate * NEAR - rate / NEAR

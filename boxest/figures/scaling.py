@@ -1,4 +1,4 @@
-"""The final loss against learning rate × number of updates."""
+"""Draw the final loss against learning rate × number of updates."""
 
 import numpy as np
 import pandas as pd
@@ -79,7 +79,7 @@ def loss_against_updates(runs: pd.DataFrame, loss: str = "validation_loss") -> F
 
 
 def _curve(axes: Axes, fit: pd.DataFrame, product: pd.Series) -> None:
-    """Draw the fitted curve, dashed beyond what it was fitted to."""
+    """Draw the fitted curve, dashed where it is extrapolated."""
     low, high = fit["product_from"].iloc[0], fit["product_to"].iloc[0]
     pieces = {
         "fit": (low, high),
@@ -107,7 +107,7 @@ def _scaling_title(fit: pd.Series, runs: int, gone: int) -> str:
 
 
 def _other_handles(gids: set) -> list[Line2D]:
-    """Return what the legend has beside the cells."""
+    """Return the entries of the legend other than the cells."""
     handles = []
     if "fit" in gids:
         handles.append(Line2D([], [], color="0.35", label="fitted curve"))
@@ -121,7 +121,7 @@ def _other_handles(gids: set) -> list[Line2D]:
 
 @styled
 def residuals(table: pd.DataFrame) -> Figure:
-    """Draw how far each cell lies from the curve of loss over learning rate × updates.
+    """Draw the distance of each cell from the curve of loss over learning rate × updates.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ def residuals(table: pd.DataFrame) -> Figure:
         notes += [f"all diverged at {', '.join(gone)}"] if gone else []
         axes.set_title("\n".join([f"learning rate {rate:g}", *notes]), fontsize=8)
         axes.set_xscale("log")
-    # A power of ten is in it, whatever the products are.
+    # It contains a power of ten for any products.
     panels[0].set_xlim(table["product"].min() / 4, table["product"].max() * 4)
     panels[0].xaxis.set_minor_locator(NullLocator())
     log_ticks(panels[0].yaxis, np.exp(table["residual"]))

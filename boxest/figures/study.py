@@ -1,4 +1,4 @@
-"""The figures of a study, by the names of `boxest.study.outputs.FIGURES`."""
+"""Draw the figures of a study, by the names in `boxest.study.outputs.FIGURES`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What all figures share: style, colours, names with units, and saving."""
+"""Style, colours, names with units, and saving, shared by all figures."""
 
 import functools
 import os
@@ -17,7 +17,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 
 from boxest.system.files import atomic_path
 
-# Sizes in points at the printed width: figures are made at the size they are meant to be read at.
+# Sizes in points at the printed width, because figures are made at the size at which they are read.
 STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
@@ -40,7 +40,7 @@ STYLE = {
     "pdf.fonttype": 42,
 }
 
-# Okabe and Ito, without their yellow, which is hard to see on white.
+# The colours of Okabe and Ito, without yellow, which is hard to see on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES = ("-", "--", "-.", ":")
@@ -61,7 +61,7 @@ LABELS = {
 
 
 def styled(function: Callable) -> Callable:
-    """Run a figure function in the style of this package, whatever the user's own is."""
+    """Run a figure function in the style of this package, independently of the user's style."""
 
     @functools.wraps(function)
     def wrapper(*args, **kwargs):
@@ -72,9 +72,9 @@ def styled(function: Callable) -> Callable:
 
 
 def new_figure(width: float, height: float, layout: str = "constrained") -> Figure:
-    """Return an empty figure (inches) that belongs to no global state and needs no display.
+    """Return an empty figure (inches) that needs no global state and no display.
 
-    The layout "compressed" is for axes of a fixed aspect, such as images.
+    The layout "compressed" is for axes with a fixed aspect ratio, such as images.
     """
     return Figure(figsize=(width, height), layout=layout)
 
@@ -82,7 +82,7 @@ def new_figure(width: float, height: float, layout: str = "constrained") -> Figu
 def label(name: str, table: pd.DataFrame | None = None) -> str:
     """Return the name with unit of a column, or the column's own name.
 
-    Of a trained loss, with the measure that it is one minus of, where the table has that as well.
+    For a trained loss, it includes the measure behind it, if the table has that as well.
     """
     text = LABELS.get(name, name)
     part = name.removesuffix("_loss")
@@ -95,7 +95,7 @@ def label(name: str, table: pd.DataFrame | None = None) -> str:
     return text
 
 
-# Axes and settings, as a reader knows them.
+# Names of axes and settings for readers.
 NAMES = {"batch_size": "batch size (images)", "output_activation": "output"}
 VALUES = {
     "inclusive_iou": "inclusive IoU",
@@ -124,7 +124,7 @@ def value_text(value: Any) -> str:
 
 
 def setting(axis: str, value: Any) -> str:
-    """Write an axis with one of its values; a name alone says which axis it is of.
+    """Write an axis with one of its values; if the value is a name, the name is enough.
 
     Examples
     --------
@@ -137,21 +137,21 @@ def setting(axis: str, value: Any) -> str:
 
 
 def ordered(values: pd.Series) -> list:
-    """Return the different values of a column: numbers by size, names in their order there."""
+    """Return the distinct values of a column: numbers by size, names in order of appearance."""
     found = list(values.unique())
     numbers = all(isinstance(value, (int, float, np.number)) for value in found)
     return sorted(found) if numbers else found
 
 
 def graded(values: Iterable, palette: str = "viridis") -> dict:
-    """Give each value, in order, a colour of an ordered palette, without its faint bright end."""
+    """Assign each value, in order, a colour of a sequential palette, without its faint end."""
     values = ordered(pd.Series(list(values)))
     colours = matplotlib.colormaps[palette]
     return {value: colours(0.85 * i / max(len(values) - 1, 1)) for i, value in enumerate(values)}
 
 
 def say(axes: Axes, message: str) -> None:
-    """Write in the middle of a panel why it shows nothing."""
+    """Write in the middle of a panel why it is empty."""
     axes.text(
         0.5, 0.5, message, transform=axes.transAxes, fontsize=8, ha="center", va="center",
         color="0.4",
@@ -159,7 +159,7 @@ def say(axes: Axes, message: str) -> None:
 
 
 def counts_text(runs: int, diverged: int, stopped_early: int, separator: str = ", ") -> str:
-    """Say how many runs diverged and stopped early; nothing where none did."""
+    """Return how many runs diverged and stopped early; empty if none did."""
     parts = []
     if diverged:
         parts.append(f"all {runs} diverged" if diverged == runs else f"{diverged} diverged")
@@ -175,7 +175,7 @@ def cell_legend(
     others: Sequence[Line2D],
     loc: str,
 ) -> None:
-    """Name the values of one axis by colour, those of another by marker, and then the others."""
+    """Add a legend: the values of one axis by colour, those of another by marker, then others."""
     ((first, colours),), ((second, markers),) = colours.items(), markers.items()
     first, second = (named(axis).partition(" (")[0] for axis in (first, second))
 
@@ -211,13 +211,13 @@ def save(figure: Figure, png: str | os.PathLike) -> tuple[Path, Path]:
     tuple of pathlib.Path
         The PNG and the PDF. Each appears whole or not at all.
     """
-    # The dates and the version of matplotlib would make each file differ from the last.
+    # Dates and the version of matplotlib would make every file different.
     metadata = {
         "png": {"Software": None},
         "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
     }
     if Path(png).suffix != ".png":
-        raise ValueError(f"a figure is saved under a name that ends in .png, got {str(png)!r}")
+        raise ValueError(f"the name of a figure must end in .png, got {str(png)!r}")
     paths = tuple(Path(png).with_suffix(f".{kind}") for kind in metadata)
     with matplotlib.style.context(["default", STYLE]):
         for path, (kind, entries) in zip(paths, metadata.items(), strict=True):

@@ -1,4 +1,4 @@
-"""Figures that are tables: the layers (Fig. 2) and the final losses (Fig. 8)."""
+"""Draw tables as figures: the layers (Fig. 2) and the final losses (Fig. 8)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -90,7 +90,7 @@ def final_losses(
     figure = new_figure(2 * max(0.86 * across + 1.7, 4.2), 2 * max(0.62 * down + 0.7, 2.1) + 0.5)
     panels = figure.subplots(2, 2).ravel()
     loss_norm = _loss_norm(cells[[*losses, "validation_iou_loss"]].to_numpy(float))
-    # 5 % at least, so that a difference of a per mille is not painted as one.
+    # At least 5 %, so that a difference of a per mille does not look large.
     away = np.nanmax([5, *(cells["similitude"] - 100).abs()])
     similitude_norm = Normalize(100 - away, 100 + away)
     names = [*losses, "similitude", "validation_iou_loss"]
@@ -114,7 +114,7 @@ def final_losses(
 
 
 def _loss_norm(losses: np.ndarray) -> LogNorm:
-    """Return one scale for all the losses, logarithmic because they span more than a decade."""
+    """Return one scale for all losses, logarithmic because they span more than a decade."""
     losses = losses[np.isfinite(losses) & (losses > 0)]
     return LogNorm(losses.min() / 1.05, losses.max() * 1.05) if losses.size else LogNorm(0.1, 1)
 
@@ -122,7 +122,7 @@ def _loss_norm(losses: np.ndarray) -> LogNorm:
 def _value_table(
     axes: Axes, cells: pd.DataFrame, keys: tuple[str, str], name: str, palette: str, norm
 ) -> AxesImage:
-    """Draw one coloured table of the column `name`, and return what has its colours."""
+    """Draw one coloured table of the column `name`, and return its colour mapping."""
     down, across = (ordered(cells[key]) for key in keys)
     axes.grid(False)
     axes.set(xlim=(-0.5, len(across) - 0.5), ylim=(len(down) - 0.5, -0.5))

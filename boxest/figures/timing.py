@@ -1,4 +1,4 @@
-"""Training time against batch size (Fig. 4)."""
+"""Draw the training time against the batch size (Fig. 4)."""
 
 import numpy as np
 import pandas as pd
@@ -60,7 +60,7 @@ def training_time(times: pd.DataFrame) -> Figure:
         line = LINES[i % len(LINES)]
         left.errorbar(table["batch_size"], y, error, label=f"{rate:g}", linestyle=line, **style)
         base = mean[table["batch_size"]].to_numpy()
-        # Beside each other, for the ranges overlap.
+        # Side by side, because the ranges overlap.
         x = [
             sizes.index(size) + (i - (len(rates) - 1) / 2) * 0.6 / len(rates)
             for size in table["batch_size"]
@@ -149,7 +149,7 @@ def _batch_axis(axes: Axes, sizes: list) -> None:
 
 
 def _time_axis(axes: Axes, table: pd.DataFrame, columns: list[str]) -> None:
-    """Scale by decades where the times span any; else from 0, or noise would look like a trend."""
+    """Scale by decades if the times span any, else from 0, or noise would look like a trend."""
     times = table[columns].to_numpy(float)
     times = times[np.isfinite(times)]
     if not times.size:
@@ -162,7 +162,7 @@ def _time_axis(axes: Axes, table: pd.DataFrame, columns: list[str]) -> None:
 
 
 def _why_none(times: pd.DataFrame) -> str:
-    """Say why there is not a single time."""
+    """Return why there are no times."""
     if "shared" in times and times["shared"].any():
         return "not measured: the runs\nwere trained together,\nnone has a time of its own"
     return "all runs diverged"
@@ -174,14 +174,14 @@ def _nothing(axes: Axes, why: str) -> None:
 
 
 def _time_label(times: pd.DataFrame, value: str) -> str:
-    """Return the name of the time, with the number of epochs that it is of."""
+    """Return the name of the time, with its number of epochs."""
     if value != "seconds" or "planned_epochs" not in times:
         return label(value)
     return f"training time of {plural(int(times['planned_epochs'].iloc[0]), 'epoch')} (s)"
 
 
 def _at_least(axes: Axes, margin: float) -> None:
-    """Show 1 ± margin or more, so that noise of a per mille does not fill the panel."""
+    """Show at least 1 ± margin, so that noise of a per mille does not fill the panel."""
     low, high = axes.get_ylim()
     axes.set_ylim(min(low, 1 - margin), max(high, 1 + margin))
 
@@ -208,7 +208,7 @@ def _fit_text(fit: pd.DataFrame) -> str:
         value, half = row[name], t * row[f"{name}_se"]
         if not np.isfinite(half):
             return f"{name} = {value:.3g} s"
-        # The error with two digits, the value with as many decimals.
+        # The error has two digits, and the value has the same number of decimals.
         decimals = int(np.clip(1 - np.floor(np.log10(max(half, 1e-6))), 0, 6))
         return f"{name} = ({value:.{decimals}f} ± {half:.{decimals}f}) s"
 

@@ -1,4 +1,4 @@
-"""Variants of what the paper leaves open, beside its Fig. 8."""
+"""Draw variants of what the paper leaves open next to its Fig. 8."""
 
 from typing import Any
 
@@ -15,13 +15,13 @@ from boxest.analysis.text import plural
 from boxest.analysis.variants import settings_of
 from boxest.figures.style import COLOURS, log_ticks, new_figure, setting, styled
 
-# Beyond this factor a colour says no more.
+# Beyond this factor, the colour does not change.
 FACTOR = 3
 
 
 @styled
 def variants(cells: pd.DataFrame, ranking: pd.DataFrame) -> Figure:
-    """Draw the losses of each variant beside those of Fig. 8, the nearest variant on top.
+    """Draw the losses of each variant next to those of Fig. 8, with the nearest variant on top.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def _losses(axes: Axes, cells: pd.DataFrame, ranking: pd.DataFrame, columns: pd.
 
 
 def _named(name: str, value: Any) -> str:
-    """Name a setting of a variant, for its row."""
+    """Name a setting of a variant for its row."""
     if name == "plateau_patience":
         return "fixed rate" if value == "never" else "reduced on plateau"
     return str(value) if name == "output_activation" else setting(name, value)

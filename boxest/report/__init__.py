@@ -1,4 +1,4 @@
-"""What a reader of a study gets.
+"""Pages and files for the readers of a study.
 
 =============================  ==========================================
 `boxest.report.findings`       the page of findings, and its summary

@@ -1,4 +1,4 @@
-"""Pages for a browser, each in one file: tables that sort, figures that enlarge, no network."""
+"""Self-contained pages for a browser, with sortable tables and figures that can be enlarged."""
 
 import base64
 import html
@@ -21,7 +21,7 @@ from boxest.study import data, outputs, run_table
 
 
 def document(markdown: str, directory: str | os.PathLike) -> str:
-    """Return a page with the text, its tables sortable and its figures inside.
+    """Return a page with the text, sortable tables and embedded figures.
 
     Parameters
     ----------
@@ -53,8 +53,8 @@ def document(markdown: str, directory: str | os.PathLike) -> str:
 def _small_png(path: Path) -> bytes:
     """Return a figure with 256 colours, a third of its bytes.
 
-    A page above 2 MB is not displayed within Snakemake's report: browsers open no longer addresses
-    of the kind that it uses.
+    Snakemake's report cannot display a page above 2 MB, because browsers limit the length of the
+    addresses that it uses.
     """
     content = io.BytesIO()
     with Image.open(path) as image:
@@ -65,7 +65,7 @@ def _small_png(path: Path) -> bytes:
 
 
 def table(title: str, frame: pd.DataFrame) -> str:
-    """Return a page with a table, which sorts by the column that is clicked.
+    """Return a page with a table, which sorts by the clicked column.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def caption(template: str, summary: Mapping[str, Any], name: str = "") -> str:
 
 
 def _settings(config: Mapping[str, Any]) -> str:
-    """Say what all runs of a study share."""
+    """Describe what all runs of a study share."""
     shared = outputs.shared_settings(config)
     return f"All runs: {', '.join(f'{name} {value}' for name, value in shared.items())}."
 

@@ -1,4 +1,4 @@
-"""A study in the form that TensorBoard reads: its HParams page compares the runs."""
+"""Write a study in the format of TensorBoard, whose page HParams compares the runs."""
 
 import os
 from pathlib import Path
@@ -9,13 +9,14 @@ from boxest.system.files import atomic_folder
 if TYPE_CHECKING:
     import pandas as pd
 
-# Losses of a table of histories: curves, and measures of the HParams page by their last value.
+# Losses in a table of histories: drawn as curves, with their last values as measures on the page
+# HParams.
 LOSSES = ("validation_iou_loss", "validation_loss", "train_iou_loss", "train_loss")
 TABLES = ("histories", "runs")
 
 
 def write(results: str | os.PathLike, out: str | os.PathLike | None = None) -> Path:
-    """Write the runs of a study for TensorBoard, whole or not at all.
+    """Write the runs of a study for TensorBoard, completely or not at all.
 
     Parameters
     ----------
@@ -48,7 +49,7 @@ def write(results: str | os.PathLike, out: str | os.PathLike | None = None) -> P
         raise ImportError(
             "TensorBoard is not installed: pip install 'boxest[tensorboard]'."
         ) from None
-    # What tells the runs apart stands before everything else that is known of them.
+    # Columns that distinguish the runs come before all others.
     axes = list(runs.columns[: runs.columns.get_loc("seed") + 1])
     losses = [name for name in LOSSES if name in histories]
     known = histories[axes].apply(_one_kind)
@@ -66,14 +67,14 @@ def _read(results: Path) -> "list[pd.DataFrame]":
     missing = [str(path) for path in paths if not path.is_file()]
     if missing:
         raise ValueError(
-            f"{results} holds no finished study: {missing[0]} is not there. Name the results of "
-            "one, such as results/quick, which make run leaves."
+            f"{results} does not hold a finished study: {missing[0]} is missing. Name the results "
+            "of one, such as results/quick, which `make run` writes."
         )
     return [pd.read_csv(path) for path in paths]
 
 
 def _write_experiment(hp: Any, folder: Path, axes: "pd.DataFrame", losses: list[str]) -> None:
-    """Say which values the hyperparameters have, and what is measured."""
+    """Describe the values of the hyperparameters, and the measures."""
     import tensorflow as tf
 
     known = [hp.HParam(name, hp.Discrete(sorted(set(axes[name].tolist())))) for name in axes]
@@ -85,7 +86,7 @@ def _write_experiment(hp: Any, folder: Path, axes: "pd.DataFrame", losses: list[
 def _write_run(
     hp: Any, folder: Path, values: dict[str, Any], history: "pd.DataFrame", losses: list[str]
 ) -> None:
-    """Write the hyperparameters of a run, and its losses over the epochs."""
+    """Write the hyperparameters of a run and its losses over the epochs."""
     import tensorflow as tf
 
     name = ",".join(f"{name}={value}" for name, value in values.items()).replace("/", "_")
@@ -97,6 +98,6 @@ def _write_run(
 
 
 def _one_kind(column: "pd.Series") -> "pd.Series":
-    """Return an axis as TensorBoard wants it: all numbers, or all text where one is missing."""
+    """Return an axis for TensorBoard: all numbers, or all text if one is missing."""
     column = column.astype(object)
     return column.where(column.notna(), "none").map(str) if column.hasnans else column

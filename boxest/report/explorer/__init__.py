@@ -1,4 +1,4 @@
-"""The explorer: a study as one page to play with, in any browser and without a network."""
+"""The explorer: a study as one interactive page, in any browser and without a network."""
 
 import base64
 import gzip
@@ -16,7 +16,7 @@ from boxest.system.files import write_text
 if TYPE_CHECKING:
     import pandas as pd
 
-# Columns of a table of histories that the page can draw, with their names in words.
+# Columns of a table of histories that the page can draw, with readable names.
 MEASURES = {
     "validation_loss": "validation loss",
     "validation_iou_loss": "geometric 1 − IoU, validation",
@@ -24,13 +24,13 @@ MEASURES = {
     "train_loss": "training loss",
     "train_iou_loss": "geometric 1 − IoU, training",
 }
-# Boxes are kept as whole numbers: a share of 1 of the picture is so many.
+# Boxes are stored as whole numbers; this number is the full size of the picture.
 PLACE_UNIT = 10_000
 SCRIPTS = ("data", "state", "line", "map", "charts", "pictures", "tour", "main")
 
 
 def write(path: str | os.PathLike, histories: "pd.DataFrame", **options: Any) -> None:
-    """Write the explorer of a study, whole or not at all; the parameters are those of `page`."""
+    """Write the explorer of a study atomically; the parameters are those of `page`."""
     write_text(path, page(histories, **options))
 
 
@@ -43,7 +43,7 @@ def page(
     boxes: np.ndarray | None = None,
     followed: Mapping[tuple, np.ndarray] | None = None,
 ) -> str:
-    """Return the explorer of a study as one HTML page that holds all it needs.
+    """Return the explorer of a study as one self-contained HTML page.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def _files() -> list[str]:
 
 
 def _study(histories: "pd.DataFrame", axes: tuple[str, ...], title: str) -> dict[str, Any]:
-    """Return what the page knows of the runs: axes, runs, and a packed column per measure."""
+    """Return the data of the page: axes, runs, and one packed column per measure."""
     measures = [name for name in MEASURES if name in histories]
     needed = [*axes, "seed", "epoch", "updates", "train_seconds"]
     missing = [name for name in needed if name not in histories] or (
@@ -99,7 +99,7 @@ def _study(histories: "pd.DataFrame", axes: tuple[str, ...], title: str) -> dict
     )
     if missing or not axes or histories.empty:
         raise ValueError(
-            "The explorer needs one axis or more and a table of histories with the columns "
+            "The explorer needs at least one axis and a table of histories with the columns "
             f"{', '.join([*needed, 'validation_loss'])}; got {len(histories)} rows without "
             f"{', '.join(missing) or 'axes or runs'}."
         )
@@ -130,7 +130,7 @@ def _study(histories: "pd.DataFrame", axes: tuple[str, ...], title: str) -> dict
 
 
 def _values(column: "pd.Series") -> list[Any]:
-    """Return the values of an axis in order, as JSON has them."""
+    """Return the values of an axis in order, as JSON values."""
     kinds = column.drop_duplicates()
     ordered = kinds.sort_values(key=lambda values: values if _numbers(kinds) else values.map(str))
     return [value.item() if isinstance(value, np.generic) else value for value in ordered]
@@ -141,7 +141,7 @@ def _numbers(column: "pd.Series") -> bool:
 
 
 def _place(values: list[Any], value: Any) -> int:
-    """Return where a value stands on its axis; a missing one is not equal to itself."""
+    """Return the index of a value on its axis; a missing value is not equal to itself."""
     return next(
         i for i, one in enumerate(values) if one == value or (one != one and value != value)
     )
@@ -157,7 +157,7 @@ def _watched(
     """Return the pictures, and the boxes of every run after every epoch."""
     if pictures is None or boxes is None or np.shape(boxes) != (len(pictures), 4):
         raise ValueError(
-            "Boxes that were followed need their pictures, and boxes of the shape (n, 4); got "
+            "Followed boxes need their pictures, and true boxes of shape (n, 4); got "
             f"{None if pictures is None else np.shape(pictures)} and {np.shape(boxes)}."
         )
     places = []
@@ -167,7 +167,7 @@ def _watched(
         found = np.shape(followed.get(key, ()))
         if found != expected:
             raise ValueError(
-                f"The boxes that the run {key} predicted should have the shape {expected}, and "
+                f"The boxes that the run {key} predicted should have the shape {expected}, but "
                 f"have {found}."
             )
         places.append(np.nan_to_num(followed[key]).reshape(-1))
@@ -184,7 +184,7 @@ def _watched(
 
 
 def _compressed(text: str) -> str:
-    """Return a text compressed, in text; the same bytes for the same text."""
+    """Return a compressed text as text; equal texts give equal bytes."""
     return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
 
 
@@ -194,7 +194,7 @@ def _packed(values: "np.ndarray | pd.Series", kind: type) -> str:
 
 
 def _data_url(picture: np.ndarray) -> str:
-    """Return a picture as a PNG file that stands in the page itself."""
+    """Return a picture as a PNG file embedded in the page."""
     from PIL import Image
 
     content = io.BytesIO()
