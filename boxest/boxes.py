@@ -264,8 +264,8 @@ def in_order(boxes: Any) -> Any:
     Parameters
     ----------
     boxes : array-like
-        A table (a DataFrame, an array of numpy with named fields) or anything else, which is
-        returned as it is.
+        A table (a DataFrame, or a numpy array with named fields), or anything else, which is
+        returned unchanged.
 
     Raises
     ------

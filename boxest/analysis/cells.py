@@ -39,14 +39,14 @@ def cells(runs: pd.DataFrame, others: Sequence[str] = ()) -> pd.DataFrame:
     -------
     pandas.DataFrame
         One row per cell, ordered: `runs`, `stopped_early`, `diverged` and `reached_last_epoch` are
-        counts; the losses are means over the runs that did not diverge (NaN if all did), a run that
-        stopped early counting with its last epoch; each has its sample standard deviation `_sd`
-        (NaN for one run); `similitude` is 100 * mean training / mean validation loss.
+        counts; the losses are means over the runs that did not diverge (NaN if all did), where a
+        run that stopped early counts with its last epoch; each has its sample standard deviation
+        `_sd` (NaN for one run); `similitude` is 100 * mean training / mean validation loss.
 
     Raises
     ------
     TypeError, ValueError
-        If `runs` is no data frame, lacks columns, is empty or holds a run twice.
+        If `runs` is not a data frame, lacks columns, is empty, or holds a run twice.
     """
     check_runs(runs, ["epochs", "planned_epochs", "stopped_early", *LOSSES], others)
     gone, keys = diverged(runs), [*CELL, *others]
@@ -102,7 +102,7 @@ def comparison(cells: pd.DataFrame, paper: pd.DataFrame | None = None) -> pd.Dat
     pandas.DataFrame
         One row per cell of ours. For `train_inclusive_iou_loss` and
         `validation_inclusive_iou_loss`: our mean, its `_sd` over the runs, `paper_` the published
-        mean (NaN where the paper has no such cell), `_log_ratio` = ln(ours / paper),
+        mean (NaN if the paper does not have the cell), `_log_ratio` = ln(ours / paper),
         `_difference_in_se` = (ours - paper) / standard error of that difference, if the paper's ten
         runs scatter as ours do. Then our geometric `train_iou_loss` and `validation_iou_loss`,
         which the paper does not give.
@@ -110,7 +110,7 @@ def comparison(cells: pd.DataFrame, paper: pd.DataFrame | None = None) -> pd.Dat
     Raises
     ------
     TypeError, ValueError
-        If a table is no data frame, lacks columns or is empty.
+        If a table is not a data frame, lacks columns, or is empty.
     """
     ours = [*CELL, "runs", "stopped_early", "diverged"]
     names = {
@@ -181,8 +181,8 @@ def distance(comparison: pd.DataFrame, loss: str = "validation_inclusive_iou_los
     Returns
     -------
     float
-        Over the cells that both have: 0 if all agree, 0.1 if they are typically 10 % apart, NaN if
-        there is no such cell.
+        For the cells that both have: 0 if all agree, 0.1 if they typically differ by 10 %, NaN if
+        there are none.
     """
     column = f"{loss}_log_ratio"
     require(comparison, [column], "comparison")
@@ -201,11 +201,11 @@ def distances(runs: pd.DataFrame) -> pd.DataFrame:
     -------
     pandas.DataFrame
         One row per reading: `reading`, `cells` (that both have), `train` and `validation`, the
-        root mean square log ratios; and of the validation loss: `above` (in how many of them ours
-        is larger), `p_value` of that by a sign test, `apart` (how many differ by more than two
-        standard errors) and `mean_log_ratio`. First the last epoch of every run; then only of runs
-        that reached the last epoch planned, as a mean at epoch 30 of the paper may have been taken;
-        then the first again, without the largest rate.
+        root mean square log ratios; and for the validation loss: `above` (the number of cells in
+        which ours is larger), `p_value` of that by a sign test, `apart` (the number that differ by
+        more than two standard errors) and `mean_log_ratio`. The first uses the last epoch of every
+        run; the second only runs that reached the last planned epoch, which may be how the paper
+        averaged at epoch 30; the third is like the first, without the largest rate.
     """
     check_runs(runs, ["epochs", "planned_epochs", "learning_rate"])
     largest = runs["learning_rate"].max()

@@ -19,14 +19,14 @@ def require(table: pd.DataFrame, columns: Iterable[str], name: str) -> None:
     columns : iterable of str
         The columns that the caller reads.
     name : str
-        What to call the table in the message.
+        The name of the table in the message.
 
     Raises
     ------
     TypeError
         If `table` is not a data frame.
     ValueError
-        If a column is missing or there is no row.
+        If a column is missing, or there are no rows.
     """
     if not isinstance(table, pd.DataFrame):
         raise TypeError(f"{name} must be a pandas DataFrame, got {type(table).__name__}")
@@ -105,12 +105,12 @@ def of_others(
     others : sequence of str
         The axes beside batch size and learning rate.
     *tables : pandas.DataFrame
-        What it is applied to; those without these columns, as a whole.
+        Its arguments; tables without these columns are passed as a whole.
 
     Returns
     -------
     pandas.DataFrame
-        What it returned, one below the other, with the columns `others` in front.
+        The results, one below the other, with the columns `others` in front.
     """
     if not others:
         return function(*tables)

@@ -28,7 +28,7 @@ def cost_table(
     Parameters
     ----------
     runs : pandas.DataFrame
-        As for `cells`; their losses, and how many epochs they had.
+        As for `cells`; for the losses and the numbers of epochs.
     times : pandas.DataFrame, optional
         Runs whose times count, of any number of epochs and of several engines; `runs` by default.
     others : sequence of str
@@ -41,8 +41,8 @@ def cost_table(
         did not diverge), `seconds` (time per epoch × `epochs`), `planned_seconds` (× the epochs
         planned, as in Fig. 4), both validation losses, `pareto_…` of both: whether no other cell of
         that engine beats it in `seconds` (by 5 %) or loss without being worse in the other; and
-        `seconds_per_percent`: along the front of the geometric loss, what a percent of IoU costs
-        more than at the cell before. NaN where all runs diverged.
+        `seconds_per_percent`: along the front of the geometric loss, the cost of a per cent of IoU
+        relative to the previous cell. NaN if all runs diverged.
     """
     keys = [*CELL, *others]
     losses = cells(runs, others)[[*keys, "runs", "diverged", *LOSSES]]
@@ -76,8 +76,8 @@ def knee(fit: pd.DataFrame) -> float:
     Returns
     -------
     float
-        In images; 0 if the time does not fall with the batch size, infinite if nothing but the
-        updates costs time, NaN without a fit.
+        In images; 0 if the time does not fall with the batch size, infinite if only the updates
+        cost time, NaN without a fit.
     """
     a, b = fit["a"].iloc[0], fit["b"].iloc[0]
     if np.isnan([a, b]).any():
@@ -99,8 +99,8 @@ def knee_interval(fit: pd.DataFrame) -> tuple[float, float]:
     Returns
     -------
     tuple of two floats
-        From, to, in images and not below 0; to infinity where `a` may be 0, NaN where the fit has
-        no errors.
+        Both ends, in images and not below 0; the upper one is infinite if `a` may be 0, and both
+        are NaN if the fit has no errors.
     """
     row = fit.iloc[0]
     if np.isnan(row["a_se"]):
@@ -138,18 +138,18 @@ def recommend(
     times : pandas.DataFrame, optional
         As for `cost_table`.
     epochs : int
-        How many are a few.
+        Number of epochs that count as a few.
     loss : str
-        Which loss of the histories and the runs.
+        The loss to use, a column of the histories and the runs.
 
     Returns
     -------
     pandas.DataFrame
         One row per engine: `engine`, `knee` (images) and the ends of its 95 % interval, `knee_low`
         and `knee_high`, `batch_size` and the batch sizes that those ends would lead to,
-        `batch_size_low` and `batch_size_high`, `learning_rate`, what that cell came to in the end:
-        both losses and `seconds`; and the same, with the prefix `best_`, of the cell with the
-        smallest loss of all. NaN where a time is not known.
+        `batch_size_low` and `batch_size_high`, `learning_rate`, the final results of that cell:
+        both losses and `seconds`; and the same, with the prefix `best_`, for the cell with the
+        smallest loss of all. NaN if a time is unknown.
     """
     require(histories, [*CELL, "seed", "epoch", loss], "histories")
     costs = cost_table(runs, times)

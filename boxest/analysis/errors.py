@@ -87,7 +87,7 @@ def predictions(
     true, predicted : array-like of shape (n, 4)
         Boxes (x1, y1, x2, y2), divided by the image size.
     image_size : int or (int, int)
-        Height and width of the images in pixels; one number, if they are the same.
+        Height and width of the images in pixels, or one number if they are equal.
 
     Returns
     -------
@@ -128,8 +128,8 @@ def in_pixels(predictions: pd.DataFrame, originals: pd.DataFrame | None) -> pd.D
     Returns
     -------
     pandas.DataFrame
-        With `image`, the name of the file, in the place of a number, and `x1`, `y1`, `x2`, `y2`,
-        cut off at the edges of the picture.
+        With the name of the file as `image` instead of a number, and `x1`, `y1`, `x2`, `y2`,
+        clipped to the picture.
     """
     if originals is None:
         return predictions

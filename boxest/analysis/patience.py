@@ -21,14 +21,14 @@ def patience_table(
     histories, runs : pandas.DataFrame
         From `boxest.study.history.collect`.
     loss : str
-        The loss that is watched.
+        The monitored loss.
 
     Returns
     -------
     pandas.DataFrame
         One row per patience, from 1 to the smallest that stopped a run (or to the number of epochs,
         where none stopped), and cell: `patience`, `batch_size`, `learning_rate`, `runs`, `reached`
-        (how many come to the last epoch planned and do not diverge) and `in_paper`.
+        (the number that reach the last planned epoch without diverging) and `in_paper`.
     """
     check_runs(runs, ["epochs", "planned_epochs", "stopped_early"])
     require(histories, [*RUN, "epoch", loss], "histories")

@@ -35,8 +35,8 @@ def tested_losses(predictions: pd.DataFrame) -> dict[str, float]:
     Returns
     -------
     dict
-        By `TESTED` the means, NaN where a prediction is NaN or there is no such object; by `BOXES`
-        how many objects they are of.
+        The means under the names in `TESTED`, NaN if a prediction is NaN or there are no such
+        objects; the numbers of objects under those in `BOXES`.
     """
     require(predictions, ["smallest_side", *METRICS], "predictions")
     # Sides are whole pixels times 1/size in floating point: 8 px may read as 7.9999.
@@ -71,9 +71,9 @@ def rank(
     others : sequence of str
         Axes beside batch size and learning rate.
     histories : pandas.DataFrame, optional
-        From the same. Where the networks of the runs differ and the paper's is among them, a column
-        says which validation loss each cell had when the best one of the paper's network ended its
-        epochs: `equal_time_iou_loss`.
+        From the same. If the runs have several networks including the paper's, the column
+        `equal_time_iou_loss` holds the validation loss of each cell at the time when the best cell
+        of the paper's network finished.
 
     Returns
     -------
@@ -81,7 +81,7 @@ def rank(
         One row per cell, by condition and `rank`: `runs`, `stopped_early`, `diverged` and
         `reached_95` (counts), `n_parameters`, then over the runs that did not diverge the mean of
         each column, and of the losses and seconds its standard deviation, `_sd`, NaN for one run.
-        `epochs_to_95` is the mean over the runs that came so far.
+        `epochs_to_95` is the mean over the runs that got this far.
     """
     keys = [*CELL, *others]
     require(runs, [*keys, "seed", "diverged", *VALIDATED, *TESTED], "runs")
@@ -157,7 +157,7 @@ def baselines(train: np.ndarray, test: np.ndarray) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Two rows: `prediction`, in words, and both losses on the test set, the means of one minus
-        the measure. A network that is no better than these has learnt nothing.
+        the measure. A network that is not better than these has learned nothing.
     """
     constant = {
         "the whole image": np.array([0.0, 0.0, 1.0, 1.0]),

@@ -30,8 +30,8 @@ def fit_scaling(
     degree : int
         Degree of the polynomial, lowered to what the number of different products determines.
     below : float, optional
-        Only rates below it are fitted. By default the largest rate of the runs, or, where they have
-        a single one, infinity, which fits all.
+        Only rates below it are fitted. By default it is the largest rate of the runs, or, if they
+        have only one, infinity, which fits all.
 
     Returns
     -------
@@ -39,9 +39,9 @@ def fit_scaling(
         One row: `loss`, `below`, `runs` (used), `diverged` (of those rates), `degree`, the
         coefficients `c0`, `c1`, … of the powers, `product_from` and `product_to` (the range that
         was fitted), `residual` and `within_cells`: root mean square of ln(loss) about the curve and
-        about the mean of the cell, less the degrees of freedom, NaN where nothing is left to tell;
+        about the mean of the cell, corrected for the degrees of freedom, NaN if none are left;
         `lack_of_fit`, `p_value` and `lack_of_fit_freedom`, `within_freedom`: the F test of whether
-        the cells lie farther from the curve than the runs of a cell from each other explain.
+        the cells lie farther from the curve than the scatter of the runs of a cell explains.
     """
     check_runs(runs, ["updates", loss])
     gone = diverged(runs)
@@ -107,7 +107,7 @@ def scaling_residuals(runs: pd.DataFrame, fit: pd.DataFrame) -> pd.DataFrame:
         One row per cell: `loss`, `runs`, `diverged`, `fitted` (whether the curve was fitted to its
         rate), `product` (mean of rate * updates), `extrapolated` (whether that is beyond the range
         that was fitted), `residual`: mean of ln(loss / curve) over the runs that did not diverge,
-        and its `residual_sd`; NaN where all diverged. 0.1 is 10 % above the curve.
+        and its `residual_sd`; NaN if all diverged. 0.1 means 10 % above the curve.
     """
     require(fit, ["loss", "below", "product_from", "product_to"], "fit")
     loss, below, low, high = fit[["loss", "below", "product_from", "product_to"]].iloc[0]

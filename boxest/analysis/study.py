@@ -32,19 +32,19 @@ def tables(
     Parameters
     ----------
     names : collection of str
-        Which: names of `boxest.study.outputs.TABLES`.
+        The tables to make: names in `boxest.study.outputs.TABLES`.
     histories, runs : pandas.DataFrame
         From `boxest.study.history.collect`.
     axes : sequence of str
         What differs between the cells.
     times : sequence of pandas.DataFrame
-        Runs of other studies whose times count; none, those of `runs`.
+        Runs of other studies whose times count; if empty, those of `runs`.
     tested : pandas.DataFrame, optional
         Predictions of the best parametrization, as for `claims`.
     searches : sequence of pandas.DataFrame
         Searches for a rate, as for `found_rates`.
     decide : bool
-        Whether the claims get a verdict: the study has the paper's settings.
+        Whether the claims get a verdict, because the study has the paper's settings.
 
     Returns
     -------

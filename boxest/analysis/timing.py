@@ -36,24 +36,24 @@ def time_table(runs: pd.DataFrame, others: Sequence[str] = ()) -> pd.DataFrame:
     ----------
     runs : pandas.DataFrame
         One row per run, with `epochs`, `planned_epochs` and `train_seconds` (the sum over its
-        epochs). `backend`, `device`, `xla`, `threads` and `engine` are read if they are there.
+        epochs). `backend`, `device`, `xla`, `threads` and `engine` are used if present.
     others : sequence of str
         Axes beside batch size and learning rate.
 
     Returns
     -------
     pandas.DataFrame
-        One row per cell: `runs`, `diverged`, `shared` (counts; diverged runs are left out of the
-        means, because arithmetic on NaN may be slower or faster, and so are those that were trained
-        together with others and have a mere share of their time), `settings` (how many different
-        machines or settings the times come from: times of different ones should not be compared),
+        One row per cell: `runs`, `diverged`, `shared` (counts; the means leave out diverged runs,
+        because arithmetic on NaN may be slower or faster, and runs that were trained together with
+        others, which only have a share of the time), `settings` (the number of different machines
+        or settings behind the times, which should not be compared with each other),
         `planned_epochs`, then for `seconds_per_epoch` and for `seconds` (scaled to the planned
         epochs, so that runs that stopped early count): mean, `_sd`, `_min`, `_max`, all in seconds.
 
     Raises
     ------
     TypeError, ValueError
-        If `runs` is no data frame, lacks columns, is empty, holds a run twice or has different
+        If `runs` is not a data frame, lacks columns, is empty, holds a run twice, or has different
         numbers of planned epochs.
     """
     check_runs(runs, ["epochs", "planned_epochs", "train_seconds"], others)

@@ -21,17 +21,17 @@ def variant_cells(runs: pd.DataFrame, others: Sequence[str]) -> pd.DataFrame:
     runs : pandas.DataFrame
         As for `cells`.
     others : sequence of str
-        The settings that tell one variant from another.
+        The settings in which variants differ.
 
     Returns
     -------
     pandas.DataFrame
         One row per variant and cell: `runs`, `stopped_early`, `diverged` (counts), the mean
-        validation losses: `validation_loss` is the one that was trained, and that the paper would
-        have printed had it trained so (but for the penalty that our GIoU has for swapped corners);
+        validation losses: `validation_loss` is the trained loss, which the paper would have printed
+        with this variant (except for our GIoU's penalty for swapped corners);
         `paper_validation_loss`; `log_ratio` and `inclusive_log_ratio`, ln(ours / paper's) of the
         trained and of the inclusive loss. A cell in which all runs diverged has no loss, and the
-        ratio of a loss of 1.
+        ratio for a loss of 1.
     """
     columns = [*others, *CELL, "runs", "stopped_early", "diverged", *_LOSSES]
     table = cells(runs, others)[columns]

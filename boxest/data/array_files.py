@@ -32,18 +32,18 @@ class Arrays:
     file : path-like
         ``.npz`` (of plain arrays, not pickled objects) or HDF5.
     images, boxes : str, optional
-        Names of the two arrays; without them the only ones of their shapes: (n, height, width) or
-        (n, height, width, channels), with 1 or 3 channels, and (n, 4).
+        Names of the two arrays; by default the only ones of their shapes: (n, height, width) or (n,
+        height, width, channels), with 1 or 3 channels, and (n, 4).
     coordinates : {"auto", "edges", "pixels-from-1", "pixels-from-0", "fractions"}, default="auto"
-        What the boxes are; see `boxest.annotations.read`. "auto": fractions of width and height,
-        as `BoxRegressor` takes them, where all lie within 0..1; else edges in pixels.
+        Meaning of the boxes; see `boxest.annotations.read`. "auto" means fractions of width and
+        height, as for `BoxRegressor`, if all lie within 0..1; otherwise edges in pixels.
     split : str, optional
         Name of an array of n texts: "train", "validation" or "test".
 
     Raises
     ------
     ValueError
-        Naming file, array, shape and what was expected.
+        The message names file, array, shape, and what was expected.
     OSError
         If the file cannot be opened.
     """
@@ -79,7 +79,7 @@ class Arrays:
         Raises
         ------
         ValueError
-            If a box is empty, flipped or outside of its image, or the images hold what is no level.
+            If a box is empty, flipped or outside of its image, or the images hold invalid levels.
         """
         _ = self._white  # This also checks the levels.
         height, width, _ = self.image_shape

@@ -31,23 +31,23 @@ class Augmentation:
     Parameters
     ----------
     flip : {"horizontal", "vertical", "horizontal_and_vertical"} or None, default="horizontal"
-        Mirror every other image, from left to right, from top to bottom, or either.
+        Mirror half of the images, horizontally, vertically, or in both directions.
     shift : float, default=0.125
-        Greatest shift in each direction, as a share of the image's width and height, 0..1. Without
-        a zoom, shifts are of whole pixels, which leaves an image as sharp as it is.
+        Largest shift in each direction, as a fraction of the image's width and height, 0..1.
+        Without zoom, images are shifted by whole pixels, so they stay sharp.
     zoom : float, default=0.25
-        Every other image is enlarged by a factor of up to 1 + zoom, or reduced by as much, 0..1.
+        Half of the images are enlarged by a factor of up to 1 + zoom, or reduced by as much, 0..1.
     brightness : float, default=0.2
         Levels are multiplied by 1 - brightness to 1 + brightness, 0..1.
     contrast : float, default=0.2
         Differences to the image's mean are multiplied by 1 - contrast to 1 + contrast, 0..1.
     colour : float, default=0.1
-        Each channel is multiplied by 1 - colour to 1 + colour, 0..1, where there are three.
+        Each channel is multiplied by 1 - colour to 1 + colour, 0..1, if there are three.
 
     Raises
     ------
     ValueError, TypeError
-        If a value is out of its range or is none.
+        If a value is out of its range or has the wrong type.
 
     Examples
     --------
@@ -80,7 +80,7 @@ class Augmentation:
         Returns
         -------
         ndarray of float32, shape (n_examples, 11)
-            What `apply` takes, in 0..1; a function of the arguments alone.
+            The input of `apply`, in 0..1; it only depends on the arguments.
         """
         rng = np.random.default_rng([seed, epoch, _STREAM])
         return rng.random((n_examples, N_DRAWS), dtype=np.float32)
@@ -94,9 +94,9 @@ class Augmentation:
         boxes : tensor of float32, shape (n, 4)
             In units of the image.
         draws : tensor of float32, shape (n, 11)
-            Rows of what `draw` gave.
+            Rows of the result of `draw`.
         grey_levels : bool
-            Whether 0..1 is all the range that there is: results are clipped to it.
+            Whether levels are limited to 0..1; results are then clipped.
 
         Returns
         -------
@@ -226,7 +226,7 @@ def of(augmentation: "str | Mapping | Augmentation | None") -> Augmentation | No
     Raises
     ------
     ValueError
-        If it is none, or there is no such option.
+        If it is invalid, or an option is unknown.
     """
     if augmentation is None or isinstance(augmentation, Augmentation):
         return augmentation

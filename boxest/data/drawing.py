@@ -38,7 +38,7 @@ def draw(box: np.ndarray, image_size: int, scene: Scene, *, seed: int, index: in
     scene : Scene
         What is drawn.
     seed, index : int
-        What its random numbers depend on.
+        They determine its random numbers.
 
     Returns
     -------

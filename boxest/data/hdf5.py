@@ -62,14 +62,14 @@ def read_into(stream: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
     Parameters
     ----------
     stream : binary file
-        A regular file, open for reading. It is read through this object, and so not locked.
+        A regular file, open for reading. It is read through this object, so it is not locked.
     arrays : mapping of str to ndarray
-        By the names of the data sets, of which there may be no other.
+        Arrays by the names of the data sets; the file may not contain others.
 
     Raises
     ------
     FormatError
-        If the file is not laid out as `pack` does.
+        If the file does not have the layout of `pack`.
     OSError
         If the disk cannot read it.
     """

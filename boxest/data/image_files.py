@@ -45,7 +45,7 @@ class PictureWarning(UserWarning):
     path : path-like
         The file.
     text : str
-        What there is to say.
+        The message.
     """
 
     def __init__(self, path: str | os.PathLike, text: str):
@@ -77,8 +77,8 @@ def size(path: str | os.PathLike) -> Size:
     Raises
     ------
     ValueError
-        If the file is no image of `FORMATS`, is damaged, or has more pixels than
-        ``PIL.Image.MAX_IMAGE_PIXELS``: names the file and what to do.
+        If the file is not an image in `FORMATS`, is damaged, or has more pixels than
+        ``PIL.Image.MAX_IMAGE_PIXELS``. The message names the file and what to do.
     OSError
         If the file cannot be opened at all.
     """
@@ -115,12 +115,12 @@ def read(path: str | os.PathLike, channels: int, resize: tuple[int, int]) -> np.
     Raises
     ------
     ValueError, OSError
-        See `size`; and if the grey levels are of a kind that has no white (32 bits).
+        See `size`; also if the grey levels have no defined white (32 bits).
 
     Warns
     -----
     PictureWarning
-        If 16 bits hold so small levels that they must be meant for fewer bits.
+        If the levels are so small that they must have fewer than 16 bits.
     """
     with _open(path, whole=True) as image:
         deep = ";16" in str(image.tile)
@@ -155,7 +155,7 @@ def levels(path: str | os.PathLike) -> np.ndarray:
     Raises
     ------
     ValueError, OSError
-        See `size`; and if the file is in colour.
+        See `size`; also if the file is in colour.
     """
     with _open(path, whole=True) as image:
         image.load()

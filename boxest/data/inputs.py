@@ -31,23 +31,23 @@ class Images:
     ----------
     X : array-like of shape (n, height, width), (n, height, width, channels) or (n, pixels)
         An array, or anything with ``shape``, ``dtype`` and slices that are arrays, such as a data
-        set of h5py: that is read block by block.
+        set of h5py, which is read block by block.
     image_shape : (height, width, channels), optional
-        The shape that each image must have, and that rows of pixels are given.
+        The required shape of each image, to which rows of pixels are reshaped.
 
     Attributes
     ----------
     shape : tuple of int
         (n, height, width, channels).
     dtype : numpy.dtype
-        Of the numbers as they are given.
+        The dtype of the given numbers.
     is_table : bool
-        Whether these are rows of numbers that are too short for an image.
+        Whether the rows of numbers are too short for an image.
 
     Raises
     ------
     ValueError
-        If the number of axes or the shape is wrong, channels come first, or there is no image.
+        If the number of axes or the shape is wrong, channels come first, or there are no images.
     """
 
     def __init__(self, X: Any, *, image_shape: Shape | None = None):
@@ -106,7 +106,7 @@ class ShardImages:
     Raises
     ------
     ShardError
-        If a file is no shard, is damaged, or does not fit the others.
+        If a file is not a shard, is damaged, or does not fit the others.
     """
 
     dtype = np.dtype(np.uint8)
@@ -177,8 +177,8 @@ def as_array(X: Any) -> np.ndarray:
     Raises
     ------
     ValueError
-        If it is a list of images that differ in size or type, or have a palette, or an array in
-        which values are masked.
+        If it is a list of images with different sizes or types, or with a palette, or an array with
+        masked values.
     """
     known = isinstance(X, (list, tuple)) or any(hasattr(X, name) for name in (*_ARRAYS, "shape"))
     if not known:

@@ -99,12 +99,12 @@ class Meta(Part):
     law : BoxLaw
         Distribution of the boxes.
     scene : Scene
-        What the images show beside the box.
+        What the images show in addition to the box.
 
     Raises
     ------
     ValueError
-        If there is no index, or a shard of that many images would be larger than `MAX_BYTES`.
+        If the range of indices is empty, or the shard would be larger than `MAX_BYTES`.
     """
 
     image_size: int
@@ -152,16 +152,16 @@ class PhotoMeta(Part):
     channels : {1, 3}
         1: grey levels; 3: red, green and blue.
     mode : {"stretch", "pad"}
-        How pictures of another aspect were fitted: changed, or kept and centred on black.
+        How pictures with another aspect ratio were fitted: stretched, or centred on black.
     originals : str
         SHA-256 of the table of the originals (see `boxest.photographs`), so that shards of two
-        conversions are told apart.
+        conversions can be distinguished.
 
     Raises
     ------
     ValueError
-        If there is no index, a side is not positive, channels is another number, or a shard of that
-        many images would be larger than `MAX_BYTES`.
+        If the range of indices is empty, a side is not positive, channels is invalid, or the shard
+        would be larger than `MAX_BYTES`.
     """
 
     height: int
@@ -220,14 +220,14 @@ def check_expected(shards: Sequence[tuple[Path, Part]], expected: Mapping[str, s
     Parameters
     ----------
     shards : sequence of (path, Part)
-        Neighbours, so that what one of them says holds for all.
+        Consecutive shards of one data set, so one description holds for all.
     expected : mapping
         See `boxest.shards.load`.
 
     Raises
     ------
     ShardError
-        Naming the file, what it says, and what is expected.
+        The message names the file, its value and the expected one.
     """
     (first_path, first), (last_path, last) = shards[0], shards[-1]
     if expected:

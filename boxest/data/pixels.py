@@ -54,7 +54,7 @@ class Pixels(NamedTuple):
     dtype : str
         Their type, as numpy names it.
     white : int or None
-        The number that was read as 1; None: the numbers were taken as they are.
+        The number that was read as 1; None if the numbers were used unchanged.
     low, high : float or None
         Their smallest and largest value. None for a table.
     two_levels : bool
@@ -90,12 +90,12 @@ class Reader:
     ----------
     images : Images
     fitted : Pixels or None
-        How `fit` read its images; None: these are the images of `fit`.
+        How `fit` read its images; None if these are the images of `fit`.
 
     Attributes
     ----------
     pixels : Pixels
-        How the images were read, once all blocks are read: of later images that is `fitted`.
+        How the images were read, once all blocks are read; for later images, `fitted`.
     """
 
     images: Images
@@ -107,7 +107,7 @@ class Reader:
         Raises
         ------
         ValueError
-            If the values cannot be what was fitted, or uint8 holds nothing but 0 and 1.
+            If the values cannot match those of `fit`, or uint8 only holds 0 and 1.
 
         Warns
         -----

@@ -35,39 +35,40 @@ class Scene:
     Parameters
     ----------
     noise : float
-        Standard deviation of normal noise that is added to each pixel, 0..1. The sum is clipped:
-        at 0 and at 1, half of the noise is lost.
+        Standard deviation of the Gaussian noise that is added to each pixel, 0..1. The sum is
+        clipped, so half of the noise is lost at 0 and at 1.
     object_level, background_level : (float, float)
-        Least and greatest grey level of the box and of what is behind it; each image has its own,
-        drawn uniformly. Where the ranges allow it, boxes are darker than their background, too.
+        Lowest and highest grey level of the box and of the background; each image draws its own
+        uniformly. If the ranges allow it, boxes may also be darker than their background.
     contrast : float
-        Least difference of the two levels, 0..1; there is always one of 1/255.
+        Smallest difference of the two levels, 0..1; it is always at least 1/255.
     blur : float
-        Standard deviation of the Gaussian that edges are blurred with, in pixels, 0..32.
+        Standard deviation of the Gaussian that blurs the edges, in pixels, 0..32.
     texture : float
-        Standard deviation of a smooth random texture of the background, 0..1, before clipping.
+        Standard deviation of a smooth random texture in the background, 0..1, before clipping.
     texture_scale : float
-        Size of its grains: the standard deviation of the Gaussian that white noise is smoothed
-        with, in pixels, 0.5..image size / 8.
+        Its grain size: the standard deviation of the Gaussian that smooths white noise, in pixels,
+        0.5..image size / 8.
     discs : int
-        Number of discs of the level of the box, which touch neither the box nor the rim of the
+        Number of discs with the level of the box, which touch neither the box nor the edge of the
         image. A disc that finds no such place in 16 trials is left out.
     lines : int
-        Number of lines of the level of the box, 1 to 2 pixels thick, anywhere, also over the box.
+        Number of lines with the level of the box, 1 to 2 pixels thick, anywhere, also across the
+        box.
     rotation : float
-        Greatest angle, in degrees, 0..44, by which the box is turned either way. What is drawn is
-        the rectangle whose bounding box is the box; its shorter side is at least a quarter of the
-        box's, so that elongated boxes are turned less.
+        Largest angle in degrees, 0..44, by which the object is rotated in either direction. The
+        drawn rectangle has the box as its bounding box. Its shorter side is at least a quarter of
+        the box's, so long boxes are rotated less.
     hidden : float
-        Share of the area of the box, 0..0.7, that is hidden behind a rectangle of background, of
-        any shape and place that leaves an eighth of each side of the box in view. The box stays the
-        whole box.
+        Fraction of the area of the box, 0..0.7, that is hidden behind a rectangle of background, of
+        any shape and place that leaves an eighth of each side visible. The true box does not
+        change.
 
     Raises
     ------
     ValueError, TypeError
-        If a value is out of its range or is none, or the ranges leave a background level without
-        an object level of that contrast.
+        If a value is out of its range or has the wrong type, or some background level leaves no
+        object level with this contrast.
 
     Examples
     --------

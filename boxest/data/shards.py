@@ -60,18 +60,19 @@ def write(path: str | os.PathLike, images: np.ndarray, boxes: np.ndarray, meta: 
     Parameters
     ----------
     path : path-like
-        The file; one that is there is replaced.
+        The file; an existing one is replaced.
     images : ndarray of uint8, shape (n, height, width) or (n, height, width, 3)
         Images.
     boxes : array-like, shape (n, 4)
         Boxes (x1, y1, x2, y2) in units of the image size.
     meta : Meta or PhotoMeta
-        What the shard is; n = stop - start.
+        The description of the shard; n = stop - start.
 
     Raises
     ------
     ValueError
-        If images or boxes are not of the type and shape that `meta` tells, or a box is no box.
+        If images or boxes do not have the type and shape that `meta` describes, or a box is
+        invalid.
     """
     boxes = check_boxes(boxes)
     content = {"images": np.ascontiguousarray(images), "boxes": np.ascontiguousarray(boxes)}
@@ -120,9 +121,9 @@ def load(
     paths : iterable of path-like
         The files, in any order.
     expected : mapping, optional
-        What they must say about themselves, by the names of `Meta.attributes`, such as ``split``
-        and ``seed``; ``start`` and ``stop`` are those of all shards together, and a ``scene`` that
-        is not named is the paper's. Without it, shards need only fit each other.
+        Required values, by the names in `Meta.attributes`, such as ``split`` and ``seed``;
+        ``start`` and ``stop`` are those of all shards together, and the default ``scene`` is the
+        paper's. Without it, shards only have to fit each other.
 
     Returns
     -------
@@ -132,8 +133,8 @@ def load(
     Raises
     ------
     ShardError
-        If a shard is damaged, or not as expected, or two of them are of different splits, seeds,
-        image sizes, box laws or scenes, overlap, or leave a gap.
+        If a shard is damaged or not as expected, or two of them have different splits, seeds, image
+        sizes, box laws or scenes, overlap, or leave a gap.
     OSError
         If a file cannot be opened.
     """

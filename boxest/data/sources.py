@@ -52,7 +52,7 @@ def shard_names(data: Mapping[str, Any]) -> dict[str, list[str]]:
     Parameters
     ----------
     data : mapping
-        The section ``data`` of a configuration; ``shards`` counts.
+        The section ``data`` of a configuration; only ``shards`` is used.
 
     Examples
     --------
@@ -77,7 +77,7 @@ def files(data: Mapping[str, Any]) -> dict[str, list[str]]:
     Raises
     ------
     ValueError
-        If a part has no file, or one is missing.
+        If a part has no file, or a file is missing.
     """
     found = {}
     for part in PARTS:
@@ -105,7 +105,7 @@ def check(data: Mapping[str, Any]) -> None:
     Raises
     ------
     ValueError
-        Naming the key, the value, and what is expected.
+        The message names the key, the value, and what is expected.
     """
     source = data["source"]
     if source == "shards":
@@ -136,14 +136,14 @@ def write_plan(data: Mapping[str, Any], path: str | os.PathLike) -> None:
     data : mapping
         The section ``data`` of a configuration.
     path : path-like
-        The table, a CSV file. To be found by `boxest.photographs.originals`, it is called
-        ``images.csv`` and lies beside the shards.
+        The table, a CSV file. `boxest.photographs.originals` expects the name ``images.csv`` in the
+        folder of the shards.
 
     Raises
     ------
     ValueError
-        If boxes or pictures are not as they should be (see `boxest.photographs.convert`), or a
-        part of the data set would have too few of them.
+        If boxes or pictures are invalid (see `boxest.photographs.convert`), or a part of the data
+        set would have too few of them.
     OSError
         If a file cannot be opened.
 
@@ -203,7 +203,7 @@ def write_shard(
     Raises
     ------
     ValueError
-        If a picture is damaged or of a kind that is not read.
+        If a picture is damaged or of an unsupported kind.
     OSError
         If a file cannot be opened, or the disk is full.
     """

@@ -64,7 +64,7 @@ def shard_ranges(data: Mapping[str, Any]) -> dict[str, ShardRange]:
     Parameters
     ----------
     data : mapping
-        The section ``data`` of a configuration: ``images``, ``split`` and ``shard_size`` count.
+        The section ``data`` of a configuration: ``images``, ``split`` and ``shard_size`` are used.
 
     Returns
     -------

@@ -30,16 +30,16 @@ class BoxLaw:
     Parameters
     ----------
     name : {"sides_uniform", "corners_uniform"}
-        ``sides_uniform``: every side is equally likely. ``corners_uniform``: a side s is as likely
-        as it has positions, which is the law of two corners drawn uniformly, sorted, and drawn
-        again if the box is empty or a side is out of range.
+        ``sides_uniform``: every side is equally likely. ``corners_uniform``: the probability of a
+        side is proportional to its number of positions. This is the law of two corners that are
+        drawn uniformly and sorted, and drawn again if the box is empty or a side is out of range.
     min_side, max_side : int
-        Least and greatest side in pixels; `max_side` None stands for the image size.
+        Smallest and largest side in pixels; `max_side` None means the image size.
 
     Notes
     -----
-    The paper does not state its law. The default is inferred: of those tried, it comes closest to
-    Fig. 8.
+    The paper does not state its law. The default is inferred, because of all laws tried it comes
+    closest to Fig. 8.
     """
 
     name: str = "sides_uniform"
@@ -87,25 +87,25 @@ def make(
     start, stop : int
         Range of indices, as in `range`.
     seed : int
-        0..2**64-1; another seed is another data set.
+        0..2**64-1; another seed gives another data set.
     image_size : int
         Side of the images in pixels.
     law : BoxLaw
         Distribution of the boxes.
     scene : Scene
-        What the images show beside the box; the default is the paper's, nothing.
+        What the images show in addition to the box; by default nothing, as in the paper.
 
     Returns
     -------
     images : ndarray of uint8, shape (stop - start, image_size, image_size)
-        Grey levels; of the paper's scene, 0 or 255.
+        Grey levels; 0 or 255 in the paper's scene.
     boxes : ndarray of float64, shape (stop - start, 4)
         (x1, y1, x2, y2) in units of the image size.
 
     Raises
     ------
     ValueError, TypeError
-        If a number is out of its range, or is none.
+        If a number is out of its range or has the wrong type.
 
     Examples
     --------
@@ -162,19 +162,19 @@ def render(
     image_size : int
         Side of the images in pixels.
     scene : Scene
-        What the images show beside the box; the default is the paper's, nothing.
+        What the images show in addition to the box; by default nothing, as in the paper.
     seed, start : int
-        What the random numbers of a scene depend on: image i is that of the index start + i.
+        They determine the random numbers of a scene: image i has the index start + i.
 
     Returns
     -------
     ndarray of uint8, shape (n, image_size, image_size)
-        Of the paper's scene: 255 in rows y1..y2-1 and columns x1..x2-1 (pixels), 0 elsewhere.
+        In the paper's scene, 255 in rows y1..y2-1 and columns x1..x2-1 (pixels), 0 elsewhere.
 
     Raises
     ------
     ValueError, TypeError
-        If a box is none, or a number is out of its range.
+        If a box is invalid, or a number is out of its range.
 
     Examples
     --------

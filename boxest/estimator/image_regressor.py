@@ -25,10 +25,10 @@ class ImageRegressor(BaseImageRegressor):
     Parameters
     ----------
     network : "auto" or callable, default="auto"
-        "auto" is the network of the paper with as many outputs as there are targets, and for
-        images below 8 px and tables its dense layers alone. Or a function as for `BoxRegressor`.
+        "auto" is the paper's network with one output per target; for tables and images below 8 px,
+        only its dense layers. Or a function, as for `BoxRegressor`.
     output_activation : str, default="linear"
-        Activation of the outputs, by its Keras name.
+        Keras name of the activation of the outputs.
     loss : str or keras.Loss, default="mean_squared_error"
         A Keras loss. Targets are not scaled; see `sklearn.compose.TransformedTargetRegressor`.
     optimizer : str or keras.Optimizer, default="adam"

@@ -70,43 +70,41 @@ def fit_many(
     Parameters
     ----------
     estimators : iterable of BoxRegressor or ImageRegressor
-        They are fitted in place. They may differ in ``learning_rate``, ``random_state``,
-        ``epochs``, ``stop_patience``, ``restore_best_weights`` and the schedule of the rate, and in
-        nothing else.
-        Losses and optimizers may be objects that are alike; functions must be the same one.
-        ``callbacks`` and ``checkpoint`` have to be None, ``engine`` "compiled" and ``warm_start``
-        False; ``verbose`` has no effect.
+        They are fitted in place. They may only differ in ``learning_rate``, ``random_state``,
+        ``epochs``, ``stop_patience``, ``restore_best_weights`` and the schedule of the rate. Losses
+        and optimizers may be objects that are alike; functions must be the same one. ``callbacks``
+        and ``checkpoint`` have to be None, ``engine`` "compiled" and ``warm_start`` False;
+        ``verbose`` has no effect.
     X, y, sample_weight, validation_data
-        As for `BoxRegressor.fit`. Without validation data, each run holds out a share of its own.
+        As for `BoxRegressor.fit`. Without validation data, each run holds out its own share.
     checkpoint : path-like or None, default=None
-        A file in which the state of all runs is kept, as that of one is by ``checkpoint`` of
-        `BoxRegressor`.
+        A file for the state of all runs, like ``checkpoint`` of `BoxRegressor` for one run.
     verbose : int, default=0
-        1 or more: print a line per epoch.
+        1 or more prints one line per epoch.
 
     Returns
     -------
     list of BoxRegressor or ImageRegressor
-        The estimators, fitted. Of the time, which they spent together, each has its share in
-        ``seconds_`` and ``history_``; ``runtime_`` has the engine "stacked" and, as
-        ``runs_together``, how many they were.
+        The fitted estimators. Each has its share of the common time in ``seconds_`` and
+        ``history_``; ``runtime_`` has the engine "stacked", and the number of runs as
+        ``runs_together``.
 
     Raises
     ------
     RuntimeError
-        If Keras runs on another backend than JAX.
+        If Keras does not run on JAX.
     ValueError
-        If the estimators differ in other parameters, or the data are not as `fit` wants them, or
-        the prepared images exceed ``memory_limit``.
+        If the estimators differ in other parameters, the data are invalid for `fit`, or the
+        prepared images exceed ``memory_limit``.
 
     Notes
     -----
-    Every optimizer and loss that `fit` takes works: an update of one run, whatever it computes, is
-    mapped over the runs, and so even what looks at all weights at once, as a clipping of the
-    gradient by its norm does, looks at those of one run.
+    Every optimizer and loss that `fit` takes works: the update of one run is mapped over the runs,
+    so even an operation on all weights at once, such as clipping the gradient by its norm, only
+    sees those of one run.
 
-    The prepared images are cut into patches beforehand where the network begins with a convolution
-    and a pooling, and where the patches, four times as large, stay below ``memory_limit``.
+    The prepared images are cut into patches in advance if the network begins with a convolution and
+    a pooling, and the patches, which are four times as large, stay below ``memory_limit``.
     """
     estimators = list(estimators)
     _check(estimators)

@@ -20,8 +20,8 @@ def get(
     Raises
     ------
     ValueError
-        If there is no optimizer of that name, it scales the loss, consists of several, or was
-        changed after it was made.
+        If there is no optimizer with this name, or it scales the loss, consists of several, or was
+        changed after its creation.
     """
     from keras import optimizers
 
@@ -81,7 +81,7 @@ def rate_function(learning_rate: Any, given: "str | keras.Optimizer") -> RateFun
     Raises
     ------
     ValueError
-        If it is a function of another kind, or there is also a rate to be found.
+        If it is another kind of function, or a rate is to be found as well.
     """
     from keras.optimizers import schedules
 

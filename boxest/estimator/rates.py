@@ -66,46 +66,46 @@ def find_learning_rate(
     Parameters
     ----------
     estimator : BoxRegressor or ImageRegressor
-        Its ``learning_rate`` counts only where ``start`` is None; its schedule, callbacks and
-        checkpoint do not count.
+        Its ``learning_rate`` is only used if ``start`` is None; its schedule, callbacks and
+        checkpoint are ignored.
     X, y, sample_weight, validation_data
         As for `BoxRegressor.fit`.
     method : {"range_test", "magnitudes"}, default="range_test"
         "range_test" (Smith 2017): one training in which the rate rises exponentially from
-        ``lowest`` to ``highest``. The loss falls, once the rate is large enough, and rises again,
+        ``lowest`` to ``highest``. The loss falls once the rate is large enough, and rises again
         once it is too large. It is smoothed over the logarithm of the rate, and a tenth of the rate
-        with the smallest smoothed loss is suggested. "magnitudes" (§4 of the paper): trials with
-        one rate each, from ``start`` up by ``factor`` as long as the loss after ``epochs`` epochs
-        falls; if the first step up brings nothing, down in the same way.
+        with the smallest smoothed loss is suggested. "magnitudes" (§4 of the paper): trials at one
+        rate each, upwards from ``start`` by ``factor`` as long as the loss after ``epochs`` epochs
+        falls; if the first step up does not help, downwards in the same way.
     lowest, highest : float, default=1e-5 and 10
         Range of the range test.
     n_rates : int, default=60
-        Rates in it, about. It takes one epoch, and where an epoch has fewer updates than this, as
-        many as have them: 30 epochs with two updates each.
+        Approximate number of rates in it. It takes one epoch, or, if an epoch has fewer updates, as
+        many as needed: 30 epochs with two updates each.
     start : float or None, default=None
-        First rate of "magnitudes". None: the ``learning_rate`` of the estimator, or 0.01 where that
-        is not a number.
+        First rate of "magnitudes"; None means the ``learning_rate`` of the estimator, or 0.01 if
+        that is not a number.
     factor : float, default=10
-        Step of "magnitudes". A smaller one refines.
+        Step of "magnitudes"; a smaller step is finer.
     epochs : int, default=3
         Epochs of each trial of "magnitudes".
 
     Returns
     -------
     RateSearch
-        The same one for the same int as ``random_state``, on a CPU to the last bit.
+        The same result for the same int as ``random_state``, on a CPU to the last bit.
 
     Raises
     ------
     TypeError
-        If the estimator is another one.
+        If the estimator has another type.
     ValueError
-        If a parameter has no such value, or no rate that was tried trains the network.
+        If a parameter is invalid, or the network does not train at any of the tried rates.
 
     Warns
     -----
     UserWarning
-        If the best rate lies at an end of what was tried.
+        If the best rate is at an end of the tried range.
 
     References
     ----------

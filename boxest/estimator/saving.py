@@ -47,15 +47,15 @@ def save(estimator: "BaseImageRegressor", path: str | os.PathLike) -> None:
     Parameters
     ----------
     estimator : BoxRegressor or ImageRegressor
-        Fitted. Its parameters must be numbers, strings, None or tuples of these, which a text can
-        hold; ``augmentation`` is kept as its options.
+        Fitted. Its parameters must be numbers, strings, None or tuples of these; ``augmentation``
+        is stored as its options.
     path : path-like
-        The file; written whole or not at all.
+        The file; it is written completely or not at all.
 
     Raises
     ------
     ValueError
-        If a parameter is an object or a function, or layers are frozen; pickle can hold these.
+        If a parameter is an object or a function, or layers are frozen; use pickle for these.
     """
     # A path belongs to this machine, and must not overwrite a file of whoever loads the estimator.
     parameters = estimator.get_params() | {"checkpoint": None}

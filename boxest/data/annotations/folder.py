@@ -56,13 +56,12 @@ class Folder:
         name : str
             As it is written.
         below : str
-            The folder, within the one of annotations, of a file that speaks of it: looked into
-            first.
+            The subfolder of the annotation that refers to it, which is searched first.
 
         Returns
         -------
         str
-            Where there is no such file, the name as it is written.
+            The name unchanged if there is no such file.
         """
         for written in (posixpath.join(below, name), name) if below else (name,):
             plain = normal(written)

@@ -30,39 +30,38 @@ def read(
         A CSV file (.csv), a COCO file (.json), a CVAT file (.xml), or a folder of VOC files (.xml),
         YOLO files (.txt), LabelMe files (.json) or masks.
     images : path-like, optional
-        Folder of the photographs. With it, names that are written in another way (backslashes,
-        ``%20``, another form of Unicode) find their file, and two names of one file are noticed.
+        Folder of the photographs. With it, names that are written differently (backslashes,
+        ``%20``, another form of Unicode) find their file, and two names for one file are noticed.
     label : str, optional
-        Take the boxes of objects of this name alone: ``label`` of CSV, the category's name of COCO,
-        ``name`` of VOC.
+        Use only boxes with this label: ``label`` in CSV, the name of the category in COCO, ``name``
+        in VOC.
     several : {"error", "largest"}, default="error"
-        What to do where an image has several boxes: the network finds one.
+        What to do if an image has several boxes, because the network finds one.
     coordinates : {"auto", "edges", "pixels-from-1", "pixels-from-0", "fractions"}, default="auto"
-        What the four numbers of a box are. "auto": what the format says. "edges": x1, y1, x2, y2 in
-        pixels, from 0. "pixels-from-1", "pixels-from-0": the first and the last pixel. "fractions":
-        of width and height of the image; in COCO x, y, width and height.
+        Meaning of the four numbers of a box. "auto": as the format says. "edges": x1, y1, x2, y2 in
+        pixels, from 0. "pixels-from-1", "pixels-from-0": first and last pixel. "fractions":
+        fractions of width and height of the image; in COCO x, y, width and height.
     split : str, optional
-        Column of a CSV file that says which part an image belongs to.
+        Column of a CSV file with the part of each image.
     columns : mapping of str to str, optional
-        What columns of a CSV file are called: ``{"image": "path", "x1": "left", …}``; of ``image,
-        x1, y1, x2, y2, xmin, ymin, xmax, ymax, width, height, label``.
+        Names of columns in a CSV file: ``{"image": "path", "x1": "left", …}``; of ``image, x1, y1,
+        x2, y2, xmin, ymin, xmax, ymax, width, height, label``.
 
     Returns
     -------
     pandas.DataFrame
         One row per image, in the order of the file: ``image`` (the path within the folder of
-        images), ``x1, y1, x2, y2`` (float, pixels), ``width, height`` of the image (missing where
-        the file does not say) and ``label`` (missing likewise), and ``split``, where it was asked
-        for. Its ``attrs`` have ``passed_over``, the images of objects that were left out by reason,
-        ``read_as``, what the numbers were taken for, and ``remarks``, sentences on what may be
-        meant otherwise.
+        images), ``x1, y1, x2, y2`` (float, pixels), ``width, height`` of the image and ``label``
+        (missing if the file does not state them), and ``split``, if requested. Its ``attrs`` hold
+        ``passed_over``, the images of skipped objects by reason, ``read_as``, how the numbers were
+        read, and ``remarks``, sentences about doubtful points.
 
     Raises
     ------
     AnnotationError
-        Naming file, image and value: if the format is not known or the file is damaged, there is no
-        box, a number is none, a box is empty or outside of its image, its numbers contradict what
-        they are taken for, or an image has several boxes.
+        If the format is unknown, the file is damaged or has no box, a number is invalid, a box is
+        empty or outside of its image, its numbers contradict their meaning, or an image has several
+        boxes. The message names file, image and value.
     OSError
         If the file cannot be opened.
     """

@@ -26,12 +26,12 @@ def inside(
     Returns
     -------
     tuple of float
-        The box, cut off at the edges of the image, which it may pass by less than half a pixel.
+        The box, clipped to the image, beyond which it may extend by less than half a pixel.
 
     Raises
     ------
     AnnotationError
-        Naming place, image, box and size.
+        The message names place, image, box and size.
     """
     width, height = (math.inf if side is None else side for side in size)
     x1, y1, x2, y2 = corners

@@ -30,21 +30,20 @@ def write(
     ----------
     table : DataFrame
         ``image``, ``width``, ``height`` and ``x1, y1, x2, y2`` in pixels, as
-        `boxest.photographs.predict` returns them; and ``label``, which is "object" where there is
-        none.
+        `boxest.photographs.predict` returns them; and ``label``, by default "object".
     path : path-like
-        A file, or for YOLO a folder to make.
+        A file, or, for YOLO, a new folder.
     form : {"csv", "coco", "yolo"}, optional
-        Without it, by the suffix: ``.csv``, ``.json`` for COCO, none for YOLO.
+        By default the suffix decides: ``.csv``, ``.json`` for COCO, none for YOLO.
     images : path-like, optional
-        Folder of the photographs, to which names in COCO and YOLO are relative; without it the one
-        that all of them have in common.
+        Folder of the photographs, to which names in COCO and YOLO are relative; by default their
+        common folder.
 
     Raises
     ------
     AnnotationError
-        If the form is not known; of COCO and YOLO, if a box is flipped or has no area, which they
-        cannot hold, two photographs would share a file, or globox is not installed.
+        If the form is unknown; for COCO and YOLO also if a box is flipped or has no area, two
+        photographs would share a file, or globox is not installed.
     OSError
         If the file cannot be written, or the folder is not empty.
     """

@@ -26,11 +26,11 @@ def divide(table: pd.DataFrame, split: Split, seed: int) -> tuple[pd.DataFrame, 
     Parameters
     ----------
     table : DataFrame
-        With a row per image, sorted by name, so that the order depends on the seed alone.
+        With a row per image, sorted by name, so that the order only depends on the seed.
     split : three floats, str, or three lists
-        Shares of training, validation and test set, of which some may be 0; or "column", where the
-        column ``split`` of the table says it; or three lists of images, or files with one in each
-        line, by name or by name without suffix.
+        Shares of training, validation and test set, some of which may be 0; or "column", for the
+        column ``split`` of the table; or three lists of images, or files with one per line, by name
+        with or without suffix.
     seed : int
         Of the order.
 
@@ -39,12 +39,12 @@ def divide(table: pd.DataFrame, split: Split, seed: int) -> tuple[pd.DataFrame, 
     table : DataFrame
         With the column ``split``, the parts one after the other.
     left_out : list of str
-        Images that are in none of three lists.
+        Images that are not in any of three lists.
 
     Raises
     ------
     ValueError
-        If a part would be empty that should not be, or an image is in two.
+        If a part would be empty unintentionally, or an image is in two parts.
     """
     table = table.iloc[np.random.default_rng(seed).permutation(len(table))]
     if isinstance(split, str):

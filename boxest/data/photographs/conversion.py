@@ -108,29 +108,29 @@ def convert(
         Folder of the photographs (`boxest.data.image_files.FORMATS`).
     boxes : path-like or DataFrame
         What `boxest.annotations.read` takes or returns: one box per photograph, in pixels of the
-        photograph as it is shown, its EXIF orientation applied.
+        photograph as it is displayed, with its EXIF orientation applied.
     out : path-like
-        Folder to make; it must not be there, or be empty.
+        Output folder; it must not exist, or must be empty.
     image_size : int or (height, width), default=128
         Of the images in the shards, in pixels.
     channels : {1, 3}, default=1
         Grey levels or colours.
     mode : {"stretch", "pad"}, default="stretch"
-        "stretch" changes the aspect of photographs of another one than ``image_size``; "pad" keeps
-        it, and centres the photograph on black.
+        "stretch" changes the aspect ratio of photographs to that of ``image_size``; "pad" keeps it,
+        and centres the photograph on black.
     shard_size : int, default=1000
-        Photographs per shard, at most; so many are held in memory.
+        Largest number of photographs per shard, which are held in memory.
     split : three floats, str, or three lists, default=(0.8, 0.1, 0.1)
-        Shares of training, validation and test set, of which some may be 0; or the name of a column
+        Shares of training, validation and test set, some of which may be 0; or the name of a column
         of the table of boxes that says "train", "validation" or "test"; or three lists of images
-        (or text files with one in each line), of which those of validation and test may be empty.
+        (or text files with one per line); those for validation and test may be empty.
     seed : int, default=0
-        Of the order in which the photographs, sorted by name, are dealt out.
+        Seed for shuffling the photographs, which are first sorted by name.
     verbose : int, default=0
-        1: show a progress bar, in a terminal.
+        1 shows a progress bar in a terminal.
     **reading
-        Where ``boxes`` is a file or folder: ``label``, ``several``, ``coordinates`` and
-        ``columns`` of `boxest.annotations.read`.
+        If ``boxes`` is a file or folder: ``label``, ``several``, ``coordinates`` and ``columns`` of
+        `boxest.annotations.read`.
 
     Returns
     -------
@@ -140,16 +140,16 @@ def convert(
     Raises
     ------
     AnnotationError
-        See `boxest.annotations.read`; and if a photograph is missing, has another size than the
-        annotations say, or has its box outside. A photograph that is damaged is a `ValueError`.
+        See `boxest.annotations.read`; also if a photograph is missing, has another size than the
+        annotations say, or does not contain its box. A damaged photograph raises a `ValueError`.
     OSError
-        If a file cannot be opened, ``out`` is there, or the disk is full.
+        If a file cannot be opened, ``out`` exists, or the disk is full.
 
     Warns
     -----
     UserWarning
-        If what was read may be meant otherwise, if one picture is there under two names, in
-        different parts, or if grey levels of 16 bits seem to be of 12.
+        If the numbers may have another meaning, if one picture has two names in different parts, or
+        if grey levels of 16 bits seem to have only 12.
     """
     form = Form.of(image_size, channels, mode)
     if operator.index(shard_size) < 1:

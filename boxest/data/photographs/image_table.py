@@ -42,17 +42,17 @@ def originals(paths: Iterable[str | os.PathLike]) -> pd.DataFrame:
     Parameters
     ----------
     paths : iterable of path-like
-        Shards that `convert` wrote, with ``images.csv`` beside them, in any order.
+        Shards that `convert` wrote, in any order; ``images.csv`` must be in the same folder.
 
     Returns
     -------
     DataFrame
-        A row per image, in the order in which `BoxRegressor.predict` takes them from these shards.
+        One row per image, in the order in which `BoxRegressor.predict` reads these shards.
 
     Raises
     ------
     ShardError
-        If a file is no shard of photographs, or the table is not the one they were written with.
+        If a file is not a shard of photographs, or the table is not the one written with them.
     OSError
         If a file cannot be opened.
     """
@@ -73,8 +73,8 @@ def to_pixels(boxes: npt.ArrayLike, table: pd.DataFrame) -> np.ndarray:
     Parameters
     ----------
     boxes : array-like of shape (n, 4)
-        Boxes (x1, y1, x2, y2) in units of the image size, such as predictions. They need not lie
-        inside.
+        Boxes (x1, y1, x2, y2) in units of the image size, such as predictions. They may extend
+        beyond the image.
     table : DataFrame, n rows
         What `originals` returns for these images.
 
@@ -85,7 +85,7 @@ def to_pixels(boxes: npt.ArrayLike, table: pd.DataFrame) -> np.ndarray:
     Raises
     ------
     ValueError
-        If there are not as many boxes as rows.
+        If the numbers of boxes and rows differ.
 
     Examples
     --------

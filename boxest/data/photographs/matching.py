@@ -78,8 +78,8 @@ def true_boxes(
     Returns
     -------
     DataFrame
-        A row per photograph that has a box: ``image``, its path within the folder; ``width,
-        height``, and the box ``x1, y1, x2, y2`` in pixels; and ``label``.
+        One row per photograph with a box: ``image``, its path within the folder; ``width, height``,
+        and the box ``x1, y1, x2, y2`` in pixels; and ``label``.
     """
     folder = open_folder(images)
     table, _ = measure(boxes_of(boxes, folder, split=None, **reading), folder)
@@ -97,7 +97,7 @@ def measure(
     -------
     table : DataFrame
     turned : list of str
-        The photographs that are shown otherwise than they are stored.
+        The photographs that are displayed in another orientation than they are stored.
     """
     missing = [name for name in table["image"] if not (folder.path / name).is_file()]
     if missing:
@@ -140,7 +140,7 @@ def shared(table: pd.DataFrame, names: Iterable[str], keys: Iterable[str | bytes
     table : DataFrame
         Of the originals.
     names, keys : iterables
-        Of the same pictures, and what is the same for the same picture.
+        Names of the pictures, and keys that are equal for identical pictures.
     """
     key_of = dict(zip(names, keys, strict=True))
     across = []

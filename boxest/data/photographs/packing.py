@@ -33,7 +33,7 @@ class Form:
     channels : {1, 3}
         Grey levels, or red, green and blue.
     mode : {"stretch", "pad"}
-        How pictures of another aspect are fitted.
+        How pictures with another aspect ratio are fitted.
     """
 
     height: int
@@ -69,7 +69,7 @@ class Plan:
     seed : int
         Of the order.
     checksum : str
-        SHA-256 of the table as it is written.
+        SHA-256 of the written table.
     """
 
     table: pd.DataFrame
@@ -132,15 +132,15 @@ def lay_out(
     split, seed
         See `boxest.data.photographs.assignment.divide`.
     shard_size : int, optional
-        Pictures per shard, at most; or
+        Largest number of pictures per shard; or
     n_shards : int, optional
-        Shards of each part.
+        Number of shards of each part.
 
     Returns
     -------
     plan : Plan
     text : str
-        The table of originals as it is to be written.
+        The table of originals as text.
     """
     table, left_out = divide(table, split, seed)
     if left_out:

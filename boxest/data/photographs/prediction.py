@@ -36,32 +36,31 @@ def predict(
     Parameters
     ----------
     regressor : BoxRegressor
-        Fitted; also one that was saved and loaded.
+        Fitted, or saved and loaded.
     paths : path-like, or iterable of path-like
-        Photographs; a folder stands for all that lie in it and below, in the order of their names.
+        Photographs; a folder means all photographs in it and its subfolders, sorted by name.
     mode : {"stretch", "pad"}, optional
-        How the photographs were fitted into the images that the network knows. Without it, as the
-        shards say that it was fitted on.
+        How to fit photographs into the images of the network. By default, as in the shards on which
+        it was fitted.
 
     Returns
     -------
     DataFrame
-        A row per photograph: ``image``, its path; ``width, height`` in pixels; and the box ``x1,
-        y1, x2, y2`` in pixels from 0, half open, cut off at the edges of the photograph. Nothing
-        keeps a network from predicting a flipped box, or one without an area.
-        `boxest.figures.photographs` draws them.
+        One row per photograph: ``image``, its path; ``width, height`` in pixels; and the box ``x1,
+        y1, x2, y2`` in pixels from 0, half-open, clipped to the photograph. A network may predict a
+        flipped or empty box. `boxest.figures.photographs` draws them.
 
     Raises
     ------
     ValueError
-        If a file is damaged or no photograph, there is none, or the mode is not known.
+        If a file is damaged or not a photograph, there are no photographs, or the mode is unknown.
     OSError
         If a file cannot be opened.
 
     Warns
     -----
     UserWarning
-        If grey levels of 16 bits seem to be of 12.
+        If grey levels of 16 bits seem to have only 12.
     """
     height, width, channels = regressor.image_shape_
     mode = mode or getattr(regressor, "image_mode_", None)
