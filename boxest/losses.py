@@ -46,7 +46,7 @@ class BoxLoss(keras.losses.Loss):
     flipped box has no area, and moving it inside the target changes neither its union with the
     target nor the box around both. Without this term, giou would have no gradient there.
 
-    "giou_l1" as the ``loss`` of an estimator stands for giou and absolute errors of weight 1. Far
+    "giou_l1" as the ``loss`` of an estimator means giou plus absolute errors with weight 1. Far
     from the target, the absolute error has the larger gradient; near it, giou has, which does not
     depend on the size of the box. N. Carion and others, "End-to-end object detection with
     transformers", ECCV 2020, §3.1, use the same sum with other weights.

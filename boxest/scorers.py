@@ -73,7 +73,7 @@ def _mean(values: np.ndarray, sample_weight: npt.ArrayLike | None) -> float:
     Raises
     ------
     ValueError
-        If there is not a weight for each value, or one is negative, or all are 0.
+        If the numbers of weights and values differ, a weight is negative, or all are 0.
     """
     weights = _check_sample_weight(sample_weight, values, ensure_non_negative=True)
     if not weights.any():

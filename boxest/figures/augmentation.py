@@ -32,7 +32,7 @@ def augmented(
     ----------
     images : numpy.ndarray of bool, uint8 or float, shape (n, height, width) or (n, height, width, \
 channels)
-        The images to show, a row for each, in grey levels or colours; floats are shown in 0..1.
+        The images to show, one row each, in grey levels or colours; floats are shown in 0..1.
     boxes : numpy.ndarray, shape (n, 4)
         Their boxes (x1, y1, x2, y2), divided by the image size.
     augmentation : "default", dict of options or Augmentation
@@ -49,7 +49,7 @@ channels)
     Raises
     ------
     ValueError
-        If images and boxes are not of these shapes, or the augmentation is none.
+        If images and boxes have other shapes, or the augmentation is invalid.
     """
     images, boxes = np.asarray(images), np.asarray(boxes, float)
     if images.ndim not in (3, 4) or boxes.shape != (len(images), 4) or not len(images):

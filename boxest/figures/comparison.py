@@ -20,15 +20,15 @@ def comparison(table: pd.DataFrame, note: str | None = None) -> Figure:
     table : pandas.DataFrame
         From `boxest.analysis.comparison`.
     note : str, optional
-        A line below the title, for what the reader must know of the two studies.
+        A line below the title, with what readers must know about the two studies.
 
     Returns
     -------
     matplotlib.figure.Figure
-        A row per cell, 1 - inclusive IoU, training left and validation in the middle; ours with the
-        standard deviation over the runs. Right, the numbers of the validation loss, how far both
-        are apart in standard errors of the difference, and how many of our runs stopped early and
-        diverged. A cell without ours or theirs says so.
+        One row per cell with 1 - inclusive IoU: training on the left and validation in the middle,
+        ours with the standard deviation over the runs. On the right, the numbers of the validation
+        loss, their difference in standard errors, and how many of our runs stopped early and
+        diverged. Missing cells are marked.
     """
     losses = ("train_inclusive_iou_loss", "validation_inclusive_iou_loss")
     columns = [name for loss in losses for name in (loss, f"{loss}_sd", f"paper_{loss}")]

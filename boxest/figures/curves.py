@@ -48,8 +48,8 @@ def validation_curves(
     ----------
     histories : pandas.DataFrame or list of dict
         `seed`, `epoch`, the columns that `rows` and `columns` name, and `metric`. Or ``history_``
-        of one estimator: `metric` is drawn with what it was on the training examples, and the
-        other parameters do not count.
+        of one estimator: then `metric` is drawn for validation and training examples, and the other
+        parameters are ignored.
     runs : pandas.DataFrame, optional
         One row per run with `stopped_early` and `diverged`. Without it, a run counts as diverged if
         its last loss is not finite and as stopped early if it is shorter than the longest run.
@@ -59,10 +59,10 @@ def validation_curves(
     metric : str
         The column to draw.
     first_epoch : int
-        The first epoch drawn; 3 as in the paper. Histories that would leave less than two epochs
-        are drawn from the beginning.
+        The first epoch drawn; 3 as in the paper. Histories of which fewer than two epochs would be
+        left are drawn from the beginning.
     rows, columns : str
-        What the rows and the columns of panels differ in.
+        The axes of the rows and the columns of panels.
     only : mapping of str to sequence, optional
         Which values of either to draw; all by default.
 

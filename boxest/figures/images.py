@@ -110,7 +110,7 @@ def scenes(rows: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
     Raises
     ------
     ValueError
-        If there is no row, or images and boxes are not of these shapes.
+        If there are no rows, or images and boxes have other shapes.
     """
     numbers = {len(images) for images, _ in rows.values()}
     if len(numbers) != 1:

@@ -31,11 +31,11 @@ def photographs(
     predicted : pandas.DataFrame
         ``image``, the name of the file, and ``x1, y1, x2, y2`` in its pixels, as
         `boxest.photographs.predict` and `boxest.photographs.originals` have them. All rows are
-        drawn, five beside each other: take a part of a long table, such as ``table[:15]``.
+        drawn, five side by side: pass a part of a long table, such as ``table[:15]``.
     folder : path-like, default="."
-        What the names are relative to.
+        The folder to which the names are relative.
     true : pandas.DataFrame, optional
-        The same of the true boxes, row by row; the IoU is then written above.
+        The same for the true boxes, row by row; the IoU is then written above.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def photographs(
     Raises
     ------
     ValueError
-        If columns are lacking, the rows do not fit, or a file is no photograph.
+        If columns are missing, the rows do not fit, or a file is not a photograph.
     OSError
         If a file cannot be opened.
     """

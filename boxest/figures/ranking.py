@@ -41,10 +41,10 @@ def test_losses(runs: pd.DataFrame, ranking: pd.DataFrame) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        Left of all objects, right of those whose smallest side is below 8 px: the geometric loss, a
-        dot per seed and a line at their mean. The last axis of the study has colours, the others
-        make the rows. Of a study of several conditions of the data, a row per condition, and the
-        best cell of each network.
+        The geometric loss, for all objects on the left and for those with a side below 8 px on the
+        right, with a dot per seed and a line at the mean. The last axis of the study has colours,
+        the others make the rows. A study with several conditions of the data has one row per
+        condition, with the best cell of each network.
     """
     require(runs, ["diverged", *TITLES], "runs")
     keys = list(ranking.columns[: list(ranking.columns).index("rank")])

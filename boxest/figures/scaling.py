@@ -36,9 +36,9 @@ def loss_against_updates(runs: pd.DataFrame, loss: str = "validation_loss") -> F
     -------
     matplotlib.figure.Figure
         With the curve of `boxest.analysis.fit_scaling`, which is fitted to the rates below the
-        largest and dashed where it is extrapolated: if all runs lie on it, the product of rate and
-        updates alone decides the loss. Diverged runs are marked at the upper edge, those beyond the
-        range of the others in its corners.
+        largest and dashed where it is extrapolated: if all runs lie on it, only the product of rate
+        and updates determines the loss. Diverged runs are marked at the upper edge, or in its
+        corners if they are beyond the range of the others.
     """
     fit = fit_scaling(runs, loss)
     gone = diverged(runs) | ~np.isfinite(runs[loss])
@@ -131,9 +131,9 @@ def residuals(table: pd.DataFrame) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        A panel per learning rate, all on one scale: loss / curve, mean and standard deviation over
-        the runs of a cell; hollow where the curve is extrapolated. Where the product of rate and
-        updates decides the loss, they lie on the line, in the grey band within 10 %.
+        One panel per learning rate, all on one scale: loss / curve, mean and standard deviation
+        over the runs of a cell; hollow where the curve is extrapolated. If the product of rate and
+        updates determines the loss, they lie on the line; the grey band is within 10 %.
     """
     columns = ["batch_size", "learning_rate", "product", "residual", "residual_sd", "diverged"]
     require(table, [*columns, "loss", "fitted", "extrapolated"], "residuals")

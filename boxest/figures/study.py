@@ -35,11 +35,11 @@ def of_study(
     tables : mapping of pandas.DataFrame
         The tables of the study, by name.
     page : mapping
-        The values of the axes beyond rows and columns that it is about; of others, nothing.
+        The values of the axes beyond rows and columns that it shows; empty without such axes.
     rows_and_columns : (str, str)
-        The axes that panels are laid out by.
+        The axes for the layout of panels.
     note : str, optional
-        What a reader must know who compares the study with the paper.
+        What readers must know to compare the study with the paper.
     """
     named = {axis: written(value) for axis, value in page.items()}
     shown = {name: rows_of(table, named) for name, table in tables.items()}

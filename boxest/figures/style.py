@@ -204,12 +204,12 @@ def save(figure: Figure, png: str | os.PathLike) -> tuple[Path, Path]:
     figure : matplotlib.figure.Figure
         The figure.
     png : path-like
-        The path of the PNG, ending in ".png". The PDF lies beside it.
+        The path of the PNG, ending in ".png". The PDF is written next to it.
 
     Returns
     -------
     tuple of pathlib.Path
-        The PNG and the PDF. Each appears whole or not at all.
+        The PNG and the PDF. Each is written completely or not at all.
     """
     # Dates and the version of matplotlib would make every file different.
     metadata = {

@@ -74,7 +74,7 @@ def final_losses(
     cells : pandas.DataFrame
         From `boxest.analysis.cells`.
     rows, columns : str
-        What the rows and the columns of each table differ in.
+        The axes of the rows and the columns of each table.
 
     Returns
     -------

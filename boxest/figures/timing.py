@@ -34,8 +34,8 @@ def training_time(times: pd.DataFrame) -> Figure:
     -------
     matplotlib.figure.Figure
         Left: a curve per learning rate, mean and range (min to max) of the repetitions. Right: the
-        same times divided by the mean of their batch size, where 1 everywhere says that the rate
-        does not matter.
+        same times divided by the mean of their batch size, which is 1 everywhere if the rate does
+        not matter.
     """
     spread = ["seconds_min", "seconds_max"]
     require(times, [*CELL, "runs", "planned_epochs", "seconds", *spread], "times")

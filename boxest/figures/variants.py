@@ -31,8 +31,8 @@ def variants(cells: pd.DataFrame, ranking: pd.DataFrame) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        Left, a row per variant and a column per cell: our loss, coloured by its ratio to the
-        paper's. Right: the root mean square log ratio, of the trained loss and of the inclusive.
+        Left: one row per variant and one column per cell, with our loss, coloured by its ratio to
+        the paper's. Right: the root mean square log ratio of the trained and of the inclusive loss.
     """
     require(ranking, ["rank", "cells", "distance", "inclusive_distance"], "ranking")
     keys = ["batch_size", "learning_rate"]

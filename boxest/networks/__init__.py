@@ -57,8 +57,8 @@ def build(
     ----------
     network : str or callable
         A key of `NETWORKS`, or a function of the image shape with the keywords
-        ``output_activation`` and ``seed`` that returns a Keras model: a chain or a graph of layers,
-        or one of a class with a ``call`` of its own.
+        ``output_activation`` and ``seed`` that returns a Keras model: sequential, functional, or of
+        a class with its own ``call``.
     image_shape : (height, width, channels)
         Shape of one image, in pixels.
     n_outputs : int, default=4
@@ -77,9 +77,9 @@ def build(
     ------
     ValueError
         If the name is unknown, the model's output is not (n, n_outputs), it computes in float16, or
-        a class of the user's is not told whether it is trained.
+        the ``call`` of a user's class does not take ``training``.
     TypeError
-        If a function returns no Keras model.
+        If a function does not return a Keras model.
     """
     import keras
 

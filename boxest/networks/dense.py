@@ -30,7 +30,7 @@ def paper(
     n_outputs : int, default=4
         Number of outputs.
     output_activation : str, default="linear"
-        Activation of the outputs, as Keras names it. The paper does not give it.
+        Keras name of the activation of the outputs. The paper does not state it.
     seed : int, default=0
         Seed of the initial weights (Glorot uniform; biases start at 0).
 

@@ -31,7 +31,7 @@ class Profile(keras.layers.Layer):
     Parameters
     ----------
     axis : {"x", "y"}
-        What the profile runs along: "x" has a place for each column, "y" one for each row.
+        Direction of the profile: "x" has one place per column, "y" one per row.
     windows : sequence of int, default=(1, 4, 16)
         Lengths of runs in pixels, powers of 2. A shorter line is one run. The mean of the whole
         line always comes last.
@@ -78,7 +78,7 @@ class Slope(_Exact):
     Parameters
     ----------
     start : sequence of float, a number per channel
-        What a channel has more at the last place than at the first, before training.
+        Difference of a channel between the last and the first place before training.
     name, dtype and so on
         As for every `keras.layers.Layer`.
     """
@@ -137,8 +137,8 @@ class Window(_Exact):
     scale : float, default=1.5
         Factor on the sides.
     margin : float, default=0.1
-        Added to the sides after that, in units of the image: what a box that is too small, or
-        flipped, is looked for in.
+        Added to the sides after that, in units of the image, so that the window stays open for a
+        box that is too small or flipped.
     name, dtype and so on
         As for every `keras.layers.Layer`.
     """

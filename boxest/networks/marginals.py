@@ -28,11 +28,11 @@ def marginal(
     Parameters
     ----------
     image_shape : (height, width, channels)
-        Shape of one image, in pixels; any. The number of parameters depends on the channels alone.
+        Shape of one image, in pixels; any. The number of parameters only depends on the channels.
     n_outputs : int, default=4
         Must be 4.
     output_activation : str, default="linear"
-        Must be "linear": the outputs are means of places, and so lie in the image by themselves.
+        Must be "linear": the outputs are means of places, so they always lie in the image.
     seed : int, default=0
         Seed of the initial weights (Glorot uniform; biases start at 0, slopes at -2 and 2).
 
@@ -44,7 +44,7 @@ def marginal(
     Raises
     ------
     ValueError
-        If the outputs should be others than the four edges.
+        If other outputs than the four edges are requested.
 
     References
     ----------

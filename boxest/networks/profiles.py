@@ -28,12 +28,12 @@ def profile(
     Parameters
     ----------
     image_shape : (height, width, channels)
-        Shape of one image, in pixels; any. The number of parameters depends on the channels alone:
+        Shape of one image, in pixels; any. The number of parameters only depends on the channels:
         220 for one.
     n_outputs : int, default=4
         Must be 4.
     output_activation : str, default="linear"
-        Must be "linear": the outputs are means of places, and so lie in 0..1 by themselves.
+        Must be "linear": the outputs are means of places, so they always lie in 0..1.
     seed : int, default=0
         Seed of the initial weights (Glorot uniform; biases start at 0, slopes at -2 and 2).
 
@@ -45,7 +45,7 @@ def profile(
     Raises
     ------
     ValueError
-        If the outputs should be others than the four edges.
+        If other outputs than the four edges are requested.
 
     References
     ----------

@@ -33,7 +33,7 @@ def roi(
     output_activation : str, default="linear"
         Must be "linear": the outputs are places in a window.
     seed : int, default=0
-        Seed of the initial weights (Glorot uniform; biases start at 0, but for those of both boxes,
+        Seed of the initial weights (Glorot uniform; biases start at 0, except those of both boxes,
         which make them start in the middle).
 
     Returns
@@ -44,7 +44,7 @@ def roi(
     Raises
     ------
     ValueError
-        If the image is smaller than 8 px, or the outputs should be others than the four edges.
+        If the image is smaller than 8 px, or other outputs than the four edges are requested.
 
     References
     ----------

@@ -28,7 +28,7 @@ def document(markdown: str, directory: str | os.PathLike) -> str:
     markdown : str
         With a title, ``# …``, in its first line.
     directory : path-like
-        What the links to figures (PNG) start from.
+        The folder to which links to figures (PNG) are relative.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def table(title: str, frame: pd.DataFrame) -> str:
     title : str
         Name of the table.
     frame : pandas.DataFrame
-        Numbers are shown with four digits, missing ones as nothing.
+        Numbers are shown with four digits, missing ones as empty cells.
 
     Returns
     -------
@@ -92,14 +92,14 @@ def caption(template: str, summary: Mapping[str, Any], name: str = "") -> str:
     Parameters
     ----------
     template : str
-        Jinja; ``numbers`` are those of the summary, ``config`` is the configuration, ``scene`` what
-        makes its images harder, in words, or "clean", ``drawn`` whether they are, ``papers``
-        whether the settings are the paper's, ``trained`` the loss, ``rows`` and ``columns`` the
-        axes of panels; the filter ``g`` writes a number with three digits.
+        Jinja; ``numbers`` are those of the summary, ``config`` is the configuration, ``scene``
+        describes what makes the images harder, or is "clean", ``drawn`` says whether they are
+        drawn, ``papers`` whether the settings are the paper's, ``trained`` the loss, ``rows`` and
+        ``columns`` the axes of panels; the filter ``g`` writes a number with three digits.
     summary : mapping
         ``config`` and ``numbers`` (from `boxest.report.findings.numbers`).
     name : str
-        Of the figure: what follows a comma in it is its page.
+        The name of the figure; the part after a comma is its page.
 
     Returns
     -------
@@ -108,7 +108,7 @@ def caption(template: str, summary: Mapping[str, Any], name: str = "") -> str:
     Raises
     ------
     ValueError
-        If the template names what is not there.
+        If the template uses an unknown name.
     """
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)
     environment.filters["g"] = number

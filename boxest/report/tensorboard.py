@@ -23,13 +23,13 @@ def write(results: str | os.PathLike, out: str | os.PathLike | None = None) -> P
     results : path-like
         Results of a study, such as ``results/quick``; its tables are read.
     out : path-like, optional
-        Folder for TensorBoard, which must not be there yet or be empty; by default ``tensorboard``
-        in the results.
+        Folder for TensorBoard, which must not exist yet or must be empty; by default
+        ``tensorboard`` in the results.
 
     Returns
     -------
     Path
-        The folder, with one of its own for each run: the axes of the study and the seed as
+        The folder, with a subfolder for each run: the axes of the study and the seed as
         hyperparameters, a curve per loss over the epochs.
 
     Raises
@@ -37,7 +37,7 @@ def write(results: str | os.PathLike, out: str | os.PathLike | None = None) -> P
     ValueError
         If there are no tables of a study.
     FileExistsError
-        If the folder is there, and not empty.
+        If the folder exists and is not empty.
     ImportError
         If TensorBoard is not installed.
     """

@@ -27,17 +27,17 @@ def read(given: Mapping[str, Any], schema: Schema, folders: Iterable[str] = ()) 
     schema : Schema
         Of the configuration.
     folders : iterable of str
-        Where files that the configuration names are looked for, before the working directory.
+        Folders to search for files named in the configuration, before the working directory.
 
     Returns
     -------
     dict
-        All keys, with values of the types that the schema asks for.
+        All keys, with values of the types in the schema.
 
     Raises
     ------
     ConfigurationError
-        Naming the key, the value, and what to do.
+        The message names the key, the value, and what to do.
     """
     schema.check({name: None for name in given if name not in schema.root["properties"]})
     source = given.get("data") or {}
@@ -142,7 +142,7 @@ def own_files(config: Mapping[str, Any], folders: Iterable[str]) -> dict[str, st
     Raises
     ------
     ConfigurationError
-        If there is no such file, or no such function in it.
+        If a file, or a function in it, does not exist.
     """
     cells = [
         *run_table.cells(config),

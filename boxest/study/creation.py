@@ -67,22 +67,22 @@ def create(
     Parameters
     ----------
     folder : path-like
-        Folder to make; it must not be there, or be empty. It appears whole or not at all.
+        Output folder; it must not exist, or must be empty. It is written completely or not at all.
     photographs, boxes : path-like, optional
         A folder of photographs and a table of their boxes (`boxest.annotations.read`) to learn
-        from. Without them, boxes are drawn.
+        from. By default, boxes are drawn.
 
     Returns
     -------
     pathlib.Path
-        The folder: ``snakemake`` there runs the study, by the workflow of the installed package.
+        The folder; ``snakemake`` there runs the study with the workflow of the installed package.
 
     Raises
     ------
     ValueError
         If only one of photographs and boxes is given.
     OSError
-        If the folder is there and not empty, or a file that is named is not there.
+        If the folder exists and is not empty, or a named file does not exist.
     """
     if (photographs is None) != (boxes is None):
         raise ValueError("Photographs and the table of their boxes belong together: name both.")

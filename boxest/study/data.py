@@ -76,9 +76,9 @@ def expected(data: Mapping[str, Any], split: str) -> dict[str, str | int] | None
     Returns
     -------
     dict
-        For `boxest.shards.load`, by the names of attributes of a shard; None for other than drawn
-        images. The scene of the paper is left out: settings of finished jobs stay what they were
-        before there were others.
+        For `boxest.shards.load`, by the names of attributes of a shard; None for images that are
+        not drawn. The paper's scene is left out, so that settings of finished jobs stay as they
+        were before other scenes existed.
     """
     if data["source"] != "synthetic":
         return None  # Their own table records their source.
@@ -102,7 +102,7 @@ def check(data: Mapping[str, Any], name: str, results: str) -> None:
     Raises
     ------
     ConfigurationError
-        Naming the key `name`, and what to do.
+        The message names the key `name`, and what to do.
     """
     if data["source"] == "synthetic":
         _check_drawn(data, name)

@@ -23,12 +23,12 @@ def make(settings: Mapping[str, Any], seed: int, files: Mapping[str, str] = {}) 
     Parameters
     ----------
     settings : mapping
-        Parameters of `BoxRegressor` as a configuration has them, and ``condition``, which is of no
-        concern here. A network, a loss or an optimizer may be "file.py:function".
+        Parameters of `BoxRegressor` in the form of a configuration, and ``condition``, which is
+        ignored here. A network, a loss or an optimizer may be "file.py:function".
     seed : int
         Its ``random_state``.
     files : mapping of str
-        Where the files of such functions lie, by the names in the settings.
+        Paths of the files of such functions, by the names in the settings.
     """
     parameters = {name: value for name, value in settings.items() if name != "condition"}
     for name in OWN:
@@ -55,7 +55,7 @@ def check(
     files : mapping of str
         As for `make`.
     image_shape : (height, width, channels)
-        For networks of the user's, which are built.
+        Shape for building the user's networks.
 
     Raises
     ------

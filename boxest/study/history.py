@@ -79,11 +79,11 @@ def write(
     Parameters
     ----------
     directory : path-like
-        Made where it is missing. Each file is written whole or not at all.
+        Created if missing. Each file is written completely or not at all.
     regressor : BoxRegressor
         Fitted, with an int as its ``random_state``.
     settings : mapping
-        The parameters of the run as the configuration has them, and its ``condition``.
+        The parameters of the run in the form of the configuration, and its ``condition``.
     tested : tuple of ndarray
         Images and boxes of the test set.
     """
@@ -133,14 +133,14 @@ def read(directory: str | os.PathLike) -> "tuple[dict[str, Any], pd.DataFrame]":
     Returns
     -------
     run : dict
-        What ``run.json`` holds.
+        The content of ``run.json``.
     history : DataFrame
-        A row per epoch, with the columns `EPOCH_COLUMNS`.
+        One row per epoch, with the columns `EPOCH_COLUMNS`.
 
     Raises
     ------
     RunError
-        If a file is missing or not as `write` makes it.
+        If a file is missing, or does not have the form that `write` writes.
     """
     import pandas as pd
 
@@ -196,13 +196,12 @@ def collect(
     Returns
     -------
     histories : DataFrame
-        A row per run and epoch: batch size, learning rate, other axes and seed, then
+        One row per run and epoch: batch size, learning rate, other axes and seed, then
         `EPOCH_COLUMNS`.
     runs : DataFrame
-        A row per run: the same, the other settings, numbers of epochs and updates, whether it
-        stopped early or diverged, the `LOSSES` of its last epoch (NaN where it diverged), those of
-        the test set (``test_...``), seconds by what they were spent on, and what it was computed
-        with; and ``run``, its directory.
+        One row per run: the same, the other settings, numbers of epochs and updates, whether it
+        stopped early or diverged, the `LOSSES` of its last epoch (NaN if it diverged), those of the
+        test set (``test_...``), seconds by purpose, the runtime; and ``run``, its directory.
     """
     import pandas as pd
 

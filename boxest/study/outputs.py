@@ -35,15 +35,15 @@ class Output(NamedTuple):
     Attributes
     ----------
     shows : str
-        What it shows, in a few words.
+        A short description.
     needs : tuple of str
-        What the study must have; see `has`.
+        Requirements of the study; see `has`.
     section : str
         A key of `SECTIONS`, for figures.
     paged : bool
-        Whether there is one for each combination of the values of the axes beyond rows and columns.
+        Whether it has a page for each combination of values of the axes beyond rows and columns.
     number : str
-        That of the paper's figure which it repeats.
+        Number of the figure in the paper that it repeats.
     """
 
     shows: str
@@ -170,7 +170,7 @@ def pages(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     Returns
     -------
     dict of dict
-        By the ending of the name of the figure's file; of a study of two axes, ``{"": {}}``.
+        By the suffix in the name of the figure's file; for a study with two axes, ``{"": {}}``.
     """
     shown = rows_and_columns(config)
     others = [name for name in run_table.axes(config) if name not in shown]

@@ -34,7 +34,7 @@ class Run:
     parameters : mapping
         The other parameters of `BoxRegressor`.
     condition : str or None
-        Which data; None, those of the section ``data``.
+        The condition of the data; None means the section ``data`` unchanged.
     """
 
     cell: str

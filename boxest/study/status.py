@@ -92,8 +92,7 @@ def read(folder: str | os.PathLike) -> Status:
     Parameters
     ----------
     folder : path-like
-        Its results; or a folder with results of one or more studies in it, of which the newest
-        are taken.
+        Its results; or a folder with results of several studies, of which the newest is used.
 
     Returns
     -------
@@ -102,7 +101,7 @@ def read(folder: str | os.PathLike) -> Status:
     Raises
     ------
     FileError
-        If there is no study.
+        If the folder does not contain a study.
     """
     results = _results(Path(folder))
     path = results / LISTING

@@ -38,16 +38,16 @@ def watch(
     once : bool, default=False
         Print the table once.
     seconds : float, default=2.0
-        Between two looks.
+        Time between two updates.
     console : rich.console.Console, optional
-        Where to; without it, the standard output.
+        Output; by default the standard output.
     sleep : callable, optional
-        Waits for so many seconds.
+        Waits for this number of seconds.
 
     Returns
     -------
     Status
-        As it was last.
+        The last status.
     """
     if console is None:
         # For scripts, print one line per cell.

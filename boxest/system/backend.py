@@ -85,7 +85,7 @@ def describe() -> dict[str, str | int]:
     -------
     dict
         ``backend``, ``backend_version``, ``keras_version``, ``python_version``, ``device``
-        (``"cpu"`` or the name of the GPU) and ``threads`` (0: as many as the backend likes).
+        (``"cpu"`` or the name of the GPU) and ``threads`` (0 if the backend chooses).
     """
     import keras
 
@@ -106,7 +106,7 @@ def supported() -> str:
     Raises
     ------
     RuntimeError
-        If boxest does not know it.
+        If boxest does not support it.
     """
     import keras
 

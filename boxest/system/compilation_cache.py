@@ -36,14 +36,14 @@ class CompiledPrograms:
     Parameters
     ----------
     shared : path-like
-        Made where it is missing. Any entry in it, and all of it, can be deleted at any time.
+        Created if missing. Any entry in it, or all of it, can be deleted at any time.
     machine : str
-        A name for all that run the same native code.
+        A name for all machines that run the same native code.
 
     Attributes
     ----------
     own : pathlib.Path
-        What the backend is pointed at. Gone when the process ends.
+        The directory that the backend uses. It is deleted when the process ends.
     """
 
     def __init__(self, shared: str | os.PathLike, machine: str):

@@ -29,9 +29,9 @@ class FileError(ValueError):
     Parameters
     ----------
     message : str
-        What is wrong, with the name of the file.
+        The problem, with the name of the file.
     path : path-like, optional
-        The file, or a directory; for what can make it again (see `boxest.system.logs`).
+        The file or directory; for advice on how to make it again (see `boxest.system.logs`).
     """
 
     def __init__(self, message: str, path: str | os.PathLike | None = None):
@@ -50,27 +50,27 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     Parameters
     ----------
     path : path-like
-        The final name. A file that has it already is replaced in one step; readers see the old file
-        or the new.
+        The final name. An existing file is replaced in one step; readers see the old or the new
+        file.
 
     Yields
     ------
     pathlib.Path
-        Where the block has to write its file. Nothing is there yet.
+        The path for the block to write to. Nothing exists there yet.
 
     Raises
     ------
     FileNotFoundError
-        If the block wrote nothing there.
+        If the block did not write the file.
     OSError
-        If the disk is full, or the directory cannot be written to: names `path`, and says what to
-        do.
+        If the disk is full, or the directory cannot be written to. The message names `path` and
+        says what to do.
 
     Notes
     -----
-    An exception, Ctrl-C included, removes the temporary file and leaves `path` as it was. A process
-    that is killed outright leaves the hidden file behind; it can be deleted. Data and directory
-    entry are flushed to the disk, so that after a power cut, too, the name stands for a whole file.
+    An exception, including Ctrl-C, removes the temporary file and leaves `path` unchanged. A killed
+    process leaves the hidden file behind, which can be deleted. Data and directory entry are
+    flushed to the disk, so that the name refers to a complete file even after a power cut.
     """
     path = Path(path)
     temporary = path.with_name(f".{os.getpid()}-{secrets.token_hex(4)}-{path.name}")
@@ -97,13 +97,13 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
     Parameters
     ----------
     path : path-like
-        The final name, of nothing or of an empty folder, or a link to one. Missing parents are
-        made.
+        The final name, of nothing, of an empty folder, or of a link to one. Missing parents are
+        created.
 
     Yields
     ------
     pathlib.Path
-        An empty folder, hidden, beside `path` or in it.
+        An empty hidden folder, next to `path` or in it.
 
     Raises
     ------
@@ -166,7 +166,7 @@ def check_file(path: str | os.PathLike) -> None:
     Raises
     ------
     OSError
-        If its folder is none, or cannot be written to.
+        If its folder is not a folder, or cannot be written to.
     """
     _check_above(Path(os.path.realpath(path)).parent, Path(path))
 
@@ -201,7 +201,7 @@ def regular(path: str | os.PathLike, flags: int) -> int:
     Raises
     ------
     OSError
-        If it is none: a pipe or a device would keep a reader waiting, or busy, for ever.
+        If it is not a regular file: a pipe or a device could keep a reader waiting or busy forever.
     """
     descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
     mode = os.fstat(descriptor).st_mode
@@ -225,7 +225,7 @@ def write_json(path: str | os.PathLike, value: Any) -> None:
     Raises
     ------
     ValueError
-        If `value` holds NaN or infinity, which JSON does not know; write ``None`` instead.
+        If `value` holds NaN or infinity, which JSON does not allow; write ``None`` instead.
     """
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 

@@ -20,16 +20,16 @@ def to_file(path: str | os.PathLike) -> Iterator[None]:
     Parameters
     ----------
     path : path-like
-        The log file, in the folder ``logs`` of the study's results; it is begun anew. Another
-        process that is still writing it goes on at its end.
+        The log file, in the folder ``logs`` of the study's results; it is emptied first. Another
+        process that is still writing to it continues at its end.
 
     Raises
     ------
     SystemExit
-        With exit status 1 where the block raised an exception. An error that is addressed to the
-        user (`ValueError`, `TypeError`, `OSError`) is logged as one line, a fault of the program
-        with its traceback. The line is printed to the terminal, too. Of a file that is wrong and
-        lies below the results, it says how the study makes it again.
+        With exit status 1 if the block raised an exception. An error that is addressed to the user
+        (`ValueError`, `TypeError`, `OSError`) is logged as one line, a bug with its traceback. The
+        line is also printed to the terminal. For a bad file in the results, it says how the study
+        makes it again.
     """
     sys.stdout.flush()
     sys.stderr.flush()

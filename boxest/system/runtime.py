@@ -42,7 +42,7 @@ def use_jax() -> None:
     ValueError
         If JAX is not installed.
     RuntimeError
-        If a backend has been imported already.
+        If a backend is already imported.
     """
     _refuse_if_started("use_jax()")
     if importlib.util.find_spec("jax") is None:
@@ -61,9 +61,9 @@ def prepare(threads: int, *, gpus: int = 0, compiled: str | os.PathLike | None =
     threads : int
         For `set_threads`.
     gpus : int, default=0
-        Above 0, the job has asked for a GPU: `take_gpu`.
+        Above 0, the job has requested a GPU: `take_gpu`.
     compiled : path-like, optional
-        For `share_compiled_programs`, if they are shared.
+        For `share_compiled_programs`, if programs are shared.
     """
     set_threads(threads)
     if gpus:
@@ -85,7 +85,7 @@ def set_threads(threads: int) -> None:
     ValueError
         If ``threads`` is below 1.
     RuntimeError
-        If the backend has been imported already: it reads the number only then.
+        If the backend is already imported, because it reads the number at its import.
     """
     if threads < 1:
         raise ValueError(f"threads must be at least 1, got {threads!r}.")
@@ -110,18 +110,18 @@ def take_gpu() -> str | None:
     Returns
     -------
     str or None
-        Its number or name, as in ``CUDA_VISIBLE_DEVICES``, which is set to it. None where there are
-        fewer than two, or no locks: all is left as it is.
+        Its number or name, as in ``CUDA_VISIBLE_DEVICES``, which is set to it. None, without any
+        change, if there are fewer than two GPUs, or no locks.
 
     Warns
     -----
     UserWarning
-        When all are taken. The process then shares the first one.
+        If all are reserved. The process then shares the first one.
 
     Raises
     ------
     RuntimeError
-        If the backend has been imported already: it looks for GPUs only then.
+        If the backend is already imported, because it looks for GPUs at its import.
     """
     _refuse_if_started("take_gpu()")
     gpus = _visible_gpus()
@@ -164,8 +164,8 @@ def share_compiled_programs(directory: str | os.PathLike) -> None:
     Parameters
     ----------
     directory : path-like
-        Made where it is missing. It can be deleted at any time. Where it cannot be read or written,
-        programs are compiled anew.
+        Created if missing. It can be deleted at any time. If it cannot be read or written, programs
+        are compiled again.
 
     Raises
     ------

@@ -24,7 +24,7 @@ def leave_promptly(before: Callable[[], None]) -> None:
     Parameters
     ----------
     before : callable
-        What is to be done first; it must be quick and safe beside the computation.
+        Called first; it must be quick, and safe during the computation.
     """
     read, write = os.pipe()
     os.set_blocking(write, False)

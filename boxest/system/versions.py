@@ -21,8 +21,8 @@ def commit() -> str:
     Returns
     -------
     str
-        The whole hash; " with changes" follows where the package, the workflow or the
-        configuration differ from it.
+        The full hash, followed by " with changes" if the package, the workflow or the configuration
+        differ from it.
     """
     package = Path(__file__).parent.parent
 
@@ -46,14 +46,14 @@ def check(stored: dict[str, str], what: str) -> None:
     Parameters
     ----------
     stored : dict
-        From `current`, at the time. A name that is missing counts as another version.
+        From `current`, at that time. A missing name counts as another version.
     what : str
         What was stored, for the message.
 
     Warns
     -----
     UserWarning
-        If a version is not the one of now; of Keras, if major or minor version are not.
+        If a version differs from the current one; for Keras, if the major or minor version differs.
     """
     for name, now in current().items():
         then = str(stored.get(name, "an unknown version"))

@@ -48,12 +48,12 @@ def page(
     Parameters
     ----------
     histories : DataFrame
-        A row per run and epoch: the `axes`, ``seed``, ``epoch``, ``updates``, ``train_seconds``,
+        One row per run and epoch: the `axes`, ``seed``, ``epoch``, ``updates``, ``train_seconds``,
         and one or more of `MEASURES`.
     axes : sequence of str
-        The columns that tell one cell of the study from another, one or more.
+        The columns in which the cells of the study differ, at least one.
     title : str
-        What the page is called.
+        The title of the page.
     pictures : ndarray of uint8, shape (k, height, width) or (k, height, width, 3), optional
         Pictures to watch while the networks learn.
     boxes : ndarray of shape (k, 4), optional
