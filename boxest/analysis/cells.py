@@ -33,7 +33,7 @@ def cells(runs: pd.DataFrame, others: Sequence[str] = ()) -> pd.DataFrame:
         One row per run: `batch_size`, `learning_rate`, `seed`, `epochs`, `planned_epochs`,
         `stopped_early`, `diverged` and the six final losses.
     others : sequence of str
-        Axes beside batch size and learning rate.
+        Axes other than batch size and learning rate.
 
     Returns
     -------

@@ -103,7 +103,7 @@ def of_others(
     function : callable
         From tables to a table.
     others : sequence of str
-        The axes beside batch size and learning rate.
+        The axes other than batch size and learning rate.
     *tables : pandas.DataFrame
         Its arguments; tables without these columns are passed as a whole.
 

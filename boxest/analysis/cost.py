@@ -32,7 +32,7 @@ def cost_table(
     times : pandas.DataFrame, optional
         Runs whose times count, of any number of epochs and of several engines; `runs` by default.
     others : sequence of str
-        Axes beside batch size and learning rate.
+        Axes other than batch size and learning rate.
 
     Returns
     -------

@@ -69,7 +69,7 @@ def rank(
     runs : pandas.DataFrame
         From `boxest.study.history.collect`.
     others : sequence of str
-        Axes beside batch size and learning rate.
+        Axes other than batch size and learning rate.
     histories : pandas.DataFrame, optional
         From the same. If the runs have several networks including the paper's, the column
         `equal_time_iou_loss` holds the validation loss of each cell at the time when the best cell

@@ -38,7 +38,7 @@ def time_table(runs: pd.DataFrame, others: Sequence[str] = ()) -> pd.DataFrame:
         One row per run, with `epochs`, `planned_epochs` and `train_seconds` (the sum over its
         epochs). `backend`, `device`, `xla`, `threads` and `engine` are used if present.
     others : sequence of str
-        Axes beside batch size and learning rate.
+        Axes other than batch size and learning rate.
 
     Returns
     -------

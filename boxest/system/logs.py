@@ -72,7 +72,7 @@ def _how_to_repair(error: Exception, log: str | os.PathLike) -> str:
     results = next((folder.parent for folder in folders if folder.name == "logs"), None)
     if results not in Path(os.path.abspath(error.path)).parents:
         return ""
-    return f" Delete {error.path} and run snakemake again: the study makes it anew."
+    return f" Delete {error.path} and run snakemake again: the study makes it again."
 
 
 def _show_warning(message: Warning, *_, **__) -> None:

@@ -35,18 +35,18 @@ class KerasCallbacks(Watcher):
     Parameters
     ----------
     callbacks : sequence of keras.callbacks.Callback
-        They are copied and stay as they are.
+        They are copied and do not change.
     model : keras.Model
         Compiled with the optimizer of the training. Its ``stop_training`` ends the training.
     engine : str
-        "compiled" has no batches to call them at.
+        "compiled" does not call hooks per batch.
     epochs, epochs_before : int
         The number of epochs of this training, and of those before it.
 
     Raises
     ------
     ValueError
-        If a callback wants to be called for each batch, and the engine has no batches.
+        If a callback has hooks per batch, and the engine does not call these.
     """
 
     def __init__(

@@ -46,15 +46,15 @@ class Checkpoint:
     Parameters
     ----------
     path : path-like
-        The file; it and its directory are made where they are missing. Beside it, ``<path>.lock``
-        tells other processes that this training is under way: they wait until it ends.
+        The file; it and its directory are created if missing. Next to it, ``<path>.lock`` shows
+        other processes that this training is running, and they wait until it ends.
 
     Warns
     -----
     UserWarning
-        When another process holds the lock and this one waits; when a state cannot be used, and the
-        training begins anew; when there can be no lock, or the state cannot be written, and the
-        training goes on without.
+        If another process holds the lock and this one waits; if a state cannot be used, and the
+        training starts from the beginning; if the lock cannot be created or the state cannot be
+        written, and the training continues without it.
     """
 
     def __init__(self, path: str | os.PathLike):
@@ -97,12 +97,12 @@ class Checkpoint:
         Parameters
         ----------
         fingerprint : dict
-            All that determines the result, by names that a user understands.
+            Everything that determines the result, with names that users understand.
 
         Raises
         ------
         ValueError
-            If the file is there and was never a state: it would be overwritten, and deleted.
+            If the file exists and is not a state: it would be overwritten and deleted.
         """
         _refuse_other_files(self.path)
         self.fingerprint = json.loads(json.dumps(fingerprint))
@@ -243,7 +243,7 @@ def _locked(path: Path) -> "FileLock":
     Raises
     ------
     OSError
-        If the file cannot be made, or the file system knows no locks.
+        If the file cannot be created, or the file system has no locks.
     """
     from filelock import FileLock, Timeout  # Most trainings have no checkpoint.
 

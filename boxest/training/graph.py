@@ -43,7 +43,7 @@ def graph_of(model: keras.Model) -> Graph | None:
     Returns
     -------
     Graph or None
-        None of any other model, for example of a class with a ``call`` of its own.
+        None for any other model, for example of a class with its own ``call``.
     """
     image = keras.Input((1,))
     # The class of functional models is not public.
@@ -81,11 +81,11 @@ def split_graph(
     Returns
     -------
     head : keras.Model or None
-        None where there is nothing to cut off, the image itself is needed behind the cut, or there
-        are whole numbers to hand over.
+        None if there is nothing to cut off, the image itself is needed after the cut, or there are
+        whole numbers to pass on.
     trunk : keras.Model
-        The rest, of the same layers, in which fused layers take the place of others. The model
-        itself where it is no graph, or where nothing learns.
+        The rest, with the same layers or fused ones instead; the model itself if it is not a graph,
+        or if nothing learns.
     """
     graph = graph_of(model)
     learning = _learning(graph) if graph else []
@@ -142,7 +142,7 @@ def replay(calls: Iterable[Call], made: dict[int, Any]) -> None:
     ----------
     calls : iterable of Call
     made : dict of int to tensor
-        What stands for a tensor, by its ``id``; the outputs of the calls are added.
+        The replacement for each tensor, by its ``id``; the outputs of the calls are added.
     """
     for call in calls:
         args, kwargs = tree.map_structure(
@@ -212,7 +212,7 @@ class Parts(keras.layers.Layer):
     Parameters
     ----------
     shapes : list of tuple of int
-        Of the tensors that were put in a row, without the axis of the images.
+        Shapes of the concatenated tensors, without the axis of the images.
     """
 
     def __init__(self, shapes: list[tuple[int, ...]], **kwargs: Any):

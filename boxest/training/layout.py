@@ -47,15 +47,15 @@ def arrange(model: "keras.Model", xla: bool | str, *, whole: bool = False) -> tu
     model : keras.Model
         As for `split`.
     xla : bool or "auto"
-        "auto": on a GPU always, on a CPU where `suits_xla` holds. JAX knows no other compiler.
+        "auto" means always on a GPU, and on a CPU if `suits_xla` holds. JAX has no other compiler.
     whole : bool, default=False
         As for `split`.
 
     Returns
     -------
     Split
-        Its layers are fused for XLA alone: the convolutions of TensorFlow itself are faster than
-        its many small products.
+        Its layers are only fused for XLA, because TensorFlow's own convolutions are faster than its
+        many small products.
     bool
     """
     backend = load()
@@ -101,16 +101,16 @@ def split(model: "keras.Model", *, fuse: bool = True, whole: bool = False) -> Sp
     model : keras.Model
         A built model with one input.
     fuse : bool, default=True
-        Whether one layer may stand for a convolution and a pooling.
+        Whether one layer may replace a convolution and a pooling.
     whole : bool, default=False
-        Cut nothing off.
+        Do not split off anything.
 
     Returns
     -------
     Split
-        ``head`` is None where the first layer already learns, and ``trunk`` is the model itself
-        where it is neither a chain of layers nor a graph whose beginning can be cut off. Programs
-        apply it to a known number of images.
+        ``head`` is None if the first layer already learns. ``trunk`` is the model itself if it is
+        neither sequential nor a graph that can be split. Programs apply it to a known number of
+        images.
     """
     from keras import Input, Sequential
 
@@ -152,7 +152,7 @@ def unfolded(trunk: "keras.Model") -> "keras.Model | None":
     Returns
     -------
     keras.Model or None
-        None where the first layer is not a fused one.
+        None if the first layer is not a fused one.
     """
     from keras import Input, Sequential
 
@@ -214,7 +214,7 @@ def resident(images: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     images : ndarray of bool, uint8 or float, shape (n, height, width, channels)
-        Grey levels: False and True, 0..255, or floats, which are taken as they are.
+        Grey levels: False and True, 0..255, or floats, which are used unchanged.
 
     Returns
     -------

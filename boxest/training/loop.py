@@ -46,7 +46,7 @@ class Trainer:
     model : keras.Model
         Built; trained in place.
     loss : keras.Loss
-        Anything whose ``call`` gives a loss per example.
+        Any loss whose ``call`` returns a loss per example.
     optimizer : keras.Optimizer
         Built for the model, with a number as its learning rate, which the schedule sets.
     measures : mapping of str to function, optional
@@ -54,18 +54,18 @@ class Trainer:
     xla : bool or "auto", default=True
         Compile with XLA; "auto" where it is faster, see `layout.arrange`.
     engine : {"compiled", "keras"}, default="compiled"
-        "compiled": one compiled call per epoch. "keras": a plain Keras step per batch, with the
-        same results, slower.
+        "compiled" makes one compiled call per epoch, "keras" one plain Keras step per batch, with
+        the same results, but more slowly.
     memory_limit : float, default=inf
-        Bytes that prepared images may take. More of them are kept in a temporary file, and trained
-        on a buffer at a time.
+        Largest number of bytes of prepared images. Larger data are kept in a temporary file, and
+        read one buffer at a time.
     augmentation : Augmentation or None, default=None
-        How images and boxes are changed, anew in each epoch.
+        How each epoch changes images and boxes.
     kind : hashable, optional
-        Stands for the layers of the model and for all the settings above. Trainings of one kind
-        share compiled programs, one after the other. None: these have their own.
+        Identifies the layers of the model and all settings above. Successive trainings of the same
+        kind share compiled programs; None means separate programs.
     new : callable, optional
-        ``new()`` gives a model and its optimizer, built like those given, where there is a kind.
+        With a kind: ``new()`` returns a model and its optimizer, built like the given ones.
     """
 
     def __init__(

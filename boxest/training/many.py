@@ -93,12 +93,12 @@ def train_many(
     stack : Stack
         Compiled.
     runs : sequence of Run
-        In the order of the stack. Each one's `training` gets what it leaves. The seconds of an
-        epoch, which the runs spend together, are divided among those that it trained.
+        In the order of the stack. The result goes into each one's `training`. The seconds of an
+        epoch are divided among the runs that it trained.
     batch_size : int
         Examples per update.
     clock : Clock
-        Takes the time.
+        Measures the time.
     report : callable, optional
         Called after each epoch with the runs that it trained.
     checkpoint, fingerprint : optional

@@ -19,8 +19,8 @@ def epoch_order(n_examples: int, batch_size: int, *, seed: int, epoch: int) -> n
     Returns
     -------
     ndarray of int32, shape (steps, batch_size)
-        Indices of the examples. The last batch is filled up with -1 where examples run out, so
-        that every batch has one shape and one program serves all.
+        Indices of the examples. The last batch is filled up with -1, so that every batch has the
+        same shape and one program serves all.
     """
     steps = -(-n_examples // batch_size)
     order = np.full(steps * batch_size, -1, dtype=np.int32)

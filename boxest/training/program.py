@@ -31,12 +31,12 @@ class Predictor:
     Parameters
     ----------
     model : keras.Model
-        Its weights are read anew at each call.
+        Its weights are read at each call.
     xla : bool or "auto", default=True
         Compile with XLA; "auto" where it is faster, see `layout.arrange`.
     whole : bool, default=False
-        Leave the layers without weights where they are: images that differ in every epoch have to
-        go through them each time.
+        Keep the layers without weights in the program, because images that change in every epoch
+        have to pass through them each time.
     """
 
     # Made on demand, because most of many networks in one program are never called.
@@ -82,7 +82,7 @@ class Predictor:
         Returns
         -------
         ndarray of uint8 or float32, shape (n, ...)
-            What `__call__` and `EpochProgram` take.
+            The input of `__call__` and `EpochProgram`.
         """
         images = layout.resident(images)
         if self.head is None:
@@ -152,7 +152,7 @@ def in_parts(order: np.ndarray, size: int | None) -> np.ndarray:
     ----------
     order : ndarray of int32, shape (steps, batch_size)
     size : int or None
-        Examples per part; None, or a batch that is no larger: one part.
+        Examples per part; None, or a batch that is not larger, gives one part.
 
     Returns
     -------
@@ -190,7 +190,7 @@ class EpochProgram:
     xla : bool
         Compile with XLA.
     augmentation : Augmentation or None, default=None
-        How the examples are changed, anew in each epoch.
+        How each epoch changes the examples.
     """
 
     def __init__(

@@ -69,10 +69,10 @@ def reporter(verbose: int, epochs: int) -> Lines | Bar:
     Parameters
     ----------
     verbose : int
-        0: not at all. 1: a bar where the output is a terminal or a notebook, otherwise a line per
-        epoch. 2: a line per epoch.
+        0 reports nothing. 1 shows a bar if the output is a terminal or a notebook, otherwise one
+        line per epoch. 2 prints one line per epoch.
     epochs : int
-        Epochs that are planned.
+        Number of planned epochs.
     """
     if not verbose:
         return Silence()

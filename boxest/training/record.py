@@ -32,10 +32,10 @@ class Settings:
     batch_size, epochs, seed : int
         Examples per update, epochs at most, and seed of the order of examples.
     epochs_before, updates_before : int, default=0
-        Made in earlier trainings: counting, and the order of examples, go on from there.
+        Numbers from earlier trainings, from which counting and the order of examples continue.
     restore_best : bool, default=False
-        Put everything back to what it was after the epoch with the smallest validation loss.
-        Without validation examples, the last state stays.
+        Restore the state after the epoch with the smallest validation loss. Without validation
+        examples, the last state stays.
     """
 
     batch_size: int
@@ -60,11 +60,11 @@ class Training:
     learning_rate : float
         The rate that the schedule began with, given or found.
     diverged : bool
-        Whether the loss became NaN or infinite. The last row has it.
+        Whether the loss became NaN or infinite, as in the last row.
     stopped_early : bool
         Whether early stopping, or a watcher, ended the training.
     best_epoch : int or None
-        The epoch after which the network was kept as the best one by validation loss.
+        The epoch with the smallest validation loss, whose network was kept.
     best_loss : float
         Its validation loss.
     """

@@ -21,26 +21,26 @@ class Schedule:
     Parameters
     ----------
     learning_rate : float
-        The rate to begin with; with a cosine, the largest one. A plateau lowers it.
+        The initial rate; with a cosine, the largest one. A plateau lowers it.
     stop_patience : int or None
-        Stop after this many epochs without a new smallest loss. None: never.
+        Stop after this many epochs without a new smallest loss; None means never.
     plateau_patience : int or None
         Multiply the rate by ``plateau_factor`` after this many epochs in which the loss did not
-        fall by more than ``plateau_min_delta``. None: never.
+        fall by more than ``plateau_min_delta``; None means never.
     plateau_factor : float, default=0.5
         Factor in (0, 1).
     plateau_min_delta : float, default=1e-4
-        Smallest fall of the loss that counts as progress.
+        Smallest decrease of the loss that counts as progress.
     cosine : bool, default=False
         Lower the rate at each update along half a cosine, to 0 at the end of the training.
     warmup_epochs : float, default=0
-        Raise the rate linearly during the updates of so many epochs, before all else.
+        First raise the rate linearly during the updates of this many epochs.
 
     Attributes
     ----------
     function : RateFunction or None
-        Gives the rate of an update from the number of all updates before it, and takes the place
-        of plateau, cosine and warm-up. Not a field, for it is not a number.
+        Returns the rate of an update from the number of all previous updates, and replaces plateau,
+        cosine and warm-up. Not a field, because it is not a number.
     stopped : bool
         Whether training should stop.
     """
@@ -80,9 +80,9 @@ class Schedule:
         epoch : int
             Number of the epoch in this training, from 0.
         epochs, steps : int
-            How many epochs the training has at most, and updates an epoch.
+            Largest number of epochs of the training, and number of updates per epoch.
         updates : int
-            Made before the epoch, in all trainings of the network.
+            Number of updates before the epoch, in all trainings of the network.
 
         Returns
         -------

@@ -38,17 +38,17 @@ class RateSearch:
     method : str
         "range_test" or "magnitudes".
     table : pandas.DataFrame
-        A row per rate that was tried, in the order of the trials: ``learning_rate``, ``loss``,
+        One row per tried rate, in the order of the trials: ``learning_rate``, ``loss``,
         ``smoothed_loss`` (by orders of magnitude, the loss itself) and ``diverged``. The loss of
         the range test is that of the training examples, before each update; by orders of magnitude,
-        it is the validation loss after the last epoch, or the training loss of that epoch where
-        there are no validation examples.
+        it is the validation loss after the last epoch, or the training loss of that epoch without
+        validation examples.
     updates : int
-        Made in all trials together.
+        Number of updates in all trials together.
     epochs : float
         The same in epochs.
     seconds : float
-        Spent on the search, with preparing the examples and compiling.
+        Time of the search, including preparing the examples and compiling.
     """
 
     learning_rate: float

@@ -29,7 +29,7 @@ class Programs:
     Parameters
     ----------
     model : keras.Model
-        What the programs train, unless `serve` names another one.
+        The model that the programs train, unless `serve` names another one.
     optimizer : keras.Optimizer
         Built for the model.
     xla : bool or "auto"

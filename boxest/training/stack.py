@@ -47,10 +47,10 @@ class Stack:
     program : EpochProgram
         Of one of the runs: network, optimizer, loss and measures are those of all.
     states : sequence of State
-        Where each run begins: the values of `backend.jax.variables`.
+        The initial state of each run: the values of `backend.jax.variables`.
     unfold : bool
-        Cut the images into patches once and for all, where the network begins with that: faster,
-        and four times their memory.
+        Cut the images into patches only once, if the network begins with that; this is faster, and
+        takes four times their memory.
     """
 
     def __init__(self, program: EpochProgram, states: Sequence[State], *, unfold: bool):
@@ -80,11 +80,11 @@ class Stack:
         Parameters
         ----------
         features, targets : ndarray of shape (n, ...)
-            What all runs train on.
+            The training examples of all runs.
         weights : ndarray of shape (runs, n)
-            The weights that each of them gives to the examples.
+            The weights of the examples in each run.
         validation : features and targets, or None
-            What they are evaluated on; None: examples of the same.
+            The examples for evaluation; None means examples among the same.
         """
         self.examples = self._put(features), *map(backend.put, (targets, weights))
         self.validation = self.examples[:2]

@@ -31,7 +31,7 @@ class _Builder(ElementTree.TreeBuilder):
 
 def read(path: Path, coordinates: str, notes: Notes) -> Iterator[Box]:
     """Yield the objects of all files; for a file without objects, one without corners."""
-    # Names that begin with "._" are what macOS leaves beside files on foreign disks.
+    # macOS leaves files with names that begin with "._" on foreign disks.
     files = sorted(
         file
         for file in path.rglob("*")
