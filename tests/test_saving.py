@@ -120,14 +120,18 @@ def test_image_regressor_is_saved_too(data, tmp_path):
 
 def test_file_of_another_version_warns(saved, monkeypatch):
     monkeypatch.setattr("boxest.__version__", "99.0")
-    with pytest.warns(UserWarning, match=r"a.boxest was stored by boxest .*, this is 99.0: check"):
+    with pytest.warns(
+        UserWarning, match=r"a.boxest was stored by boxest .*, but this is 99.0: check"
+    ):
         BoxRegressor.load(saved)
 
 
 def test_pickle_of_another_version_warns(fitted, monkeypatch):
     stored = pickle.dumps(fitted)
     monkeypatch.setattr("boxest.system.versions.version", lambda name: "2.9")
-    with pytest.warns(UserWarning, match=r"This BoxRegressor was stored by keras .*, this is 2.9"):
+    with pytest.warns(
+        UserWarning, match=r"This BoxRegressor was stored by keras .*, but this is 2.9"
+    ):
         pickle.loads(stored)
 
 

@@ -75,7 +75,7 @@ _FORM = (
         "--mode",
         type=MODE,
         default="stretch",
-        help="Change the aspect ratio, or pad with black.  [stretch]",
+        help="Stretch, or pad with black.  [stretch]",
     ),
 )
 # How to read a table of boxes.

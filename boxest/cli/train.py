@@ -22,9 +22,7 @@ from boxest.cli import options
     metavar="NAME=VALUE",
     help="Any parameter of BoxRegressor.",
 )
-@click.option(
-    "--checkpoint", metavar="FILE", help="Saves the state, to continue after an interruption."
-)
+@click.option("--checkpoint", metavar="FILE", help="File for resuming after an interruption.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing model.")
 @options.form
 @options.reading

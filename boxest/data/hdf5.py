@@ -76,7 +76,7 @@ def read_into(stream: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
     try:
         with h5py.File(stream, "r") as file:
             if set(file) != set(arrays):
-                raise FormatError(f"it should only hold {sorted(arrays)}")
+                raise FormatError(f"it should hold {sorted(arrays)} and nothing else")
             for name, array in arrays.items():
                 _check(file, name, array)
                 file[name].read_direct(array)
