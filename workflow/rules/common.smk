@@ -6,12 +6,12 @@ from importlib.util import find_spec
 from snakemake.exceptions import WorkflowError
 
 HERE = workflow.current_basedir
+# A workflow read from a git repository has no folder.
+IN_A_FOLDER = os.path.isdir(str(HERE))
 # In a clone, the package next to this folder need not be installed.
-CLONE = os.path.abspath(os.path.join(HERE.get_path_or_uri(secret_free=True), "../.."))
+CLONE = os.path.abspath(os.path.join(str(HERE), "../.."))
 if os.path.exists(os.path.join(CLONE, "boxest", "__init__.py")):
     sys.path.insert(0, CLONE)
-# A workflow read from a git repository has no folder.
-IN_A_FOLDER = "://" not in HERE.get_path_or_uri(secret_free=True)
 
 try:
     from boxest.data import sources
@@ -63,7 +63,7 @@ def script_path(name):
     Snakefile.
     """
     path = f"../scripts/{name}.py"
-    address = HERE.join(path).get_path_or_uri(secret_free=True)
+    address = str(HERE.join(path))
     return address if address.startswith("git+file:") else path
 
 
