@@ -123,7 +123,7 @@ def test_epochs_are_counted_on(data):
 
 
 def test_batches_are_seen_by_the_keras_engine_alone(data):
-    with pytest.raises(ValueError, match=r"PerBatch wants .* each batch.*Use engine='keras'"):
+    with pytest.raises(ValueError, match=r"PerBatch has hooks .* each batch.*Use engine='keras'"):
         quick(PerBatch()).fit(*data)
     regressor = quick(PerBatch(), epochs=1, engine="keras").fit(*data)
     assert regressor.callbacks_[0].batches == [0, 1, 2, 3]
