@@ -186,8 +186,7 @@ def test_study_runs_in_its_environment(lab, repository):
         for name, path in paths.items():
             assert Path(path).is_relative_to(prefix), (rule, name, path)
         seen |= set(paths)
-    # Progress bars are for terminals: no job has one.
-    assert seen == set(modules) - {"simplejpeg", "tqdm"}
+    assert seen == set(modules) - {"simplejpeg"}
     BoxRegressor.load(repository / "results/tiny/model.boxest")
     done = snakemake(lab, repository, *TINY, "--report", "report.html")
     assert done.returncode == 0, done.stderr
