@@ -205,8 +205,8 @@ def _refuse_if_started(what: str) -> None:
     started = [name for name, module in _BACKEND_MODULES.items() if module in sys.modules]
     if started:
         raise RuntimeError(
-            f"{what} comes too late, because {' and '.join(started)} is already imported. Call it "
-            "before the first import of keras, tensorflow or jax."
+            f"{what} comes too late, after the import of {' and '.join(started)}. Call it before "
+            "the first import of keras, tensorflow or jax."
         )
 
 
