@@ -40,8 +40,8 @@ if os.environ.get("KERAS_BACKEND") == "jax":
 
 
 # The files that take longest: begun first, so that at the end no process waits for another.
-LONGEST = ["readme", "slurm", "workflow", "conda", "kills", "jax", "versions", "resume"]
-LONGEST += ["faults", "figures", "estimator", "training", "sklearn", "benchmarks"]
+LONGEST = ["jax", "slurm", "readme", "workflow", "conda", "benchmarks", "faults", "build", "guide"]
+LONGEST += ["kills", "sklearn", "versions", "resume", "figures", "estimator", "training"]
 
 
 def pytest_addoption(parser):
