@@ -198,28 +198,25 @@ def watchers(
     return found
 
 
-def go_on(schedule: Schedule, parameters: Schedule, first_rate: float) -> Schedule:
-    """Let a new schedule continue from the state of another one, and return it.
+def go_on(last: Schedule, new: Schedule, first_rate: float) -> None:
+    """Let a new schedule continue from the state of another one.
 
     Parameters
     ----------
-    schedule : Schedule
+    last : Schedule
         The state at the end of the previous training.
-    parameters : Schedule
+    new : Schedule
         A new schedule, with the current parameters.
     first_rate : float
         The ``learning_rate`` at the start of the previous training. If the current one differs, it
         is used; otherwise the rate continues from its last value.
     """
-    rate = schedule.learning_rate
-    if parameters.learning_rate != first_rate:
-        rate = parameters.learning_rate
-    parameters.learning_rate = rate
+    if new.learning_rate == first_rate:
+        new.learning_rate = last.learning_rate
     for name in ("best", "plateau_best", "plateau_wait"):
-        setattr(parameters, name, getattr(schedule, name))
+        setattr(new, name, getattr(last, name))
     # Patience that ran out starts again; otherwise no further epoch could run.
-    parameters.wait = 0 if schedule.stopped else schedule.wait
-    return parameters
+    new.wait = 0 if last.stopped else last.wait
 
 
 @contextmanager
