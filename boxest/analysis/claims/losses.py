@@ -96,16 +96,19 @@ def oscillates(curves: pd.DataFrame, gone: pd.DataFrame) -> list[Statistic]:
             one.loc[rows.index].droplevel("learning_rate").unstack("batch_size")
             for one in (share, counts)
         )
-        ours = {"claimed": (25.0, np.inf)} if rate == largest else {}
-        ours["bounds"] = SHARE
-        ours["main"], ours["out_of"] = rate == largest, of.sum(axis=1)
-        result.append(Statistic(f"rate {rate:g}", what, table.mean(axis=1), **ours))
-        if rate == largest:
-            ours["main"] = False
+        main = rate == largest
+        claimed = (25.0, np.inf) if main else None
+        whole, counted = table.mean(axis=1), of.sum(axis=1)
+        result.append(
+            Statistic(
+                f"rate {rate:g}", what, whole, claimed, main, bounds=SHARE, out_of=counted,
+            )
+        )  # fmt: skip
+        if main:
             result += [
                 Statistic(
-                    f"rate {rate:g}, batch size {size}", what, table[size],
-                    **ours | {"out_of": of[size]},
+                    f"rate {rate:g}, batch size {size}", what, table[size], claimed, bounds=SHARE,
+                    out_of=of[size],
                 )
                 for size in table
             ]  # fmt: skip
