@@ -531,7 +531,7 @@ def test_captions_have_the_numbers_of_the_study(study):
     assert "30 epochs × 10 seeds (one compiled call per epoch)" in caption("seconds_against_loss")
     for name in ("fig5_predictions", "fig6_error_by_side", "fig7_error_by_size"):
         assert "seed 0" in caption(name)
-    assert "the runs of the rates below 0.1" in caption("scaling_residuals")
+    assert "the runs with rates below 0.1" in caption("scaling_residuals")
     assert "(Fig. 1): one white box on black, 128 × 128 px. Sides" in caption("fig1_dataset")
     summary["config"]["data"]["scene"] = {"noise": 0.1, "discs": 2, "lines": 0}
     assert "harder images of the same boxes (discs 2, noise 0.1), 128" in caption("fig1_dataset")
