@@ -1,4 +1,4 @@
-# The study, from a clone: `snakemake --cores all --use-conda`. What it consists of is in workflow/.
+# Run the study from a clone: `snakemake --cores all --use-conda`. The workflow is in workflow/.
 
 
 include: "workflow/Snakefile"

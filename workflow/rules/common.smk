@@ -1,4 +1,4 @@
-# Parts that the rules share: the configuration, file names, resources of jobs.
+# What the rules share: the configuration, file names, resources of jobs.
 
 import sys
 from importlib.util import find_spec
@@ -26,7 +26,7 @@ except ImportError as error:
 SCHEMA = configuration.Schema(workflow.source_path("../schemas/config.schema.yaml"))
 # Files that the configuration names are in its folder.
 FOLDERS = [os.path.dirname(os.path.abspath(path)) for path in workflow.configfiles]
-# Each source of images has its own keys.
+# Each source of images has its own keys, so an overlay that names a source replaces them all.
 overlaid = workflow.config_settings.overwrite_config.get("data")
 if isinstance(overlaid, dict) and "source" in overlaid:
     config["data"] = overlaid
@@ -68,7 +68,7 @@ def script_path(name):
 
 
 def check_cells():
-    """Check the cells like BoxRegressor, if the environment of Snakemake has it."""
+    """Check the cells as BoxRegressor does, if it can be imported beside Snakemake."""
     try:
         from boxest.study import estimators
     except ImportError:
@@ -139,9 +139,9 @@ def of_runs(paths, name):
 
 def captioned(kind, name, label, section):
     """Mark a file for the report, with its caption ../report/<name>.rst and the study's numbers."""
-    # There is only one label, because Snakemake's report turns a second one into a switch in a
-    # section of two results, and then shows neither. Snakemake looks for all captions in the folder
-    # of the workflow.
+    # Figures have only one label: in a section with two results, Snakemake's report turns a second
+    # label into a switch, and then shows neither. The path of the caption is absolute, because
+    # Snakemake looks for captions in the folder of the workflow.
     caption = os.path.abspath(f"{RESULTS}/captions/{os.path.splitext(name)[0]}.rst")
     return report(
         f"{RESULTS}/{kind}/{name}",

@@ -80,7 +80,7 @@ CAPTIONS = list(dict.fromkeys([*FIGURES, *TABLES]))
 
 
 def template(name):
-    """Return the template of a caption. As a file, it would have an absolute path."""
+    """Return the text of a caption's template; as an input file, it would have an absolute path."""
     path = workflow.source_path(f"../report/{name.partition(',')[0]}.rst")
     with open(path, encoding="utf-8") as file:
         return file.read()

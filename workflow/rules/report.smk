@@ -80,8 +80,8 @@ rule explorer:
         followed=of_runs(GRID, "followed.npy"),
         validation=shards("validation", FIRST),
     output:
-        # Too large for Snakemake's report, because browsers do not open addresses of pages above 2
-        # MB.
+        # Too large for Snakemake's report, which hands each page to the browser as an address;
+        # browsers open none above 2 MB.
         f"{RESULTS}/explorer.html",
     log:
         f"{RESULTS}/logs/explorer.log",
@@ -103,8 +103,8 @@ rule explorer:
         script_path("explorer")
 
 
-# Not a part of the study: `snakemake --configfile config/reference.yaml -- reference`, after the
-# other studies that it names.
+# Not part of the study: run `snakemake --configfile config/reference.yaml -- reference` after the
+# other studies, which config/reference.yaml names.
 rule reference:
     input:
         summary=rules.findings.output.summary,

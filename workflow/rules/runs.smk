@@ -14,7 +14,7 @@ rule study:
     conda:
         ENVIRONMENT
     params:
-        # Only in this job, because every job reads these rules again.
+        # A function, so that only this job makes the list: every job reads these rules again.
         runs=lambda wildcards: status.listing(config),
     script:
         script_path("study")

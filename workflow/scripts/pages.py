@@ -1,4 +1,4 @@
-"""Write a page for each table, which sorts it by the clicked column."""
+"""Write a page for each table; a click on the head of a column sorts it."""
 
 from pathlib import Path
 
