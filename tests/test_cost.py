@@ -4,6 +4,7 @@ import fake_study
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from boxest import analysis
 
@@ -242,17 +243,23 @@ def test_readings_of_fig_8():
     assert (whole, below) == pytest.approx((0, 0), abs=1e-12)
 
 
-def test_what_is_above_the_paper_in_most_cells_is_no_scatter():
+def test_the_difference_from_the_paper_is_tested_by_its_scatter_between_seeds():
     runs = paper_runs()
     rates = runs["learning_rate"]
-    # A tenth above at the smaller rates, all seeds alike; at the largest, as far below.
-    runs[LOSSES[0]] *= np.where(rates < rates.max(), 1.1, 1 / 1.1)
-    runs.loc[runs["seed"] == 0, LOSSES[0]] *= 1 + 1e-6
+    # A tenth above at the smaller rates, and as far below at the largest; each seed all over alike.
+    of_seed = np.linspace(-0.2, 0.2, 10) ** 3
+    runs[LOSSES[0]] *= np.exp(np.where(rates < rates.max(), 0.1, -0.1) + of_seed[runs["seed"]])
     every, _, below = analysis.distances(runs).to_dict("records")
-    assert (every["above"], every["apart"]) == (18, 21)
-    assert every["mean_log_ratio"] == pytest.approx(np.log(1.1) * 15 / 21, abs=1e-6)
-    assert below["mean_log_ratio"] == pytest.approx(np.log(1.1), abs=1e-6)
-    assert below["p_value"] == pytest.approx(2 / 2**18)
+    assert every["above"] == 18
+    assert every["mean_log_ratio"] == pytest.approx(0.1 * 15 / 21, abs=1e-4)
+    assert below["mean_log_ratio"] == pytest.approx(0.1, abs=1e-4)
+    scatter = of_seed.std(ddof=1) * np.sqrt(1 / 10 + 1 / 10)
+    assert below["p_value"] == pytest.approx(2 * stats.t.sf(0.1 / scatter, 9))
+    # A seed that lacks a cell, here the lowest one, changes the mean of that cell alone.
+    lacking = runs[(runs["seed"] > 0) | (runs["batch_size"] > 4)]
+    assert analysis.distances(lacking)["p_value"].iloc[-1] < 0.001
+    (alone,) = set(analysis.distances(runs[runs["seed"] == 0])["p_value"].isna())
+    assert alone
 
 
 def variant_runs():
@@ -274,6 +281,27 @@ def test_variants_are_ranked_by_their_distance():
     assert ranking["distance"].tolist() == pytest.approx([0, np.log(2)], abs=1e-12)
     assert ranking["largest"].tolist() == pytest.approx([0, np.log(2)], abs=1e-12)
     assert ranking["cells"].tolist() == [21, 21]
+
+
+def test_a_seed_is_left_out_of_all_variants_at_once():
+    runs = variant_runs()
+    # One log ratio each in all cells, so that a distance is that of the mean of the seeds.
+    factors = np.exp([0.02, 0.05, 0.11])
+    runs = runs[runs["seed"] < len(factors)].copy()
+    runs["validation_loss"] *= factors[runs["seed"]]
+    ranking = analysis.rank_variants(analysis.variant_cells(runs, VARIANT), VARIANT)
+    near, far = analysis.variant_errors(runs, ranking, VARIANT).to_dict("records")
+    left_out = np.log([factors[[1, 2]].mean(), factors[[0, 2]].mean(), factors[[0, 1]].mean()])
+    error = np.sqrt(2 / 3 * ((left_out - left_out.mean()) ** 2).sum())
+    assert near["distance_se"] == pytest.approx(error)
+    assert far["distance_se"] == pytest.approx(error)
+    assert (near["behind"], near["behind_se"]) == (0, 0)
+    # All of their scatter is common to both.
+    assert far["behind"] == pytest.approx(np.log(2))
+    assert far["behind_se"] == pytest.approx(0, abs=1e-12)
+
+    alone = analysis.variant_errors(runs[runs["seed"] == 0], ranking, VARIANT)
+    assert alone[["distance_se", "behind_se"]].isna().all(axis=None)
 
 
 def test_a_variant_that_diverges_counts_with_the_worst_loss():

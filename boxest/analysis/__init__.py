@@ -31,7 +31,7 @@ from boxest.analysis.rates import found_rates, rates_by_method
 from boxest.analysis.scaling import fit_scaling, scaling_curve, scaling_residuals
 from boxest.analysis.study import tables
 from boxest.analysis.timing import ENGINES, fit_time, students_t, time_table
-from boxest.analysis.variants import rank_variants, variant_cells
+from boxest.analysis.variants import rank_variants, variant_cells, variant_errors
 
 __all__ = [
     "CLAIMS",
@@ -76,4 +76,5 @@ __all__ = [
     "tested_losses",
     "time_table",
     "variant_cells",
+    "variant_errors",
 ]

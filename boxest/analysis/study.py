@@ -13,7 +13,7 @@ from boxest.analysis.ranking import rank
 from boxest.analysis.rates import found_rates, rates_by_method
 from boxest.analysis.scaling import fit_scaling, scaling_residuals
 from boxest.analysis.timing import fit_time, time_table
-from boxest.analysis.variants import rank_variants, variant_cells
+from boxest.analysis.variants import rank_variants, variant_cells, variant_errors
 
 
 def tables(
@@ -67,7 +67,9 @@ def tables(
         "claims": lambda: claims(histories, runs, tested=tested, times=all_times),
         "claims_geometric": lambda: claims(histories, runs, tested=tested, metric="iou_loss"),
         "variant_cells": lambda: variant_cells(runs, others),
-        "variants": lambda: rank_variants(made["variant_cells"], others),
+        "variants": lambda: variant_errors(
+            runs, rank_variants(made["variant_cells"], others), others
+        ),
         "time": lambda: time_table(timed, timed_others),
         "time_fit": lambda: of_others(fit_time, timed_others, made["time"]),
         "cost": lambda: cost_table(runs, all_times, others),

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from boxest.analysis.cells import APART, PAPER_RUNS, root_mean_square
+from boxest.analysis.claims import CONFIDENCE
 from boxest.analysis.text import names, number, percent, plural, spread, table
 from boxest.report.findings.figures import Figures
 from boxest.report.findings.study import Study
@@ -69,11 +70,11 @@ def systematic(study: Study) -> str:
     side = "above" if larger else "below"
     rates = row["reading"].rpartition(", ")[2].capitalize()
     by = percent(abs(row["mean_log_ratio"])).lstrip("+")
-    kind = "a systematic difference" if row["p_value"] < 0.05 else "no systematic difference"
+    kind = "a" if row["p_value"] < 1 - CONFIDENCE else "no"
     return (
         f"{rates}: ours lie {side} the paper's in {count} of {plural(row['cells'], 'cell')}, by "
         f"{by} on average, and {row['apart']} differ by more than {APART} standard errors: {kind} "
-        f"(sign test, p = {number(row['p_value'], 2)})."
+        f"systematic difference (t test over seeds, p = {number(row['p_value'], 2)})."
     )
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 
 from boxest.analysis.cells import paper_loss
-from boxest.analysis.text import names, number, plural, table
+from boxest.analysis.claims import CONFIDENCE
+from boxest.analysis.text import names, number, plural, spread, table
 from boxest.analysis.variants import settings_of
 from boxest.figures.style import named, value_text
 from boxest.report.findings.figures import Figures
@@ -45,24 +46,29 @@ def _stage(study: Study, whole: Study, figures: Figures) -> list[str]:
     tried = cells[["batch_size", "learning_rate"]].drop_duplicates().sort_values(
         ["batch_size", "learning_rate"]
     )  # fmt: skip
-    runs = plural(int(cells["runs"].max()), "seed")
-    form = f"{plural(len(ranking), 'variant')}, {plural(len(tried), 'cell')}, {runs}"
+    seeds = int(cells["runs"].max())
+    form = ", ".join(
+        plural(n, of)
+        for n, of in ((len(ranking), "variant"), (len(tried), "cell"), (seeds, "seed"))
+    )
     names_ = settings_of(ranking)
     heads = ["rank", *(_head(name) for name in names_), "distance", "farthest cell"]
+    if repeated := "behind_se" in ranking and ranking["behind_se"].notna().all():
+        heads.append("behind the nearest")
     lines = [
         f"### {form}",
         "",
-        f"Cells (batch size, rate): {names(tried)}. The nearest:",
+        f"{_which(tried)} The nearest:",
         "",
         *table(
             heads,
-            [_row(row, names_) for _, row in ranking.head(SHOWN).iterrows()],
+            [_row(row, names_, repeated) for _, row in ranking.head(SHOWN).iterrows()],
             left=1 + len(names_),
         ),
         " ".join(
             [
                 _conclusion(ranking.iloc[0], cells, names_),
-                *_noise(ranking, whole, tried),
+                *(_apart(ranking, seeds) if repeated else _noise(ranking, whole, tried)),
                 *_lost(ranking),
             ]
         ),
@@ -82,9 +88,22 @@ def _stage(study: Study, whole: Study, figures: Figures) -> list[str]:
     return lines + figures.show(study, "variants", caption)
 
 
-def _row(row: pd.Series, names_: list[str]) -> tuple:
+def _which(tried: pd.DataFrame) -> str:
+    """Name the cells, or their batch sizes and rates where these are all combined."""
+    sizes, rates = (sorted(tried[name].unique()) for name in ("batch_size", "learning_rate"))
+    if len(tried) > 1 and len(sizes) * len(rates) == len(tried):
+        all_ = (", ".join(f"{value:g}" for value in values) for values in (sizes, rates))
+        return "All cells of the batch sizes {} and the rates {}.".format(*all_)
+    return f"Cells (batch size, rate): {names(tried)}."
+
+
+def _row(row: pd.Series, names_: list[str], repeated: bool) -> tuple:
     settings = (_setting(name, row[name]) for name in names_)
-    return (row["rank"], *settings, number(row["distance"], 2), _factor(row["largest"]))
+    if not repeated:
+        return (row["rank"], *settings, number(row["distance"], 2), _factor(row["largest"]))
+    distance, behind = (spread(row[name], row[f"{name}_se"]) for name in ("distance", "behind"))
+    behind = "–" if row["rank"] == 1 else behind
+    return (row["rank"], *settings, distance, _factor(row["largest"]), behind)
 
 
 def _setting(name: str, value: str) -> str:
@@ -117,6 +136,17 @@ def _conclusion(nearest: pd.Series, cells: pd.DataFrame, names_: list[str]) -> s
         f"Of the {tried}, no variant meets each within a factor of {MEETS}: the nearest is off at "
         f"{which}."
     )
+
+
+def _apart(ranking: pd.DataFrame, seeds: int) -> list[str]:
+    """Say how far the ranking is that of its seeds, by the errors of its own runs."""
+    others = ranking.iloc[1:]
+    near = int((others["p_value"] > 1 - CONFIDENCE).sum())
+    told = f"{near} of the {len(others)} others" if near else "none of the others"
+    return [
+        f"After ± are standard errors, by leaving out one of the {seeds} seeds at a time, in all "
+        f"cells and variants at once: by a t test, {told} may be as near as the nearest."
+    ]
 
 
 def _noise(ranking: pd.DataFrame, whole: Study, tried: pd.DataFrame) -> list[str]:
