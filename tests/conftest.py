@@ -8,6 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import psutil
 import pytest
 
 from boxest.system import runtime
@@ -106,6 +107,19 @@ def study(tmp_path_factory):
 def study_copy(study, tmp_path):
     """Return a repository of one's own in which the tiny study is done."""
     return Path(shutil.copytree(study[0].parent.parent, tmp_path / "study" / "boxest"))
+
+
+@pytest.fixture(scope="module")
+def scratch():
+    """Return a folder for whole environments, in memory where that has plenty of room.
+
+    Some disks take minutes to remove the 40,000 files of an environment.
+    """
+    memory, room = Path("/dev/shm"), 14 * 2**30
+    available = psutil.virtual_memory().available if memory.is_dir() else 0
+    roomy = available > room and shutil.disk_usage(memory).free > room
+    with tempfile.TemporaryDirectory(dir=memory if roomy else None) as directory:
+        yield Path(directory)
 
 
 @pytest.fixture

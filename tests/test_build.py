@@ -8,9 +8,9 @@ import readers
 
 
 @pytest.mark.slow
-def test_the_wheel_is_made_checked_installed_and_tried(tmp_path):
-    directory = readers.copy(tmp_path / "boxest")
-    printed = readers.run("make build", directory, readers.environment(tmp_path / "environment"))
+def test_the_wheel_is_made_checked_installed_and_tried(scratch):
+    directory = readers.copy(scratch / "boxest")
+    printed = readers.run("make build", directory, readers.environment(scratch / "environment"))
     assert printed.count("PASSED") == 2
     # Of `boxest new`, with one seed: what is in the wheel runs a study, and a training.
     assert re.search(r"6 runs: 6 done\b", printed)

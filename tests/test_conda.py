@@ -121,21 +121,19 @@ def test_every_rule_with_a_script_names_the_environment():
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory):
+def lab(scratch):
     """Make a conda and a channel with the newest packages that PyPI has; gigabytes of them."""
-    directory = tmp_path_factory.mktemp("conda")
     names = ON_PYPI | WITHOUT_GPU
     packages = [names.get(name, name) for name in environment() if name != "python"]
     done = subprocess.run(
-        [LAB, directory / "lab", *packages],
-        env=clean() | {"PYTHON": sys.executable, "HOME": str(directory)},
+        [LAB, scratch / "lab", *packages],
+        env=clean() | {"PYTHON": sys.executable, "HOME": str(scratch)},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    yield directory
-    shutil.rmtree(directory)
+    return scratch
 
 
 def clean() -> dict[str, str]:

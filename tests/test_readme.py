@@ -62,16 +62,16 @@ def jobs(printed, rule):
 
 
 @pytest.mark.slow
-def test_study_by_make_and_by_hand_and_the_network_on_jax(tmp_path):
+def test_study_by_make_and_by_hand_and_the_network_on_jax(scratch):
     _, _, photographs, own, by_hand, paper, *_ = readers.blocks("sh")
-    directory = readers.copy(tmp_path / "boxest")
+    directory = readers.copy(scratch / "boxest")
     report = directory / "results" / "quick" / "report.html"
-    readers.run("make run", directory, readers.environment(tmp_path / "nothing"))
+    readers.run("make run", directory, readers.environment(scratch / "nothing"))
     assert "fig8_final_losses" in report.read_text("utf-8")
     report.unlink()
 
     # The same study, so there is nothing to train.
-    variables = readers.environment(tmp_path / "environment")
+    variables = readers.environment(scratch / "environment")
     assert "Nothing to be done" in readers.run(by_hand, directory, variables)
     assert "fig8_final_losses" in report.read_text("utf-8")
     # The runs of the grid, and ten of the best parametrization.

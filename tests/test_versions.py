@@ -28,18 +28,18 @@ REMEDY = (
 
 
 @pytest.mark.slow
-def test_tiny_study_with_the_oldest_of_everything(tmp_path):
+def test_tiny_study_with_the_oldest_of_everything(scratch):
     versions = oldest()
     # The same without what a GPU needs: half a gigabyte less to download.
     versions["tensorflow-cpu"] = versions.pop("tensorflow")
-    python = tmp_path / "venv" / "bin" / "python"
-    repository = clone(tmp_path / "boxest")
+    python = scratch / "venv" / "bin" / "python"
+    repository = clone(scratch / "boxest")
     for command, remedy in (
-        ([sys.executable, "-m", "venv", tmp_path / "venv"], ""),
+        ([sys.executable, "-m", "venv", scratch / "venv"], ""),
         ([python, "-m", "pip", "install", "-q", *map("==".join, versions.items())], REMEDY),
         ([python, "-m", "snakemake", "--cores", "2", *TINY], ""),
     ):
         done = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{done.stdout}{done.stderr}{remedy}"
-    tables = sorted(path.name for path in tmp_path.glob("boxest/results/tiny/tables/*.csv"))
+    tables = sorted(path.name for path in scratch.glob("boxest/results/tiny/tables/*.csv"))
     assert {"best.csv", "fig8.csv", "histories.csv", "runs.csv"} <= set(tables)
