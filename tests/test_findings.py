@@ -18,7 +18,7 @@ from test_ranking import write as write_ranking
 
 from boxest import analysis
 from boxest.analysis import text
-from boxest.report import findings, pages
+from boxest.report import captions, findings, html
 from boxest.study import configuration, outputs
 
 SCHEMA = configuration.Schema(ROOT / "workflow" / "schemas" / "config.schema.yaml")
@@ -496,12 +496,12 @@ def test_times_of_several_studies_have_a_figure_each(study, tmp_path):
 
 
 def test_page_as_html_has_its_figures_inside(page, study):
-    html = pages.document(page, study)
-    assert "<title>Findings</title>" in html
-    assert html.count("data:image/png;base64,") == page.count("![")
-    assert html.count("<table>") == page.count("\n| ---")
+    written = html.document(page, study)
+    assert "<title>Findings</title>" in written
+    assert written.count("data:image/png;base64,") == page.count("![")
+    assert written.count("<table>") == page.count("\n| ---")
     with pytest.raises(OSError, match=r"fig3_validation_losses\.png"):
-        pages.document(page, study / "tables")
+        html.document(page, study / "tables")
 
 
 def opening_as_html(root):
@@ -523,11 +523,11 @@ def test_captions_are_filled_in_and_name_what_is_missing(study):
     template = "Of {{ numbers.runs }}, {{ numbers.distance_validation | g }} "
     template += "{{ config.results }}"
     expected = text.number(summary["numbers"]["distance_validation"])
-    caption = pages.caption(template, summary, "a,optimizer~sgd").splitlines()
+    caption = captions.fill_in(template, summary, "a,optimizer~sgd").splitlines()
     assert caption[:2] == [f"Of 240, {expected} results/paper", "This page: optimizer sgd."]
     assert caption[2].startswith("All runs: network paper, output activation linear, loss incl")
     with pytest.raises(ValueError, match=r"'Of .*numbers\.rnus.*cannot be filled in"):
-        pages.caption("Of {{ numbers.rnus }}", summary)
+        captions.fill_in("Of {{ numbers.rnus }}", summary)
 
 
 def test_every_caption_of_the_report_can_be_filled_in(study):
@@ -535,7 +535,7 @@ def test_every_caption_of_the_report_can_be_filled_in(study):
     others = {"workflow.rst", "found_rates.rst"}
     for path in sorted((ROOT / "workflow" / "report").glob("*.rst")):
         if path.name not in others:
-            caption = pages.caption(path.read_text(), summary)
+            caption = captions.fill_in(path.read_text(), summary)
             assert "{" not in caption
             assert "–" not in caption, path.name
 
@@ -545,7 +545,7 @@ def test_captions_have_the_numbers_of_the_study(study):
 
     def caption(name):
         template = (ROOT / "workflow" / "report" / f"{name}.rst").read_text()
-        return " ".join(pages.caption(template, summary).split())
+        return " ".join(captions.fill_in(template, summary).split())
 
     assert "30 epochs × 10 seeds of each cell" in caption("fig4_training_time")
     assert "30 epochs × 10 seeds (one compiled call per epoch)" in caption("seconds_against_loss")

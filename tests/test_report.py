@@ -8,7 +8,7 @@ import pytest
 from studies import TINY, snakemake
 from test_workflow import FIGURES, TABLES
 
-from boxest.report import pages
+from boxest.report import html
 
 CHROMIUM, DRIVER = (
     next(filter(None, map(shutil.which, names)), None)
@@ -149,7 +149,7 @@ def test_tables_sort_numbers_and_text(browser, tmp_path):
     frame = pd.DataFrame(
         {"number": [10, 9, -1.5, None], "text": ["b", "a <i>", "c", "d"], "mixed": list("1x2y")}
     )
-    (tmp_path / "page.html").write_text(pages.table("sorted <b>", frame))
+    (tmp_path / "page.html").write_text(html.table("sorted <b>", frame))
     browser.get((tmp_path / "page.html").as_uri())
     assert browser.find_element("tag name", "h1").text == "sorted <b>"
     number, text, mixed = browser.find_elements("tag name", "th")

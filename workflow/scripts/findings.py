@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from boxest.report import findings, pages
+from boxest.report import captions, findings, html
 from boxest.system import logs
 from boxest.system.files import write_json, write_text
 
@@ -14,10 +14,10 @@ with logs.to_file(snakemake.log[0]):
     summary["numbers"] = findings.numbers(study)
     write_json(snakemake.output.summary, summary)
     for name, path in zip(params.templates, snakemake.output.captions, strict=True):
-        write_text(path, pages.caption(params.templates[name], summary, name))
+        write_text(path, captions.fill_in(params.templates[name], summary, name))
 
     study = findings.read(results, **others)
     write_text(snakemake.output.opening, findings.opening(study))
     text = findings.page(study, results)
     write_text(snakemake.output.markdown, text)
-    write_text(snakemake.output.html, pages.document(text, results))
+    write_text(snakemake.output.html, html.document(text, results))
