@@ -320,6 +320,23 @@ def test_the_papers_study_makes_all_that_needs_no_other_axis():
     assert outputs.left_out(config) == []
 
 
+@pytest.mark.parametrize(
+    ("changes", "ranked"),
+    [
+        ({"box_law": {"min_side": 10}}, True),
+        ({"images": 12500}, True),
+        ({"scene": {"noise": 0.1}}, False),
+        ({"image_size": 256}, False),
+    ],
+)
+def test_only_data_that_the_paper_may_have_meant_are_ranked_beside_its_losses(changes, ranked):
+    config = read(
+        data={"conditions": {"as_stated": {}, "other": changes}},
+        grid={"condition": ["as_stated", "other"]},
+    )
+    assert ("variants" in outputs.made(outputs.TABLES, config)) is ranked
+
+
 def test_a_study_of_other_axes_leaves_out_what_it_cannot_have_with_a_sentence():
     config = read(grid={"batch_size": None, "network": ["paper", "roi"], "loss": ["iou", "giou"]})
     tables = outputs.made(outputs.TABLES, config)

@@ -140,16 +140,21 @@ def has(config: Mapping[str, Any]) -> set[str]:
         "cells": bool(axes),
         "others": bool(others),
         "paper": drawn and not others and settings["network"] == "paper",
-        "open": drawn and bool(others) and set(others) <= set(OPEN),
+        "open": drawn and bool(others) and set(others) <= set(OPEN) and _open(data["conditions"]),
         "rates": config["rates"] is not None,
         "pages": len(pages(config)) <= MAX_PAGES,
     }
     return {name for name, true in facts.items() if true}
 
 
-# Settings that the paper leaves open.
+# What the paper leaves open: settings, and keys of the data, for which an axis has conditions.
 OPEN = ("output_activation", "loss", "optimizer", "plateau_patience", "plateau_factor")
-OPEN += ("stop_patience",)
+OPEN += ("stop_patience", "condition")
+OPEN_DATA = {"box_law", "images", "split", "seed"}
+
+
+def _open(conditions: Mapping[str, Mapping[str, Any]]) -> bool:
+    return all(overrides.keys() <= OPEN_DATA for overrides in conditions.values())
 
 
 def rows_and_columns(config: Mapping[str, Any]) -> tuple[str, str]:

@@ -3,13 +3,14 @@
 import numpy as np
 import pandas as pd
 
-from boxest.analysis.cells import paper_loss
+from boxest.analysis.cells import paper_loss, root_mean_square
 from boxest.analysis.claims import CONFIDENCE
 from boxest.analysis.text import names, number, plural, spread, table
 from boxest.analysis.variants import settings_of
 from boxest.figures.style import named, value_text
 from boxest.report.findings.figures import Figures
 from boxest.report.findings.study import Study
+from boxest.study.data import described
 
 # A variant meets a cell within this factor.
 MEETS = 1.25
@@ -28,8 +29,8 @@ def section(study: Study, figures: Figures) -> list[str]:
     lines = [
         "## What the paper leaves open",
         "",
-        "The paper does not give output activation, loss, optimizer and schedule. Variants of "
-        "them were trained and ranked by the root mean square of ln(ours / Fig. 8) over the cells "
+        "The paper does not give output activation, loss, optimizer and schedule, nor how the "
+        "boxes were drawn. Variants of these were trained and ranked by the root mean square of ln(ours / Fig. 8) over the cells "
         "that were tried, where ours is the validation loss that was trained: what the paper "
         "would have printed, had it trained so. Variants that lost a cell, because all its runs "
         "diverged, come last; the cell counts with a loss of 1. What follows holds for the cells "
@@ -58,7 +59,7 @@ def _stage(study: Study, whole: Study, figures: Figures) -> list[str]:
     lines = [
         f"### {form}",
         "",
-        f"{_which(tried)} The nearest:",
+        f"{_which(tried)}{_conditions(study, names_)} The nearest:",
         "",
         *table(
             heads,
@@ -73,6 +74,7 @@ def _stage(study: Study, whole: Study, figures: Figures) -> list[str]:
             ]
         ),
         "",
+        *_by_rate(ranking, cells, names_),
         "The smallest and the median distance of the variants with each setting:",
         "",
         *table(["setting", "", "nearest", "median"], _settings(ranking, names_), left=2),
@@ -95,6 +97,18 @@ def _which(tried: pd.DataFrame) -> str:
         all_ = (", ".join(f"{value:g}" for value in values) for values in (sizes, rates))
         return "All cells of the batch sizes {} and the rates {}.".format(*all_)
     return f"Cells (batch size, rate): {names(tried)}."
+
+
+def _conditions(study: Study, names_: list[str]) -> str:
+    """Say what differs between the data."""
+    if "condition" not in names_:
+        return ""
+    conditions = study.summary["config"]["data"]["conditions"]
+    said = (
+        f"{value_text(name)}: {described(overrides) if overrides else 'as in the paper'}"
+        for name, overrides in conditions.items()
+    )
+    return f" Data, {'; '.join(said)}."
 
 
 def _row(row: pd.Series, names_: list[str], repeated: bool) -> tuple:
@@ -180,6 +194,31 @@ def _meets_all(cells: pd.DataFrame, names_: list[str]) -> bool:
 
 def _farthest(log_ratios: pd.Series) -> float:
     return log_ratios.abs().max()
+
+
+def _by_rate(ranking: pd.DataFrame, cells: pd.DataFrame, names_: list[str]) -> list[str]:
+    """Return the distances by learning rate, where several cells of each were tried."""
+    shared = cells.dropna(subset="paper_validation_loss")
+    if shared.groupby("learning_rate")["batch_size"].nunique().min() < 2:
+        return []
+    by = shared.groupby([*names_, "learning_rate"])["log_ratio"]
+    apart = by.agg(root_mean_square).unstack()
+    mean = by.mean().unstack()
+    rows = [
+        (
+            row["rank"],
+            *(_setting(name, row[name]) for name in names_),
+            *(f"{number(apart.loc[key, rate], 2)} ({mean.loc[key, rate]:+.2f})" for rate in apart),
+        )
+        for _, row in ranking.head(SHOWN).iterrows()
+        for key in [tuple(row[names_])]
+    ]
+    heads = ["rank", *(_head(name) for name in names_), *(f"rate {rate:g}" for rate in apart)]
+    return [
+        "The distance by learning rate, and the mean of ln(ours / Fig. 8), in parentheses:",
+        "",
+        *table(heads, rows, left=1 + len(names_)),
+    ]
 
 
 def _settings(ranking: pd.DataFrame, names_: list[str]) -> list[tuple]:
