@@ -456,11 +456,35 @@ def test_a_ranking_says_which_differences_are_those_of_its_seeds(study, tmp_path
     root = write_variants(tmp_path / "figure8", factors)
     page = findings.page(findings.read(study, studies=[root]), study)
     assert "Of the 1 cell tried with 3 seeds, the nearest" in page
-    assert "by a t test, 1 of the 2 others may be as near as the nearest." in page
+    assert "by a t test, rank 2 may be as near as the nearest." in page
     # Without one of the seeds, the mean is 1.125, 1.1 or 1.075.
     assert row(page, "| 1 | linear |")[5:] == ["0.095 ± 0.026", "× 1.1", "–"]
     assert row(page, "| 3 | sigmoid |")[7] == "0.647 ± 0.001"
     assert "Over the seeds of the grid" not in page
+    assert "The distance by learning rate" not in page
+
+
+def test_a_ranking_of_whole_grids_is_told_by_rate(study):
+    copy = findings.read(study)
+    runs = copy["runs"].assign(condition="clean")
+    losses = [name for name in runs.columns if name.endswith("_loss")]
+    other = runs.assign(condition="few")
+    other[losses] *= np.where(other["learning_rate"] == 0.01, 2, 1)[:, None]
+    cells = analysis.variant_cells(pd.concat([runs, other]), ["condition"])
+    ranking = analysis.rank_variants(cells, ["condition"])
+    data = {"clean": {}, "few": {"images": 1000}}
+    copy.summary["config"]["data"]["conditions"] = data
+    copy.tables.update(variants=ranking, variant_cells=cells)
+    page = findings.page(copy, study)
+    assert "Data, clean: as in the paper; few: images 1000. The nearest:" in page
+    told = page[page.index("The distance by learning rate") :].split("\n\n")[1]
+    of = {name: told[told.index(f"| {name} |") :].split("\n")[0].split("|")[2:-1] for name in data}
+    off = {
+        name: [float(cell.split("(")[1].strip(") ").replace("−", "-")) for cell in cells_]
+        for name, cells_ in of.items()
+    }
+    differences = np.subtract(off["few"], off["clean"])
+    assert differences == pytest.approx([0, 0, np.log(2), 0], abs=0.011)
 
 
 def test_variants_of_giou_are_told_to_be_inexact(study, tmp_path):

@@ -30,11 +30,11 @@ def section(study: Study, figures: Figures) -> list[str]:
         "## What the paper leaves open",
         "",
         "The paper does not give output activation, loss, optimizer and schedule, nor how the "
-        "boxes were drawn. Variants of these were trained and ranked by the root mean square of ln(ours / Fig. 8) over the cells "
-        "that were tried, where ours is the validation loss that was trained: what the paper "
-        "would have printed, had it trained so. Variants that lost a cell, because all its runs "
-        "diverged, come last; the cell counts with a loss of 1. What follows holds for the cells "
-        "that were tried, and no others.",
+        "boxes were drawn. Variants of these were trained and ranked by the root mean square of "
+        "ln(ours / Fig. 8) over the cells that were tried, where ours is the validation loss that "
+        "was trained: what the paper would have printed, had it trained so. Variants that lost a "
+        "cell, because all its runs diverged, come last; the cell counts with a loss of 1. What "
+        "follows holds for the cells that were tried, and no others.",
         "",
     ]
     for one in told:
@@ -130,9 +130,13 @@ def _factor(log_ratio: float) -> str:
     return f"× {number(np.exp(log_ratio), 2)}"
 
 
+def _of(variant: pd.Series, cells: pd.DataFrame, names_: list[str]) -> pd.DataFrame:
+    return cells[np.logical_and.reduce([cells[name] == variant[name] for name in names_])]
+
+
 def _conclusion(nearest: pd.Series, cells: pd.DataFrame, names_: list[str]) -> str:
     """Say whether one variant meets all cells that were tried."""
-    mine = cells[np.logical_and.reduce([cells[name] == nearest[name] for name in names_])]
+    mine = _of(nearest, cells, names_)
     off = mine[mine["log_ratio"].abs() > np.log(MEETS)]
     tried = f"{plural(len(mine), 'cell')} tried with {plural(int(mine['runs'].max()), 'seed')}"
     if off.empty:
@@ -154,12 +158,12 @@ def _conclusion(nearest: pd.Series, cells: pd.DataFrame, names_: list[str]) -> s
 
 def _apart(ranking: pd.DataFrame, seeds: int) -> list[str]:
     """Say how far the ranking is that of its seeds, by the errors of its own runs."""
-    others = ranking.iloc[1:]
-    near = int((others["p_value"] > 1 - CONFIDENCE).sum())
-    told = f"{near} of the {len(others)} others" if near else "none of the others"
+    near = ranking.loc[ranking["p_value"] > 1 - CONFIDENCE, "rank"]
+    ranks = f"{'rank' if len(near) == 1 else 'ranks'} {', '.join(map(str, near))}"
+    told = f"{ranks} may be as near as the nearest" if len(near) else "no other is as near"
     return [
         f"After ± are standard errors, by leaving out one of the {seeds} seeds at a time, in all "
-        f"cells and variants at once: by a t test, {told} may be as near as the nearest."
+        f"cells and variants at once: by a t test, {told}."
     ]
 
 
@@ -201,19 +205,16 @@ def _by_rate(ranking: pd.DataFrame, cells: pd.DataFrame, names_: list[str]) -> l
     shared = cells.dropna(subset="paper_validation_loss")
     if shared.groupby("learning_rate")["batch_size"].nunique().min() < 2:
         return []
-    by = shared.groupby([*names_, "learning_rate"])["log_ratio"]
-    apart = by.agg(root_mean_square).unstack()
-    mean = by.mean().unstack()
-    rows = [
-        (
-            row["rank"],
-            *(_setting(name, row[name]) for name in names_),
-            *(f"{number(apart.loc[key, rate], 2)} ({mean.loc[key, rate]:+.2f})" for rate in apart),
+    rows = []
+    for _, row in ranking.head(SHOWN).iterrows():
+        by_rate = _of(row, shared, names_).groupby("learning_rate")["log_ratio"]
+        distances = (
+            f"{number(far, 2)} ({mean:+.2f})".replace("-", "−")
+            for far, mean in zip(by_rate.agg(root_mean_square), by_rate.mean(), strict=True)
         )
-        for _, row in ranking.head(SHOWN).iterrows()
-        for key in [tuple(row[names_])]
-    ]
-    heads = ["rank", *(_head(name) for name in names_), *(f"rate {rate:g}" for rate in apart)]
+        rows.append((row["rank"], *(_setting(name, row[name]) for name in names_), *distances))
+    rates = (f"rate {rate:g}" for rate in sorted(shared["learning_rate"].unique()))
+    heads = ["rank", *(_head(name) for name in names_), *rates]
     return [
         "The distance by learning rate, and the mean of ln(ours / Fig. 8), in parentheses:",
         "",
