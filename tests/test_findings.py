@@ -275,7 +275,7 @@ def test_the_validation_loss_stands_beside_that_of_the_test_set(study):
 
 
 def test_scaling_says_what_was_fitted(page, study):
-    assert "It is fitted to the runs of the rates below 0.1." in page
+    assert "It is fitted to the runs with rates below 0.1." in page
     residuals = pd.read_csv(study / "tables" / "scaling_residuals.csv")
     at_largest = residuals[(residuals["learning_rate"] == 0.1) & residuals["residual"].notna()]
     cells = row(page, "| 0.1 (not fitted) |")

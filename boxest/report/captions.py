@@ -44,7 +44,7 @@ def fill_in(template: str, summary: Mapping[str, Any], name: str = "") -> str:
         "scene": str(data.scene(config["data"])),
         "drawn": config["data"]["source"] == "synthetic",
         "papers": summary["verdicts"],
-        "trained": "of each run"
+        "trained": "each run's own"
         if "loss" in run_table.axes(config)
         else config["settings"]["loss"],
         "rows": rows.replace("_", " "),

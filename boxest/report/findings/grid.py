@@ -204,7 +204,7 @@ def _curve(study: Study) -> list[str]:
     known = study["scaling_residuals"].dropna(subset="residual")
     which = "all runs"
     if np.isfinite(fit["below"]):
-        which = f"the runs of the rates below {fit['below']:g}"
+        which = f"the runs with rates below {fit['below']:g}"
     text = (
         "If the product of rate and number of updates alone decided the loss, as the linear "
         "scaling rule has it, all runs would lie on one curve, a polynomial between the logarithms "
