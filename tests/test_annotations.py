@@ -1,6 +1,7 @@
 """Tables of boxes: the same from each format, and what is wrong with one is named."""
 
 import json
+import math
 import unicodedata
 
 import pandas as pd
@@ -431,6 +432,8 @@ def test_coco_that_holds_corners(tmp_path):
         {"bbox": ["2", "1", "3", "4"]},
         {"iscrowd": "0"},
         {"iscrowd": None},
+        {"iscrowd": 0.0},
+        {"iscrowd": math.nan},
         {"area": "12"},
     ],
 )
@@ -496,3 +499,23 @@ def test_a_column_that_says_the_part(csv_file, tmp_path):
         read(path, split="set")
     with pytest.raises(AnnotationError, match=r"only be named for a CSV file; give three lists"):
         read(coco(tmp_path), split="part")
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_coco_with_ids_that_are_no_numbers(tmp_path, number):
+    box = {"bbox": [2, 1, 3, 4], "image_id": 7}
+    table = read(coco(tmp_path, annotations=[box | {"category_id": number}]))
+    assert table["label"].isna().tolist() == [True]
+    with pytest.raises(AnnotationError, match=f"image_id is {number}, but no image"):
+        read(coco(tmp_path, annotations=[box | {"image_id": number}]))
+
+
+def test_lines_of_separators_alone_are_no_boxes(csv_file):
+    table = read(csv_file("image,x1,y1,x2,y2\na.png,1,2,3,4\n,,,,\n , ,,,,,\n"))
+    assert table["image"].tolist() == ["a.png"]
+
+
+@pytest.mark.parametrize("name", ["folder", "boxes.tsv", "boxes.json"])
+def test_what_is_not_there_is_said_to_be_missing(tmp_path, name):
+    with pytest.raises(FileNotFoundError, match=name):
+        read(tmp_path / name)

@@ -325,6 +325,9 @@ def test_what_cannot_be_written(tmp_path, images, monkeypatch):
     ):
         annotations.write(table, tmp_path / "a.json")
     annotations.write(table, tmp_path / "a.csv")
+    for unknown in (table.assign(width=pd.NA), table.drop(columns="height")):
+        with pytest.raises(AnnotationError, match=r"2 photographs, such as a\.png, are unknown"):
+            annotations.write(unknown.assign(x1=0), tmp_path / "a.json")
     with pytest.raises(AnnotationError, match=r"written as csv, coco, yolo; got None"):
         annotations.write(table, tmp_path / "a.xls")
     with pytest.raises(AnnotationError, match=r"two photographs would share the file a\.txt"):
@@ -339,3 +342,13 @@ def test_what_cannot_be_written(tmp_path, images, monkeypatch):
     monkeypatch.setattr(importlib, "import_module", absent)
     with pytest.raises(AnnotationError, match=r"pip install 'boxest\[formats\]'"):
         annotations.write(table[:1], tmp_path / "a.json")
+
+
+def test_a_photograph_may_have_the_name_of_a_list(tmp_path, images):
+    Image.new("RGB", (40, 40)).save(images / "test.png")
+    folder = yolo(tmp_path)
+    text_file(folder / "test.txt", "1 0.5 0.5 0.5 0.5\n")
+    text_file(folder / "train.txt", "images/a.png\nimages/sub/b.jpg\n")
+    table = read(folder, images=images).set_index("image")
+    assert tuple(table.loc["test.png", CORNERS]) == (10, 10, 30, 30)
+    assert set(table.index) == {*SIZES, "test.png"}

@@ -24,7 +24,9 @@ _READ_AS = {
     "edges": "x1, y1, x2, y2: edges in pixels, from 0",
     "fractions": "x, y, width, height: fractions of width and height of the image",
 }
+# pandas writes NaN for a missing value, and 0.0 in a column with one.
 _FLAGS = {"0": False, "1": True, "false": False, "true": True, "": False, "none": False}
+_FLAGS |= {"0.0": False, "1.0": True, "nan": False}
 # An area is written with about two digits.
 _TOLERANCE = 0.51
 
@@ -109,7 +111,7 @@ def _by_id(path: Path, what: str, items: list) -> dict[str, dict]:
 
 def _key(value: Any) -> str:
     """Return an id as text, because some tools write 7 in one place, and "7" or 7.0 in another."""
-    if isinstance(value, float) and value == int(value):
+    if isinstance(value, float) and value.is_integer():
         value = int(value)
     return str(value).strip()
 

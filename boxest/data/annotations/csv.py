@@ -40,6 +40,9 @@ def read(
         notes.read_as, notes.fractions = MEANING[coordinates], coordinates == "fractions"
         decimals = 0
         for row in rows:
+            # Spreadsheets leave lines of separators at the end.
+            if _is_blank(row):
+                continue
             box, decimal = _box(path, rows, row, names, coordinates)
             decimals += decimal
             yield box
@@ -116,6 +119,12 @@ def _names(path: Path, rows: csv.DictReader, split: str | None) -> _Names:
             f"{', '.join(names)}."
         )
     return found
+
+
+def _is_blank(row: Mapping[str | None, Any]) -> bool:
+    """Whether a line holds nothing but separators."""
+    values = [*(row.get(None) or []), *(value for name, value in row.items() if name is not None)]
+    return not any(value and value.strip() for value in values)
 
 
 def _box(

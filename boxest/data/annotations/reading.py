@@ -1,5 +1,6 @@
 """Read a table of boxes in any format."""
 
+import errno
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -115,6 +116,8 @@ def _objects(
 
 def _kind(path: Path) -> str:
     """Return the format, from the suffix of a file or from the files in a folder."""
+    if not path.exists():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
     of_files = {".csv": ".csv", ".json": "COCO", ".xml": "CVAT"}
     if not path.is_dir():
         if path.suffix.lower() in of_files:

@@ -6,6 +6,7 @@ shapes other than boxes are counted, and XML must not define entities.
 
 import importlib
 import json
+import math
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ from boxest.system.files import regular
 MAX_CVAT_BYTES = 2**28
 _NO_OBJECT = "photographs without an object in their file"
 _NAMES = ("classes.txt", "obj.names", "data.names", "data.yaml", "dataset.yaml")
-_LISTS = (*_NAMES, "train.txt", "val.txt", "valid.txt", "test.txt", "labels.txt")
+_LISTS = ("train.txt", "val.txt", "valid.txt", "test.txt", "labels.txt")
 
 
 def read_yolo(path: Path, folder: Folder | None, notes: Notes) -> Iterator[Box]:
@@ -117,8 +118,18 @@ def files(path: Path, suffix: str) -> list[Path]:
         for file in path.rglob("*")
         if file.suffix.lower() == suffix
         and not file.name.lower().startswith(("._", "readme"))
-        and file.name.lower() not in _LISTS
+        and file.name.lower() not in _NAMES
+        and not (file.name.lower() in _LISTS and _is_list(file))
     )
+
+
+def _is_list(file: Path) -> bool:
+    """Whether a file with the name of a list is one, and not the boxes of a photograph "test"."""
+    try:
+        words = _text(file).split()[:5]
+        return len(words) < 5 or not all(math.isfinite(float(word)) for word in words)
+    except ValueError:
+        return True
 
 
 def load_globox() -> Any:

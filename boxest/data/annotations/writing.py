@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from boxest.boxes import CORNERS
-from boxest.data.annotations.fields import AnnotationError
+from boxest.data.annotations.fields import SIDES, AnnotationError
 from boxest.data.annotations.tools import load_globox
 from boxest.system.files import atomic_folder, write_json, write_text
 
@@ -42,8 +42,8 @@ def write(
     Raises
     ------
     AnnotationError
-        If the form is unknown; for COCO and YOLO also if a box is flipped or has no area, two
-        photographs would share a file, or globox is not installed.
+        If the form is unknown; for COCO and YOLO also if a box is flipped or has no area, the size
+        of a photograph is unknown, two photographs would share a file, or globox is not installed.
     OSError
         If the file cannot be written, or the folder is not empty.
     """
@@ -61,6 +61,13 @@ def write(
         raise AnnotationError(
             f"{path}: {int(empty.sum())} boxes, such as that of {table['image'][empty].iloc[0]}, "
             f"are flipped or empty, which {form} cannot hold: remove these rows, or write CSV."
+        )
+    unknown = table.reindex(columns=SIDES).isna().any(axis=1)
+    if unknown.any():
+        raise AnnotationError(
+            f"{path}: width and height of {int(unknown.sum())} photographs, such as "
+            f"{table['image'][unknown].iloc[0]}, are unknown, but {form} needs them: fill them in, "
+            "or write CSV."
         )
     boxes = _globox(table, images)
     if form == "coco":

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from boxest.boxes import CORNERS
 from boxest.data import image_files
-from boxest.data.annotations.fields import some
+from boxest.data.annotations.fields import MEANING, some
 from boxest.data.photographs.assignment import PARTS, Split
 from boxest.data.photographs.image_table import SCALES, TABLE, originals
 from boxest.data.photographs.matching import (
@@ -176,7 +176,7 @@ def convert(
         without_box=[name for name in folder.pictures() if name not in known],
         passed_over=passed_over,
         turned=turned,
-        read_as=table.attrs.get("read_as", ""),
+        read_as=table.attrs.get("read_as", MEANING["edges"]),
     )
 
 
