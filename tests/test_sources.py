@@ -247,6 +247,15 @@ def test_shards_that_exist(folder):
     assert found["train"] == ["data/train-000.h5"]
 
 
+def test_edited_files_in_a_folder_of_boxes_are_noticed(tmp_path):
+    for name in ("a.xml", "more/b.xml", "{c}.xml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    data = {"source": "photographs", "folder": "photos", "boxes": str(tmp_path)}
+    files = [str(tmp_path / name) for name in ("a.xml", "more/b.xml")]
+    assert sources.inputs(data) == ["photos", str(tmp_path), *files]
+
+
 def test_a_snakefile_that_asks_for_names_imports_no_numpy():
     code = (
         "import sys; from boxest.data import sources; "

@@ -170,6 +170,9 @@ def test_listed_runs_come_beside_the_grid_and_from_a_file(tmp_path):
         "batch_size~8/learning_rate~0.002/loss~iou/seed~0",
         "batch_size~16/learning_rate~0.002/loss~giou/epochs~3/seed~0",
     ]
+    (tmp_path / "runs.csv").write_text("batch_size,loss\n8,iou\n8,giou,3\n")
+    with pytest.raises(configuration.ConfigurationError, match=r"row 8, giou, 3 has more values"):
+        configuration.read(given, SCHEMA, [str(tmp_path)])
 
 
 def test_the_best_parametrization_is_a_cell_like_others():
@@ -239,6 +242,13 @@ def test_what_boxregressor_refuses_is_refused_with_its_message():
     settings = read(settings={"optimizer": {"name": "sgd", "momentun": 0.5}})["settings"]
     with pytest.raises(ValueError, match=r"no optimizer 'sgd' with \{'momentun': 0\.5\}"):
         estimators.make(settings, 0).fit(*synthetic.make(0, 20, seed=0, image_size=16))
+
+
+def test_an_error_of_several_lines_in_a_function_of_ones_own_is_one_line(tmp_path):
+    (tmp_path / "mine.py").write_text("raise ValueError('the cause\\nand where')")
+    cells = [read(settings={"network": "mine.py:small"})["settings"]]
+    with pytest.raises(ValueError, match="config: ValueError: the cause and where"):
+        estimators.check(cells, {"mine.py": str(tmp_path / "mine.py")}, (16, 16, 1))
 
 
 # --- data ------------------------------------------------------------------------------------

@@ -65,10 +65,17 @@ def shard_names(data: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def inputs(data: Mapping[str, Any]) -> list[str]:
-    """Return the files and folders from which a plan and its shards are made."""
+    """Return the files and folders from which a plan and its shards are made.
+
+    A folder of boxes comes with its files, because editing one does not change the folder's date.
+    Snakemake would look for wildcards in names with braces.
+    """
     split = _get(data, "split")
     lists = [part for part in split if isinstance(part, str)] if not isinstance(split, str) else []
-    return [str(data[name]) for name in _FILES[data["source"]]] + lists
+    named = [str(data[name]) for name in _FILES[data["source"]]]
+    inside = Path(named[1]).rglob("*") if data["source"] == "photographs" else ()
+    files = sorted(str(file) for file in inside if file.is_file())
+    return named + lists + [file for file in files if not {"{", "}"} & set(file)]
 
 
 def files(data: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -122,6 +122,13 @@ def _listed(
     if isinstance(rows, str):
         with found(rows, folders, "runs").open(newline="", encoding="utf-8-sig") as file:
             fields = list(csv.DictReader(file, skipinitialspace=True))
+        for row in fields:
+            if None in row:
+                values = [*(row[name] for name in row if name), *row[None]]
+                raise ConfigurationError(
+                    f"config: runs: in {rows}, the row {', '.join(values)} has more values than "
+                    "the first row, which names the columns."
+                )
         rows = [{name: text for name, text in row.items() if name and text} for row in fields]
     return [_row(row, schema, config, f"runs.{i}") for i, row in enumerate(rows)]
 

@@ -127,4 +127,5 @@ if __name__ == "__main__":
     try:
         _check(*json.load(sys.stdin))
     except ConfigurationError as error:
-        sys.exit(str(error))
+        # The caller reads the last line: a warning may stand above it.
+        sys.exit(" ".join(str(error).split()))

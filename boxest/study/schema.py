@@ -1,5 +1,6 @@
 """The schema of the configuration: allowed values and default of each key."""
 
+import contextlib
 import copy
 import difflib
 import math
@@ -119,7 +120,9 @@ class Schema:
         kinds = schema.get("type", ())
         kinds = [kinds] if isinstance(kinds, str) else kinds
         if "number" in kinds and _is_integer(value):
-            return float(value)
+            with contextlib.suppress(OverflowError):  # The number is refused later.
+                value = float(value)
+            return value
         wanted = kinds or [type(one).__name__ for one in schema.get("enum", ())]
         if not isinstance(value, str) or not wanted or "string" in kinds:
             return value
