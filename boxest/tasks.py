@@ -93,7 +93,7 @@ def train(
     conversion : mapping, optional
         Options of `boxest.photographs.convert`.
     overwrite : bool, default=False
-        Whether to replace an existing model.
+        Whether to replace an existing model and its figure.
     **parameters
         Parameters of `BoxRegressor`. By default, ``verbose=1`` shows the epochs.
 
@@ -275,11 +275,14 @@ def _only_for(what: str, options: Mapping[str, Any] | None) -> None:
 
 def _check_outputs(model: Path, figure: Path, overwrite: bool) -> None:
     """Check before a long training that its outputs can be written."""
-    if model.exists() and not overwrite:
-        raise FileExistsError(
-            f"{model} already exists: use another name, or pass overwrite=True (--overwrite)."
-        )
     if figure.suffix != ".png":
         raise ValueError(f"The name of the figure must end in .png; got {figure}.")
-    for path in (model, figure):
+    drawn = figure, figure.with_suffix(".pdf")
+    if model in drawn:
+        raise ValueError(f"{model} is the name of the figure, too: name the model otherwise.")
+    for path in (model, *drawn):
+        if path.exists() and not overwrite:
+            raise FileExistsError(
+                f"{path} already exists: use another name, or pass overwrite=True (--overwrite)."
+            )
         check_file(path)

@@ -107,6 +107,8 @@ def test_failures_are_one_line_and_status_1(data, tmp_path):
         (["train", photos], r"holds no shards \(train-000\.h5 …\)\. If it holds photographs, name"),
         (["train", tmp_path / "nowhere"], "nowhere is not a folder; expected a folder of"),
         (["train", data / "shards", "-o", data / "model.boxest"], "already exists.*--overwrite"),
+        (["train", data / "shards", "-o", data / "model"], r"model\.png already exists"),
+        (["train", data / "shards", "-o", tmp_path / "a.png"], r"a\.png is the name of the figure"),
         (["train", data / "shards", "-o", out, "--set", "epoch=3"], "Invalid parameter 'epoch'"),
         (["train", data / "shards", "-o", out, "--figure", "a.jpg"], "end in .png; got a.jpg"),
         (["score", data / "model.boxest", data / "photos"], "holds no shards"),

@@ -296,12 +296,20 @@ def test_without_warm_start_fit_begins_anew(few):
     assert np.array_equal(regressor.fit(X, y).predict(X), quick().fit(X, y).predict(X))
 
 
-def test_a_failed_fit_leaves_the_network_as_it_was(few):
+def test_a_failed_fit_leaves_the_network_as_it_was(few, tmp_path):
     X, y = few
     regressor = quick().fit(X, y)
     before = regressor.predict(X)
     with pytest.raises(ValueError, match="leaves none to train on"):
         regressor.set_params(validation_fraction=0.999).fit(X, y)
+    regressor.set_params(validation_fraction=0.1)
+    with pytest.raises(ValueError, match="must hold Keras callbacks; got 'no callback'"):
+        regressor.set_params(callbacks=["no callback"]).fit(X, y)
+    (tmp_path / "notes.txt").write_text("no state")
+    with pytest.raises(ValueError, match="is a file of another kind"):
+        regressor.set_params(callbacks=None, checkpoint=tmp_path / "notes.txt").fit(X, y)
+    assert regressor.callbacks_ == []
+    assert regressor.n_iter_ == len(regressor.history_) == 2
     assert np.array_equal(regressor.predict(X), before)
 
 

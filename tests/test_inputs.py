@@ -215,6 +215,8 @@ def test_bad_images_are_named(X, error, message):
 def test_predict_checks_the_shape_of_images(fitted):
     with pytest.raises(ValueError, match=r"\(8, 8, 1\), but images of shape \(16, 16, 1\)"):
         fitted.predict(np.zeros((2, 8, 8)))
+    with pytest.raises(ValueError, match=r"one image: pass X\[np\.newaxis\]\. Expected: .* 16×16"):
+        fitted.predict(np.zeros((16, 16)))
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from sklearn.exceptions import NotFittedError
 
 from boxest import BoxRegressor, figures, photographs, synthetic
 from boxest.data.annotations import CORNERS
@@ -92,6 +93,8 @@ def test_what_cannot_be_predicted_on(folder, fitted, tmp_path):
         photographs.predict(regressor, tmp_path)
     with pytest.raises(FileNotFoundError, match=r"absent\.png"):
         photographs.predict(regressor, [tmp_path / "absent.png"])
+    with pytest.raises(NotFittedError):
+        photographs.predict(BoxRegressor(), folder / "images")
     with pytest.raises(ValueError, match="the list of paths is empty"):
         photographs.predict(regressor, [])
     (tmp_path / "empty").mkdir()
@@ -131,3 +134,15 @@ def test_boxes_are_drawn_over_the_photographs(folder, fitted):
     assert [axes.get_title().split("\n")[1] for axes in figure.axes] == ["IoU 1.000"] * len(SIZES)
     with pytest.raises(ValueError, match="must have the same images in the same order"):
         figures.photographs(rows, folder / "images", rows[::-1])
+
+
+def test_shards_of_another_mode_are_said(folder, fitted):
+    regressor, paths = fitted
+    other = {"pad": "stretch", "stretch": "pad"}[regressor.image_mode_]
+    done = photographs.convert(
+        folder / "images", folder / "boxes.csv", folder / f"not {regressor.image_mode_}",
+        image_size=(16, 24), channels=regressor.image_shape_[2], mode=other, split=(1, 0, 0),
+    )  # fmt: skip
+    with pytest.warns(UserWarning, match=f"mode='{other}', but the network was fitted on mode="):
+        regressor.predict(done.train)
+    regressor.predict(paths)

@@ -5,7 +5,9 @@ import zipfile
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.exceptions import NotFittedError
 
 from boxest import BoxRegressor, synthetic
 from boxest.estimator import saving
@@ -241,3 +243,36 @@ def test_copies_read_pixels_as_the_original(data, tmp_path, way):
     assert copied.pixels_ == ("float32", 255, 0.0, 255.0, True)
     with pytest.warns(UserWarning, match=r"float64 and values 0\.\.1, but .* fitted on .*float32"):
         copied.predict(X / 255)
+
+
+def test_numbers_of_numpy_are_saved_as_numbers(data, tmp_path):
+    given = {"batch_size": np.int64(16), "learning_rate": np.float32(0.5)}
+    regressor = quick(epochs=1, restore_best_weights=np.bool_(True), **given).fit(*data)
+    loaded = by_file(regressor, tmp_path).get_params()
+    assert {name: loaded[name] for name in given} == {"batch_size": 16, "learning_rate": 0.5}
+    assert loaded["restore_best_weights"] is True
+
+
+def test_a_training_that_was_interrupted_is_not_saved(data, tmp_path):
+    import keras
+
+    def stop(epoch, logs):
+        raise KeyboardInterrupt
+
+    stops = keras.callbacks.LambdaCallback(on_epoch_end=stop)
+    regressor = quick(callbacks=[stops])
+    with pytest.raises(KeyboardInterrupt):
+        regressor.fit(*data)
+    with pytest.raises(NotFittedError, match=r"BoxRegressor was interrupted.*call fit again"):
+        regressor.set_params(callbacks=None).save(tmp_path / "a.boxest")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_of_columns_end_with_data_that_have_none(data, tmp_path):
+    h5py = pytest.importorskip("h5py")
+    X, y = data
+    table = pd.DataFrame(X.reshape(len(X), -1)).add_prefix("p")
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["X"] = X
+        regressor = quick(epochs=1).fit(table, y).fit(file["X"], y)
+    assert not hasattr(by_file(regressor, tmp_path), "feature_names_in_")

@@ -135,9 +135,18 @@ def test_pieces_go_on_with_the_rate_that_a_plateau_has_left(data):
     "given", [{"schedule": "cosine"}, {"warmup_epochs": 1}], ids=lambda given: next(iter(given))
 )
 def test_a_callback_cannot_set_a_rate_that_the_schedule_sets(data, given):
-    callback = keras.callbacks.LearningRateScheduler(lambda epoch: 0.01)
+    class SetsRate(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            self.model.optimizer.learning_rate = 0.01
+
     with pytest.raises(ValueError, match=r"A callback set the learning rate to 0\.01, .* schedule"):
-        regressor(callbacks=[callback], **given).fit(*data)
+        regressor(callbacks=[SetsRate()], **given).fit(*data)
+
+
+def test_a_callback_for_the_rate_beside_a_schedule_is_refused_before_the_training(data):
+    callback = keras.callbacks.ReduceLROnPlateau(patience=100)
+    with pytest.raises(ValueError, match=r"ReduceLROnPlateau sets the learning rate, but here"):
+        regressor(callbacks=[callback], schedule="cosine").fit(*data)
 
 
 def test_a_whole_number_is_a_learning_rate(data):

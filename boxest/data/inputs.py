@@ -164,6 +164,15 @@ def are_paths(X: Any) -> bool:
     return isinstance(X, (list, tuple)) and len(X) > 0 and all(map(are_paths, X))
 
 
+def refuse_one_image(array: np.ndarray, expected: Shape) -> None:
+    """Refuse a single grey image, whose rows would count as images."""
+    if array.shape == expected[:2] and array.shape[1] != math.prod(expected):
+        raise ValueError(
+            f"X has the shape {array.shape}.{_advice(array.shape, expected)} Expected: (n, height, "
+            f"width) of {expected[0]}×{expected[1]} px."
+        )
+
+
 def is_lazy(X: Any) -> bool:
     """Whether these are data on disk, which are sliced like an array but are no array or table."""
     has_slices = all(hasattr(X, name) for name in ("shape", "dtype", "__getitem__"))

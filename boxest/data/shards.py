@@ -112,13 +112,14 @@ def read(path: str | os.PathLike) -> Shard:
 
 
 def load(
-    paths: Iterable[str | os.PathLike], expected: Mapping[str, str | int] | None = None
+    paths: str | os.PathLike | Iterable[str | os.PathLike],
+    expected: Mapping[str, str | int] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Read the shards of one split, in the order of their indices.
 
     Parameters
     ----------
-    paths : iterable of path-like
+    paths : path-like, or iterable of path-like
         The files, in any order.
     expected : mapping, optional
         Required values, by the names in `Meta.attributes`, such as ``split`` and ``seed``;
@@ -151,13 +152,15 @@ def load(
     return images, boxes
 
 
-def arrange(paths: Iterable[str | os.PathLike]) -> list[tuple[str | os.PathLike, Part]]:
+def arrange(
+    paths: str | os.PathLike | Iterable[str | os.PathLike],
+) -> list[tuple[str | os.PathLike, Part]]:
     """Sort the shards of one split by their indices, and return the description of each.
 
     Only the headers are read and verified. Parameters and errors are those of `load`.
     """
     shards = []
-    for path in paths:
+    for path in [paths] if isinstance(paths, (str, os.PathLike)) else paths:
         with _open(path) as (_, meta, _):
             shards.append((path, meta))
     if not shards:

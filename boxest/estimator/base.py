@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
+from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -129,8 +130,8 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
         Optimizer, learning rate, number of epochs and order of examples continue. Nothing is held
         out: ``validation_fraction`` and ``epochs`` have no effect here. Neither have ``schedule``,
         ``warmup_epochs``, ``stop_patience`` and ``restore_best_weights``, because these examples
-        may be only a part of all. The rate stays the same, unless a Keras schedule gives the rate
-        of each update, or ``set_params(learning_rate=...)`` sets another one.
+        may be only a part of all. The rate is ``learning_rate``, or what a plateau or a callback of
+        earlier trainings has made of it; a Keras schedule gives the rate of each update.
 
         Parameters
         ----------
@@ -183,10 +184,6 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
         trainer, schedule, seed = self._initialize(goes_on, piece)
         fraction = 0 if piece else self.validation_fraction
         train, held_out = examples.read_examples(self, data, validation, trainer, fraction, seed)
-
-        # From here on the estimator changes; after an earlier error, it keeps the previous network.
-        self._set_network(trainer, schedule, seed)
-        finds = self.learning_rate == "auto" and not goes_on
         settings = Settings(
             self.batch_size,
             epochs,
@@ -195,10 +192,14 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
             updates_before=history[-1]["updates"] if history else 0,
             restore_best=self.restore_best_weights and not piece,
         )
+        watchers = [*watchers, *building.watchers(self, trainer, schedule, settings)]
+
+        # From here on the estimator changes; after an earlier error, it keeps the previous network.
+        self._set_network(trainer, schedule, seed)
+        finds = self.learning_rate == "auto" and not goes_on
         with ExitStack() as stack:
             if goes_on:
                 stack.enter_context(trainer.undone_if_interrupted(schedule))
-            watchers = [*watchers, *building.watchers(self, trainer, settings)]
             training = trainer.run(
                 train,
                 held_out,
@@ -357,6 +358,11 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
         from boxest.estimator import saving
 
         check_is_fitted(self)
+        if not self._has_been_trained():
+            raise NotFittedError(
+                f"The last fit of this {type(self).__name__} was interrupted, so there is no "
+                "finished training to save: call fit again, or pickle it to keep its weights."
+            )
         saving.save(self, path)
 
     @classmethod

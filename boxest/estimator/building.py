@@ -178,24 +178,24 @@ def first_rate(
 
 
 def watchers(
-    estimator: "BaseImageRegressor", trainer: Trainer, settings: Settings
+    estimator: "BaseImageRegressor", trainer: Trainer, schedule: Schedule, settings: Settings
 ) -> list[Watcher]:
     """Return the watchers that report the training, and the user's Keras callbacks."""
-    found: list[Watcher] = [reporter(estimator.verbose, settings.epochs)]
-    estimator.callbacks_ = []
+    report = reporter(estimator.verbose, settings.epochs)
+    callbacks = None
     if estimator.callbacks:
-        keras_callbacks = KerasCallbacks(
+        callbacks = KerasCallbacks(
             estimator.callbacks,
             trainer.model,
             engine=estimator.engine,
+            varies=schedule.varies,
             epochs=settings.epochs,
             epochs_before=settings.epochs_before,
         )
-        estimator.callbacks_ = keras_callbacks.copies
-        if estimator.engine == "keras":
-            trainer.program.callbacks = keras_callbacks.list
-        found.append(keras_callbacks)
-    return found
+    if estimator.engine == "keras":  # The program may have those of an earlier training.
+        trainer.program.callbacks = callbacks and callbacks.list
+    estimator.callbacks_ = callbacks.copies if callbacks else []
+    return [report, callbacks] if callbacks else [report]
 
 
 def go_on(last: Schedule, new: Schedule, first_rate: float) -> None:

@@ -1,6 +1,7 @@
 """Check, read and divide the examples on their way from `fit` to the training."""
 
 import math
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -83,8 +84,13 @@ def validate_images(
     estimator: "BaseImageRegressor", X: Any, *, reset: bool
 ) -> inputs.Images | inputs.ShardImages:
     """Check images without reading them yet."""
-    if not (inputs.are_paths(X) or inputs.is_lazy(X)):
+    if inputs.are_paths(X) or inputs.is_lazy(X):
+        if reset:  # They have no names of columns.
+            vars(estimator).pop("feature_names_in_", None)
+    else:
         array = inputs.as_array(X)
+        if not reset:
+            inputs.refuse_one_image(array, estimator.image_shape_)
         # If X is a table, its columns have names and a fixed number.
         sklearn_validate_data(
             estimator, X, reset=reset, skip_check_array=True, ensure_2d=array.ndim == 2
@@ -98,7 +104,21 @@ def validate_images(
         estimator.image_shape_, estimator.pixels_ = opened.shape[1:], None
         estimator.n_features_in_ = math.prod(estimator.image_shape_)
         estimator.image_mode_ = getattr(opened, "mode", None)
+    elif isinstance(opened, ShardImages):
+        _check_mode(opened.mode, estimator.image_mode_)
     return opened
+
+
+def _check_mode(mode: str | None, fitted: str | None) -> None:
+    """Warn if photographs were fitted into their images in another way than those of `fit`."""
+    if None not in (mode, fitted) and mode != fitted:
+        warnings.warn(
+            f"These shards hold photographs with mode={mode!r}, but the network was fitted on "
+            f"mode={fitted!r}: objects have other shapes here. Convert the photographs with "
+            f"mode={fitted!r} (--mode {fitted}).",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def validate_validation_data(

@@ -5,6 +5,8 @@ import re
 from dataclasses import fields
 from typing import Any
 
+import numpy as np
+
 from boxest.data.pixels import WHITES
 from boxest.system.files import FileError
 from boxest.training import Schedule
@@ -14,7 +16,8 @@ FORMAT_VERSION = 3
 PARTS = ("arrays", "estimator.json")
 # The largest random_state that scikit-learn accepts.
 MAX_SEED = 2**32 - 1
-_PLAIN = (int, float, str, type(None))
+# A search may set numbers of numpy.
+_PLAIN = (int, float, str, np.number, np.bool_, type(None))
 # Names and types of the values that a text must hold.
 _ABOUT = {
     "format": str,

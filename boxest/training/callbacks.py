@@ -40,13 +40,16 @@ class KerasCallbacks(Watcher):
         Compiled with the optimizer of the training. Its ``stop_training`` ends the training.
     engine : str
         "compiled" does not call hooks per batch.
+    varies : bool
+        Whether the schedule sets the learning rate of every update.
     epochs, epochs_before : int
         The number of epochs of this training, and of those before it.
 
     Raises
     ------
     ValueError
-        If a callback has hooks per batch, and the engine does not call these.
+        If a callback has hooks per batch, and the engine does not call these; or if it sets the
+        learning rate, and so does the schedule.
     """
 
     def __init__(
@@ -55,13 +58,14 @@ class KerasCallbacks(Watcher):
         model: "keras.Model",
         *,
         engine: str,
+        varies: bool = False,
         epochs: int,
         epochs_before: int = 0,
     ):
         import keras
 
         for callback in callbacks:
-            _check_callback(callback, engine)
+            _check_callback(callback, engine, varies)
         self.copies = list(map(_copy, callbacks))
         self.model, self.logs = model, {}
         self.list = keras.callbacks.CallbackList(
@@ -157,8 +161,8 @@ def _copy(callback: "keras.callbacks.Callback") -> "keras.callbacks.Callback":
         ) from error
 
 
-def _check_callback(callback: Any, engine: str) -> None:
-    """Refuse objects that are not callbacks, and hooks per batch if batches are not visible."""
+def _check_callback(callback: Any, engine: str, varies: bool) -> None:
+    """Refuse what is no callback, hooks per batch without batches, and a second schedule."""
     import keras
 
     if not isinstance(callback, keras.callbacks.Callback):
@@ -167,6 +171,14 @@ def _check_callback(callback: Any, engine: str) -> None:
         raise ValueError(
             f"{type(callback).__name__} has hooks for each batch, but engine='compiled' runs all "
             "batches of an epoch in one call. Use engine='keras', or hooks per epoch."
+        )
+    sets_rate = keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau
+    if varies and isinstance(callback, sets_rate):
+        # Other callbacks that set the rate are only noticed when they do.
+        raise ValueError(
+            f"{type(callback).__name__} sets the learning rate, but here the schedule changes it "
+            "at every update. Use either the schedule without this callback, or "
+            "schedule='constant' without warmup_epochs and without a Keras schedule."
         )
 
 

@@ -169,6 +169,7 @@ def opened(checkpoint: "str | os.PathLike | Checkpoint | None") -> Iterator[Chec
     if checkpoint is None or isinstance(checkpoint, Checkpoint):
         yield checkpoint
         return
+    _refuse_other_files(Path(checkpoint))
     with Checkpoint(checkpoint) as own:
         yield own
         own.remove()

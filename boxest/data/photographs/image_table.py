@@ -36,12 +36,12 @@ def read_table(path: str | os.PathLike) -> tuple[pd.DataFrame, str]:
     return rows, hashlib.sha256(content).hexdigest()
 
 
-def originals(paths: Iterable[str | os.PathLike]) -> pd.DataFrame:
+def originals(paths: str | os.PathLike | Iterable[str | os.PathLike]) -> pd.DataFrame:
     """Return the rows of the table of originals that belong to shards of one split.
 
     Parameters
     ----------
-    paths : iterable of path-like
+    paths : path-like, or iterable of path-like
         Shards that `convert` wrote, in any order; ``images.csv`` must be in the same folder.
 
     Returns

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from sklearn.utils.validation import check_is_fitted
 
 from boxest.boxes import CORNERS
 from boxest.data import image_files
@@ -62,6 +63,7 @@ def predict(
     UserWarning
         If grey levels of 16 bits seem to have only 12.
     """
+    check_is_fitted(regressor)
     height, width, channels = regressor.image_shape_
     mode = mode or getattr(regressor, "image_mode_", None)
     if mode is None:
