@@ -20,6 +20,7 @@ from boxest.data import annotations, photographs, shards
 from boxest.data.photographs.assignment import PARTS
 from boxest.estimator.box_regressor import BoxRegressor
 from boxest.system.files import check_file
+from boxest.training.checkpoint import opened
 
 # Number of images in a figure of predictions.
 SHOWN = 15
@@ -120,10 +121,15 @@ def train(
     with _shards_of(data, boxes, conversion or {}) as parts:
         if not parts["train"]:
             raise ValueError(f"{data} holds no shards to train on (train-000.h5 …).")
-        regressor.fit(parts["train"], validation_data=parts["validation"] or None)
         part = next(part for part in reversed(PARTS) if parts[part])
+        # If the model cannot be written, the state of the training stays.
+        with opened(regressor.checkpoint) as state:
+            regressor.set_params(checkpoint=state)
+            regressor.fit(parts["train"], validation_data=parts["validation"] or None)
+            if state is not None:
+                state.flush()
+            regressor.set_params(checkpoint=None, verbose=0).save(out)
         images, true = shards.load(parts[part])
-    regressor.set_params(checkpoint=None, verbose=0).save(out)
     scores, predicted = _scores(regressor, images, true, part)
     drawn = figures.predictions(images[:SHOWN], true[:SHOWN], predicted[:SHOWN])
     return Trained(regressor, scores, [out, *figures.save(drawn, figure)])

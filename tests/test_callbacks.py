@@ -129,6 +129,13 @@ def test_batches_are_seen_by_the_keras_engine_alone(data):
     assert regressor.callbacks_[0].batches == [0, 1, 2, 3]
 
 
+def test_those_of_an_earlier_training_are_not_called(data):
+    regressor = quick(PerBatch(), epochs=1, engine="keras", warm_start=True).fit(*data)
+    (earlier,) = regressor.callbacks_
+    regressor.set_params(callbacks=None).fit(*data)
+    assert earlier.batches == [0, 1, 2, 3]
+
+
 @pytest.mark.parametrize(
     "callback",
     [

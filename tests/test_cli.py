@@ -197,6 +197,24 @@ def test_train_takes_photographs_and_a_table(data, tmp_path):
     assert BoxRegressor.load(tmp_path / "m.boxest").image_shape_ == (16, 16, 1)
 
 
+def test_the_state_of_a_training_stays_if_the_model_cannot_be_written(data, tmp_path, monkeypatch):
+    words = ["train", data / "shards", "-o", tmp_path / "m.boxest", "--epochs", 2]
+    words += ["--set", "network=profile", "--set", "augmentation=null", "--set", "xla=false"]
+    words += ["--checkpoint", tmp_path / "state.npz"]
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BoxRegressor, "save", full)
+        assert run(*words).exit_code == 1
+    assert (tmp_path / "state.npz").stat().st_size > 1000
+    done = run(*words)
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout.startswith("Resumed after epoch 2.\n2 epochs, ")
+    assert not (tmp_path / "state.npz").exists()
+
+
 def test_score_is_the_mean_iou_of_shards_and_of_photographs(data, tmp_path):
     regressor = BoxRegressor.load(data / "model.boxest")
     test = sorted((data / "shards").glob("test-*.h5"))

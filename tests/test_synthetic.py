@@ -116,6 +116,8 @@ def test_no_images():
 def test_render_refuses_what_is_no_box():
     with pytest.raises(ValueError, match="looks like pixels"):
         render([[0, 0, 64, 64]], 128)
+    with pytest.raises(ValueError, match=r"box 1 covers no pixel of an image of 16 px.*: 1 of 2"):
+        render([[0, 0, 1, 1], [0.5, 0.5, 0.51, 0.9]], 16)
 
 
 @pytest.mark.parametrize(

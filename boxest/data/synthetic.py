@@ -174,7 +174,7 @@ def render(
     Raises
     ------
     ValueError, TypeError
-        If a box is invalid, or a number is out of its range.
+        If a box is invalid, or so small that it covers no pixel, or a number is out of its range.
 
     Examples
     --------
@@ -192,6 +192,12 @@ def render(
     """
     image_size = integer("image_size", image_size, 1, 2**15)
     pixels = np.rint(check_boxes(boxes) * image_size).astype(int)
+    unseen = (pixels[:, 2:] == pixels[:, :2]).any(axis=1)
+    if unseen.any():
+        raise ValueError(
+            f"box {unseen.argmax()} covers no pixel of an image of {image_size} px, because its "
+            f"edges are rounded to pixels. Such boxes: {unseen.sum()} of {len(pixels)}."
+        )
     if scene == CLEAN:
         return _white_on_black(pixels, image_size)
     from boxest.data.drawing import draw  # Imports scipy, which the paper's images do not need.
