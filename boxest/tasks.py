@@ -129,9 +129,8 @@ def train(
             if state is not None:
                 state.flush()
             regressor.set_params(checkpoint=None, verbose=0).save(out)
-        images, true = shards.load(parts[part])
-    scores, predicted = _scores(regressor, images, true, part)
-    drawn = figures.predictions(images[:SHOWN], true[:SHOWN], predicted[:SHOWN])
+        scores, shown = _scores(regressor, parts[part], part)
+    drawn = figures.predictions(*(values[:SHOWN] for values in shown))
     return Trained(regressor, scores, [out, *figures.save(drawn, figure)])
 
 
@@ -213,20 +212,22 @@ def score(
         with _shards_of(data, None, {}) as parts:
             if not parts[part]:
                 raise ValueError(f"{data} holds no shards with the names {part}-000.h5 ….")
-            scores, _ = _scores(regressor, *shards.load(parts[part]), part)
+            scores, _ = _scores(regressor, parts[part], part)
     if out is not None:
         annotations.write(scores.table, out, "csv")
     return scores
 
 
 def _scores(
-    regressor: BoxRegressor, images: np.ndarray, true: np.ndarray, part: str
-) -> tuple[Scores, np.ndarray]:
-    """Return the scores on the images of shards, and the predicted boxes in fractions."""
-    predicted = regressor.predict(images)
+    regressor: BoxRegressor, paths: list[Path], part: str
+) -> tuple[Scores, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Return the scores on shards, and their images, true and predicted boxes in fractions."""
+    images, true = shards.load(paths)
+    predicted = regressor.predict(paths)  # It knows how these images were made.
     height, width = images.shape[1:3]
     scale = np.array([width, height] * 2)
-    return Scores(_table(range(len(true)), true * scale, predicted * scale), part), predicted
+    table = _table(range(len(true)), true * scale, predicted * scale)
+    return Scores(table, part), (images, true, predicted)
 
 
 def _scores_of_photographs(

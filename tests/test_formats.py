@@ -325,6 +325,12 @@ def test_what_cannot_be_written(tmp_path, images, monkeypatch):
     ):
         annotations.write(table, tmp_path / "a.json")
     annotations.write(table, tmp_path / "a.csv")
+    for wrong, message in (
+        (table[:0], "has no rows"),
+        (table.assign(image="a.png"), "a.png is in"),
+    ):
+        with pytest.raises(AnnotationError, match=message):
+            annotations.write(wrong.assign(x1=0), tmp_path / "a.json")
     for unknown in (table.assign(width=pd.NA), table.drop(columns="height")):
         with pytest.raises(AnnotationError, match=r"2 photographs, such as a\.png, are unknown"):
             annotations.write(unknown.assign(x1=0), tmp_path / "a.json")

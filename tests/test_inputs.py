@@ -9,6 +9,7 @@ from sklearn.base import clone
 
 from boxest import BoxRegressor, shards, synthetic
 from boxest.data import inputs
+from boxest.training.program import Predictor
 
 LAW = synthetic.BoxLaw()
 
@@ -113,9 +114,18 @@ class Stack:
 def test_data_on_disk_are_read_in_blocks(data, fitted, monkeypatch):
     X, y = data
     monkeypatch.setattr(inputs, "BLOCK_BYTES", 7 * 256 * 8)
-    stack = Stack(X)
-    assert np.array_equal(clone(fitted).fit(stack, y).predict(stack), fitted.predict(X))
-    assert stack.most == 7
+    stack, predicted = Stack(X), []
+    regressor = clone(fitted).fit(stack, y)
+    call = Predictor.__call__
+
+    def counted(self, features):
+        predicted.append(len(features))
+        return call(self, features)
+
+    expected = fitted.predict(X)
+    monkeypatch.setattr(Predictor, "__call__", counted)
+    assert np.array_equal(regressor.predict(stack), expected)
+    assert (stack.most, predicted) == (7, [50, 10])
 
 
 def test_data_sets_of_h5py(data, fitted, tmp_path):

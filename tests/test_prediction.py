@@ -144,5 +144,5 @@ def test_shards_of_another_mode_are_said(folder, fitted):
         image_size=(16, 24), channels=regressor.image_shape_[2], mode=other, split=(1, 0, 0),
     )  # fmt: skip
     with pytest.warns(UserWarning, match=f"mode='{other}', but the network was fitted on mode="):
-        regressor.predict(done.train)
-    regressor.predict(paths)
+        regressor.score(done.train)
+    regressor.score(paths)

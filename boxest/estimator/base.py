@@ -340,9 +340,7 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
         """
         check_is_fitted(self)
         blocks = Reader(examples.validate_images(self, X, reset=False), self.pixels_).blocks()
-        predictor = self._prediction()
-        features = np.concatenate([predictor.features(block) for block in blocks])
-        predicted = predictor(features).astype(np.float64)
+        predicted = self._prediction().of_blocks(blocks).astype(np.float64)
         return predicted[:, 0] if self._flat_targets else predicted
 
     def _prediction(self) -> Predictor:

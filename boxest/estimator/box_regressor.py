@@ -329,7 +329,8 @@ class BoxRegressor(ImageRegressor):
         if y is None and are_paths(X):
             from boxest.data import shards
 
-            X, y = shards.load([X] if isinstance(X, (str, os.PathLike)) else X)
+            # Only the boxes of all shards are in memory together.
+            y = np.concatenate([shards.read(path).boxes for path, _ in shards.arrange(X)])
         return scorers.mean_iou(boxes.check_boxes(y), self.predict(X), sample_weight=sample_weight)
 
     def _check_targets(self, y: Any) -> np.ndarray:

@@ -1,7 +1,7 @@
 """The compiled programs: all updates of an epoch in one call, and predictions in large batches."""
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -94,6 +94,21 @@ class Predictor:
         trainable = [v.value for v in self.trunk.trainable_variables]
         fixed = [v.value for v in self.trunk.non_trainable_variables]
         return self._in_batches(lambda batch: self._predict(trainable, fixed, batch), features)
+
+    def of_blocks(self, blocks: Iterable[np.ndarray]) -> np.ndarray:
+        """Return the outputs for blocks of images, which need not fit into memory together."""
+        outputs, rest = [], None
+        for block in blocks:
+            features = self.features(block)
+            rest = features if rest is None else np.concatenate([rest, features])
+            # Only whole batches, so that the blocks make no difference.
+            n_whole = len(rest) // self.batch * self.batch
+            if n_whole:
+                outputs.append(self(rest[:n_whole]))
+                rest = rest[n_whole:]
+        if len(rest):
+            outputs.append(self(rest))
+        return np.concatenate(outputs)
 
     def use_programs_of(self, other: "Predictor") -> None:
         """Take the compiled programs of another network with the same layers; keep the weights."""

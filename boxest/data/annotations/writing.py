@@ -1,6 +1,7 @@
 """Write tables of boxes as files for other programs: CSV, COCO and YOLO."""
 
 import os
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,8 +43,9 @@ def write(
     Raises
     ------
     AnnotationError
-        If the form is unknown; for COCO and YOLO also if a box is flipped or has no area, the size
-        of a photograph is unknown, two photographs would share a file, or globox is not installed.
+        If the form is unknown; for COCO and YOLO also if there is no box, a box is flipped or has
+        no area, the size of a photograph is unknown, one has two boxes, two would share a file, or
+        globox is not installed.
     OSError
         If the file cannot be written, or the folder is not empty.
     """
@@ -56,6 +58,8 @@ def write(
     if form == "csv":
         write_text(path, table.to_csv(index=False, lineterminator="\n"))
         return
+    if not len(table):
+        raise AnnotationError(f"{path}: the table has no rows, so there are no boxes to write.")
     empty = ~((table["x1"] < table["x2"]) & (table["y1"] < table["y2"]))
     if empty.any():
         raise AnnotationError(
@@ -103,6 +107,9 @@ def _globox(table: pd.DataFrame, images: str | os.PathLike | None) -> "globox.An
     outside = [name for name in names if name.startswith("../")]
     if outside:
         raise AnnotationError(f"{outside[0]} is not in the folder of photographs, {root}.")
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise AnnotationError(f"{twice[0]} is in the table twice: remove one of the rows.")
     labels = table.get("label", pd.Series(index=table.index, dtype=object)).fillna("object")
     found = library.AnnotationSet()
     for name, label, row in zip(names, labels, table.itertuples(), strict=True):
