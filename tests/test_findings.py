@@ -486,6 +486,14 @@ def test_a_ranking_of_whole_grids_is_told_by_rate(study):
     differences = np.subtract(off["few"], off["clean"])
     assert differences == pytest.approx([0, 0, np.log(2), 0], abs=0.011)
 
+    told = page[page.index("Fig. 8 leaves out cells that were tried") :].split("\n\n")[1]
+    heads, _, first, _ = (line.strip("| ").split(" | ") for line in told.splitlines())
+    assert heads[2:] == ["(4, 0.1)", "(256, 0.1)", "(1024, 0.1)"]
+    missing = cells[(cells["learning_rate"] == 0.1) & (cells["condition"] == "clean")]
+    missing = missing.set_index("batch_size").loc[[4, 256, 1024]]
+    whole = 10 - missing["stopped_early"] - missing["diverged"]
+    assert first[2:] == [f"{count} of 10" for count in whole]
+
 
 def test_variants_of_giou_are_told_to_be_inexact(study, tmp_path):
     root = write_variants(tmp_path / "forensics", {"linear": 1.1}, loss="giou")
