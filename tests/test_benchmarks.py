@@ -333,3 +333,18 @@ def test_bars_go_on_where_they_were(tmp_path):
     assert (first, second["seed"]) == (there, 1)
     assert f"| few_images | 16 | 1 | 0, 1 | {(0.25 + second['mean_iou']) / 2:.4f} | " in text
     assert (tmp_path / "figures" / "few_images-16-1-worst.png").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_changes_of_the_first_updates_are_trained_beside_fig_8(tmp_path):
+    text = run("first_updates.py", "--quick", "--markdown", tmp_path / "out.md")
+    assert (tmp_path / "out.md").read_text() == text
+    head, _, corner, he, paper = text.splitlines()
+    assert head == "| mean of 1 seed | (64, 0.0001) | (4096, 0.001) |"
+    assert corner.startswith("| the last pixel as the corner")
+    assert he.startswith("| He's initial weights | ")
+    losses = [[float(cell) for cell in row.strip("| ").split(" | ")[1:]] for row in (corner, he)]
+    # Hardly trained: both cells have the loss of the first weights, which differ.
+    assert np.ptp(losses[0]) < 0.01
+    assert abs(losses[0][0] - losses[1][0]) > 0.01
+    assert paper == "| Fig. 8 | 0.349 | 0.577 |"
