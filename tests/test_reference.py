@@ -1,6 +1,7 @@
 """The committed results: whole, made by this code, and what a new training gives."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -83,12 +84,20 @@ def test_tables_come_from_this_code(study):
 
 
 def test_the_other_studies_come_from_this_code(study):
-    variants, networks, harder = study.studies
+    forensics, figure8, networks, harder = study.studies
     settings = ["output_activation", "loss", "optimizer", "plateau_patience"]
-    ranking = analysis.rank_variants(variants["variant_cells"], settings)
-    pd.testing.assert_frame_equal(ranking, variants["variants"], rtol=1e-6, check_dtype=False)
+    ranking = analysis.rank_variants(forensics["variant_cells"], settings)
+    pd.testing.assert_frame_equal(ranking, forensics["variants"], rtol=1e-6, check_dtype=False)
     assert len(ranking) == 3 * 3 * 3 * 2
     assert ranking["cells"].eq(3).all()
+
+    axes = ["batch_size", "learning_rate", "plateau_patience", "condition"]
+    made = analysis.tables({"variant_cells", "variants"}, None, figure8["runs"], axes)
+    for name, table in made.items():
+        pd.testing.assert_frame_equal(table, figure8[name], rtol=1e-6, check_dtype=False)
+    assert len(made["variants"]) == 5
+    assert made["variants"]["cells"].eq(21).all()
+    assert made["variant_cells"]["runs"].eq(3).all()
     for one in (networks, harder):
         losses = one["runs"]["validation_iou_loss"]
         runs = one["runs"].assign(train_loss=losses, validation_loss=losses)
@@ -140,11 +149,28 @@ def test_figures_are_those_of_the_tables(name, tmp_path):
         "scaling_residuals": lambda: figures.residuals(committed("scaling_residuals")),
     }
     png, _ = figures.save(drawn[name](), tmp_path / "again.png")
-    with Image.open(png) as again, Image.open(PAPER / "figures" / f"{name}.png") as there:
+    assert_same_picture(png, PAPER / "figures" / f"{name}.png")
+
+
+def assert_same_picture(one, other):
+    with Image.open(one) as again, Image.open(other) as there:
         assert again.size == there.size
         # The same picture, but for what another version of matplotlib or of a font does.
         apart = np.abs(np.asarray(again.convert("L"), float) - np.asarray(there.convert("L")))
         assert apart.mean() < 3
+
+
+def test_what_explains_fig_8_comes_from_the_committed_runs(tmp_path, monkeypatch, capsys):
+    text = (ROOT / "docs" / "study.md").read_text()
+    (snippet,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert "docs/figure8.png" in snippet
+    monkeypatch.chdir(ROOT)
+    exec(snippet.replace("docs/figure8.png", str(tmp_path / "again.png")), {})
+    train, validation = (line.split()[1] for line in capsys.readouterr().out.splitlines())
+    assert float(train) < 0.1 > float(validation)
+    said = f"is {train} in training and {validation} in validation loss, in place of 0.281 and"
+    assert said in " ".join(text.split())
+    assert_same_picture(tmp_path / "again.png", ROOT / "docs" / "figure8.png")
 
 
 @pytest.fixture(scope="module")

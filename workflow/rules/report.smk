@@ -125,6 +125,7 @@ rule reference:
     params:
         commands=[
             "snakemake --cores all --configfile config/forensics.yaml",
+            "snakemake --cores all --configfile config/figure8.yaml",
             "snakemake --cores all --configfile config/architectures.yaml",
             "snakemake --cores all --configfile config/harder.yaml",
             "snakemake --cores 1 --configfile config/timing.yaml",
