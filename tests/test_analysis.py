@@ -407,3 +407,13 @@ def test_best_table_does_not_hide_predictions_that_are_no_numbers():
     assert table["test_iou_loss"].isna().tolist() == [False, True]
     assert table["test_iou_loss"][0] == 0.5
     assert table["test_inclusive_iou_loss"].tolist() == [0.2, 0.2]
+
+
+@pytest.mark.parametrize(("value", "row"), [("never", 0), (2, 1)])
+def test_a_number_is_found_in_a_column_with_a_name(tmp_path, value, row):
+    """As for the page of a figure: the patience 2 beside one that never ends."""
+    table = pd.DataFrame({"plateau_patience": ["never", 2], "rate": [0.1, 0.1]})
+    table.to_csv(tmp_path / "runs.csv", index=False)
+    for one in (table, pd.read_csv(tmp_path / "runs.csv")):
+        found = analysis.rows_of(one, {"plateau_patience": value, "rate": 0.1, "other": 1})
+        assert found.index.tolist() == [row]

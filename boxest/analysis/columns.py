@@ -125,7 +125,13 @@ def of_others(
 
 
 def rows_of(table: pd.DataFrame, values: dict) -> pd.DataFrame:
-    """Return the rows that have these values, in columns that the table has."""
-    known = {name: value for name, value in values.items() if name in table}
-    same = [table[name] == value for name, value in known.items()]
+    """Return the rows that have these values, in columns that the table has.
+
+    A column with a name among its values, such as "never", holds its numbers as text.
+    """
+    same = [
+        table[name] == (str(value) if pd.api.types.is_string_dtype(table[name]) else value)
+        for name, value in values.items()
+        if name in table
+    ]
     return table[np.logical_and.reduce(same)] if same else table
