@@ -95,7 +95,7 @@ def test_the_other_studies_come_from_this_code(study):
     made = analysis.tables({"variant_cells", "variants"}, None, figure8["runs"], axes)
     for name, table in made.items():
         pd.testing.assert_frame_equal(table, figure8[name], rtol=1e-6, check_dtype=False)
-    assert len(made["variants"]) == 5
+    assert len(made["variants"]) == 4
     assert made["variants"]["cells"].eq(21).all()
     assert made["variant_cells"]["runs"].eq(3).all()
     for one in (networks, harder):

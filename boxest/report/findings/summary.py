@@ -116,11 +116,12 @@ def _verdicts(study: Study) -> dict[str, float]:
 def _times(study: Study) -> dict[str, float | str]:
     """Return what the times are of, where their knee is, and how many cells no other beats."""
     time, fit = study["time"], study["time_fit"]
+    values = {"time_epochs": time["planned_epochs"].iloc[0], "time_runs": time["runs"].max()}
+    if study.others:
+        return values  # There is a fit for each combination of their values.
     mean = time.groupby("batch_size")["seconds_per_epoch"].mean()
     low, high = knee_interval(fit)
-    return {
-        "time_epochs": time["planned_epochs"].iloc[0],
-        "time_runs": time["runs"].max(),
+    return values | {
         "time_smallest_over_largest": mean.iloc[0] / mean.iloc[-1],
         "time_misfit": 100 * fit["relative_residual"].iloc[0],
         "knee": knee(fit),
