@@ -18,6 +18,7 @@ from test_ranking import write as write_ranking
 
 from boxest import analysis
 from boxest.analysis import text
+from boxest.analysis.columns import CELL
 from boxest.report import captions, findings, html
 from boxest.study import configuration, outputs
 
@@ -570,6 +571,38 @@ def test_every_caption_of_the_report_can_be_filled_in(study):
             caption = captions.fill_in(path.read_text(), summary)
             assert "{" not in caption
             assert "–" not in caption, path.name
+
+
+def test_captions_of_a_third_axis_have_no_numbers_of_its_first_value(tmp_path):
+    changes = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    changes["grid"]["plateau_patience"] = [None, 2]
+    config = configuration.read(changes, SCHEMA)
+    histories = fake_study.histories(**fake_study.FULL | {"seeds": 2, "epochs": 3})
+    runs = fake_study.runs(histories, 3)
+    both = [
+        pd.concat([table.assign(plateau_patience=value) for value in ("never", "2")])
+        for table in (histories, runs)
+    ]
+    made = outputs.made(outputs.TABLES, config)
+    axes = [*CELL, "plateau_patience"]
+    tables = analysis.tables(made.keys(), *both, axes) | {"runs": both[1], "best": best_table(2)}
+    study = findings.Study(tmp_path, tables)
+    summary = {"config": config, "numbers": findings.numbers(study), "verdicts": False}
+    written = {}
+    for name in (*made, *outputs.made(outputs.FIGURES, config)):
+        template = ROOT / "workflow" / "report" / f"{name.partition(',')[0]}.rst"
+        caption = captions.fill_in(template.read_text(), summary, name)
+        written[name] = " ".join(caption.split())
+    ending = ",plateau_patience~2"
+    assert "This page: plateau_patience 2." in written[f"time_fit{ending}"]
+    assert "knee" not in written[f"time_fit{ending}"]
+    assert "times as long" not in written[f"fig4_training_time{ending}"]
+    for name in ("loss_against_updates", "scaling_residuals"):
+        assert (
+            "fitted to the runs with rates below the one in scaling_fit.csv"
+            in (written[f"{name}{ending}"])
+        )
+        assert "by −" not in written[f"{name}{ending}"]
 
 
 def test_captions_have_the_numbers_of_the_study(study):
