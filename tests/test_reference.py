@@ -91,7 +91,7 @@ def test_the_other_studies_come_from_this_code(study):
     assert len(ranking) == 3 * 3 * 3 * 2
     assert ranking["cells"].eq(3).all()
 
-    axes = ["batch_size", "learning_rate", "plateau_patience", "condition"]
+    axes = ["batch_size", "learning_rate", "condition", "plateau_patience"]
     made = analysis.tables({"variant_cells", "variants"}, None, figure8["runs"], axes)
     for name, table in made.items():
         pd.testing.assert_frame_equal(table, figure8[name], rtol=1e-6, check_dtype=False)
