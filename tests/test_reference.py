@@ -165,12 +165,31 @@ def test_what_explains_fig_8_comes_from_the_committed_runs(tmp_path, monkeypatch
     (snippet,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     assert "docs/figure8.png" in snippet
     monkeypatch.chdir(ROOT)
-    exec(snippet.replace("docs/figure8.png", str(tmp_path / "again.png")), {})
+    names = {}
+    exec(snippet.replace("docs/figure8.png", str(tmp_path / "again.png")), names)
     train, validation = (line.split()[1] for line in capsys.readouterr().out.splitlines())
     assert float(train) < 0.1 > float(validation)
     said = f"is {train} in training and {validation} in validation loss, in place of 0.281 and"
     assert said in " ".join(text.split())
     assert_same_picture(tmp_path / "again.png", ROOT / "docs" / "figure8.png")
+
+    ours = names["comparison"]
+    off = [
+        (ours[f"{part}_inclusive_iou_loss_log_ratio"].abs() > np.log(1.25)).sum()
+        for part in ("train", "validation")
+    ]
+    assert off == [1, 0]
+    runs = committed("runs", "figure8")
+    runs = runs[(runs["learning_rate"] < 0.1) & (runs["plateau_patience"] == "never")]
+    ranking = analysis.rank_variants(analysis.variant_cells(runs, ["condition"]), ["condition"])
+    near, far = analysis.variant_errors(runs, ranking, ["condition"]).to_dict("records")
+    assert near["condition"] == "train_10000"
+    said = (
+        f"falls from {far['distance']:.3f} to {near['distance']:.3f}. Three seeds make that "
+        "likely, but not certain (the difference has a standard error of "
+        f"{far['behind_se']:.3f}, p = {far['p_value']:.2f})"
+    )
+    assert said in " ".join(text.split())
 
 
 @pytest.fixture(scope="module")
