@@ -26,7 +26,7 @@ ALLOWED = {
     "study": {"analysis", "data", "estimator", "networks", "system"},
     "figures": {"analysis", "boxes", "data", "study", "system", "training"},
     "report": {"analysis", "figures", "study", "system"},
-    "tasks": {"boxes", "data", "estimator", "figures", "system"},
+    "tasks": {"boxes", "data", "estimator", "figures", "system", "training"},
     "cli": {"data", "estimator", "report", "study", "tasks"},
     "convert": {"cli"},
     "__main__": {"cli"},
