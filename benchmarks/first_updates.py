@@ -96,7 +96,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument(
-        "--quick", action="store_true", help="does it work: two variants and cells, one epoch"
+        "--quick", action="store_true", help="does it work: a few of them, one epoch"
     )
     parser.add_argument("--markdown", type=Path)
     options = parser.parse_args(arguments)

@@ -5,6 +5,7 @@ import pandas as pd
 
 from boxest.analysis.cells import paper_loss, root_mean_square
 from boxest.analysis.claims import CONFIDENCE
+from boxest.analysis.columns import rows_of
 from boxest.analysis.text import names, number, plural, spread, table
 from boxest.analysis.variants import settings_of
 from boxest.figures.style import named, value_text
@@ -131,13 +132,9 @@ def _factor(log_ratio: float) -> str:
     return f"× {number(np.exp(log_ratio), 2)}"
 
 
-def _of(variant: pd.Series, cells: pd.DataFrame, names_: list[str]) -> pd.DataFrame:
-    return cells[np.logical_and.reduce([cells[name] == variant[name] for name in names_])]
-
-
 def _conclusion(nearest: pd.Series, cells: pd.DataFrame, names_: list[str]) -> str:
     """Say whether one variant meets all cells that were tried."""
-    mine = _of(nearest, cells, names_)
+    mine = rows_of(cells, dict(nearest[names_]))
     off = mine[mine["log_ratio"].abs() > np.log(MEETS)]
     tried = f"{plural(len(mine), 'cell')} tried with {plural(int(mine['runs'].max()), 'seed')}"
     if off.empty:
@@ -208,7 +205,7 @@ def _by_rate(ranking: pd.DataFrame, cells: pd.DataFrame, names_: list[str]) -> l
         return []
     rows = []
     for _, row in ranking.head(SHOWN).iterrows():
-        by_rate = _of(row, shared, names_).groupby("learning_rate")["log_ratio"]
+        by_rate = rows_of(shared, dict(row[names_])).groupby("learning_rate")["log_ratio"]
         distances = (
             f"{number(far, 2)} ({mean:+.2f})".replace("-", "−")
             for far, mean in zip(by_rate.agg(root_mean_square), by_rate.mean(), strict=True)
@@ -235,7 +232,10 @@ def _left_out(ranking: pd.DataFrame, cells: pd.DataFrame, names_: list[str]) -> 
         (
             row["rank"],
             *(_setting(name, row[name]) for name in names_),
-            *(f"{cell.whole} of {cell.runs}" for cell in _of(row, missing, names_).itertuples()),
+            *(
+                f"{cell.whole} of {cell.runs}"
+                for cell in rows_of(missing, dict(row[names_])).itertuples()
+            ),
         )
         for _, row in ranking.head(SHOWN).iterrows()
     ]
