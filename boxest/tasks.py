@@ -17,9 +17,10 @@ import pandas as pd
 from boxest import figures
 from boxest.boxes import CORNERS, corners_of, iou
 from boxest.data import annotations, photographs, shards
+from boxest.data.annotations.writing import form_of
 from boxest.data.photographs.assignment import PARTS
 from boxest.estimator.box_regressor import BoxRegressor
-from boxest.system.files import check_file
+from boxest.system.files import check_file, check_folder
 from boxest.training.checkpoint import opened
 
 # Number of images in a figure of predictions.
@@ -60,8 +61,6 @@ class Trained(NamedTuple):
         """Return a summary for users, in several lines."""
         regressor = self.regressor
         lines = [f"{regressor.n_iter_} epochs, {regressor.seconds_['train']:.0f} s of training."]
-        if regressor.diverged_:
-            lines.append("The training diverged: use a smaller learning rate.")
         files = [str(path) for path in self.files]
         return "\n".join([*lines, self.scores.summary(), f"Written: {', '.join(files)}."])
 
@@ -115,7 +114,7 @@ def train(
     out = Path(out)
     figure = Path(figure) if figure else out.with_suffix(".png")
     regressor = BoxRegressor(verbose=1).set_params(**parameters)
-    _check_outputs(out, figure, overwrite)
+    _check_outputs(out, figure, overwrite=overwrite)
     if boxes is None:
         _only_for("photographs and their boxes", conversion)
     with _shards_of(data, boxes, conversion or {}) as parts:
@@ -142,6 +141,7 @@ def predict(
     form: str | None = None,
     figure: str | os.PathLike | None = None,
     mode: str | None = None,
+    overwrite: bool = False,
 ) -> pd.DataFrame:
     """Find the boxes in photographs with a saved model, and write them to a file.
 
@@ -155,12 +155,24 @@ def predict(
         See `boxest.annotations.write`.
     figure : path-like, optional
         PNG with some of the photographs and their boxes; a PDF is written next to it.
+    overwrite : bool, default=False
+        Whether to replace existing files. A folder of YOLO files must be new or empty.
 
     Returns
     -------
     DataFrame
         As from `boxest.photographs.predict`.
+
+    Raises
+    ------
+    FileExistsError
+        If a file exists, and ``overwrite`` is False. Nothing has been predicted then.
     """
+    if form_of(out, form) == "yolo":
+        check_folder(out)
+        _check_outputs(None, figure, overwrite=overwrite)
+    else:
+        _check_outputs(out, figure, overwrite=overwrite)
     found = photographs.predict(BoxRegressor.load(model), paths, mode=mode)
     annotations.write(found, out, form)
     if figure is not None:
@@ -176,6 +188,7 @@ def score(
     part: str | None = None,
     out: str | os.PathLike | None = None,
     mode: str | None = None,
+    overwrite: bool = False,
     **reading: Any,
 ) -> Scores:
     """Compare the boxes that a saved model finds with the true ones.
@@ -195,11 +208,19 @@ def score(
         CSV file of the rows.
     mode : {"stretch", "pad"}, optional
         How photographs are fitted into the images; see `boxest.photographs.predict`.
+    overwrite : bool, default=False
+        Whether to replace an existing file.
 
     Returns
     -------
     Scores
+
+    Raises
+    ------
+    FileExistsError
+        If the file exists, and ``overwrite`` is False. Nothing has been predicted then.
     """
+    _check_outputs(out, None, overwrite=overwrite)
     if boxes is None:
         _only_for("photographs and their boxes", reading | ({"mode": mode} if mode else {}))
     elif part is not None:
@@ -280,16 +301,18 @@ def _only_for(what: str, options: Mapping[str, Any] | None) -> None:
         raise ValueError(f"{', '.join(options)}: this only works with {what}; leave it out here.")
 
 
-def _check_outputs(model: Path, figure: Path, overwrite: bool) -> None:
-    """Check before a long training that its outputs can be written."""
-    if figure.suffix != ".png":
-        raise ValueError(f"The name of the figure must end in .png; got {figure}.")
-    drawn = figure, figure.with_suffix(".pdf")
-    if model in drawn:
-        raise ValueError(f"{model} is the name of the figure, too: name the model otherwise.")
-    for path in (model, *drawn):
-        if path.exists() and not overwrite:
-            raise FileExistsError(
-                f"{path} already exists: use another name, or pass overwrite=True (--overwrite)."
-            )
-        check_file(path)
+def _check_outputs(
+    path: str | os.PathLike | None, figure: str | os.PathLike | None, *, overwrite: bool
+) -> None:
+    """Check before a long computation that a file and a figure can be written."""
+    paths = [] if path is None else [Path(path)]
+    if figure is not None:
+        figure = Path(figure)
+        if figure.suffix != ".png":
+            raise ValueError(f"The name of the figure must end in .png; got {figure}.")
+        drawn = figure, figure.with_suffix(".pdf")
+        if paths and paths[0] in drawn:
+            raise ValueError(f"{path} is the name of the figure, too: choose another name.")
+        paths += drawn
+    for each in paths:
+        check_file(each, overwrite=overwrite)

@@ -100,6 +100,7 @@ def test_failures_are_one_line_and_status_1(data, tmp_path):
     """Nothing is written: neither in the folder, nor over a model that is there."""
     photos, table, out = data / "photos", data / "boxes.csv", tmp_path / "out"
     (tmp_path / "no.json").write_text("{}")
+    (tmp_path / "model.onnx").write_text("of the user")
     before = (data / "model.boxest").read_bytes()
     for arguments, said in [
         (["convert", photos, tmp_path / "b.csv", out], r"boxest: .*b\.csv: No such file"),
@@ -125,7 +126,24 @@ def test_failures_are_one_line_and_status_1(data, tmp_path):
             "part: this only works with sh",
         ),
         (["score", table, data / "shards"], "boxes.csv is not"),
-        (["predict", data / "model.boxest", tmp_path / "x.png"], "x.png: No such file"),
+        (
+            ["predict", data / "model.boxest", tmp_path / "x.png", "-o", tmp_path / "found.csv"],
+            "x.png: No such file",
+        ),
+        (["predict", data / "model.boxest", photos, "-o", table], "already exists.*--overwrite"),
+        (
+            ["predict", tmp_path / "no-model", photos, "-o", tmp_path / "found.txt"],
+            r"boxes can be written as csv, coco, yolo; got the suffix '\.txt'",
+        ),
+        (["predict", tmp_path / "no-model", photos, "-o", data / "photos"], "is not empty"),
+        (
+            ["score", data / "model.boxest", data / "shards", "-o", table],
+            "already exists.*--overwrite",
+        ),
+        (
+            ["export", data / "model.boxest", tmp_path / "model.onnx"],
+            "already exists.*--overwrite",
+        ),
         (["export", data / "model.boxest", data / "photos"], "photos: .*is not empty"),
     ]:
         done = run(*arguments)
@@ -133,6 +151,7 @@ def test_failures_are_one_line_and_status_1(data, tmp_path):
         assert re.search(said, done.stderr), (arguments, done.stderr)
     assert not out.exists()
     assert (data / "model.boxest").read_bytes() == before
+    assert (tmp_path / "model.onnx").read_text() == "of the user"
     done = run("--traceback", "convert", photos, tmp_path / "b.csv", out)
     assert done.stderr.startswith("Traceback")
 
@@ -229,6 +248,10 @@ def test_score_is_the_mean_iou_of_shards_and_of_photographs(data, tmp_path):
                "-o", tmp_path / "again.csv")  # fmt: skip
     assert done.stdout.startswith("Mean IoU on 6 given images: ")
     again = pd.read_csv(tmp_path / "again.csv").set_index("image").loc[originals["image"]]
+    rerun = run("score", data / "model.boxest", data / "shards", "-o", tmp_path / "again.csv",
+                "--overwrite")  # fmt: skip
+    assert rerun.exit_code == 0
+    assert (tmp_path / "again.csv").read_text() == (tmp_path / "scores.csv").read_text()
     np.testing.assert_allclose(again["true_x1"], originals["x1"])
     np.testing.assert_allclose(again["iou"], table["iou"], atol=0.05)
 

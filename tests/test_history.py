@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 
 from boxest import BoxRegressor
 from boxest.study import history
@@ -64,7 +65,8 @@ def test_collect_makes_two_tidy_tables(run, fitted, small_data, tmp_path):
 
 def test_diverged_run_has_a_history_and_no_final_loss(small_data, tmp_path):
     regressor = BoxRegressor.paper(loss="mse", learning_rate=1e30, epochs=5, random_state=0)
-    regressor.fit(*small_data)
+    with pytest.warns(ConvergenceWarning, match="The network is useless"):
+        regressor.fit(*small_data)
     assert regressor.diverged_
     tested = tuple(part[:5] for part in small_data)
     history.write(tmp_path, regressor, settings(regressor), tested)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from conftest import ON_JAX
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 
 from boxest import BoxRegressor, fit_many
 from boxest.estimator.image_regressor import ImageRegressor
@@ -236,11 +237,14 @@ def test_a_run_that_diverges_ends_and_leaves_the_others(data, network, gpu, requ
     if gpu:
         request.getfixturevalue("as_on_a_gpu")
     settings = {"rates": (0.01, 1e20, 0.02), "seeds": (0,), "network": network, "loss": "mse"}
-    many = fit_many(runs(**settings), *data)
+    with pytest.warns(ConvergenceWarning, match="smaller learning_rate than 1e") as warned:
+        many = fit_many(runs(**settings), *data)
+    assert [one.category for one in warned].count(ConvergenceWarning) == 1
     assert [one.diverged_ for one in many] == [False, True, False]
     assert not math.isfinite(many[1].history_[-1]["validation_loss"])
     assert many[1].n_iter_ < 3
-    alone = fit_alone(runs(**settings), data)
+    with pytest.warns(ConvergenceWarning):
+        alone = fit_alone(runs(**settings), data)
     assert_same(many, alone)
     assert np.isfinite(many[0].predict(data[0])).all()
 

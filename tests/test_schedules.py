@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 
 from boxest import BoxRegressor, losses, synthetic
 from boxest.training import Schedule, epoch_order
@@ -283,7 +284,10 @@ def test_the_best_weights_outlive_a_divergence(data, held_out):
         epochs=40,
         schedule="constant",
         restore_best_weights=True,
-    ).fit(*data, validation_data=held_out)
+    )
+    kept = r"diverged in epoch (\d+): .* that of epoch \d+\. Use a smaller learning_rate than 20\."
+    with pytest.warns(ConvergenceWarning, match=kept):
+        one.fit(*data, validation_data=held_out)
     assert one.diverged_
     assert np.isfinite(one.predict(held_out[0])).all()
 

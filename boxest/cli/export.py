@@ -1,6 +1,10 @@
 """``boxest export``: write a model for other programs."""
 
+from pathlib import Path
+
 import click
+
+from boxest.cli import options
 
 
 @click.command()
@@ -12,7 +16,8 @@ import click
     type=click.Choice(["onnx", "saved_model"]),
     help="Format of OUT.  [by its name]",
 )
-def export(model: str, out: str, form: str | None) -> None:
+@options.overwrite
+def export(model: str, out: str, form: str | None, overwrite: bool) -> None:
     """Write a model for other programs: ONNX or SavedModel.
 
     OUT is a file name.onnx, or the folder of a SavedModel. It takes images as in training, and
@@ -21,6 +26,9 @@ def export(model: str, out: str, form: str | None) -> None:
     Example: boxest export model.boxest model.onnx
     """
     from boxest import BoxRegressor
+    from boxest.system.files import check_file
 
+    if not Path(out).is_dir():
+        check_file(out, overwrite=overwrite)
     BoxRegressor.load(model).export(out, format=form)
     click.echo(f"Wrote {out}.")

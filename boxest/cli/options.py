@@ -103,6 +103,9 @@ _READING = (
 fitted = click.option("--mode", type=MODE, help="How to fit photographs.  [as in training]")
 
 
+overwrite = click.option("--overwrite", is_flag=True, help="Replace existing files.")
+
+
 def form(function: Callable) -> Callable:
     """Add the options for turning photographs into images."""
     return _all(_FORM)(function)

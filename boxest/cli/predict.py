@@ -1,5 +1,7 @@
 """``boxest predict``: find the boxes in photographs with a model."""
 
+from typing import Any
+
 import click
 
 from boxest.cli import options
@@ -13,6 +15,7 @@ from boxest.cli import options
     "--form", type=click.Choice(["csv", "coco", "yolo"]), help="Format of OUT.  [by its name]"
 )
 @click.option("--figure", metavar="PNG", help="Some of the photographs with their boxes.")
+@options.overwrite
 @options.fitted
 def predict(
     model: str,
@@ -20,7 +23,7 @@ def predict(
     out: str,
     form: str | None,
     figure: str | None,
-    mode: str | None,
+    **given: Any,
 ) -> None:
     """Find the box in each photograph, in pixels.
 
@@ -31,5 +34,5 @@ def predict(
     """
     from boxest import tasks
 
-    found = tasks.predict(model, photographs, out, form=form, figure=figure, mode=mode)
+    found = tasks.predict(model, photographs, out, form=form, figure=figure, **given)
     click.echo(f"{len(found)} boxes in {out}" + (f", some of them in {figure}." if figure else "."))

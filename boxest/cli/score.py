@@ -17,6 +17,7 @@ from boxest.cli import options
     help="Which shards to use.  [test]",
 )
 @click.option("-o", "--out", metavar="CSV", help="One row per image: both boxes and their IoU.")
+@options.overwrite
 @options.fitted
 @options.reading
 def score(model: str, data: str, boxes: str | None, **chosen: Any) -> None:

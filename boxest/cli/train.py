@@ -23,7 +23,7 @@ from boxest.cli import options
     help="Any parameter of BoxRegressor.",
 )
 @click.option("--checkpoint", metavar="FILE", help="File for resuming after an interruption.")
-@click.option("--overwrite", is_flag=True, help="Replace an existing model and figure.")
+@options.overwrite
 @options.form
 @options.reading
 def train(data: str, boxes: str | None, **given: Any) -> None:

@@ -160,14 +160,20 @@ def check_folder(path: str | os.PathLike) -> None:
     _check_above(Path(os.path.realpath(path)), path)
 
 
-def check_file(path: str | os.PathLike) -> None:
+def check_file(path: str | os.PathLike, *, overwrite: bool = True) -> None:
     """Check that a file could be made or replaced here, before a long computation.
 
     Raises
     ------
+    FileExistsError
+        If it exists, and must not be replaced.
     OSError
         If its folder is not a folder, or cannot be written to.
     """
+    if os.path.lexists(path) and not overwrite:
+        raise FileExistsError(
+            f"{path} already exists: use another name, or pass overwrite=True (--overwrite)."
+        )
     _check_above(Path(os.path.realpath(path)).parent, Path(path))
 
 

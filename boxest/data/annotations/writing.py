@@ -49,12 +49,7 @@ def write(
     OSError
         If the file cannot be written, or the folder is not empty.
     """
-    path = Path(path)
-    form = form or {".csv": "csv", ".json": "coco", "": "yolo"}.get(path.suffix.lower())
-    if form not in FORMATS:
-        raise AnnotationError(
-            f"{path}: boxes can be written as {', '.join(FORMATS)}; got {form!r}."
-        )
+    path, form = Path(path), form_of(path, form)
     if form == "csv":
         write_text(path, table.to_csv(index=False, lineterminator="\n"))
         return
@@ -78,6 +73,22 @@ def write(
         write_json(path, boxes.to_coco(auto_ids=True))
     else:
         _write_yolo(path, boxes)
+
+
+def form_of(path: str | os.PathLike, form: str | None = None) -> str:
+    """Return the format in which `write` would write this file.
+
+    Raises
+    ------
+    AnnotationError
+        If it is unknown.
+    """
+    suffix = Path(path).suffix.lower()
+    form = form or {".csv": "csv", ".json": "coco", "": "yolo"}.get(suffix)
+    if form in FORMATS:
+        return form
+    given = f"the suffix {suffix!r}" if form is None else repr(form)
+    raise AnnotationError(f"{path}: boxes can be written as {', '.join(FORMATS)}; got {given}.")
 
 
 def _write_yolo(path: Path, boxes: "globox.AnnotationSet") -> None:
