@@ -205,6 +205,17 @@ def test_wrong_options(folder, tmp_path, options, error, message):
     assert os.listdir(tmp_path) == []
 
 
+def test_a_table_of_pandas_may_have_whole_paths_and_numbers_as_texts(folder, tmp_path):
+    table = annotations.read(folder / "boxes.csv")
+    plain = photographs.convert(folder / "images", table, tmp_path / "plain")
+    paths = [str((folder / "images" / name).absolute()) for name in table["image"]]
+    written = table.assign(image=paths, x1=table["x1"].map("{:g}".format))
+    shares = np.array([0.8, 0.1, 0.1], np.float32)
+    again = photographs.convert(folder / "images", written, tmp_path / "again", split=shares)
+    assert again.without_box == plain.without_box == ["sub/no box.JPG"]
+    assert shards.load(again.train)[1].tolist() == shards.load(plain.train)[1].tolist()
+
+
 def test_tables_that_do_not_fit_the_photographs(folder, tmp_path):
     def refused(message, **changes):
         table = annotations.read(folder / "boxes.csv").iloc[:3].assign(**changes)
@@ -216,7 +227,9 @@ def test_tables_that_do_not_fit_the_photographs(folder, tmp_path):
         image=["no.png", "also no.png", "wide.png"],
     )
     refused(r"the box of square\.jpg, .*256, 400\), is not inside the image of 256×256", y2=400.0)
-    refused(r"square\.jpg, .*nan.* is empty", x2=np.nan)
+    refused(r"The table of boxes: x2 of .* must be a number; got nan", x2=np.nan)
+    refused(r"The table of boxes: y1 of .* must be a number; got 'left'", y1="left")
+    refused(r"each image must be in .*images; got '\.\./boxes\.csv'", image="../boxes.csv")
     refused(
         r"has 256×256 pixels, and the annotations say 256×99.*resized since", width=256, height=99
     )

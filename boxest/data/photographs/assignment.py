@@ -3,6 +3,7 @@
 import itertools
 import os
 from collections.abc import Sequence
+from numbers import Real
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -54,7 +55,7 @@ def divide(table: pd.DataFrame, split: Split, seed: int) -> tuple[pd.DataFrame, 
             "split must be three shares, or three lists of images, for training, validation and "
             f"test set; got {list(split)}."
         )
-    elif all(isinstance(share, (int, float)) for share in split):
+    elif all(isinstance(share, Real) for share in split):
         parts = _by_shares(len(table), split)
     else:
         parts = _by_lists(table["image"].tolist(), split)
@@ -68,17 +69,19 @@ def divide(table: pd.DataFrame, split: Split, seed: int) -> tuple[pd.DataFrame, 
 
 def _by_shares(n: int, shares: Sequence[float]) -> list[str]:
     """Return the part of each of n images in their order."""
-    if not min(shares) >= 0 or not abs(sum(shares) - 1) < 1e-9:
+    shares = [float(share) for share in shares]
+    # As far as single precision goes.
+    if not min(shares) >= 0 or not abs(sum(shares) - 1) < 1e-6:
         raise ValueError(
             "The shares of training, validation and test set must be three numbers, 0 or more, "
-            f"that sum to 1; got {list(shares)}."
+            f"that sum to 1; got {shares}."
         )
     ends = [0, round(n * shares[0]), round(n * (shares[0] + shares[1])), n]
     counts = np.diff(ends).tolist()
     empty = [part for part, k, share in zip(PARTS, counts, shares, strict=True) if share and not k]
     if empty:
         raise ValueError(
-            f"With {n} images and the shares {list(shares)}, none is left for "
+            f"With {n} images and the shares {shares}, none is left for "
             f"{' and '.join(empty)}: use more images, or change the shares; use 0 for a part that "
             "you do not want."
         )

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from boxest.boxes import CORNERS
 from boxest.data import annotations, image_files
 from boxest.data.annotations import AnnotationError
-from boxest.data.annotations.fields import some
+from boxest.data.annotations.fields import number, some
 from boxest.data.annotations.folder import Folder
 
 
@@ -44,6 +44,8 @@ def boxes_of(
             "A table of boxes needs at least one row, and the columns image, x1, y1, x2, y2; it "
             f"has {len(table)} rows, lacking: {', '.join(lacking) or 'none'}."
         )
+    if table is boxes:
+        table = _checked(table, folder)
     if table[CORNERS].max(axis=None) <= 1:
         raise AnnotationError(
             "The corners of all boxes lie within 0..1, but pixels are needed: multiply them by "
@@ -59,6 +61,27 @@ def boxes_of(
     optional = {name: table.get(name, pd.NA) for name in ("width", "height", "label")}
     kept = {"split": table[split]} if split else {}
     return table.assign(image=found, **optional, **kept).sort_values("image")
+
+
+def _checked(table: pd.DataFrame, folder: Folder) -> pd.DataFrame:
+    """Return a table of the user's with numbers, and with names within the folder."""
+    names = []
+    for name in map(str, table["image"]):
+        if os.path.isabs(name):
+            name = os.path.relpath(name, folder.path.absolute())
+        if name.split(os.sep)[0] == os.pardir:
+            raise AnnotationError(
+                f"The table of boxes: each image must be in {folder.path}; got {name!r}."
+            )
+        names.append(name)
+    corners = {
+        corner: [
+            number("The table of boxes", name, corner, value)
+            for name, value in zip(names, table[corner], strict=True)
+        ]
+        for corner in CORNERS
+    }
+    return table.assign(image=names, **corners)
 
 
 def true_boxes(
