@@ -7,7 +7,14 @@ import sys
 
 import pytest
 
-from boxest.system.files import atomic_folder, atomic_path, check_file, write_json, write_text
+from boxest.system.files import (
+    FileError,
+    atomic_folder,
+    atomic_path,
+    check_file,
+    write_json,
+    write_text,
+)
 
 
 def test_the_file_appears_when_the_block_ends(tmp_path):
@@ -20,6 +27,13 @@ def test_the_file_appears_when_the_block_ends(tmp_path):
         assert not path.exists()
     assert path.read_text() == "a,b\n"
     assert os.listdir(path.parent) == ["table.csv"]
+
+
+def test_a_name_that_is_not_utf_8_is_named_and_nothing_is_written(tmp_path):
+    name = os.fsdecode(b"caf\xe9.png")
+    with pytest.raises(FileError, match=r"found\.csv is written as UTF-8, but 'caf\\udce9\.png"):
+        write_text(tmp_path / "found.csv", f"image,x1\na.png,1\n{name},1\n")
+    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit])
@@ -133,6 +147,8 @@ def test_a_file_that_could_not_be_made_is_refused_long_before(tmp_path):
     (tmp_path / "taken").write_text("")
     check_file(tmp_path / "new" / "folder" / "model.boxest")
     check_file(tmp_path / "taken")
+    with pytest.raises(FileExistsError, match=r"taken already exists: use another name, or pass"):
+        check_file(tmp_path / "taken", overwrite=False)
     with pytest.raises(NotADirectoryError, match="taken is not a folder: choose another"):
         check_file(tmp_path / "taken" / "model.boxest")
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]

@@ -334,10 +334,12 @@ def test_what_cannot_be_written(tmp_path, images, monkeypatch):
     for unknown in (table.assign(width=pd.NA), table.drop(columns="height")):
         with pytest.raises(AnnotationError, match=r"2 photographs, such as a\.png, are unknown"):
             annotations.write(unknown.assign(x1=0), tmp_path / "a.json")
-    with pytest.raises(AnnotationError, match=r"written as csv, coco, yolo; got None"):
+    with pytest.raises(AnnotationError, match=r"written as csv, coco, yolo; got the suffix '\.xls'"):
         annotations.write(table, tmp_path / "a.xls")
     with pytest.raises(AnnotationError, match=r"two photographs would share the file a\.txt"):
         annotations.write(table.assign(x1=0), tmp_path / "yolo")
+    with pytest.raises(AnnotationError, match=r"classes\.png would have the file classes\.txt"):
+        annotations.write(table[:1].assign(image="classes.png"), tmp_path / "yolo")
     with pytest.raises(AnnotationError, match=r"\.\./x\.png is not in the folder"):
         annotations.write(table[:1].assign(image="../x.png"), tmp_path / "yolo", images=images)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "images"]

@@ -220,9 +220,24 @@ def regular(path: str | os.PathLike, flags: int) -> int:
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-    """Write `text` as UTF-8 with its line ends, completely or not at all (see `atomic_path`)."""
+    """Write `text` as UTF-8 with its line ends, completely or not at all (see `atomic_path`).
+
+    Raises
+    ------
+    FileError
+        If it cannot be UTF-8, as the name of a file whose bytes are not.
+    """
+    try:
+        content = text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        start = max(text.rfind(mark, 0, error.start) for mark in '\n,"') + 1
+        raise FileError(
+            f"{path} is written as UTF-8, but {text[start : error.end + 20]!r} is not UTF-8. If it "
+            "is the name of a file, rename that file.",
+            path,
+        ) from None
     with atomic_path(path) as temporary:
-        temporary.write_bytes(text.encode("utf-8"))
+        temporary.write_bytes(content)
 
 
 def write_json(path: str | os.PathLike, value: Any) -> None:

@@ -95,16 +95,21 @@ def _write_yolo(path: Path, boxes: "globox.AnnotationSet") -> None:
     """Write one file per photograph, and the names of the classes."""
     labels = sorted({box.label for box in boxes.all_boxes})
     numbers = {label: number for number, label in enumerate(labels)}
-    texts = {}
+    classes, texts = Path("classes.txt"), {}
     for annotation in boxes:
         name = Path(annotation.image_id).with_suffix(".txt")
         if name in texts:
             raise AnnotationError(f"{path}: two photographs would share the file {name}.")
+        if name == classes:
+            raise AnnotationError(
+                f"{path}: {annotation.image_id} would have the file {name}, which holds the names "
+                "of the classes: rename the photograph, or write CSV or COCO."
+            )
         texts[name] = annotation.to_yolo_v5(label_to_id=numbers)
     with atomic_folder(path) as made:
         for name, text in texts.items():
             write_text(made / name, text + "\n")
-        write_text(made / "classes.txt", "".join(f"{label}\n" for label in labels))
+        write_text(made / classes, "".join(f"{label}\n" for label in labels))
 
 
 def _globox(table: pd.DataFrame, images: str | os.PathLike | None) -> "globox.AnnotationSet":
