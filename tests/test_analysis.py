@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from boxest import analysis
+from boxest import analysis, figures
 
 LOSSES = [
     "train_loss",
@@ -417,3 +417,24 @@ def test_a_number_is_found_in_a_column_with_a_name(tmp_path, value, row):
     for one in (table, pd.read_csv(tmp_path / "runs.csv")):
         found = analysis.rows_of(one, {"plateau_patience": value, "rate": 0.1, "other": 1})
         assert found.index.tolist() == [row]
+
+
+@pytest.mark.parametrize(
+    ("axis", "values"), [("loss", ["giou", "iou"]), ("engine", ["compiled", "keras"])]
+)
+def test_an_axis_may_have_the_name_of_a_column(axis, values):
+    """A study of losses, at several batch sizes and rates, could not make its tables."""
+    histories = fake_study.histories(**fake_study.TINY)
+    tables = histories, fake_study.runs(histories, fake_study.TINY["epochs"])
+    both = [
+        pd.concat([table.assign(**{axis: value}) for value in values], ignore_index=True)
+        for table in tables
+    ]
+    names = ["scaling_fit", "scaling_residuals", "recommendation", "cost", "ranking", "time"]
+    made = analysis.tables(names, *both, ["batch_size", "learning_rate", axis])
+    assert all(list(table[axis].unique()) == values for table in made.values())
+    alone = analysis.tables(names, *tables)["scaling_residuals"]
+    residuals = made["scaling_residuals"][lambda table: table[axis] == values[1]]
+    assert list(residuals["residual"]) == list(alone["residual"])
+    label = figures.residuals(residuals).axes[0].get_ylabel()
+    assert label.startswith("validation 1 − inclusive IoU")

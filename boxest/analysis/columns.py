@@ -110,7 +110,8 @@ def of_others(
     Returns
     -------
     pandas.DataFrame
-        The results, one below the other, with the columns `others` in front.
+        The results, one below the other, with the columns `others` in front. A column of a result
+        that has the name of an axis, such as `loss`, is named `result_loss`.
     """
     if not others:
         return function(*tables)
@@ -118,6 +119,7 @@ def of_others(
     for values in tables[0][list(others)].drop_duplicates().itertuples(index=False, name=None):
         of = dict(zip(others, values, strict=True))
         part = function(*(rows_of(table, of) for table in tables))
+        part = part.rename(columns={name: f"result_{name}" for name in others})
         for place, (name, value) in enumerate(of.items()):
             part.insert(place, name, value)
         parts.append(part)

@@ -164,7 +164,8 @@ def residuals(table: pd.DataFrame) -> Figure:
     panels[0].set_xlim(table["product"].min() / 4, table["product"].max() * 4)
     panels[0].xaxis.set_minor_locator(NullLocator())
     log_ticks(panels[0].yaxis, np.exp(table["residual"]))
-    loss = label(table["loss"].iloc[0])
+    # Where the loss is an axis of the study, the column `loss` says which one was trained.
+    loss = label(table.get("result_loss", table["loss"]).iloc[0])
     panels[0].set_ylabel(f"{loss}\n/ fitted curve")
     figure.supxlabel("learning rate × number of updates", fontsize=9)
     handles = [
