@@ -15,10 +15,12 @@ def fill_in(template: str, summary: Mapping[str, Any], name: str = "") -> str:
     Parameters
     ----------
     template : str
-        Jinja; ``numbers`` are those of the summary, ``config`` is the configuration, ``scene``
-        describes what makes the images harder, or is "clean", ``drawn`` says whether they are
-        drawn, ``papers`` whether the settings are the paper's, ``trained`` the loss, ``rows`` and
-        ``columns`` the axes of panels; the filter ``g`` writes a number with three digits.
+        Jinja; ``numbers`` are those of the summary, ``config`` is the configuration, ``settings``
+        those of all runs (None where they differ), ``first`` and ``data`` are the settings and the
+        images of the run that Fig. 1 and 2 show, ``scene`` describes what makes these images
+        harder, or is "clean", ``drawn`` says whether they are drawn, ``papers`` whether the
+        settings are the paper's, ``trained`` the loss, ``rows`` and ``columns`` the axes of panels;
+        the filter ``g`` writes a number with three digits.
     summary : mapping
         ``config`` and ``numbers`` (from `boxest.report.findings.numbers`).
     name : str
@@ -38,15 +40,19 @@ def fill_in(template: str, summary: Mapping[str, Any], name: str = "") -> str:
     config = summary["config"]
     page = name.partition(",")[2].replace("~", " ").replace(",", ", ")
     rows, columns = outputs.rows_and_columns(config)
+    first, (_, settings) = run_table.shown(config), outputs.common(config)
+    images = data.of(config, first.condition)
+    varied = {name for name, value in settings.items() if isinstance(value, tuple)}
     values = {
         "numbers": summary["numbers"],
         "config": config,
-        "scene": str(data.scene(config["data"])),
+        "data": images,
+        "scene": str(data.scene(images)),
+        "first": first.settings,
+        "settings": {name: None if name in varied else settings[name] for name in settings},
         "drawn": config["data"]["source"] == "synthetic",
         "papers": summary["verdicts"],
-        "trained": "each run's own"
-        if "loss" in run_table.axes(config)
-        else config["settings"]["loss"],
+        "trained": "each run's own" if "loss" in varied else settings["loss"],
         "rows": rows.replace("_", " "),
         "columns": columns.replace("_", " "),
     }

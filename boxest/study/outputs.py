@@ -132,7 +132,7 @@ def has(config: Mapping[str, Any]) -> set[str]:
     """Return the keys of `NEEDS` that a study has."""
     axes = run_table.axes(config)
     others = [name for name in axes if name not in run_table.CELL]
-    data, settings = config["data"], config["settings"]
+    data, settings = common(config)
     drawn = data["source"] == "synthetic" and images.scene(data) == CLEAN
     facts = {
         "batch_size": "batch_size" in axes,
@@ -140,7 +140,10 @@ def has(config: Mapping[str, Any]) -> set[str]:
         "cells": bool(axes),
         "others": bool(others),
         "paper": drawn and not others and settings["network"] == "paper",
-        "open": drawn and bool(others) and set(others) <= set(OPEN) and _open(data["conditions"]),
+        "open": drawn
+        and bool(others)
+        and set(others) <= set(OPEN)
+        and _open(config["data"]["conditions"]),
         "rates": config["rates"] is not None,
         "pages": len(pages(config)) <= MAX_PAGES,
     }
@@ -216,13 +219,29 @@ def left_out(config: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def common(config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the data and the settings of all cells of a study, whichever key says so.
+
+    ``grid: {optimizer: adam}`` changes a setting of all cells, as does a condition that all have. A
+    setting in which cells differ is a tuple of its values.
+    """
+    cells = list(run_table.cells(config))
+    settings = {}
+    for name in config["settings"]:
+        values = list({run_table.text(cell[name]): cell[name] for cell in cells}.values())
+        settings[name] = values[0] if len(values) == 1 else tuple(values)
+    conditions = {cell.get("condition") for cell in cells}
+    condition = conditions.pop() if len(conditions) == 1 else None
+    return images.of(config, condition) if condition else config["data"], settings
+
+
 def shared_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that all runs of a study share, with their names in words."""
-    left_out = {*run_table.axes(config), *run_table.CELL, *WITHOUT_EFFECT}
+    _, settings = common(config)
     return {
         name.replace("_", " "): "never" if value is None else value
-        for name, value in config["settings"].items()
-        if name not in left_out
+        for name, value in settings.items()
+        if not isinstance(value, tuple) and name not in (*run_table.CELL, *WITHOUT_EFFECT)
     }
 
 
@@ -258,18 +277,19 @@ def is_the_papers(config: Mapping[str, Any], paper: Mapping[str, Any]) -> bool:
 
 
 def _compared(config: Mapping[str, Any]) -> dict[str, Any]:
-    data = config["data"]
+    data, settings = common(config)
+    varied = run_table.axes(config)
+    settings |= {name: config["settings"][name] for name in varied if name in settings}
+    # What varies without being an axis follows from one, such as the optimizer of a network.
     settings = {
-        name: value
-        for name, value in config["settings"].items()
+        name: tuple(map(str, value)) if isinstance(value, tuple) else value
+        for name, value in settings.items()
         if name not in (*WITHOUT_EFFECT, *run_table.CELL)
     }
-    axes = {
-        f"axis {name}": tuple(map(str, values)) for name, values in run_table.axes(config).items()
-    }
+    axes = {f"axis {name}": tuple(map(str, values)) for name, values in varied.items()}
     shown = {"source": data["source"]}
     if data["source"] == "synthetic":
-        shown |= {"images": data["images"], "px": data["image_size"]}
+        shown |= {"images": data["images"], "px": data["image_size"], "split": data["split"]}
         shown |= {f"box_law.{name}": value for name, value in data["box_law"].items()}
     return {
         **settings,

@@ -171,6 +171,11 @@ def best(config: Mapping[str, Any]) -> list[Run]:
     return _runs(config["settings"] | config["best"], config) if config["best"] else []
 
 
+def shown(config: Mapping[str, Any]) -> Run:
+    """Return the run whose data and network Fig. 1 and 2 show, the first of the best or of all."""
+    return [*best(config), *runs(config)][0]
+
+
 def every(config: Mapping[str, Any]) -> dict[str, Run]:
     """Return all runs of a study by path, including those of the best parametrization."""
     return {run.path: run for run in [*runs(config), *best(config)]}

@@ -16,7 +16,7 @@ from boxest.report.findings.figures import Figures
 from boxest.report.findings.jinja import rendered
 from boxest.report.findings.study import Study
 from boxest.study.data import words
-from boxest.study.outputs import shared_settings
+from boxest.study.outputs import common, shared_settings
 
 
 def page(study: Study, directory: str | os.PathLike) -> str:
@@ -85,7 +85,7 @@ def _summary(study: Study) -> dict[str, Any]:
         ],
         "baselines": study["baselines"].to_dict("records"),
         "lowest": study["baselines"]["test_iou_loss"].min(),
-        "data": words(config["data"]),
+        "data": words(common(config)[0]),
         "drawn": config["data"]["source"] == "synthetic",
         "few": LEAST_REPETITIONS,
         "loss": loss,
