@@ -9,6 +9,7 @@ from conftest import ROOT
 
 from boxest import BoxRegressor, shards, synthetic
 from boxest.data import splits
+from boxest.report import captions
 from boxest.study import configuration, data, estimators, outputs, run_table
 
 SCHEMA = configuration.Schema(ROOT / "workflow" / "schemas" / "config.schema.yaml")
@@ -163,12 +164,12 @@ def test_listed_runs_come_beside_the_grid_and_from_a_file(tmp_path):
     assert (
         paths(read(runs=listed))[-1] == "batch_size~16/learning_rate~0.3/stop_patience~None/seed~0"
     )
-    (tmp_path / "runs.csv").write_text("batch_size,loss,epochs\n8,iou,\n,giou,3\n")
+    (tmp_path / "runs.csv").write_text("batch_size,loss,warmup_epochs\n8,iou,\n,giou,3\n")
     given = {"runs": "runs.csv", "grid": {"batch_size": None, "learning_rate": None, "seeds": 1}}
     config = configuration.read(given, SCHEMA, [str(tmp_path)])
     assert paths(config) == [
         "batch_size~8/learning_rate~0.002/loss~iou/seed~0",
-        "batch_size~16/learning_rate~0.002/loss~giou/epochs~3/seed~0",
+        "batch_size~16/learning_rate~0.002/loss~giou/warmup_epochs~3.0/seed~0",
     ]
     (tmp_path / "runs.csv").write_text("batch_size,loss\n8,iou\n8,giou,3\n")
     with pytest.raises(configuration.ConfigurationError, match=r"row 8, giou, 3 has more values"):
@@ -362,9 +363,12 @@ def test_a_figure_has_a_page_for_each_value_of_a_third_axis():
     config = read(grid={"learning_rate": [0.1, 1.0], "optimizer": ["sgd", "adam"]})
     names = [name for name in outputs.made(outputs.FIGURES, config) if name.startswith("appendix")]
     assert names == ["appendix_a,optimizer~sgd", "appendix_a,optimizer~adam"]
-    many = read(grid={"learning_rate": [0.1, 1.0], "epochs": list(range(1, 14))})
+    many = read(grid={"learning_rate": [0.1, 1.0], "warmup_epochs": list(range(13))})
     assert not any(name.startswith("appendix") for name in outputs.made(outputs.FIGURES, many))
     assert "at most 12 combinations" in " ".join(outputs.left_out(many))
+
+
+NOISY = {"data": {"conditions": {"noisy": {"scene": {"noise": 0.2}}}}}
 
 
 @pytest.mark.parametrize(
@@ -375,7 +379,11 @@ def test_a_figure_has_a_page_for_each_value_of_a_third_axis():
         ({"settings": {"stop_patience": 10}}, "stop_patience 10; paper: stop_patience 5"),
         ({"data": {"scene": {"noise": 0.2}}}, "scene noise 0.2; paper: scene clean"),
         ({"data": {"box_law": {"min_side": 6}}}, "box_law.min_side 6"),
+        ({"data": {"split": [0.5, 0.25, 0.25]}}, "split [0.5, 0.25, 0.25]; paper: split [0.8"),
         ({"grid": {"batch_size": [4, 8]}}, "axis batch_size 4 to 8"),
+        ({"grid": {"optimizer": "adam"}}, "ours: optimizer adam; paper: optimizer sgd"),
+        (NOISY | {"grid": {"condition": "noisy"}}, "scene noise 0.2; paper: scene clean"),
+        ({"grid": {"loss": ["iou"], "stop_patience": None}}, "ours: loss iou; paper: loss incl"),
     ],
 )
 def test_a_study_with_other_values_is_not_the_papers(overlay, said):
@@ -387,3 +395,44 @@ def test_a_study_with_other_values_is_not_the_papers(overlay, said):
     fewer = configuration.read({"grid": {"seeds": 6}}, SCHEMA)
     assert outputs.note(fewer, paper) == "ours: seeds 6; paper: seeds 10"
     assert outputs.is_the_papers(fewer, paper)
+
+
+def test_captions_say_of_all_runs_what_all_runs_have():
+    """Also where the grid sets it, or where a setting follows from an axis without being one."""
+    trained = [
+        {"network": "roi", "optimizer": "adam", "learning_rate": 0.01},
+        {"network": "marginal", "optimizer": "momentum", "learning_rate": 0.1},
+    ]
+    grid = {"learning_rate": None, "loss": "iou", "trained": trained}
+    config = configuration.read({"grid": grid}, SCHEMA)
+    assert outputs.shared_settings(config)["loss"] == "iou"
+    assert not {"network", "optimizer"} & outputs.shared_settings(config).keys()
+    summary = {"config": config, "numbers": {}, "verdicts": False}
+    template = "{{ trained }}, {{ first.network }}, {{ settings.optimizer }}"
+    assert captions.fill_in(template, summary).startswith("iou, roi, None\nAll runs: ")
+
+
+RATES = {"seeds": 1, "start": 0.01, "epochs": 1}
+TOGETHER = {"execution": {"fan_out": "batch_size"}}
+CONDITIONS = {"data": {"conditions": {"clean": {}, "noisy": {"scene": {"noise": 0.2}}}}}
+
+
+@pytest.mark.parametrize(
+    ("overlay", "message"),
+    [
+        ({"grid": {"epochs": [20, 10]}}, r"the same number of epochs.*got 10, 20\. Make a study"),
+        ({"runs": [{"batch_size": 8, "epochs": 2}]}, r"the same number of epochs.*got 2, 30"),
+        (
+            CONDITIONS | {"grid": {"condition": ["clean", "noisy"]}, "best": {"batch_size": 16}},
+            "Name one in each",
+        ),
+        (CONDITIONS | {"runs": [{"learning_rate": 0.1, "condition": "noisy"}]}, "Name one in each"),
+        ({"grid": {"loss": ["iou", "giou"]}, "rates": RATES}, "here also in loss. Set"),
+        ({"grid": {"learning_rate": ["auto"]}, "rates": RATES}, "must be numbers"),
+        (TOGETHER | {"grid": {"engine": ["compiled", "keras"]}}, "settings.engine: compiled; got"),
+        (TOGETHER | {"best": {"learning_rate": "auto"}}, "needs a number as learning_rate"),
+    ],
+)
+def test_cells_that_no_table_could_compare_are_refused_before_they_are_trained(overlay, message):
+    with pytest.raises(configuration.ConfigurationError, match=message):
+        read(overlay)

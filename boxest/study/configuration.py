@@ -217,20 +217,47 @@ def _check_cells(config: Mapping[str, Any]) -> None:
 
 
 def _check_runs(config: Mapping[str, Any]) -> None:
-    """Refuse settings of execution that do not fit the runs."""
-    execution = config["execution"]
-    if execution["fan_out"] == "batch_size":
-        fixed = {"execution.runs_per_job": (execution["runs_per_job"], 1)}
-        fixed["settings.engine"] = (config["settings"]["engine"], "compiled")
-        for cell in run_table.cells(config):
-            if cell["learning_rate"] == "auto":
-                raise ConfigurationError(
-                    "config: execution.fan_out: batch_size needs a number as learning_rate, got "
-                    "'auto': use runs_per_job instead."
-                )
-        for name, (value, wanted) in fixed.items():
-            if value != wanted:
-                raise ConfigurationError(
-                    "config: execution.fan_out: batch_size trains all runs of a batch size at "
-                    f"once, so it needs {name}: {wanted}; got {value!r}."
-                )
+    """Refuse cells that the tables cannot compare, and settings of execution that do not fit."""
+    cells, axes = list(run_table.cells(config)), run_table.axes(config)
+    every = [*cells, *([config["settings"] | config["best"]] if config["best"] else [])]
+    epochs = sorted({cell["epochs"] for cell in cells})
+    if len(epochs) > 1:
+        raise ConfigurationError(
+            "config: all cells need the same number of epochs, because the tables compare them "
+            f"after the last one; got {', '.join(map(str, epochs))}. Make a study for each number."
+        )
+    if "condition" in axes and any(cell.get("condition") is None for cell in every):
+        raise ConfigurationError(
+            "config: some cells (or `best`) name a condition of the data, and some do not. Name "
+            "one in each; a condition without changes, `unchanged: {}`, is the data as they are."
+        )
+    differ = [
+        name
+        for name in (*config["settings"], "condition")
+        if name not in run_table.CELL and len({repr(cell.get(name)) for cell in cells}) > 1
+    ]
+    if config["rates"] and (differ or "auto" in [cell["learning_rate"] for cell in cells]):
+        raise ConfigurationError(
+            "config: rates: the searches are compared with the best rates of the grid, so these "
+            "must be numbers, and the cells must differ in batch size and rate alone; here also "
+            f"in {', '.join(differ) or 'nothing else'}. Set rates: null, or make a study for it."
+        )
+    if config["execution"]["fan_out"] == "batch_size":
+        _check_together(every, config)
+
+
+def _check_together(cells: Iterable[Mapping], config: Mapping[str, Any]) -> None:
+    """Refuse runs that cannot be trained at once."""
+    fixed = [("execution.runs_per_job", config["execution"]["runs_per_job"], 1)]
+    fixed += [("settings.engine", cell["engine"], "compiled") for cell in cells]
+    if any(cell["learning_rate"] == "auto" for cell in cells):
+        raise ConfigurationError(
+            "config: execution.fan_out: batch_size needs a number as learning_rate, got "
+            "'auto': use runs_per_job instead."
+        )
+    for name, value, wanted in fixed:
+        if value != wanted:
+            raise ConfigurationError(
+                "config: execution.fan_out: batch_size trains all runs of a batch size at "
+                f"once, so it needs {name}: {wanted}; got {value!r}."
+            )

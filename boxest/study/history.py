@@ -222,7 +222,9 @@ def collect(
         histories.append(history.assign(**identity)[[*names, *EPOCH_COLUMNS]])
         others = {name: value for name, value in settings.items() if name not in (*names, *_SAID)}
         tested = pd.read_csv(Path(directory) / "predictions.csv")
-        runs.append(identity | others | _summary(run, history, tested) | {"run": str(directory)})
+        # An axis such as xla keeps what the configuration calls its values.
+        summary = _summary(run, history, tested) | identity
+        runs.append(identity | others | summary | {"run": str(directory)})
     table = pd.DataFrame(runs)
     order = {name: _order(table[name]) for name in names}
     return (

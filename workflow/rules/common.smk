@@ -46,8 +46,10 @@ RUNS = run_table.every(config)
 GRID = [run.path for run in run_table.runs(config)]
 BEST = [run.path for run in run_table.best(config)]
 AXES = run_table.axes(config)
+# Searches for a rate are compared with the cells, so they have their settings and data.
+SEARCHED = RUNS[GRID[0]]
 # The reference condition.
-FIRST = RUNS[(BEST or GRID)[0]].condition
+FIRST = run_table.shown(config).condition
 TABLES = outputs.made(outputs.TABLES, config)
 FIGURES = outputs.made(outputs.FIGURES, config)
 OF_THE_BEST = ("fig5_predictions", "fig6_error_by_side", "fig7_error_by_size")

@@ -76,7 +76,7 @@ rule layer_table:
         mem_mb=per_attempt(2000),
         runtime=per_attempt(10),
     params:
-        settings=RUNS[(BEST or GRID)[0]].settings,
+        settings=run_table.shown(config).settings,
         files=list(FILES),
         expected=expected(FIRST)["test"],
     script:
@@ -85,8 +85,9 @@ rule layer_table:
 
 rule find_rates:
     input:
-        train=shards("train"),
-        validation=shards("validation"),
+        train=shards("train", SEARCHED.condition),
+        validation=shards("validation", SEARCHED.condition),
+        functions=list(FILES.values()),
     output:
         f"{RESULTS}/rates/batch_size~{{batch_size}}.csv",
     log:
@@ -101,9 +102,13 @@ rule find_rates:
         runtime=per_attempt(100),
         gpu=EXECUTION["gpus"],
     params:
-        settings=config["settings"],
+        **({"files": list(FILES)} if FILES else {}),
+        settings={
+            name: config["settings"][name] if name in run_table.CELL else value
+            for name, value in SEARCHED.parameters.items()
+        },
         rates=config["rates"],
-        expected=expected(),
+        expected=expected(SEARCHED.condition),
         compiled=COMPILED,
     script:
         script_path("find_rates")

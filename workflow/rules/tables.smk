@@ -68,7 +68,9 @@ rule tables:
         tested=f"{RESULTS}/predictions.csv",
         searches=[
             f"{RESULTS}/rates/batch_size~{size}.csv"
-            for size in AXES.get("batch_size", [])
+            for size in dict.fromkeys(
+                RUNS[path].settings["batch_size"] for path in GRID
+            )
             if config["rates"]
         ],
     output:

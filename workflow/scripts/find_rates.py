@@ -20,6 +20,7 @@ with logs.to_file(snakemake.log[0]):
         for part in ("train", "validation")
     )
     print(f"device: {backend.device()}", flush=True)
+    files = dict(zip(snakemake.params.get("files", []), snakemake.input.functions, strict=True))
     size, rates = int(snakemake.wildcards.batch_size), snakemake.params.rates
     settings = {"batch_size": size, "learning_rate": rates["start"]}
     magnitudes = {name: rates[name] for name in ("start", "epochs")}
@@ -27,7 +28,7 @@ with logs.to_file(snakemake.log[0]):
     for seed in range(rates["seeds"]):
         for method, options in {"range_test": {}, "magnitudes": magnitudes}.items():
             search = find_learning_rate(
-                estimators.make(snakemake.params.settings | settings, seed),
+                estimators.make(snakemake.params.settings | settings, seed, files),
                 *train,
                 validation_data=validation,
                 method=method,
