@@ -154,3 +154,17 @@ def test_damaged_run_is_named(run, spoil, message):
         history.read(run)
     assert str(run) in str(error.value)
     assert error.value.path == run
+
+
+def test_a_name_among_numbers_makes_a_long_column_text_and_no_name_is_a_missing_value(tmp_path):
+    """Pandas alone reads the first 16,384 of these rows as the number 5, the others as text."""
+    n = 20_000
+    written = pd.DataFrame({f"loss_{i}": np.zeros(2 * n, int) for i in range(48)})
+    written["stop_patience"] = ["5"] * n + ["never"] * n
+    written["condition"] = ["null"] * n + ["NA"] * n
+    written["best"] = [None] * n + [1.5] * n
+    written.to_csv(tmp_path / "table.csv", index=False)
+    table = history.read_table(tmp_path / "table.csv")
+    for name in ("stop_patience", "condition"):
+        assert table[name].tolist() == written[name].tolist()
+    assert table["best"].isna().sum() == n

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from boxest.study.history import read_table
 from boxest.system.files import atomic_folder
 
 if TYPE_CHECKING:
@@ -61,8 +62,6 @@ def write(results: str | os.PathLike, out: str | os.PathLike | None = None) -> P
 
 
 def _read(results: Path) -> "list[pd.DataFrame]":
-    import pandas as pd
-
     paths = [results / "tables" / f"{name}.csv" for name in TABLES]
     missing = [str(path) for path in paths if not path.is_file()]
     if missing:
@@ -70,7 +69,7 @@ def _read(results: Path) -> "list[pd.DataFrame]":
             f"{results} does not hold a finished study: {missing[0]} is missing. Name the results "
             "of one, such as results/quick, which `make run` writes."
         )
-    return [pd.read_csv(path) for path in paths]
+    return [read_table(path) for path in paths]
 
 
 def _write_experiment(hp: Any, folder: Path, axes: "pd.DataFrame", losses: list[str]) -> None:

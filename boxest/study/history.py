@@ -221,7 +221,7 @@ def collect(
         identity = {name: identity[name] for name in names}
         histories.append(history.assign(**identity)[[*names, *EPOCH_COLUMNS]])
         others = {name: value for name, value in settings.items() if name not in (*names, *_SAID)}
-        tested = pd.read_csv(Path(directory) / "predictions.csv")
+        tested = read_table(Path(directory) / "predictions.csv")
         # An axis such as xla keeps what the configuration calls its values.
         summary = _summary(run, history, tested) | identity
         runs.append(identity | others | summary | {"run": str(directory)})
@@ -231,6 +231,18 @@ def collect(
         pd.concat(histories).sort_values([*names, "epoch"], key=_keyed(order), ignore_index=True),
         table.sort_values(names, key=_keyed(order), ignore_index=True),
     )
+
+
+def read_table(path: str | os.PathLike, **options: Any) -> "pd.DataFrame":
+    """Read a table of a study as it was written; `options` are those of `pandas.read_csv`.
+
+    Only empty fields are missing values, because a condition may have the name "null". A column
+    with a name among its numbers, such as "never", is read as text throughout; by default, pandas
+    reads long tables in pieces, of which some may hold numbers alone.
+    """
+    import pandas as pd
+
+    return pd.read_csv(path, low_memory=False, keep_default_na=False, na_values=[""], **options)
 
 
 # Settings that other columns already contain.

@@ -12,7 +12,9 @@ from boxest.system.files import atomic_path, write_text
 
 with logs.to_file(snakemake.log[0]):
     params, output = snakemake.params, snakemake.output
-    directories = params.runs or analysis.best_runs(pd.read_csv(snakemake.input.runs), params.axes)
+    directories = params.runs or analysis.best_runs(
+        history.read_table(snakemake.input.runs), params.axes, params.get("condition")
+    )
     histories, runs = history.collect(directories, params.axes)
     table = analysis.best_table(histories, runs, params.axes)
     write_text(output.best, table.to_csv(index=False))
@@ -21,7 +23,7 @@ with logs.to_file(snakemake.log[0]):
     of_files = params.data["source"] in ("photographs", "arrays")
     originals = photographs.originals(snakemake.input.test) if of_files else None
     tested = {
-        run: analysis.in_pixels(pd.read_csv(f"{run}/predictions.csv"), originals)
+        run: analysis.in_pixels(history.read_table(f"{run}/predictions.csv"), originals)
         for run in runs["run"]
     }
     every = [tested[row.run].assign(seed=row.seed) for row in runs.itertuples()]

@@ -3,14 +3,14 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from boxest import shards
 from boxest.report import explorer
+from boxest.study.history import read_table
 from boxest.system import logs
 
 with logs.to_file(snakemake.log[0]):
-    params, runs = snakemake.params, pd.read_csv(snakemake.input.runs)
+    params, runs = snakemake.params, read_table(snakemake.input.runs)
     names = [*params.axes, "seed"]
     followed = {
         tuple(row[name] for name in names): np.load(Path(row["run"]) / "followed.npy")
@@ -24,7 +24,7 @@ with logs.to_file(snakemake.log[0]):
         pictures = {"pictures": images[:n], "boxes": boxes[:n], "followed": followed}
     explorer.write(
         snakemake.output[0],
-        pd.read_csv(snakemake.input.histories),
+        read_table(snakemake.input.histories),
         axes=params.axes,
         title=f"{params.title}: a study to play with",
         **pictures,

@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from boxest import figures
+from boxest.study.history import read_table
 from boxest.system import logs
 
 with logs.to_file(snakemake.log[0]):
-    tables = {Path(path).stem: pd.read_csv(path) for path in snakemake.input}
+    tables = {Path(path).stem: read_table(path) for path in snakemake.input}
     params = snakemake.params
     # Each figure is a PNG and a PDF.
     for name, path in zip(params.names, list(snakemake.output)[::2], strict=True):

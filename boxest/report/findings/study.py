@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from boxest.study.history import read_table
+
 
 @dataclass(frozen=True)
 class Study:
@@ -96,7 +98,7 @@ def read(
         file = root / "tables" / f"{name}.csv"
         if not file.exists():
             raise ValueError(f"{file} is missing: run the study of {root} first.")
-        found[name] = pd.read_csv(file, dtype={"plateau_patience": str})
+        found[name] = read_table(file, dtype={"plateau_patience": str})
     captions = {path.stem: path.read_text("utf-8") for path in sorted(root.glob("captions/*.rst"))}
     return Study(root, found, summary, captions, tuple(map(read, times)), tuple(map(read, studies)))
 
