@@ -111,6 +111,9 @@ def test_rank_is_by_validation_loss_and_divergence_comes_last():
     assert table["rank"].tolist() == [1, 2, 3, 1]
     # The best is under the condition that others are compared with.
     assert analysis.best_runs(runs, OTHERS) == ["runs/clean/b/giou/sgd/seed~0"]
+    # Which one that is, the order of the rows, by batch size, does not say.
+    of = analysis.best_runs(runs[::-1], OTHERS, "clean")
+    assert of == ["runs/clean/b/giou/sgd/seed~0"]
 
 
 def test_equal_time_is_that_of_the_best_cell_of_the_paper():
@@ -246,3 +249,18 @@ def test_conditions_are_told_by_network(tmp_path):
         "1 − IoU under clean." in page
     )
     assert "- `roi` stands 2 of 2 conditions: clean, dark." in page
+
+
+def test_a_network_need_not_be_trained_under_each_condition(tmp_path):
+    """As where cells are listed one by one."""
+    runs, histories = several()
+    left = [
+        table[(table["network"] == "paper") | (table["condition"] == "dark")]
+        for table in (runs, histories)
+    ]
+    page = told(tmp_path, left)
+    (line,) = [
+        line for line in page.splitlines() if line.startswith("| clean |") and "0.03" in line
+    ]
+    assert line.endswith("| – |")
+    assert "- `roi` stands 1 of 1 condition: dark. It was not trained under clean." in page

@@ -13,6 +13,7 @@ from boxest.report import captions
 from boxest.study import configuration, data, estimators, outputs, run_table
 
 SCHEMA = configuration.Schema(ROOT / "workflow" / "schemas" / "config.schema.yaml")
+CONDITIONS = {"data": {"conditions": {"clean": {}, "noisy": {"scene": {"noise": 0.2}}}}}
 SMALL = {"grid": {"batch_size": [16, 64], "learning_rate": [0.1], "seeds": 2}}
 
 
@@ -157,6 +158,11 @@ def test_an_axis_of_mappings_sets_several_parameters_and_null_is_no_axis():
     ]
     # The rate goes with the network, and is no axis of its own.
     assert run_table.axes(config) == {"network": ["paper", "roi"]}
+    # A condition is: one ranking of losses on different data would mean nothing.
+    sizes = [{"batch_size": 16, "condition": "clean"}, {"batch_size": 4, "condition": "noisy"}]
+    grid = {"batch_size": None, "learning_rate": None, "trained": sizes}
+    config = read(CONDITIONS, grid=grid)
+    assert run_table.axes(config) == {"batch_size": [16, 4], "condition": ["clean", "noisy"]}
 
 
 def test_listed_runs_come_beside_the_grid_and_from_a_file(tmp_path):
@@ -414,7 +420,6 @@ def test_captions_say_of_all_runs_what_all_runs_have():
 
 RATES = {"seeds": 1, "start": 0.01, "epochs": 1}
 TOGETHER = {"execution": {"fan_out": "batch_size"}}
-CONDITIONS = {"data": {"conditions": {"clean": {}, "noisy": {"scene": {"noise": 0.2}}}}}
 
 
 @pytest.mark.parametrize(

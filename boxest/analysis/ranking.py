@@ -173,8 +173,8 @@ def baselines(train: np.ndarray, test: np.ndarray) -> pd.DataFrame:
     )
 
 
-def best_runs(runs: pd.DataFrame, axes: Sequence[str]) -> list[str]:
-    """Return the directories of the runs of the best cell, under the first condition.
+def best_runs(runs: pd.DataFrame, axes: Sequence[str], condition: str | None = None) -> list[str]:
+    """Return the directories of the runs of the best cell, under one condition.
 
     Parameters
     ----------
@@ -182,7 +182,11 @@ def best_runs(runs: pd.DataFrame, axes: Sequence[str]) -> list[str]:
         From `boxest.study.history.collect`.
     axes : sequence of str
         What differs between the cells.
+    condition : str, optional
+        The condition; by default the first one in the table.
     """
+    if condition is not None and "condition" in axes:
+        runs = runs[runs["condition"] == condition]
     others = [name for name in axes if name not in CELL]
     best = rank(runs, others).iloc[0]
     return list(rows_of(runs, best[[*CELL, *others]].to_dict())["run"])

@@ -192,7 +192,8 @@ def axes(config: Mapping[str, Any]) -> dict[str, list]:
     """Return the settings that differ between the cells of ``grid`` and ``runs``, with values.
 
     The order is that of the grid. A setting that follows from earlier axes, such as a rate that
-    belongs to an optimizer, is not an axis.
+    belongs to an optimizer, is not an axis; a condition is, because losses on other data are not to
+    be ranked together.
     """
     named = [
         name for axis, values in config["grid"].items() for name in _names(axis, values, config)
@@ -206,7 +207,7 @@ def axes(config: Mapping[str, Any]) -> dict[str, list]:
         if name == "seeds" or len(values) == 1:
             continue
         told_apart = {tuple(text(cell.get(one)) for one in (*found, name)) for cell in every_cell}
-        if len(told_apart) > kinds:
+        if len(told_apart) > kinds or name == "condition":
             found[name], kinds = values, len(told_apart)
     return found
 

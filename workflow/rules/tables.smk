@@ -52,6 +52,8 @@ rule best:
         mem_mb=per_attempt(1000),
         runtime=per_attempt(10),
     params:
+        # The one of the images that the figures show.
+        **({"condition": FIRST} if FIRST and not BEST else {}),
         runs=[f"{RESULTS}/runs/{path}" for path in BEST],
         axes=list(AXES),
         expected=expected(FIRST),
