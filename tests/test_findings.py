@@ -20,6 +20,7 @@ from boxest import analysis
 from boxest.analysis import text
 from boxest.analysis.columns import CELL
 from boxest.report import captions, findings, html
+from boxest.report.findings.figures import Figures
 from boxest.study import configuration, outputs
 
 SCHEMA = configuration.Schema(ROOT / "workflow" / "schemas" / "config.schema.yaml")
@@ -239,6 +240,11 @@ def test_verdicts_are_read_otherwise(page, study):
             "Rates below 0.1: ours lie below the paper's in 10 of 18 cells, by 5 % on average, and "
             "1 differ by more than 2 standard errors: no systematic difference (t test over seeds, "
             "p = 0.8",
+        ),
+        (
+            {"mean_log_ratio": np.log(1.1), "above": 17, "apart": 0, "p_value": np.nan},
+            "17 of 18 cells, by 10 % on average; whether that is more than scatter, runs of one "
+            "seed do not say.",
         ),
         ({"cells": 0}, "The paper has none of these cells below the largest rate."),
     ],
@@ -535,6 +541,17 @@ def test_page_as_html_has_its_figures_inside(page, study):
     assert written.count("<table>") == page.count("\n| ---")
     with pytest.raises(OSError, match=r"fig3_validation_losses\.png"):
         html.document(page, study / "tables")
+
+
+def test_a_page_shows_figures_of_folders_with_blanks(study, tmp_path):
+    shutil.copytree(study, tmp_path / "größe (2) 100%")
+    copy = findings.read(tmp_path / "größe (2) 100%")
+    link = "../gr%C3%B6%C3%9Fe%20%282%29%20100%25/figures/fig4_training_time.png"
+    lines = Figures(tmp_path / "mine").show(copy, "fig4_training_time")
+    assert lines[0] == f"![fig4_training_time]({link})"
+    (tmp_path / "mine").mkdir()
+    written = html.document("\n".join(["# Page", "", *lines]), tmp_path / "mine")
+    assert written.count("data:image/png;base64,") == 1
 
 
 def opening_as_html(root):

@@ -147,12 +147,17 @@ def column(browser, index):
 
 def test_tables_sort_numbers_and_text(browser, tmp_path):
     frame = pd.DataFrame(
-        {"number": [10, 9, -1.5, None], "text": ["b", "a <i>", "c", "d"], "mixed": list("1x2y")}
+        {
+            "number": [10, 9, -1.5, None],
+            "text": ["b", "a <i>", "c", "d"],
+            "mixed": list("1x2y"),
+            "written": ["1,200,500", "900", "−2e−05 ± 1", "−0.5"],
+        }
     )
     (tmp_path / "page.html").write_text(html.table("sorted <b>", frame))
     browser.get((tmp_path / "page.html").as_uri())
     assert browser.find_element("tag name", "h1").text == "sorted <b>"
-    number, text, mixed = browser.find_elements("tag name", "th")
+    number, text, mixed, written = browser.find_elements("tag name", "th")
     number.click()
     assert column(browser, 1) == ["-1.5", "9", "10", ""]
     assert number.get_attribute("aria-sort") == "ascending"
@@ -163,6 +168,8 @@ def test_tables_sort_numbers_and_text(browser, tmp_path):
     assert number.get_attribute("aria-sort") is None
     mixed.send_keys("\ue007")
     assert column(browser, 3) == ["1", "2", "x", "y"]
+    written.click()
+    assert column(browser, 4) == ["−0.5", "−2e−05 ± 1", "900", "1,200,500"]
     assert errors(browser) == []
 
 

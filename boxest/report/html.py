@@ -8,6 +8,7 @@ import re
 from importlib import resources
 from pathlib import Path
 from string import Template
+from urllib.parse import unquote
 
 import pandas as pd
 from markdown_it import MarkdownIt
@@ -38,7 +39,7 @@ def document(markdown: str, directory: str | os.PathLike) -> str:
     body = MarkdownIt("commonmark", {"html": False}).enable("table").render(markdown)
 
     def embedded(link: re.Match) -> str:
-        image = _small_png(Path(directory) / html.unescape(link[1]))
+        image = _small_png(Path(directory) / unquote(html.unescape(link[1])))
         return f'src="data:image/png;base64,{base64.b64encode(image).decode()}"'
 
     return _page(title, re.sub(r'src="([^"]+\.png)"', embedded, body))

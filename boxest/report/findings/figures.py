@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from urllib.parse import quote
 
 from boxest.report.findings.study import Study
 
@@ -31,6 +32,8 @@ class Figures:
             return [f"The figure is above: `{name}`.", ""]
         self.shown.add(path)
         link = Path(os.path.relpath(path, self.directory)).as_posix()
+        # Folders of results may have blanks and other characters that end a link.
+        link = quote(link, safe="/,=~+")
         # What all runs share is said at the beginning of the page.
         caption = study.captions.get(name, caption).partition("\nAll runs:")[0]
         caption = " ".join(caption.split())

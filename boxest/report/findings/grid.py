@@ -70,10 +70,15 @@ def systematic(study: Study) -> str:
     side = "above" if larger else "below"
     rates = row["reading"].rpartition(", ")[2].capitalize()
     by = percent(abs(row["mean_log_ratio"])).lstrip("+")
+    text = (
+        f"{rates}: ours lie {side} the paper's in {count} of {plural(row['cells'], 'cell')}, by "
+        f"{by} on average"
+    )
+    if np.isnan(row["p_value"]):
+        return f"{text}; whether that is more than scatter, runs of one seed do not say."
     kind = "a" if row["p_value"] < 1 - CONFIDENCE else "no"
     return (
-        f"{rates}: ours lie {side} the paper's in {count} of {plural(row['cells'], 'cell')}, by "
-        f"{by} on average, and {row['apart']} differ by more than {APART} standard errors: {kind} "
+        f"{text}, and {row['apart']} differ by more than {APART} standard errors: {kind} "
         f"systematic difference (t test over seeds, p = {number(row['p_value'], 2)})."
     )
 

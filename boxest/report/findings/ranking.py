@@ -194,6 +194,8 @@ def _conditions(study: Study, figures: Figures) -> list[str]:
                 described(data[condition]),
                 *(
                     loss(*keyed.loc[(condition, network), [metric, f"{metric}_sd"]])
+                    if (condition, network) in keyed.index
+                    else "–"
                     for network in networks
                 ),
             )
@@ -211,6 +213,8 @@ def _stands(mine: pd.DataFrame, first: str) -> str:
     text = f"- `{mine['network'].iloc[0]}` stands {len(stood)} of {plural(len(mine), 'condition')}"
     if len(stood):
         text += f": {', '.join(name.replace('_', ' ') for name in stood.index)}"
+    if first not in mine.index:
+        return f"{text}. It was not trained under {first.replace('_', ' ')}."
     factors = (mine[metric] / mine.loc[first, metric]).drop(first).dropna()
     if factors.empty:
         return f"{text}."

@@ -47,7 +47,7 @@ def numbers(study: Study) -> dict[str, float | int | str | None]:
         "longest": study["runs"]["epochs"].max(),
     }
     for name in ("test_inclusive_iou_loss", "test_iou_loss"):
-        values |= {name: best[name].mean(), f"{name}_sd": best[name].std(ddof=1)}
+        values |= {name: kept[name].mean(), f"{name}_sd": kept[name].std(ddof=1)}
     parts = {
         "ranking": _ranking, "distances": _distances, "scaling_fit": _scaling,
         "claims": _verdicts, "time": _times, "cost": _costs,
