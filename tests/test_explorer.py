@@ -243,3 +243,16 @@ def test_further_axes_are_menus(browser, tmp_path):  # noqa: F811
     assert heads == ["adam", "sgd"]
     assert "kept no boxes" in one(browser, "#boxes-hint").text
     assert errors(browser) == []
+
+
+@in_browser
+def test_diverged_runs_have_no_tour_and_found_rates_no_line(browser, tmp_path):  # noqa: F811
+    histories = table({"batch_size": [4, 16], "learning_rate": ["0.1", "auto"]})
+    histories.loc[histories["epoch"] == EPOCHS, MEASURES] = np.nan
+    explorer.write(tmp_path / "page.html", histories, axes=list(AXES), title="all diverged")
+    opened(browser, (tmp_path / "page.html").as_uri())
+    buttons = browser.find_elements("css selector", "#map button")
+    assert [button.text for button in buttons] == ["diverged"] * 4
+    assert not one(browser, "#tour-start").is_displayed()
+    assert not one(browser, "#line-controls").is_displayed()
+    assert errors(browser) == []

@@ -1,7 +1,8 @@
 // The line of constant learning rate × updates, on the map and in numbers.
 
 const products = [...cells.values()].map(product);
-const hasLine = products[0] !== null && axisNumber("batch_size") >= 0;
+// A rate that is found, "auto", has no product.
+const hasLine = products.every(Number.isFinite) && axisNumber("batch_size") >= 0;
 const [lowest, highest] = [Math.min(...products), Math.max(...products)].map(Math.log10);
 const lineProduct = () => 10 ** (lowest + state.at * (highest - lowest));
 

@@ -40,7 +40,8 @@ const nearBest = finite.filter((cell) => finals.get(cell) <= 1.5 * finals.get(be
 const cheap = least(nearBest, seconds);
 const view = { b: "", line: 0, seed: "all", epoch: lastEpoch, against: "epoch", curve: loss, log: 1, measure: loss };
 
-const steps = [
+// No cell has a final loss where a run of each diverged: then there is nothing to tell.
+const steps = !finite.length ? [] : [
   { title: "Too slow", go: { ...view, a: worst.key },
     text: `With ${cellName(worst)}, the loss is still ${short(finals.get(worst))} at the end: the highest of the map. `
       + (hasLine && product(worst) < product(best)
@@ -70,9 +71,9 @@ const steps = [
 ];
 
 function drawTour() {
-  const on = state.tour > 0;
+  const on = state.tour > 0 && steps.length > 0;
   $("tour").hidden = !on;
-  $("tour-start").hidden = on;
+  $("tour-start").hidden = on || !steps.length;
   if (!on) return;
   const step = steps[state.tour - 1];
   $("tour-title").textContent = step.title;
