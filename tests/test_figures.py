@@ -729,3 +729,10 @@ def test_validation_curves_of_one_fit():
     assert axes.lines[0].get_xdata().tolist() == [1, 2, 3]
     with pytest.raises(ValueError, match=r"history_.*nonsense"):
         figures.validation_curves(history, metric="nonsense")
+
+
+def test_times_of_rates_that_are_found(tiny):
+    _, runs = tiny
+    times = analysis.time_table(runs[runs["learning_rate"] == 0.01].assign(learning_rate="auto"))
+    assert "auto" in texts(figures.training_time(times))
+    assert "learning rate auto" in texts(figures.time_fit(times))

@@ -377,6 +377,16 @@ def test_a_figure_has_a_page_for_each_value_of_a_third_axis():
 NOISY = {"data": {"conditions": {"noisy": {"scene": {"noise": 0.2}}}}}
 
 
+@pytest.mark.parametrize("rates", [["auto"], ["auto", 0.1], None])
+def test_rates_that_are_found_are_not_compared_with_the_papers(rates):
+    """Its cells have numbers; the tables failed after the training."""
+    config = read(grid={"learning_rate": rates}, settings={"learning_rate": "auto"})
+    tables = outputs.made(outputs.TABLES, config)
+    assert "time_fit" in tables
+    assert not {"comparison", "claims", "scaling_fit"} & set(tables)
+    assert "`claims`" in " ".join(outputs.left_out(config))
+
+
 @pytest.mark.parametrize(
     ("overlay", "said"),
     [

@@ -15,7 +15,9 @@ from boxest.figures.style import (
     log_ticks,
     new_figure,
     say,
+    setting,
     styled,
+    value_text,
 )
 
 CELL = ["batch_size", "learning_rate"]
@@ -58,7 +60,9 @@ def training_time(times: pd.DataFrame) -> Figure:
         y = table["seconds"].to_numpy()
         error = np.abs(table[spread].to_numpy().T - y)
         line = LINES[i % len(LINES)]
-        left.errorbar(table["batch_size"], y, error, label=f"{rate:g}", linestyle=line, **style)
+        left.errorbar(
+            table["batch_size"], y, error, label=value_text(rate), linestyle=line, **style
+        )
         base = mean[table["batch_size"]].to_numpy()
         # Side by side, because the ranges overlap.
         x = [
@@ -121,7 +125,7 @@ def time_fit(times: pd.DataFrame, fit: pd.DataFrame | None = None) -> Figure:
             "markerfacecolor": "none",
             "linestyle": "",
         }
-        above.plot(table["batch_size"], table[value], label=f"learning rate {rate:g}", **style)
+        above.plot(table["batch_size"], table[value], label=setting("learning_rate", rate), **style)
         below.plot(table["batch_size"], table[value] / (a + b / table["batch_size"]), **style)
     sizes = sorted(times["batch_size"].unique())
     _batch_axis(below, sizes)

@@ -59,7 +59,7 @@ NEEDS = {
     "learning_rate": "learning rates as an axis",
     "cells": "several cells",
     "others": "an axis beside batch size and learning rate",
-    "paper": "the paper's network and data, with batch size and learning rate as the axes",
+    "paper": "the paper's network and data, with batch size and learning rate, in numbers, as axes",
     "open": "the paper's data, with what it leaves open as an axis",
     "rates": "the key rates",
     "pages": f"at most {MAX_PAGES} combinations of the values of further axes",
@@ -133,7 +133,9 @@ def has(config: Mapping[str, Any]) -> set[str]:
     axes = run_table.axes(config)
     others = [name for name in axes if name not in run_table.CELL]
     data, settings = common(config)
-    drawn = data["source"] == "synthetic" and images.scene(data) == CLEAN
+    # Rates that are found are not those of the paper's cells.
+    found = "auto" in (settings["learning_rate"], *axes.get("learning_rate", ()))
+    drawn = data["source"] == "synthetic" and images.scene(data) == CLEAN and not found
     facts = {
         "batch_size": "batch_size" in axes,
         "learning_rate": "learning_rate" in axes and "auto" not in axes["learning_rate"],
