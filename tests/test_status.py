@@ -52,6 +52,7 @@ def results(tmp_path):
     (tmp_path / "study.json").write_text(
         json.dumps([run(cell, seed) for cell in CELLS for seed in range(3)])
     )
+    os.utime(tmp_path / "study.json", (time.time() - 3600,) * 2)
     return tmp_path
 
 
@@ -114,6 +115,16 @@ def test_runs_that_are_trained_at_once(results):
     say(results, "together-0", "device: GPU", line)
     for one in status.read(results).runs:
         assert (one.state, one.epoch, one.loss, one.seconds) == ("running", 3, None, 2.0)
+
+
+def test_the_log_of_a_run_with_other_settings_is_not_its_progress(results):
+    """The change of the settings makes the list of runs anew; the job has not started since."""
+    finish(results, CELLS[0], 0, settings={"epochs": 2, "network": "paper"})
+    say(results, f"{CELLS[0]}/seed~0", epoch(2), age=10)
+    os.utime(results / "study.json", (time.time() - 5,) * 2)
+    assert status.read(results).runs[0].state == "waiting"
+    say(results, f"{CELLS[0]}/seed~0", epoch(1))
+    assert status.read(results).runs[0][2:4] == ("running", 1)
 
 
 def test_the_newest_study_of_a_folder_and_what_is_none(tmp_path):

@@ -113,7 +113,7 @@ def read(folder: str | os.PathLike) -> Status:
         found = {
             (run.cell, run.seed): run
             for log, runs in by_log.items()
-            for run in _of_job(results, log, runs)
+            for run in _of_job(results, log, runs, path.stat().st_mtime)
         }
         return Status(results, [found[run["cell"], run["seed"]] for run in listed])
     except (ValueError, KeyError, TypeError) as error:
@@ -136,9 +136,13 @@ def _results(folder: Path) -> Path:
     return max(found, key=lambda place: (place / LISTING).stat().st_mtime)
 
 
-def _of_job(results: Path, log: str, runs: list[dict]) -> Iterator[RunStatus]:
-    """Yield the progress of the runs of a job."""
-    said = _said(results / "logs" / "train" / f"{log}.log")
+def _of_job(results: Path, log: str, runs: list[dict], begun: float) -> Iterator[RunStatus]:
+    """Yield the progress of the runs of a job.
+
+    `begun` is the time of the list of runs. An older log is of other settings of the study, whose
+    change made the list anew.
+    """
+    said = _said(results / "logs" / "train" / f"{log}.log", begun)
     for run in runs:
         cell, seed, epochs = run["cell"], run["seed"], run["settings"]["epochs"]
         if done := _finished(results / "runs" / cell / f"seed~{seed}", run["settings"]):
@@ -170,13 +174,16 @@ class _Said(NamedTuple):
         return self.seed in (None, seed)
 
 
-def _said(path: Path) -> _Said | None:
-    """Read the log of a job; None if it has not started."""
+def _said(path: Path, begun: float) -> _Said | None:
+    """Read the log of a job; None if it has not started since then."""
     try:
         lines = path.read_text("utf-8", errors="replace").splitlines()
-        age = time.time() - path.stat().st_mtime
+        written = path.stat().st_mtime
     except OSError:
         return None
+    if written < begun:
+        return None
+    age = time.time() - written
     last = next((line for line in reversed(lines) if line.strip()), "")
     start = max((i for i, line in enumerate(lines) if re.fullmatch(r"seed \d+", line)), default=0)
     seed = int(lines[start][5:]) if lines and lines[start].startswith("seed ") else None
