@@ -17,9 +17,11 @@ from test_ranking import several
 from test_ranking import write as write_ranking
 
 from boxest import analysis
+from boxest import figures as plots
 from boxest.analysis import text
 from boxest.analysis.columns import CELL
 from boxest.report import captions, findings, html
+from boxest.report.findings import variants
 from boxest.report.findings.figures import Figures
 from boxest.study import configuration, outputs
 
@@ -500,6 +502,30 @@ def test_a_ranking_of_whole_grids_is_told_by_rate(study):
     missing = missing.set_index("batch_size").loc[[4, 256, 1024]]
     whole = 10 - missing["stopped_early"] - missing["diverged"]
     assert first[2:] == [f"{count} of 10" for count in whole]
+
+
+def test_a_variant_need_not_have_every_cell(tmp_path):
+    """As where cells are listed: its numbers stay below the heads of their cells."""
+    histories = fake_study.histories([64, 1024, 4096], [0.0001, 0.01], 1, 3)
+    whole = fake_study.runs(histories, 3).assign(optimizer="sgd")
+    few = whole[(whole["batch_size"] == 4096) | (whole["learning_rate"] == 0.01)]
+    few = few[few["batch_size"] != 1024].assign(optimizer="adam")
+    cells = analysis.variant_cells(pd.concat([whole, few], ignore_index=True), ["optimizer"])
+    # Fig. 8 lacks two of them.
+    lacking = (cells["batch_size"] > 64) & (cells["learning_rate"] == 0.0001)
+    cells.loc[lacking, ["paper_validation_loss", "log_ratio", "inclusive_log_ratio"]] = np.nan
+    cells.loc[~lacking, "log_ratio"] = cells.loc[~lacking, "log_ratio"].fillna(0.1)
+    ranking = analysis.rank_variants(cells, ["optimizer"])
+    figure = plots.variants(cells, ranking)
+    assert len(figure.axes[0].texts) - 1 == cells["paper_validation_loss"].notna().sum()
+    tables = {"variant_cells": cells, "variants": ranking, "runs": whole}
+    lines = variants.section(findings.Study(tmp_path, tables), Figures(tmp_path))
+    rows = [line for line in lines if line.startswith("|")]
+    heads = [i for i, line in enumerate(rows) if line.startswith("| ---")]
+    for start, end in zip(heads, [*(i - 1 for i in heads[1:]), len(rows)], strict=True):
+        assert {line.count("|") for line in rows[start - 1 : end]} == {rows[start].count("|")}
+    (row_,) = [row for row in rows if "Adam" in row and " of 1" in row]
+    assert row_.endswith("| – | 1 of 1 |")
 
 
 def test_variants_of_giou_are_told_to_be_inexact(study, tmp_path):

@@ -354,6 +354,13 @@ def test_only_data_that_the_paper_may_have_meant_are_ranked_beside_its_losses(ch
     assert ("variants" in outputs.made(outputs.TABLES, config)) is ranked
 
 
+@pytest.mark.parametrize(("size", "ranked"), [(8, False), (16, True)])
+def test_variants_are_ranked_by_cells_that_the_paper_has(size, ranked):
+    """The ranking of none had no first row, and failed after the training."""
+    config = read(grid={"batch_size": [size], "optimizer": ["sgd", "adam"]})
+    assert ("variants" in outputs.made(outputs.TABLES, config)) is ranked
+
+
 def test_a_study_of_other_axes_leaves_out_what_it_cannot_have_with_a_sentence():
     config = read(grid={"batch_size": None, "network": ["paper", "roi"], "loss": ["iou", "giou"]})
     tables = outputs.made(outputs.TABLES, config)
@@ -385,6 +392,9 @@ def test_rates_that_are_found_are_not_compared_with_the_papers(rates):
     assert "time_fit" in tables
     assert not {"comparison", "claims", "scaling_fit"} & set(tables)
     assert "`claims`" in " ".join(outputs.left_out(config))
+    trained = [{"optimizer": "sgd"}, {"optimizer": "adam", "learning_rate": 0.1}]
+    mixed = read(grid={"learning_rate": None, "t": trained}, settings={"learning_rate": "auto"})
+    assert "variants" not in outputs.made(outputs.TABLES, mixed)
 
 
 @pytest.mark.parametrize(

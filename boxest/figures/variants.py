@@ -74,7 +74,10 @@ def _losses(axes: Axes, cells: pd.DataFrame, ranking: pd.DataFrame, columns: pd.
     axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(ranking) - 0.5, -0.5))
     for j, cell in enumerate(columns.itertuples()):
         for i, variant in enumerate(ranking[settings].itertuples(index=False)):
-            row = keyed.loc[(*variant, cell.batch_size, cell.learning_rate)]
+            key = (*variant, cell.batch_size, cell.learning_rate)
+            if key not in keyed.index:
+                continue  # Where cells are listed, a variant need not have them all.
+            row = keyed.loc[key]
             colour = palette(norm(row["log_ratio"]))
             axes.fill_between([j - 0.5, j + 0.5], i - 0.5, i + 0.5, color=colour, linewidth=0)
             dark = np.dot(colour[:3], [0.299, 0.587, 0.114]) < 0.5

@@ -1,7 +1,10 @@
 """The tables and figures of a study, each made if the study has what it needs."""
 
+import csv
+import functools
 import itertools
 from collections.abc import Mapping
+from importlib import resources
 from typing import Any, NamedTuple
 
 from boxest.data.scene import CLEAN
@@ -60,7 +63,7 @@ NEEDS = {
     "cells": "several cells",
     "others": "an axis beside batch size and learning rate",
     "paper": "the paper's network and data, with batch size and learning rate, in numbers, as axes",
-    "open": "the paper's data, with what it leaves open as an axis",
+    "open": "the paper's data and some of its cells, with what it leaves open as an axis",
     "rates": "the key rates",
     "pages": f"at most {MAX_PAGES} combinations of the values of further axes",
 }
@@ -134,7 +137,8 @@ def has(config: Mapping[str, Any]) -> set[str]:
     others = [name for name in axes if name not in run_table.CELL]
     data, settings = common(config)
     # Rates that are found are not those of the paper's cells.
-    found = "auto" in (settings["learning_rate"], *axes.get("learning_rate", ()))
+    cells = list(run_table.cells(config))
+    found = any(cell["learning_rate"] == "auto" for cell in cells)
     drawn = data["source"] == "synthetic" and images.scene(data) == CLEAN and not found
     facts = {
         "batch_size": "batch_size" in axes,
@@ -144,6 +148,7 @@ def has(config: Mapping[str, Any]) -> set[str]:
         "paper": drawn and not others and settings["network"] == "paper",
         "open": drawn
         and bool(others)
+        and any(map(_is_in_fig8, cells))
         and set(others) <= set(OPEN)
         and _open(config["data"]["conditions"]),
         "rates": config["rates"] is not None,
@@ -160,6 +165,18 @@ OPEN_DATA = {"box_law", "images", "split", "seed"}
 
 def _open(conditions: Mapping[str, Mapping[str, Any]]) -> bool:
     return all(overrides.keys() <= OPEN_DATA for overrides in conditions.values())
+
+
+@functools.cache
+def _fig8() -> set[tuple[str, str]]:
+    """Return the batch sizes and rates of the paper's Fig. 8, without pandas."""
+    with (resources.files("boxest") / "analysis" / "fig8.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return {(row["batch_size"], f"{float(row['learning_rate']):.6g}") for row in rows}
+
+
+def _is_in_fig8(cell: Mapping[str, Any]) -> bool:
+    return (str(cell["batch_size"]), f"{cell['learning_rate']:.6g}") in _fig8()
 
 
 def rows_and_columns(config: Mapping[str, Any]) -> tuple[str, str]:

@@ -203,16 +203,18 @@ def _by_rate(ranking: pd.DataFrame, cells: pd.DataFrame, names_: list[str]) -> l
     shared = cells.dropna(subset="paper_validation_loss")
     if shared.groupby("learning_rate")["batch_size"].nunique().min() < 2:
         return []
-    rows = []
+    rows, rates = [], sorted(shared["learning_rate"].unique())
     for _, row in ranking.head(SHOWN).iterrows():
-        by_rate = rows_of(shared, dict(row[names_])).groupby("learning_rate")["log_ratio"]
+        mine = rows_of(shared, dict(row[names_]))
+        ratios = [mine.loc[mine["learning_rate"] == rate, "log_ratio"] for rate in rates]
         distances = (
-            f"{number(far, 2)} ({mean:+.2f})".replace("-", "−")
-            for far, mean in zip(by_rate.agg(root_mean_square), by_rate.mean(), strict=True)
+            f"{number(root_mean_square(one), 2)} ({one.mean():+.2f})".replace("-", "−")
+            if len(one)
+            else "–"
+            for one in ratios
         )
         rows.append((row["rank"], *(_setting(name, row[name]) for name in names_), *distances))
-    rates = (f"rate {rate:g}" for rate in sorted(shared["learning_rate"].unique()))
-    heads = ["rank", *(_head(name) for name in names_), *rates]
+    heads = ["rank", *(_head(name) for name in names_), *(f"rate {rate:g}" for rate in rates)]
     return [
         "The distance by learning rate, and the mean of ln(ours / Fig. 8), in parentheses:",
         "",
@@ -232,10 +234,7 @@ def _left_out(ranking: pd.DataFrame, cells: pd.DataFrame, names_: list[str]) -> 
         (
             row["rank"],
             *(_setting(name, row[name]) for name in names_),
-            *(
-                f"{cell.whole} of {cell.runs}"
-                for cell in rows_of(missing, dict(row[names_])).itertuples()
-            ),
+            *_whole(rows_of(missing, dict(row[names_])), which),
         )
         for _, row in ranking.head(SHOWN).iterrows()
     ]
@@ -245,6 +244,14 @@ def _left_out(ranking: pd.DataFrame, cells: pd.DataFrame, names_: list[str]) -> 
         "Ours that did:",
         "",
         *table(["rank", *map(_head, names_), *heads], rows, left=1 + len(names_)),
+    ]
+
+
+def _whole(mine: pd.DataFrame, which: pd.DataFrame) -> list[str]:
+    """Return how many runs of a variant came to the last epoch, by cell; it may lack some."""
+    cells = which.merge(mine, "left").itertuples()
+    return [
+        "–" if np.isnan(cell.runs) else f"{cell.whole:.0f} of {cell.runs:.0f}" for cell in cells
     ]
 
 
