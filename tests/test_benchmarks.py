@@ -349,3 +349,18 @@ def test_changes_of_the_first_updates_are_trained_beside_fig_8(tmp_path):
     assert np.ptp(losses[0]) < 0.01
     assert abs(losses[0][0] - losses[1][0]) > 0.01
     assert paper == "| Fig. 8 | 0.349 | 0.577 |"
+
+
+def test_parts_of_an_epoch_are_those_of_the_network(monkeypatch):
+    """Multiplications of a convolution: places × weights; fewer than the weights are biases."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import epoch
+
+    from boxest import networks
+
+    model = networks.marginal((128, 128, 3))
+    counts = [epoch.multiplications(model, layers) for layers in epoch.PARTS.values()]
+    half, quarter = 64**2 * 4 * 4 * 3 * 16, 32**2 * 3 * 3 * 16 * 24
+    around = half + quarter + 32**2 * 3 * 3 * 3 * 24 * 24
+    along = around + 2 * 64 * 2 * 5 * 48 * 48
+    assert counts == [half, half + quarter, around, around, along, along + 2 * 65 * 4 * 48 * 2]

@@ -334,7 +334,9 @@ def test_what_cannot_be_written(tmp_path, images, monkeypatch):
     for unknown in (table.assign(width=pd.NA), table.drop(columns="height")):
         with pytest.raises(AnnotationError, match=r"2 photographs, such as a\.png, are unknown"):
             annotations.write(unknown.assign(x1=0), tmp_path / "a.json")
-    with pytest.raises(AnnotationError, match=r"written as csv, coco, yolo; got the suffix '\.xls'"):
+    with pytest.raises(
+        AnnotationError, match=r"written as csv, coco, yolo; got the suffix '\.xls'"
+    ):
         annotations.write(table, tmp_path / "a.xls")
     with pytest.raises(AnnotationError, match=r"two photographs would share the file a\.txt"):
         annotations.write(table.assign(x1=0), tmp_path / "yolo")

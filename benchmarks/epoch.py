@@ -1,0 +1,123 @@
+"""Where an epoch of the default network spends its time, on TensorFlow and one core.
+
+python benchmarks/epoch.py [--images 320] [--channels 3] [--batch 32] [--repeats 7]
+
+Trains `BoxRegressor()` with and without augmentation, and times the forward and the backward pass
+of the network up to each of its parts: what a part adds is its time. Multiplications are those of
+its convolutions, three times: forward, and for both gradients. Times are medians of processor time.
+"""
+
+import argparse
+import statistics
+import time
+
+import numpy as np
+
+from boxest import BoxRegressor, networks, set_threads
+
+SIZE = 128
+# The last layers of each part of the network, from its input to its output.
+PARTS = {
+    "convolution 4×4, stride 2": ["half_relu"],
+    "convolution 3×3, stride 2": ["quarter_relu"],
+    "three dilated convolutions": ["features_4"],
+    "maxima and means": ["marginals_x", "marginals_y"],
+    "convolutions along the axes": ["along_x_2_relu", "along_y_2_relu"],
+    "scores and edges": ["box"],
+}
+
+
+def epoch(images, boxes, batch: int, repeats: int, augmentation) -> float:
+    """Return milliseconds per image of an epoch; the first one, which compiles, does not count."""
+    from keras.callbacks import LambdaCallback
+
+    marks = []
+    mark = lambda *_: marks.append(time.process_time())  # noqa: E731
+    regressor = BoxRegressor(
+        epochs=repeats + 1,
+        batch_size=batch,
+        augmentation=augmentation,
+        validation_fraction=0,
+        callbacks=[LambdaCallback(on_epoch_begin=mark, on_epoch_end=mark)],
+        random_state=0,
+    )
+    regressor.fit(images, boxes)
+    seconds = [end - begin for begin, end in zip(marks[::2], marks[1::2], strict=True)][1:]
+    return 1000 * statistics.median(seconds) / len(images)
+
+
+def multiplications(model, layers) -> int:
+    """Return the multiplications of the convolutions that these layers need, for one image."""
+    import keras
+
+    needed = keras.Model(model.input, [model.get_layer(name).output for name in layers])
+    return sum(
+        int(np.prod(layer.kernel.shape)) * int(np.prod(layer.output.shape[1:-1]))
+        for layer in needed.layers
+        if hasattr(layer, "kernel")
+    )
+
+
+def passes(model, layers, values, repeats: int) -> float:
+    """Return milliseconds per image of the forward and the backward pass up to these layers."""
+    import keras
+    import tensorflow as tf
+
+    part = keras.Model(model.input, [model.get_layer(name).output for name in layers])
+    weights = [weight.value for weight in part.trainable_weights]
+
+    @tf.function
+    def step(batch):
+        with tf.GradientTape() as tape:
+            outputs = part(batch, training=True)
+            outputs = outputs if isinstance(outputs, list) else [outputs]
+            loss = sum(tf.reduce_mean(output**2) for output in outputs)
+        return sum(tf.reduce_sum(gradient) for gradient in tape.gradient(loss, weights))
+
+    step(values)
+    seconds = []
+    for _ in range(repeats):
+        start = time.process_time()
+        step(values).numpy()
+        seconds.append(time.process_time() - start)
+    return 1000 * statistics.median(seconds) / len(values)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=320)
+    parser.add_argument("--channels", type=int, default=3, choices=(1, 3))
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--repeats", type=int, default=7)
+    options = parser.parse_args()
+    set_threads(1)
+    rng = np.random.default_rng(0)
+    shape = (SIZE, SIZE, options.channels)
+    images = rng.integers(0, 256, (options.images, *shape), np.uint8)
+    boxes = np.tile([0.25, 0.25, 0.75, 0.75], (options.images, 1))
+    whole, plain = (
+        epoch(images, boxes, options.batch, options.repeats, augmentation)
+        for augmentation in ("default", None)
+    )
+    model = networks.marginal(shape)
+    values = rng.random((options.batch, *shape), np.float32)
+    rows, before, known = [], 0.0, 0
+    for name, layers in PARTS.items():
+        spent = passes(model, layers, values, options.repeats)
+        all_so_far = multiplications(model, layers)
+        rows.append((name, spent - before, 3 * (all_so_far - known)))
+        before, known = spent, all_so_far
+    rows += [
+        ("augmentation", whole - plain, 0),
+        ("the rest: optimizer, gather, loss and measures", plain - before, 0),
+    ]
+    print("| part | ms per image | share | million multiplications | billion per second |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    for name, spent, count in rows:
+        speed = f"{count / spent / 1e6:.0f}" if count else ""
+        print(f"| {name} | {spent:.2f} | {spent / whole:.0%} | {count / 1e6:.1f} | {speed} |")
+    print(f"| an epoch | {whole:.2f} | 100% | {3 * known / 1e6:.1f} | |")
+
+
+if __name__ == "__main__":
+    main()
