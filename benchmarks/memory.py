@@ -2,6 +2,7 @@
 
     python benchmarks/memory.py                  # 30 fits of each kind, a table and memory.png
     KERAS_BACKEND=jax python benchmarks/memory.py
+    python benchmarks/memory.py --job            # of one training, step by step
 
 Each kind has a process of its own: fits of clones with other seeds and rates, by the paper's
 network and by the default one, searches by `GridSearchCV` (a fit counts as one) and by
@@ -54,6 +55,33 @@ def measure(kind: str, fits: int) -> list[float]:
     return held
 
 
+def job(n_images: int) -> None:
+    """Print what a training on the paper's images holds after each step.
+
+    The pages of libraries count in every process that uses them, but several processes share them;
+    its own memory is what each further process needs.
+    """
+    import psutil
+
+    print("| after | memory, MB | its own, MB |\n| --- | ---: | ---: |")
+
+    def note(step: str) -> None:
+        memory = psutil.Process().memory_full_info()
+        print(f"| {step} | {memory.rss / 1e6:,.0f} | {memory.uss / 1e6:,.0f} |", flush=True)
+
+    from boxest import BoxRegressor, set_threads, synthetic
+
+    set_threads(1)
+    note("boxest and scikit-learn")
+    import keras  # noqa: F401 -- with its backend
+
+    note("Keras and its backend")
+    data = synthetic.make(0, n_images, seed=0)
+    note(f"{n_images:,} images")
+    BoxRegressor.paper(epochs=2, random_state=0).fit(*data)
+    note("training")
+
+
 @style.styled
 def draw(held: dict[str, list[float]], path: str) -> None:
     """Draw memory over fits."""
@@ -73,7 +101,12 @@ def main() -> None:
     parser.add_argument("--fits", type=int, default=30)
     parser.add_argument("--figure", default="memory.png")
     parser.add_argument("--kind", choices=KINDS, help=argparse.SUPPRESS)
+    parser.add_argument("--job", action="store_true", help="a training on the paper's images")
+    parser.add_argument("--images", type=int, default=8000, help="for --job")
     options = parser.parse_args()
+    if options.job:
+        job(options.images)
+        return
     if options.kind:
         print(json.dumps(measure(options.kind, options.fits)))
         return

@@ -364,3 +364,18 @@ def test_parts_of_an_epoch_are_those_of_the_network(monkeypatch):
     around = half + quarter + 32**2 * 3 * 3 * 3 * 24 * 24
     along = around + 2 * 64 * 2 * 5 * 48 * 48
     assert counts == [half, half + quarter, around, around, along, along + 2 * 65 * 4 * 48 * 2]
+
+
+@pytest.mark.slow
+def test_the_memory_of_a_training_is_measured_step_by_step():
+    rows = run("memory.py", "--job", "--images", 500).splitlines()[2:]
+    steps = [row.strip("| ").split(" | ") for row in rows]
+    assert [step for step, *_ in steps] == [
+        "boxest and scikit-learn",
+        "Keras and its backend",
+        "500 images",
+        "training",
+    ]
+    held = [float(memory.replace(",", "")) for _, memory, _ in steps]
+    assert held[1] > held[0] + 100  # MB
+    assert held[2] > held[1] + 7  # 500 × 128 × 128 bytes are 8.2 MB.
