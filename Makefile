@@ -1,5 +1,5 @@
-# make run: the study in its quick form. make test: the fast tests, some minutes of them; make test-all:
-# all of them. make docs: the documentation as a site. Each makes its own virtual environment first.
+# make run: the quick study. make test: the fast tests, which take minutes; make test-all: all tests.
+# make docs: the documentation as a site. Each creates the virtual environment first.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -33,7 +33,7 @@ docs: $(VENV)/.docs-installed
 	$(BIN)/python docs/site/configuration.py
 	$(BIN)/python -m sphinx -q --fail-on-warning --keep-going -c docs/site . build/docs
 	@echo
-	@echo "Links that lead out   build/docs/external-links.txt"
+	@echo "Links to other sites   build/docs/external-links.txt"
 	@echo "The paper's study, to play with   build/docs/explorer.html"
 	@echo "Open this to read: build/docs/index.html"
 
@@ -55,7 +55,7 @@ lint: $(VENV)/.tests-installed
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 
-# Wheel and source archive, checked; then the wheel in an environment of its own, with the quick start.
+# Wheel and source archive, checked; then the wheel, tried in its own environment.
 build: $(VENV)/bin/python
 	rm -rf dist build/tried
 	$(BIN)/python -m pip install --quiet build twine

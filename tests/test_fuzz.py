@@ -1,7 +1,7 @@
 """Fuzzing: spoiled shards, models, runs and configurations are refused, or read as they were.
 
 Every input is a function of its number, so a failure can be repeated. The suite tries some of each
-kind; ``BOXEST_FUZZ=10000 pytest tests/test_fuzz.py -s`` tries so many, and counts.
+kind; ``BOXEST_FUZZ=10000 pytest -n 0 -s tests/test_fuzz.py`` tries so many, and counts.
 """
 
 import copy

@@ -82,7 +82,8 @@ def _kind(schema: dict, one: dict) -> str:
         return ", ".join(f"`{value}`" for value in map(_yaml, one["enum"]))
     if one.get("pattern", "").startswith("^[^:{}]+"):
         return "`file.py:function`"
-    kinds = one.get("type", "any")
+    # Only an axis of the grid may be several kinds of values.
+    kinds = one.get("type", ["list", "one value", "null"])
     kinds = [kinds] if isinstance(kinds, str) else kinds
     return " or ".join(KINDS.get(kind, kind) + _limits(schema, one, kind) for kind in kinds)
 
