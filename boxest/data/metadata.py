@@ -88,7 +88,7 @@ class Part:
 
 @dataclasses.dataclass(frozen=True)
 class Meta(Part):
-    """The description of a shard of drawn boxes, in version 1 of the format.
+    """The description of a shard of drawn boxes.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ class Meta(Part):
 
 @dataclasses.dataclass(frozen=True)
 class PhotoMeta(Part):
-    """The description of a shard of photographs, in version 2 of the format.
+    """The description of a shard of photographs.
 
     The law of their boxes is unknown.
 

@@ -133,9 +133,9 @@ class BoxRegressor(ImageRegressor):
         Largest number of bytes of prepared images (for the paper's network, a quarter of the
         pixels) to keep in memory. Larger data are kept in a temporary file and read one buffer at a
         time, shuffled within and across buffers: just as random, but in another order than in
-        memory. On a CPU, if the first layer with weights is a convolution followed by a pooling,
-        and the limit allows four times the memory of the images, patches of the images are kept,
-        which is a sixth faster.
+        memory. On a CPU without augmentation, if the first layer with weights is a convolution
+        followed by a pooling, and the limit allows four times the memory of the images, patches of
+        the images are kept, which is a sixth faster.
     engine : {"compiled", "keras"}, default="compiled"
         "compiled" makes one compiled call per epoch. "keras" trains step by step with plain Keras,
         to the same results, but more slowly; callbacks per batch only work there.

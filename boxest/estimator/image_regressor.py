@@ -31,12 +31,16 @@ class ImageRegressor(BaseImageRegressor):
         Keras name of the activation of the outputs.
     loss : str or keras.Loss, default="mean_squared_error"
         A Keras loss. Targets are not scaled; see `sklearn.compose.TransformedTargetRegressor`.
-    optimizer : str or keras.Optimizer, default="adam"
-    learning_rate : float or "auto", default=0.01
-    image_shape, batch_size, epochs, stop_patience, restore_best_weights, schedule, \
-warmup_epochs, plateau_patience, plateau_factor, plateau_min_delta, validation_fraction, \
-callbacks, checkpoint, warm_start, memory_limit, engine, xla, random_state, verbose
-        As for `BoxRegressor`.
+    optimizer : str, dict or keras.Optimizer, default="adam"
+    learning_rate : float, "auto" or keras LearningRateSchedule, default=0.01
+    batch_size : int, default=16
+    epochs : int, default=30
+    restore_best_weights : bool, default=False
+    schedule : {"plateau", "cosine", "constant"}, default="plateau"
+    image_shape, stop_patience, warmup_epochs, plateau_patience, plateau_factor, \
+plateau_min_delta, validation_fraction, callbacks, checkpoint, warm_start, memory_limit, engine, \
+xla, random_state, verbose
+        These, and those above without a description, are as for `BoxRegressor`.
 
     Attributes
     ----------

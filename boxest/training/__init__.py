@@ -4,7 +4,7 @@
 `boxest.training.loop`      the loop over epochs: `Trainer`
 `boxest.training.record`    inputs and results of a training
 `boxest.training.order`     the order of examples, from (seed, epoch)
-`boxest.training.schedule`  early stopping, and the learning rate on a plateau
+`boxest.training.schedule`  early stopping, and the learning rate of each update
 `boxest.training.program`   the compiled programs: an epoch, a prediction
 `boxest.training.layout`    the same network, arranged for speed
 `boxest.training.graph`     the same for networks that are graphs of layers
