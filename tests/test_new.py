@@ -11,9 +11,12 @@ from conftest import ROOT
 from studies import clone, snakemake
 
 import boxest as package
+from boxest import BoxRegressor
 from boxest.cli import boxest
+from boxest.study import configuration
 from boxest.study.creation import create, snakefile
 
+SCHEMA = configuration.Schema(ROOT / "workflow" / "schemas" / "config.schema.yaml")
 # Of 16 px: a second to train.
 SMALL = {
     "data": {"images": 60, "image_size": 16, "box_law": {"max_side": 16}},
@@ -59,6 +62,13 @@ def test_a_new_study_of_photographs_names_them(tmp_path):
     config = yaml.safe_load((tmp_path / "study" / "config" / "config.yaml").read_text())
     assert config["data"]["folder"] == str(folder / "it's mine")
     assert config["data"]["boxes"] == str(boxes)
+    # But for the length of the training, what BoxRegressor has by default.
+    defaults = BoxRegressor().get_params()
+    read = configuration.read(config, SCHEMA)["settings"]
+    own = {"batch_size", "learning_rate", "epochs", "plateau_patience"}
+    assert {name: defaults[name] for name in read if name not in own} == {
+        name: value for name, value in read.items() if name not in own
+    }
     done = snakemake(tmp_path / "study", "-n", "--quiet", "rules")
     assert (done.returncode, planned(done, "plan")) == (0, "1"), done.stderr
 

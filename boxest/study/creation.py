@@ -38,11 +38,11 @@ data:
   source: photographs
   folder: {photographs}
   boxes: {boxes}
-  # label: cup                  # take objects of this name alone
-  # several: largest            # where a photograph has several boxes
-  image_size: 64                # px that photographs are read as; [height, width] if not square
+  # label: cup                  # use only objects with this name
+  # several: largest            # if a photograph has several boxes
+  image_size: 64                # px, to which photographs are resized; or [height, width]
   channels: 3                   # colour; 1: grey levels
-  mode: pad                     # keep the aspect; stretch: change it
+  mode: pad                     # keep the aspect ratio; stretch: change it
   split: [0.8, 0.1, 0.1]        # training, validation, test; or three files with names
 """,
     "settings": """\
@@ -50,7 +50,8 @@ data:
   loss: giou_l1
   optimizer: adam
   schedule: cosine
-  augmentation: default         # null: none""",
+  augmentation: default         # null: none
+  restore_best_weights: true    # those of the epoch with the smallest validation loss""",
     "epochs": "20",
     "batch_sizes": "[8, 32]",
     "learning_rates": "[1.0e-3, 3.0e-3]",
