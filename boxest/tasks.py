@@ -30,9 +30,9 @@ SHOWN = 15
 class Scores(NamedTuple):
     """The IoU of found boxes with the true ones.
 
-    ``table`` has one row per image: ``image``, ``true_x1`` … ``predicted_y2`` in pixels of the
-    image, or of the photograph (predictions are clipped at its edges), and ``iou``, geometric.
-    ``part`` names the images.
+    ``table`` has one row per image: ``image``, the name of its photograph, or its number if it was
+    drawn; ``true_x1`` … ``predicted_y2``, in pixels of the images in shards, or of photographs
+    (predictions are clipped at their edges); and ``iou``, geometric. ``part`` names the images.
     """
 
     table: pd.DataFrame
@@ -247,8 +247,16 @@ def _scores(
     predicted = regressor.predict(paths)  # It knows how these images were made.
     height, width = images.shape[1:3]
     scale = np.array([width, height] * 2)
-    table = _table(range(len(true)), true * scale, predicted * scale)
+    table = _table(_names(paths, len(true)), true * scale, predicted * scale)
     return Scores(table, part), (images, true, predicted)
+
+
+def _names(paths: list[Path], n: int) -> Iterable:
+    """Return the names of the photographs in shards; numbers without a table of the originals."""
+    described = shards.arrange(paths)[0][1]
+    if isinstance(described, shards.PhotoMeta) and (paths[0].parent / photographs.TABLE).is_file():
+        return photographs.originals(paths)["image"]
+    return range(n)
 
 
 def _scores_of_photographs(

@@ -243,6 +243,7 @@ def test_score_is_the_mean_iou_of_shards_and_of_photographs(data, tmp_path):
     assert table["iou"].mean() == pytest.approx(regressor.score(test), abs=1e-6)
     # The same photographs from their files, in their own pixels.
     originals = photographs.originals(test)
+    assert table["image"].tolist() == originals["image"].tolist()
     originals[["image", "x1", "y1", "x2", "y2"]].to_csv(tmp_path / "few.csv", index=False)
     done = run("score", data / "model.boxest", data / "photos", tmp_path / "few.csv",
                "-o", tmp_path / "again.csv")  # fmt: skip
