@@ -6,7 +6,6 @@ passes everything to `boxest.training.loop.Trainer.run`.
 """
 
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from numbers import Integral
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
-from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -297,15 +296,7 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
         self.stopped_early_ = training.stopped_early
         self.seconds_ = seconds
         self.runtime_ = {**backend.describe(), "xla": self._predictor.xla, "engine": self.engine}
-        if self.diverged_:
-            kept = self.best_epoch_
-            warnings.warn(
-                f"The training diverged in epoch {self.n_iter_}: its loss is not a finite number. "
-                + (f"The network is that of epoch {kept}. " if kept else "The network is useless. ")
-                + f"Use a smaller learning_rate than {self.learning_rate_:g}.",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
+        building.warn_if_diverged(self)
 
     def _search_learning_rate(
         self, data: tuple, validation_data: Any, find_rate: "Callable[[Trials], float]"

@@ -1,11 +1,13 @@
 """Build what a training needs: network, optimizer, programs, schedule."""
 
 import random
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 
 from boxest import networks
 from boxest.estimator import optimizers
@@ -196,6 +198,19 @@ def watchers(
         trainer.program.callbacks = callbacks and callbacks.list
     estimator.callbacks_ = callbacks.copies if callbacks else []
     return [report, callbacks] if callbacks else [report]
+
+
+def warn_if_diverged(estimator: "BaseImageRegressor") -> None:
+    """Warn if the training of an estimator has diverged."""
+    if estimator.diverged_:
+        kept = estimator.best_epoch_
+        warnings.warn(
+            f"The training diverged in epoch {estimator.n_iter_}: its loss is not a finite number. "
+            + (f"The network is that of epoch {kept}. " if kept else "The network is useless. ")
+            + f"Use a smaller learning_rate than {estimator.learning_rate_:g}.",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
 
 
 def go_on(last: Schedule, new: Schedule, first_rate: float) -> None:
