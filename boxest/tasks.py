@@ -1,7 +1,8 @@
 """Train, predict and score with files: one call for each of these commands.
 
 The other commands also consist of one call each: `boxest.photographs.convert`,
-`BoxRegressor.export`, `boxest.study.creation.create` and `boxest.study.watch.watch`.
+`BoxRegressor.export`, `boxest.study.creation.create`, `boxest.study.watch.watch` and
+`boxest.report.tensorboard.write`.
 """
 
 import contextlib
