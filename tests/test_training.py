@@ -73,6 +73,20 @@ def test_batches_of_all_sizes_are_cut_from_one_order():
     assert np.array_equal(small.ravel(), large.ravel())
 
 
+def test_a_batch_of_more_examples_than_there_are_takes_no_more_memory(small_data):
+    assert np.array_equal(
+        epoch_order(10, 10**12, seed=1, epoch=1), epoch_order(10, 10, seed=1, epoch=1)
+    )
+    data = examples(small_data, slice(20))
+    losses = [
+        fit(
+            networks.paper((32, 32, 1), seed=1), data, keras.optimizers.SGD(0.1), batch_size=size
+        ).history
+        for size in (20, 10**12)
+    ]
+    assert losses[0][-1]["train_loss"] == losses[1][-1]["train_loss"]
+
+
 # --- early stopping and plateaus -------------------------------------------------------------
 
 

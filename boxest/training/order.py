@@ -20,8 +20,9 @@ def epoch_order(n_examples: int, batch_size: int, *, seed: int, epoch: int) -> n
     -------
     ndarray of int32, shape (steps, batch_size)
         Indices of the examples. The last batch is filled up with -1, so that every batch has the
-        same shape and one program serves all.
+        same shape and one program serves all. A batch is never larger than the data.
     """
+    batch_size = min(batch_size, max(1, n_examples))
     steps = -(-n_examples // batch_size)
     order = np.full(steps * batch_size, -1, dtype=np.int32)
     order[:n_examples] = np.random.default_rng([seed, epoch]).permutation(n_examples)

@@ -112,6 +112,7 @@ def buffered_order(n_examples: int, batch_size: int, *, seed: int, epoch: int) -
     contains the last block, may be smaller.
     """
     rng = np.random.default_rng([seed, epoch])
+    batch_size = min(batch_size, n_examples)  # As in `epoch_order`.
     block, buffer = block_size(batch_size), buffer_size(batch_size)
     n_blocks = -(-n_examples // block)
     blocks = np.append(rng.permutation(n_blocks - 1), n_blocks - 1)
