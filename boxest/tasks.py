@@ -47,8 +47,8 @@ class Scores(NamedTuple):
     def summary(self) -> str:
         """Return a summary for users in one line."""
         iou = self.table["iou"]
-        above = ", ".join(f"above {level}: {np.mean(iou > level):.0%}" for level in (0.5, 0.75))
-        return f"Mean IoU on {len(iou)} {self.part} images: {iou.mean():.3f} ({above})."
+        shares = (f"{np.mean(iou >= level):.0%} reach {level}" for level in (0.5, 0.75))
+        return f"Mean IoU on {len(iou)} {self.part} images: {iou.mean():.3f} ({', '.join(shares)})."
 
 
 class Trained(NamedTuple):

@@ -279,7 +279,7 @@ def test_command(folder, tmp_path):
     done = run(folder, "images", "boxes.csv", out, *options)
     assert (done.returncode, done.stderr) == (0, "")
     assert f"10 photographs in {out}: 8 train, 1 validation, 1 test." in done.stdout
-    assert "Left out, without a box: 1 (sub/no box.JPG)." in done.stdout
+    assert "Photographs left out, without a box: 1 (sub/no box.JPG)." in done.stdout
     expected = convert(
         folder, tmp_path / "same", image_size=(24, 32), channels=3, mode="pad", seed=1
     )
@@ -518,10 +518,10 @@ def test_the_report_says_what_was_read_and_what_was_not(tmp_path, capsys):
     for line in (
         f"4 photographs in {paths[2]}: 4 train, 0 validation, 0 test.",
         "Boxes were read as x, y, width, height in pixels, from 0, as COCO has them; sides of 2 to",
-        "Passed over, crowds (iscrowd): 1 (0.jpg).",
-        "Passed over, objects of the label 'Cup': 1 (5.jpg).",
-        "Left out, with such objects alone: 2 (0.jpg, 5.jpg).",
-        "Left out, without a box: 2 (6.jpg, \\udce9.jpg).",
+        "Objects that were skipped, crowds (iscrowd): 1 (0.jpg).",
+        "Objects that were skipped, objects of the label 'Cup': 1 (5.jpg).",
+        "Photographs left out, without other objects: 2 (0.jpg, 5.jpg).",
+        "Photographs left out, without a box: 2 (6.jpg, \\udce9.jpg).",
         "Turned or mirrored by their EXIF orientation: 4 (1.jpg, 2.jpg, 3.jpg, 4.jpg); their boxes",
     ):
         assert line in said.stdout

@@ -133,7 +133,7 @@ class Boxes:
             found = ", ".join(sorted(str(name) for name in self._labels if name)) or "none"
             of = "" if self.label is None else f" of the label {self.label!r} (labels: {found})"
             counts = [f"{reason}: {len(images)}" for reason, images in self.passed_over.items()]
-            passed = f" Passed over: {'; '.join(counts)}." if counts else ""
+            passed = f" Skipped: {'; '.join(counts)}." if counts else ""
             raise AnnotationError(
                 f"{self.path} holds no box{of}, so there is nothing to learn from.{passed}"
             )

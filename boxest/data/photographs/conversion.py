@@ -70,14 +70,14 @@ class Conversion(NamedTuple):
         """Return which objects and photographs were left out, and which to check."""
         for reason, images in self.passed_over.items():
             names = list(dict.fromkeys(images))
-            yield f"Passed over, {reason}: {len(images)} ({some(names, 5)})."
+            yield f"Objects that were skipped, {reason}: {len(images)} ({some(names, 5)})."
         passed = [name for images in self.passed_over.values() for name in images]
         left = [name for name in dict.fromkeys(passed) if name not in taken]
         if left:
-            yield f"Left out, with such objects alone: {len(left)} ({some(left, 5)})."
+            yield f"Photographs left out, without other objects: {len(left)} ({some(left, 5)})."
         if self.without_box:
             n = len(self.without_box)
-            yield f"Left out, without a box: {n} ({some(self.without_box, 5)})."
+            yield f"Photographs left out, without a box: {n} ({some(self.without_box, 5)})."
         if self.turned:
             yield (
                 f"Turned or mirrored by their EXIF orientation: {len(self.turned)} "
