@@ -361,7 +361,7 @@ def test_full_study_has_one_job_per_run(repository):
 
 @pytest.mark.parametrize(
     ("name", "jobs"),
-    [("forensics", 162), ("figure8", 96), ("architectures", 36), ("harder", 36), ("timing", 24)],
+    [("forensics", 162), ("figure8", 96), ("architectures", 36), ("harder", 48), ("timing", 24)],
 )
 def test_the_other_studies_have_their_jobs(repository, name, jobs):
     done = snakemake(repository, "-n", "--quiet", "rules", "--configfile", f"config/{name}.yaml",
