@@ -1,7 +1,7 @@
 """Draw images: the data set (Fig. 1), predictions (Fig. 5), and harder images."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -33,12 +33,20 @@ def _check_images(images: np.ndarray, given: dict[str, np.ndarray]) -> None:
             )
 
 
-def grid_of(n: int, cell_height: float) -> tuple[Figure, np.ndarray]:
-    """Return a figure with exactly n axes, in rows of at most five."""
-    columns = min(5, n)
+COLUMNS = 5  # of images side by side
+
+
+def grid_of(n: int, cell_height: float | Sequence[float]) -> tuple[Figure, np.ndarray]:
+    """Return a figure with exactly n axes, in rows of at most `COLUMNS`.
+
+    ``cell_height`` in inches holds for images of one shape; for others, it has one number per row.
+    """
+    columns = min(COLUMNS, n)
     rows = math.ceil(n / columns)
-    figure = new_figure(max(1.5 * columns, 4.2), cell_height * rows + 0.45, "compressed")
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    layout = "compressed" if np.ndim(cell_height) == 0 else "constrained"
+    heights = np.broadcast_to(cell_height, rows)
+    figure = new_figure(max(1.5 * columns, 4.2), heights.sum() + 0.45, layout)
+    axes = figure.subplots(rows, columns, squeeze=False, height_ratios=heights).ravel()
     for unused in axes[n:]:
         unused.remove()
     return figure, axes[:n]

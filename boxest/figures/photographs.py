@@ -11,11 +11,13 @@ from matplotlib.lines import Line2D
 from boxest.analysis import require
 from boxest.boxes import CORNERS, iou
 from boxest.data import image_files
-from boxest.figures.images import PREDICTED, TRUE, grid_of, outline, show
+from boxest.figures.images import COLUMNS, PREDICTED, TRUE, grid_of, outline, show
 from boxest.figures.style import styled
 
 # Longer side of a photograph in the figure, in pixels.
 _SHOWN = 320
+# Height of a photograph in the figure as a multiple of the width of its column, at most.
+_TALLEST = 1.2
 
 
 @styled
@@ -56,18 +58,26 @@ def photographs(
             raise ValueError("true and predicted must have the same images in the same order.")
         boxes = {"true box": (true, TRUE)} | boxes
         measured = iou(*(table[CORNERS].to_numpy(float) for table in (true, predicted)))
-    figure, grid = grid_of(len(predicted), 1.8)
-    for row, (axes, name) in enumerate(zip(grid, predicted["image"], strict=True)):
-        path = Path(folder) / name
-        size = np.asarray(image_files.size(path)[:2])
+    paths = [Path(folder) / name for name in predicted["image"]]
+    sizes = np.array([image_files.size(path)[:2] for path in paths])
+    figure, grid = grid_of(len(paths), _row_heights(sizes))
+    for row, (axes, path, size) in enumerate(zip(grid, paths, sizes, strict=True)):
         shown = np.maximum(np.rint(size * min(1, _SHOWN / size.max())).astype(int), 1)
         pixels = image_files.read(path, 3, tuple(shown.tolist()))
         show(axes, pixels)
+        axes.set_anchor("N")  # So that the names of a row stand in a line.
         for table, style in boxes.values():
             corners = table[CORNERS].iloc[row].to_numpy(float)
             outline(axes, corners / np.tile(size, 2), pixels.shape, style)
         above = "" if true is None else f"\nIoU {measured[row]:.3f}"
-        axes.set_title(f"{Path(name).name:.24}{above}", fontsize=7)
+        axes.set_title(f"{path.name:.24}{above}", fontsize=7)
     handles = [Line2D([], [], label=text, **style) for text, (_, style) in boxes.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
     return figure
+
+
+def _row_heights(sizes: np.ndarray) -> list[float]:
+    """Return inches for each row of photographs of these widths and heights, and their names."""
+    ratios = np.minimum(sizes[:, 1] / sizes[:, 0], _TALLEST)
+    starts = range(0, len(ratios), COLUMNS)
+    return [1.35 * ratios[start : start + COLUMNS].max() + 0.4 for start in starts]
