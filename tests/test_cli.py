@@ -211,7 +211,7 @@ def test_train_takes_photographs_and_a_table(data, tmp_path):
     done = run("train", data / "photos", data / "boxes.csv", "-o", tmp_path / "m.boxest",
                "--size", 16, "--epochs", 1, "--set", "network=profile")  # fmt: skip
     assert done.exit_code == 0, done.stderr
-    line = r"Mean IoU on 2 test images: 0\.\d+ \(above 0\.5: \d+%, above 0\.75: \d+%\)"
+    line = r"Mean IoU on 2 test images: 0\.\d+ \(\d+% reach 0\.5, \d+% reach 0\.75\)"
     assert re.search(line, done.stdout)
     assert BoxRegressor.load(tmp_path / "m.boxest").image_shape_ == (16, 16, 1)
 

@@ -157,6 +157,7 @@ TRAININGS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:The training diverged")
 @pytest.mark.parametrize("settings", TRAININGS.values(), ids=TRAININGS.keys())
 def test_an_interrupted_training_ends_as_if_nothing_had_happened(data, path, settings):
     settings = SETTINGS | settings
