@@ -16,11 +16,11 @@ import numpy as np
 from boxest import BoxRegressor, networks, set_threads
 
 SIZE = 128
-# The last layers of each part of the network, from its input to its output.
+# The last layer of each part of the network, from its input to its output.
 PARTS = {
-    "two convolutions with a stride": ["quarter_relu"],
-    "three dilated convolutions": ["features_4"],
-    "maxima, means and what follows along the axes": ["box"],
+    "two convolutions with a stride": "quarter_relu",
+    "three dilated convolutions": "features_4",
+    "maxima, means and what follows along the axes": "box",
 }
 
 
@@ -47,32 +47,30 @@ def epoch(images, boxes, batch: int, augmentation):
     return train
 
 
-def multiplications(model, layers) -> int:
-    """Return the multiplications of the convolutions that these layers need, for one image."""
+def multiplications(model, layer) -> int:
+    """Return the multiplications of the convolutions that this layer needs, for one image."""
     import keras
 
-    needed = keras.Model(model.input, [model.get_layer(name).output for name in layers])
+    needed = keras.Model(model.input, model.get_layer(layer).output)
     return sum(
-        int(np.prod(layer.kernel.shape)) * int(np.prod(layer.output.shape[1:-1]))
-        for layer in needed.layers
-        if hasattr(layer, "kernel")
+        int(np.prod(one.kernel.shape)) * int(np.prod(one.output.shape[1:-1]))
+        for one in needed.layers
+        if hasattr(one, "kernel")
     )
 
 
-def passes(model, layers, values):
-    """Return a function that goes forward and backward up to these layers, timed like `epoch`."""
+def passes(model, layer, values):
+    """Return a function that goes forward and backward up to this layer, timed like `epoch`."""
     import keras
     import tensorflow as tf
 
-    part = keras.Model(model.input, [model.get_layer(name).output for name in layers])
+    part = keras.Model(model.input, model.get_layer(layer).output)
     weights = [weight.value for weight in part.trainable_weights]
 
     @tf.function
     def step(batch):
         with tf.GradientTape() as tape:
-            outputs = part(batch, training=True)
-            outputs = outputs if isinstance(outputs, list) else [outputs]
-            loss = sum(tf.reduce_mean(output**2) for output in outputs)
+            loss = tf.reduce_mean(part(batch, training=True) ** 2)
         return sum(tf.reduce_sum(gradient) for gradient in tape.gradient(loss, weights))
 
     def go() -> float:
@@ -100,7 +98,7 @@ def main():
     measured = {
         "whole": epoch(images, boxes, options.batch, "default"),
         "plain": epoch(images, boxes, options.batch, None),
-        **{name: passes(model, layers, values) for name, layers in PARTS.items()},
+        **{name: passes(model, layer, values) for name, layer in PARTS.items()},
     }
     # One after the other, again and again, because the speed of a machine changes; the first time,
     # each compiles.
@@ -108,8 +106,8 @@ def main():
     least = {name: min(time[name] for time in times[1:]) for name in measured}
     whole, plain = least["whole"], least["plain"]
     rows, before, known = [], 0.0, 0
-    for name, layers in PARTS.items():
-        all_so_far = multiplications(model, layers)
+    for name, layer in PARTS.items():
+        all_so_far = multiplications(model, layer)
         rows.append((name, least[name] - before, 3 * (all_so_far - known)))
         before, known = least[name], all_so_far
     rows += [
