@@ -220,13 +220,15 @@ def save(figure: Figure, png: str | os.PathLike) -> tuple[Path, Path]:
         raise ValueError(f"the name of a figure must end in .png, got {str(png)!r}")
     paths = tuple(Path(png).with_suffix(f".{kind}") for kind in metadata)
     layout = figure.get_layout_engine()
-    with matplotlib.style.context(["default", STYLE]):
-        for path, (kind, entries) in zip(paths, metadata.items(), strict=True):
-            with atomic_path(path) as temporary:
-                figure.savefig(temporary, format=kind, dpi=200, metadata=entries)
-            # The second file has the layout of the first: to compute it takes a third of the time.
-            figure.set_layout_engine("none")
-    figure.set_layout_engine(layout)
+    try:
+        with matplotlib.style.context(["default", STYLE]):
+            for path, (kind, entries) in zip(paths, metadata.items(), strict=True):
+                with atomic_path(path) as temporary:
+                    figure.savefig(temporary, format=kind, dpi=200, metadata=entries)
+                # The second file has the layout of the first, which takes a third of the time.
+                figure.set_layout_engine("none")
+    finally:
+        figure.set_layout_engine(layout)
     return paths
 
 
