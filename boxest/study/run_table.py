@@ -173,7 +173,7 @@ def best(config: Mapping[str, Any]) -> list[Run]:
 
 def shown(config: Mapping[str, Any]) -> Run:
     """Return the run whose data and network Fig. 1 and 2 show, the first of the best or of all."""
-    return [*best(config), *runs(config)][0]
+    return (best(config) or _runs(next(cells(config)), config))[0]
 
 
 def every(config: Mapping[str, Any]) -> dict[str, Run]:
