@@ -1,8 +1,7 @@
-"""Train, predict and score with files: one call for each of these commands.
+"""Train, predict, score and export with files: one call for each of these commands.
 
 The other commands also consist of one call each: `boxest.photographs.convert`,
-`BoxRegressor.export`, `boxest.study.creation.create`, `boxest.study.watch.watch` and
-`boxest.report.tensorboard.write`.
+`boxest.study.creation.create`, `boxest.study.watch.watch` and `boxest.report.tensorboard.write`.
 """
 
 import contextlib
@@ -169,11 +168,10 @@ def predict(
     FileExistsError
         If a file exists, and ``overwrite`` is False. Nothing has been predicted then.
     """
-    if form_of(out, form) == "yolo":
+    into_folder = form_of(out, form) == "yolo"
+    if into_folder:
         check_folder(out)
-        _check_outputs(None, figure, overwrite=overwrite)
-    else:
-        _check_outputs(out, figure, overwrite=overwrite)
+    _check_outputs(None if into_folder else out, figure, overwrite=overwrite)
     found = photographs.predict(BoxRegressor.load(model), paths, mode=mode)
     annotations.write(found, out, form)
     if figure is not None:
@@ -238,6 +236,34 @@ def score(
     if out is not None:
         annotations.write(scores.table, out, "csv")
     return scores
+
+
+def export(
+    model: str | os.PathLike,
+    out: str | os.PathLike,
+    *,
+    form: str | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write a saved model for other programs.
+
+    Parameters
+    ----------
+    model : path-like
+        Of `BoxRegressor.save`.
+    out, form
+        Path and format of `BoxRegressor.export`.
+    overwrite : bool, default=False
+        Whether to replace an existing file. The folder of a SavedModel must be new or empty.
+
+    Raises
+    ------
+    FileExistsError
+        If the file exists, and ``overwrite`` is False.
+    """
+    if not Path(out).is_dir():
+        _check_outputs(out, None, overwrite=overwrite)
+    BoxRegressor.load(model).export(out, format=form)
 
 
 def _scores(

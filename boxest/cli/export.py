@@ -1,7 +1,5 @@
 """``boxest export``: write a model for other programs."""
 
-from pathlib import Path
-
 import click
 
 from boxest.cli import options
@@ -25,10 +23,7 @@ def export(model: str, out: str, form: str | None, overwrite: bool) -> None:
 
     Example: boxest export model.boxest model.onnx
     """
-    from boxest import BoxRegressor
-    from boxest.system.files import check_file
+    from boxest import tasks
 
-    if not Path(out).is_dir():
-        check_file(out, overwrite=overwrite)
-    BoxRegressor.load(model).export(out, format=form)
+    tasks.export(model, out, form=form, overwrite=overwrite)
     click.echo(f"Wrote {out}.")

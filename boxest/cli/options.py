@@ -101,8 +101,6 @@ _READING = (
 
 # How to fit photographs into the images of a trained network.
 fitted = click.option("--mode", type=MODE, help="How to fit photographs.  [as in training]")
-
-
 overwrite = click.option("--overwrite", is_flag=True, help="Replace existing files.")
 
 
