@@ -703,12 +703,26 @@ def test_published_results_are_whole_and_give_the_same_page(study, tmp_path):
     assert findings.page(copy, page.parent) == page.read_text()
     assert "(../reference/paper/figures/" in page.read_text()
     made = json.loads((target / "provenance.json").read_text())
-    assert made["machine"]["cores"] >= 1
+    assert made["studies"]["timing"]["machine"]["cores"] >= 1
     readme = (target / "README.md").read_text()
     assert "snakemake --cores all" in readme
     assert findings.readme(made) == readme
     made["studies"]["timing"]["remarks"] = ["on a Sunday."]
-    assert findings.readme(made) == f"{readme}\n- timing: on a Sunday.\n"
+    made["studies"]["timing"]["machine"]["processor"] = "Z80"
+    assert findings.readme(made).endswith("\n- timing: on a Sunday.\n")
+    (target / "provenance.json").write_text(json.dumps(made))
+
+    # One study anew: those that are named by their committed folder stay, and so do remarks.
+    config["config"]["findings"]["times"] = [str(target / "timing")]
+    (study / "summary.json").write_text(json.dumps(config))
+    shutil.rmtree(times)
+    kept = {path: path.read_bytes() for path in target.rglob("*.csv")}
+    findings.publish(findings.with_others(study), target, page, ["snakemake --cores 1"])
+    assert {path: path.read_bytes() for path in target.rglob("*.csv")} == kept
+    again = json.loads((target / "provenance.json").read_text())
+    assert again["studies"]["timing"] == made["studies"]["timing"]
+    assert again["studies"]["harder"]["machine"] == made["studies"]["harder"]["machine"]
+    assert "Z80" in (target / "README.md").read_text()
 
 
 def test_a_directory_without_tables_is_named(tmp_path, study):

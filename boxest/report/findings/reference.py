@@ -1,6 +1,9 @@
 """The committed outcome of a study: tables, figures and how they were made."""
 
+import json
+import re
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,32 +21,41 @@ KEPT = ("tables/*.csv", "figures/*.png", "captions/*.rst", "summary.json")
 def publish(study: Study, target: Path, findings: Path, commands: list[str]) -> None:
     """Copy the outcome of a study, and of those that its findings take from, and write its page.
 
+    A study that lies in `target` already, made earlier or on another machine, stays as it is, with
+    what is said of how it was made. Remarks, which are added by hand, stay as long as the versions
+    of the runs do.
+
     Parameters
     ----------
     study : Study
         Finished, with its summary.
     target : Path
-        Directory of the committed results; what is there is replaced.
+        Directory of the committed results; what is there and belongs to no study is removed.
     findings : Path
         The page of findings.
     commands : list of str
         What makes all of it, in order, for the text.
     """
-    commit = versions.commit()
-    if target.exists():
-        shutil.rmtree(target)
+    earlier = target / "provenance.json"
+    earlier = json.loads(earlier.read_text("utf-8"))["studies"] if earlier.exists() else {}
     studies = {}
-    for one in _all(study):
-        studies[one.root.name] = provenance(one.root)
-        for pattern in KEPT:
-            for source in sorted(one.root.glob(pattern)):
-                kind = source.parent.name
-                if kind in ("tables", "figures") and source.stem not in one.summary[kind]:
-                    continue  # Of an earlier configuration.
-                copy = target / one.root.name / source.relative_to(one.root)
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source, copy)
-    made = {"studies": studies, "machine": machine(), "commit": commit, "commands": commands}
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as directory:
+        made = Path(directory) / target.name
+        for one in _all(study):
+            name = one.root.name
+            if one.root.resolve().parent == target.resolve():
+                shutil.copytree(one.root, made / name)
+                studies[name] = earlier[name]
+                continue
+            _copy(one, made / name)
+            made_by = {"machine": machine(), "tables": versions.commit()}
+            studies[name] = provenance(one.root) | made_by
+            if studies[name]["versions"] == earlier.get(name, {}).get("versions"):
+                studies[name]["remarks"] = earlier[name]["remarks"]
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.move(made, target)
+    made = {"studies": studies, "commands": commands}
     write_json(target / "provenance.json", made)
     write_text(target / "README.md", readme(made))
     committed = with_others(target / study.root.name, beside=True)
@@ -52,7 +64,6 @@ def publish(study: Study, target: Path, findings: Path, commands: list[str]) -> 
 
 def readme(made: Mapping[str, Any]) -> str:
     """Say in words how the committed results were made."""
-    machine_ = made["machine"]
     lines = [
         "# Reference results",
         "",
@@ -64,26 +75,38 @@ def readme(made: Mapping[str, Any]) -> str:
         *made["commands"],
         "```",
         "",
-        f"on {machine_['cores']} cores of a machine with the processor {machine_['processor']} "
-        f"({machine_['system']}). Tables and figures were made by commit {made['commit']}, the "
-        "runs by the commits in the table. The times of the studies named timing were measured "
-        "while the machine did nothing else; those of the others were not, and are no measure of "
-        "anything.",
+        "The times of the studies named timing were measured while their machine did nothing else; "
+        "those of the others were not, and are no measure of anything.",
         "",
-        "| study | runs | first training to last | all jobs, one behind the other | made by |",
-        "| --- | ---: | ---: | ---: | --- |",
+        "| study | runs | first training to last | all jobs, one behind the other | machine "
+        "| runs made by | tables and figures by commit |",
+        "| --- | ---: | ---: | ---: | --- | --- | --- |",
     ]
     for name, one in made["studies"].items():
+        on = "{cores} cores, {processor}, {system}".format(**one["machine"])
         made_by = ", ".join(
             "/".join(values) if what == "backend" else f"{what} {'/'.join(values)}"
             for what, values in one["versions"].items()
         )
         hours = " | ".join(_hours(one[which]) for which in ("wall_seconds", "seconds"))
-        lines.append(f"| {name} | {one['runs']} | {hours} | {made_by} |")
+        row = f"| {name} | {one['runs']} | {hours} | {on} | {made_by} | {one['tables']} |"
+        lines.append(re.sub(r"\b([0-9a-f]{7})[0-9a-f]{33}\b", r"\1", row))
     remarks = [(name, text) for name, one in made["studies"].items() for text in one["remarks"]]
     if remarks:
         lines += ["", *(f"- {name}: {text}" for name, text in remarks)]
     return "\n".join(lines) + "\n"
+
+
+def _copy(study: Study, target: Path) -> None:
+    """Copy what is kept of a study, without files of an earlier configuration."""
+    for pattern in KEPT:
+        for source in sorted(study.root.glob(pattern)):
+            kind = source.parent.name
+            if kind in ("tables", "figures") and source.stem not in study.summary[kind]:
+                continue
+            copy = target / source.relative_to(study.root)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, copy)
 
 
 def _hours(seconds: float | None) -> str:
