@@ -27,7 +27,7 @@ ALLOWED = {
     "figures": {"analysis", "boxes", "data", "study", "system", "training"},
     "report": {"analysis", "figures", "study", "system"},
     "tasks": {"boxes", "data", "estimator", "figures", "system", "training"},
-    "cli": {"data", "estimator", "report", "study", "tasks"},
+    "cli": {"data", "estimator", "report", "study", "system", "tasks"},
     "convert": {"cli"},
     "__main__": {"cli"},
 }

@@ -48,6 +48,29 @@ def test_backend_obeys_the_number_of_threads(python):
     assert int(three.split()[1]) > int(one.split()[1])
 
 
+def test_start_leaves_garbage_collection_as_it_was(python):
+    code = (
+        "import gc\nbefore = gc.get_threshold()\n"
+        "from boxest.system import backend\nbackend.start()\n"
+        "print(gc.get_threshold() == before, gc.get_freeze_count())"
+    )
+    assert python(code).split() == ["True", "0"]
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        "from boxest.system import logs\nwith logs.to_file('/dev/stdout'):\n    pass",
+        "import sys\nsys.argv = ['boxest', '--version']\nfrom boxest.cli import boxest\nboxest()",
+    ],
+    ids=["job", "command"],
+)
+def test_processes_of_our_own_end_without_a_collection(python, begun):
+    # What is registered first runs last at the end.
+    first = "import atexit, gc\natexit.register(lambda: print('frozen', gc.get_freeze_count()))\n"
+    assert int(python(first + begun).split("frozen ")[1]) > 1000
+
+
 # --- GPUs ------------------------------------------------------------------------------------
 
 TAKE = "from boxest.system import runtime\nprint(runtime.take_gpu(), flush=True)\ninput()"

@@ -19,6 +19,7 @@ from boxest.cli.score import score
 from boxest.cli.status import status
 from boxest.cli.tensorboard import tensorboard
 from boxest.cli.train import train
+from boxest.system.garbage import spare_this_process
 
 # Errors that are addressed to the user. Any other error is a bug, and shows its traceback.
 FOR_USERS = (ValueError, TypeError, OSError, ImportError, RuntimeError, MemoryError)
@@ -32,6 +33,7 @@ class _Command(click.Group):
 
     def main(self, *args: Any, **options: Any) -> NoReturn:
         """Run the command and exit with its status."""
+        spare_this_process()
         with warnings.catch_warnings():
             warnings.simplefilter("default", UserWarning)
             warnings.showwarning = _show_warning

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
 
+from boxest.system.garbage import rare_collections
 from boxest.system.runtime import quiet
 
 SUPPORTED = ("tensorflow", "jax")
@@ -23,7 +24,7 @@ def start() -> float:
     """Import Keras and its backend, quietly, and return the seconds it took."""
     quiet()
     before = time.perf_counter()
-    with _greetings_withheld():
+    with _greetings_withheld(), rare_collections():
         import keras
 
         if keras.backend.backend() in SUPPORTED:

@@ -9,13 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from boxest.system.files import FileError
+from boxest.system.garbage import spare_this_process
 
 
 @contextlib.contextmanager
 def to_file(path: str | os.PathLike) -> Iterator[None]:
     """Send all output of this process, including that of C++ libraries, to a log file.
 
-    Each warning becomes one line, without the place in the code.
+    Each warning becomes one line, without the place in the code. The process is taken to end after
+    the job (see `boxest.system.garbage`).
 
     Parameters
     ----------
@@ -31,6 +33,7 @@ def to_file(path: str | os.PathLike) -> Iterator[None]:
         line is also printed to the terminal. For a bad file in the results, it says how the study
         makes it again.
     """
+    spare_this_process()
     sys.stdout.flush()
     sys.stderr.flush()
     terminal = os.dup(2)
