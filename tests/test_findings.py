@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+from pathlib import Path
 
 import fake_study
 import numpy as np
@@ -689,6 +690,12 @@ def test_published_results_are_whole_and_give_the_same_page(study, tmp_path):
     shutil.copytree(study, tmp_path / "paper")
     study = tmp_path / "paper"
     (study / "summary.json").write_text(json.dumps(config))
+    runs = pd.read_csv(study / "tables" / "runs.csv")
+    runs["run"] = [str(tmp_path / "runs" / str(i)) for i in runs.index]
+    runs.to_csv(study / "tables" / "runs.csv", index=False)
+    for i, run in runs.iterrows():
+        Path(run["run"]).mkdir(parents=True)
+        np.save(Path(run["run"]) / "followed.npy", np.full((run["epochs"], 12, 4), i / 1024))
     whole = findings.with_others(study)
     (tmp_path / "reference" / "stale").mkdir(parents=True)
     target, page = tmp_path / "reference", tmp_path / "docs" / "findings.md"
@@ -698,6 +705,9 @@ def test_published_results_are_whole_and_give_the_same_page(study, tmp_path):
     for path in study.glob("tables/*.csv"):
         assert (target / "paper" / "tables" / path.name).read_bytes() == path.read_bytes()
     copy = findings.with_others(target / "paper", beside=True)
+    followed = np.load(target / "paper" / "followed.npz")["boxes"]
+    assert followed.shape == (len(copy["histories"]), 12, 4)
+    assert (followed[:, 0, 0] * 1024).tolist() == np.repeat(runs.index, runs["epochs"]).tolist()
     for heading in ("## What the paper leaves open", "## Other architectures", "## Harder data"):
         assert page.read_text().count(heading) == 1
     assert findings.page(copy, page.parent) == page.read_text()

@@ -13,8 +13,7 @@ ROOT = Path(__file__).parent.parent.parent
 REFERENCE = "docs/reference"
 EXPLORER = """
 <p><a href="../explorer.html">Play with the paper's study</a>: its 240 runs in the explorer, a page
-in which you choose cells and compare their curves. The reference results hold no boxes, so it has
-none to watch; <code>make run</code> makes one that has.</p>
+in which you choose cells, compare their curves, and watch the boxes settle.</p>
 """
 
 # Title and pages of each part of the table of contents.
@@ -140,15 +139,25 @@ def write_links(app: Any, exception: Exception | None) -> None:
 
 
 def write_explorer(app: Any, exception: Exception | None) -> None:
-    """Write the explorer of the paper's study from the committed table of its histories."""
+    """Write the explorer of the paper's study from the committed histories and boxes."""
     if exception is None:
+        import numpy as np
         import pandas as pd
 
+        from boxest import synthetic
         from boxest.report import explorer
 
+        study, axes = ROOT / "results" / "reference" / "paper", ["batch_size", "learning_rate"]
+        histories = pd.read_csv(study / "tables" / "histories.csv")
+        every = np.load(study / "followed.npz")["boxes"]
+        runs = histories.groupby([*axes, "seed"]).indices
+        pictures, boxes = synthetic.make(8000, 8000 + every.shape[1], seed=0)
         explorer.write(
             Path(app.outdir) / "explorer.html",
-            pd.read_csv(ROOT / "results" / "reference" / "paper" / "tables" / "histories.csv"),
-            axes=["batch_size", "learning_rate"],
+            histories,
+            axes=axes,
             title="The paper's study, to play with",
+            pictures=pictures,
+            boxes=boxes,
+            followed={run: every[rows] for run, rows in runs.items()},
         )

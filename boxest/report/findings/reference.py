@@ -8,14 +8,18 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from boxest.report.findings.page import page
 from boxest.report.findings.study import Study, with_others
 from boxest.report.findings.summary import machine, provenance
 from boxest.system import versions
 from boxest.system.files import write_json, write_text
 
-# What is kept of a study: no images, no networks, no runs.
+# What is kept of a study: no images, no networks, no runs. Of the main one, also the boxes of the
+# images that its explorer shows.
 KEPT = ("tables/*.csv", "figures/*.png", "captions/*.rst", "summary.json")
+FOLLOWED = Path("followed.npz")
 
 
 def publish(study: Study, target: Path, findings: Path, commands: list[str]) -> None:
@@ -53,6 +57,8 @@ def publish(study: Study, target: Path, findings: Path, commands: list[str]) -> 
             studies[name] = provenance(one.root) | made_by
             if studies[name]["versions"] == earlier.get(name, {}).get("versions"):
                 studies[name]["remarks"] = earlier[name]["remarks"]
+        if not (made / study.root.name / FOLLOWED).exists():
+            _copy_followed(study, made / study.root.name / FOLLOWED)
         shutil.rmtree(target, ignore_errors=True)
         shutil.move(made, target)
     made = {"studies": studies, "commands": commands}
@@ -107,6 +113,18 @@ def _copy(study: Study, target: Path) -> None:
             copy = target / source.relative_to(study.root)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, copy)
+
+
+def _copy_followed(study: Study, target: Path) -> None:
+    """Write the boxes of all runs into one file: a row per row of the table of histories.
+
+    Coordinates are rounded to 16 bits, less than a tenth of a pixel. Runs that were trained
+    together have none.
+    """
+    files = [Path(run) / FOLLOWED.with_suffix(".npy") for run in study["runs"].get("run", [])]
+    followed = [np.load(file) for file in files if file.exists()]
+    if followed and all(map(np.size, followed)):
+        np.savez_compressed(target, boxes=np.concatenate(followed).astype(np.float16))
 
 
 def _hours(seconds: float | None) -> str:
