@@ -75,6 +75,15 @@ def test_a_subclass_does_not_pass_for_the_layer_of_its_name(images):
     assert_exact(model, images)
 
 
+def test_arithmetic_before_the_layers_is_not_cut_to_grey_levels(images):
+    """As `preprocess_input` of `keras.applications` does it."""
+    image = keras.Input((16, 16, 1))
+    pooled = layers.MaxPooling2D(2)(image * 2.0 - 1.0)
+    model = keras.Model(image, layers.Dense(4)(layers.Flatten()(pooled)))
+    assert Predictor(model).features(images).dtype == np.float32
+    assert_exact(model, images)
+
+
 def test_an_image_that_is_needed_behind_the_cut_stays_whole(images):
     image = keras.Input((16, 16, 1))
     pooled = layers.MaxPooling2D(2)(image)

@@ -233,4 +233,7 @@ def keeps_grey_levels(head: "keras.Model | None") -> bool:
 
     # By class and not by name: a subclass of the same name may compute something else.
     selecting = {getattr(layers, name) for name in _SELECTING}
-    return head is None or all(type(layer) in selecting for layer in head.layers)
+    # In a graph, arithmetic and functions of `keras.ops` are operations, but no layers.
+    return head is None or all(
+        type(part) in selecting for part in getattr(head, "operations", head.layers)
+    )
