@@ -143,6 +143,26 @@ def test_random_layers_and_nested_models_are_not_computed_once(images):
     assert_exact(model, images)
 
 
+class Dimmed(layers.Layer):
+    """A layer without variables that does something else in training."""
+
+    def call(self, inputs, training=None):
+        return inputs / 2 if training else inputs
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_layers_that_ask_for_training_are_not_computed_once(nested):
+    parts = [keras.Input((16, 16, 1)), layers.MaxPooling2D(2), Dimmed(), layers.Flatten()]
+    image = keras.Input((16, 16, 1))
+    models = [
+        keras.Sequential([*parts, layers.Dense(4)]),
+        keras.Model(image, layers.Dense(4)(keras.Sequential(parts)(image))),
+    ]
+    head, trunk = layout.split(models[nested])
+    assert head is None if nested else names(head) == ["MaxPooling2D"]
+    assert "Sequential" in names(trunk) if nested else "Dimmed" in names(trunk)
+
+
 class Subclassed(keras.Model):
     """A model that is a class with a ``call`` of its own."""
 

@@ -5,6 +5,7 @@ with the same layers, completely or in parts. This only needs public functions o
 `keras.models.clone_model` goes through a graph call by call.
 """
 
+import inspect
 import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -67,7 +68,7 @@ def graph_of(model: keras.Model) -> Graph | None:
 def split_graph(
     model: keras.Model, *, fuse: bool = True, whole: bool = False
 ) -> tuple[keras.Model | None, keras.Model]:
-    """Split a network after all calls in which no variable takes part.
+    """Split a network after all calls of fixed operations, see `is_fixed`.
 
     If several tensors cross the cut, the head returns them as one row of numbers per image.
 
@@ -165,12 +166,24 @@ def _ids(values: Iterable) -> list[int]:
     return list(map(id, values))
 
 
+def is_fixed(operation: Any) -> bool:
+    """Whether a layer, or another operation, gives the same for an image in every epoch.
+
+    It has no variables, and takes no argument ``training``. For a model of Keras, which passes this
+    argument on, its layers decide.
+    """
+    if getattr(operation, "variables", ()):
+        return False
+    if isinstance(operation, keras.Model) and type(operation).__module__.startswith("keras."):
+        return all(map(is_fixed, operation.layers))
+    return "training" not in inspect.signature(operation.call).parameters
+
+
 def _learning(graph: Graph) -> list[Call]:
     """Return the calls whose results change from epoch to epoch."""
     known, learning = {id(graph.image)}, []
     for call in graph.calls:
-        same = not getattr(call.operation, "variables", ())
-        if same and all(id(tensor) in known for tensor in call.inputs):
+        if is_fixed(call.operation) and all(id(tensor) in known for tensor in call.inputs):
             known.update(_ids(tree.flatten(call.outputs)))
         else:
             learning.append(call)

@@ -90,7 +90,7 @@ def suits_xla(trunk: "keras.Model") -> bool:
 
 
 def split(model: "keras.Model", *, fuse: bool = True, whole: bool = False) -> Split:
-    """Split a network after its leading layers without variables.
+    """Split a network after its leading layers that are fixed, see `graph.is_fixed`.
 
     These layers (the first max pooling in the paper's network, the profiles in `profile`) give the
     same output for an image in every epoch. Both parts share the layers, and so the weights, of the
@@ -114,12 +114,12 @@ def split(model: "keras.Model", *, fuse: bool = True, whole: bool = False) -> Sp
     """
     from keras import Input, Sequential
 
-    from boxest.training.graph import split_graph
+    from boxest.training.graph import is_fixed, split_graph
 
     layers = chain(model)
     if layers is None:
         return Split(*split_graph(model, fuse=fuse, whole=whole))
-    n_head = next((i for i, layer in enumerate(layers) if layer.variables), len(layers))
+    n_head = next((i for i, layer in enumerate(layers) if not is_fixed(layer)), len(layers))
     if n_head == len(layers):
         return Split(None, model)
     n_head = 0 if whole else n_head

@@ -35,7 +35,7 @@ class Predictor:
     xla : bool or "auto", default=True
         Compile with XLA; "auto" where it is faster, see `layout.arrange`.
     whole : bool, default=False
-        Keep the layers without weights in the program, because images that change in every epoch
+        Keep the fixed layers in the program, because images that change in every epoch
         have to pass through them each time.
     """
 
@@ -59,7 +59,7 @@ class Predictor:
 
     @property
     def head(self) -> "keras.Model | None":
-        """The leading layers without weights; None if there are none."""
+        """The leading fixed layers; None if there are none."""
         return self._arranged[0].head
 
     @property
@@ -73,7 +73,7 @@ class Predictor:
         return self.backend.ALWAYS_XLA or self._arranged[1]
 
     def features(self, images: np.ndarray) -> np.ndarray:
-        """Apply the layers without weights to all images, once.
+        """Apply the leading fixed layers to all images, once.
 
         Parameters
         ----------
