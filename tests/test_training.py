@@ -604,8 +604,34 @@ def test_a_network_that_sees_the_batch_is_known():
     assert layout.sees_the_batch(nested)
 
 
+class Centred(keras.layers.Layer):
+    """A layer of a user's that sees the batch, and penalises it, without variables."""
+
+    def call(self, inputs):
+        mean = keras.ops.mean(inputs, axis=0)
+        self.add_loss(keras.ops.sum(mean**2))
+        return inputs - mean
+
+
+def centred(by_a_layer=True):
+    """The same network with a layer of a user's, or with arithmetic."""
+    image = keras.Input((32, 32, 1))
+    glorot = keras.initializers.GlorotUniform(seed=1)
+    rows = keras.layers.Dense(4, kernel_initializer=glorot)(keras.layers.Flatten()(image))
+    outputs = Centred()(rows) if by_a_layer else rows - keras.ops.mean(rows, axis=0)
+    return keras.Model(image, outputs)
+
+
+def test_layers_and_arithmetic_of_a_user_may_see_the_batch():
+    assert layout.sees_the_batch(centred())
+    assert layout.sees_the_batch(centred(by_a_layer=False))
+    for name in ("paper", "profile", "roi"):
+        assert not layout.sees_the_batch(layout.split(networks.build(name, (32, 32, 1))).trunk)
+
+
 @pytest.mark.parametrize(
-    ("network", "batch_size"), [("paper", 8), ("paper", 128), ("sees the batch", 50)]
+    ("network", "batch_size"),
+    [("paper", 8), ("paper", 128), ("sees the batch", 50), ("centred", 50)],
 )
 def test_engines_agree(small_data, batch_size, network):
     """Three epochs in the same order, with weights and a smaller last batch."""
@@ -616,7 +642,7 @@ def test_engines_agree(small_data, batch_size, network):
         if network == "paper":
             model = networks.paper((32, 32, 1), seed=1)
         else:
-            model = network_that_sees_the_batch()
+            model = centred() if network == "centred" else network_that_sees_the_batch()
         optimizer = keras.optimizers.SGD(0.01, momentum=0.5)
         training = fit(
             model, data, optimizer, batch_size=batch_size, epochs=3, engine=engine, validation=data,

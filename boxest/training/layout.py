@@ -3,10 +3,11 @@
 import math
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from boxest.networks.parts import all_layers
 from boxest.system.backend import device
 from boxest.training.backend import load
 
@@ -198,14 +199,18 @@ def sees_the_batch(model: "keras.Model") -> bool:
     """Whether the outputs for an example, or a penalty, may depend on the rest of its batch.
 
     This is the case if there are variables that are not trained, as in a normalisation, or if an
-    activity is penalised.
+    activity is penalised. Layers of a user's, functions and arithmetic may do anything.
     """
+    from keras.layers import Lambda, Layer
 
-    def penalised(layer: "keras.Layer") -> bool:
-        inner = getattr(layer, "layers", ())
-        return layer.activity_regularizer is not None or any(map(penalised, inner))
+    def alone(part: Any) -> bool:
+        if not isinstance(part, Layer) or isinstance(part, Lambda):
+            return False
+        known = type(part).__module__.split(".")[0] in ("keras", "boxest")
+        return known and part.activity_regularizer is None
 
-    return bool(model.non_trainable_variables) or penalised(model)
+    parts = [part for layer in all_layers(model) for part in (layer, *_operations(layer))]
+    return bool(model.non_trainable_variables) or not all(map(alone, parts))
 
 
 def resident(images: np.ndarray) -> np.ndarray:
@@ -233,7 +238,9 @@ def keeps_grey_levels(head: "keras.Model | None") -> bool:
 
     # By class and not by name: a subclass of the same name may compute something else.
     selecting = {getattr(layers, name) for name in _SELECTING}
-    # In a graph, arithmetic and functions of `keras.ops` are operations, but no layers.
-    return head is None or all(
-        type(part) in selecting for part in getattr(head, "operations", head.layers)
-    )
+    return head is None or all(type(part) in selecting for part in _operations(head))
+
+
+def _operations(layer: "keras.Layer") -> list:
+    """Return the parts of a network: layers, and in a graph also arithmetic and functions."""
+    return getattr(layer, "operations", None) or list(getattr(layer, "layers", ()))
