@@ -276,3 +276,14 @@ def test_names_of_columns_end_with_data_that_have_none(data, tmp_path):
         file["X"] = X
         regressor = quick(epochs=1).fit(table, y).fit(file["X"], y)
     assert not hasattr(by_file(regressor, tmp_path), "feature_names_in_")
+
+
+@pytest.mark.parametrize("later", [{"output_activation": "sigmoid"}, {"optimizer": "sgd"}])
+def test_parameters_that_the_network_does_not_have_are_not_saved(fitted, data, tmp_path, later):
+    regressor = copy.deepcopy(fitted).set_params(**later)
+    with pytest.raises(ValueError, match="was set after fit, so the file would describe another"):
+        regressor.save(tmp_path / "a.boxest")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.warns(UserWarning, match="has no effect here: the training goes on with the"):
+        regressor.partial_fit(*data)
+    by_file(regressor.set_params(**fitted.get_params()), tmp_path)

@@ -6,9 +6,10 @@ passes everything to `boxest.training.loop.Trainer.run`.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from numbers import Integral
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -46,6 +47,8 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
 
     # For which variables the optimizer was built; None, after loading: for all trainable ones.
     _optimized: list[bool] | None = None
+    # Parameters that the network keeps; empty for an estimator that an older version has pickled.
+    _kept: Mapping[str, Any] = MappingProxyType({})
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
@@ -229,6 +232,7 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
         if goes_on:
             building.go_on(self._schedule, schedule, self._first_rate)
             trainer, seed = building.trainer_to_go_on(self), self.seed_
+            building.warn_if_changed(self)
         else:
             seed = self._new_seed()
             model = building.new_model(self, seed, schedule.learning_rate)
@@ -251,6 +255,7 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
         """Store a network, and everything needed to continue its training, in the estimator."""
         if getattr(self, "model_", None) is not trainer.model:
             vars(self).pop("history_", None)  # It belongs to another network.
+            self._kept = building.kept(self)
         self.model_, self._predictor = trainer.model, trainer.predictor
         self._optimized = building.trainable(trainer.model)
         first_rate = building.first_rate(

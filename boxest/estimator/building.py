@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from boxest import networks
 from boxest.estimator import optimizers
+from boxest.training import fingerprint
 from boxest.training.callbacks import KerasCallbacks
 from boxest.training.clock import Clock
 from boxest.training.loop import Trainer
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 # Placeholder for a learning rate that is still to be found.
 UNKNOWN = 1.0
+# Parameters whose first values a network keeps, whatever is set afterwards.
+_KEPT = ("network", "output_activation", "optimizer")
 
 
 def new_model(
@@ -98,7 +101,30 @@ def trainer_to_go_on(estimator: "BaseImageRegressor") -> Trainer:
         estimator.model_.optimizer = optimizers.get(
             estimator.optimizer, estimator.model_, estimator._first_rate
         )
+        estimator._kept = {**estimator._kept, "optimizer": kept(estimator)["optimizer"]}
     return new_trainer(estimator, estimator.model_)
+
+
+def kept(estimator: "BaseImageRegressor") -> dict:
+    """Describe the parameters that a network keeps from its first `fit`, by their values now."""
+    return fingerprint.of_parameters({name: getattr(estimator, name) for name in _KEPT})
+
+
+def changed(estimator: "BaseImageRegressor") -> list[str]:
+    """Return the names of those that have other values now than the network."""
+    now = kept(estimator)
+    return [name for name, before in estimator._kept.items() if now[name] != before]
+
+
+def warn_if_changed(estimator: "BaseImageRegressor") -> None:
+    """Warn if parameters were set that have no effect on a network that already exists."""
+    for name in changed(estimator):
+        warnings.warn(
+            f"{name}={getattr(estimator, name)!r} has no effect here: the training goes on with "
+            f"the {name} of the first fit. Call fit with warm_start=False for a new network.",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def compiled_with(estimator: "BaseImageRegressor") -> tuple:

@@ -55,7 +55,8 @@ def save(estimator: "BaseImageRegressor", path: str | os.PathLike) -> None:
     Raises
     ------
     ValueError
-        If a parameter is an object or a function, or layers are frozen; use pickle for these.
+        If a parameter is an object or a function, or layers are frozen; use pickle for these. Also
+        if the network or its optimizer was made with other parameters than the current ones.
     """
     # A path belongs to this machine, and must not overwrite a file of whoever loads the estimator.
     parameters = estimator.get_params() | {"checkpoint": None}
@@ -67,6 +68,11 @@ def save(estimator: "BaseImageRegressor", path: str | os.PathLike) -> None:
                 f"{name}={value!r} cannot be saved: only numbers, strings and None can. "
                 "Use a name, or pickle the estimator."
             )
+    for name in building.changed(estimator):
+        raise ValueError(
+            f"{name}={getattr(estimator, name)!r} was set after fit, so the file would describe "
+            f"another network. Set {name} back to its value at fit, or call fit."
+        )
     if any(not layer.trainable for layer in all_layers(estimator.model_)):
         raise ValueError(
             "Layers of model_ are frozen, which a file cannot record. Set trainable=True, or "
@@ -168,7 +174,7 @@ def _restore(cls: type, about: dict[str, Any], numbers: bytes) -> "BaseImageRegr
     model = building.new_model(estimator, estimator.seed_)
     _assign(_variables(model), about["arrays"], numbers)
     building.new_trainer(estimator, model)
-    estimator.model_ = model
+    estimator.model_, estimator._kept = model, building.kept(estimator)
     return estimator
 
 
