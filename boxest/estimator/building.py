@@ -1,6 +1,7 @@
 """Build what a training needs: network, optimizer, programs, schedule."""
 
 import random
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 # Placeholder for a learning rate that is still to be found.
 UNKNOWN = 1.0
+# A user's function may fit another estimator.
+_building = threading.RLock()
 # Parameters whose first values a network keeps, whatever is set afterwards.
 _KEPT = ("network", "output_activation", "optimizer")
 
@@ -262,12 +265,16 @@ def go_on(last: Schedule, new: Schedule, first_rate: float) -> None:
 
 @contextmanager
 def _own_randomness(seed: int) -> Iterator[None]:
-    """Seed Python's and numpy's global generators, which Keras uses, and restore them."""
-    before = random.getstate(), np.random.get_state()
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    try:
-        yield
-    finally:
-        random.setstate(before[0])
-        np.random.set_state(before[1])
+    """Seed Python's and numpy's global generators, which Keras uses, and restore them.
+
+    Threads take turns, because they share these generators, and the image data format of Keras.
+    """
+    with _building:
+        before = random.getstate(), np.random.get_state()
+        random.seed(seed)
+        np.random.seed(seed % 2**32)
+        try:
+            yield
+        finally:
+            random.setstate(before[0])
+            np.random.set_state(before[1])

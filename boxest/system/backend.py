@@ -5,6 +5,7 @@ import os
 import platform
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from functools import cache
@@ -15,13 +16,20 @@ from boxest.system.runtime import quiet
 
 SUPPORTED = ("tensorflow", "jax")
 
+_starting = threading.Lock()
 # The process in which a network has trained or predicted.
 _computing: int | None = None
 
 
-@cache
 def start() -> float:
     """Import Keras and its backend, quietly, and return the seconds it took."""
+    # Of two threads at once, each would put back the stderr that it found, one of them the other's.
+    with _starting:
+        return _started()
+
+
+@cache
+def _started() -> float:
     quiet()
     before = time.perf_counter()
     with _greetings_withheld(), rare_collections():
