@@ -305,6 +305,8 @@ def test_a_failed_fit_leaves_the_network_as_it_was(few, tmp_path):
     regressor.set_params(validation_fraction=0.1)
     with pytest.raises(ValueError, match="must hold Keras callbacks; got 'no callback'"):
         regressor.set_params(callbacks=["no callback"]).fit(X, y)
+    with pytest.raises(ValueError, match=r"images of shape \(8, 16, 1\)"):
+        regressor.set_params(callbacks=None).fit(X, y, followed=X[:2, :8])
     (tmp_path / "notes.txt").write_text("no state")
     with pytest.raises(ValueError, match="is a file of another kind"):
         regressor.set_params(callbacks=None, checkpoint=tmp_path / "notes.txt").fit(X, y)

@@ -717,3 +717,14 @@ def test_followed_predictions_are_those_of_each_epoch_also_after_an_interruption
     with pytest.raises(KeyboardInterrupt):
         fit(checkpoint=path, callbacks=[Interrupt(3)])
     np.testing.assert_array_equal(fit(checkpoint=path).followed_, whole.followed_)
+
+
+def test_a_resumed_training_may_follow_other_images(path, data):
+    X, y = data
+    settings = SETTINGS | {"epochs": 3, "checkpoint": path}
+    with pytest.raises(KeyboardInterrupt):
+        BoxRegressor.paper(**settings, callbacks=[Interrupt(3)]).fit(X, y, followed=X[:3])
+    followed = BoxRegressor.paper(**settings).fit(X, y, followed=X[5:9]).followed_
+    assert followed.shape == (3, 4, 4)
+    assert np.isnan(followed[:2]).all()
+    assert np.isfinite(followed[2]).all()

@@ -6,7 +6,7 @@ passes everything to `boxest.training.loop.Trainer.run`.
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from numbers import Integral
 from types import MappingProxyType
@@ -110,8 +110,6 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
             context = self._init_callback_context(max_subtasks=self.epochs)
             data = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
             watchers.append(SklearnCallbacks(self, context, data, self._fitted))
-        if followed is not None:
-            watchers.append(Followed(self.predict, followed))
         with examples.form_restored_on_error(self), self._checkpoint() as checkpoint:
             return self._fit(
                 examples.validate_data(self, X, y, sample_weight, reset=not goes_on),
@@ -119,6 +117,7 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
                 goes_on=goes_on,
                 watchers=watchers,
                 checkpoint=checkpoint,
+                followed=followed,
             )
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -176,6 +175,7 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
         piece: bool = False,
         watchers: Sequence[Watcher] = (),
         checkpoint: Checkpoint | None = None,
+        followed: Any = None,
     ) -> Self:
         """Train a new or the existing network, and set the fitted attributes.
 
@@ -197,7 +197,9 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
             updates_before=history[-1]["updates"] if history else 0,
             restore_best=self.restore_best_weights and not piece,
         )
-        watchers = [*watchers, *building.watchers(self, trainer, schedule, settings)]
+        follows = None if followed is None else self._following(followed, trainer.predictor)
+        watchers = [*watchers, *([follows] if follows else [])]
+        watchers += building.watchers(self, trainer, schedule, settings)
 
         # From here on the estimator changes; after an earlier error, it keeps the previous network.
         self._set_network(trainer, schedule, seed)
@@ -217,7 +219,7 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
             )
         if finds:
             self._first_rate = training.learning_rate
-        self._set_history(training, history, import_seconds)
+        self._set_history(training, history, import_seconds, follows)
         # Programs and examples take memory, so they are kept only if training may continue.
         keep_trainer = piece or self.warm_start
         self._trainer = (trainer, building.compiled_with(self)) if keep_trainer else None
@@ -288,13 +290,19 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
             "layers and first weights": fingerprint.of_network(self.model_, self.model_.optimizer)
         }
 
-    def _set_history(self, training: Training, history: list, import_seconds: float) -> None:
+    def _set_history(
+        self,
+        training: Training,
+        history: list,
+        import_seconds: float,
+        follows: Followed | None = None,
+    ) -> None:
         """Set the attributes that describe the training."""
         seconds = {"import": import_seconds, **training.seconds}
         if history:
             seconds = {name: seconds[name] + self.seconds_[name] for name in seconds}
-        rows, self.followed_ = Followed.taken_out(training.history)
-        self.history_ = history + rows
+        self.history_ = history + Followed.without(training.history)
+        self.followed_ = follows.predictions(training.history) if follows else np.empty(0)
         self.n_iter_ = len(self.history_)
         self.best_epoch_ = training.best_epoch
         self.diverged_ = training.diverged
@@ -347,9 +355,22 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
             If the values look unlike those of `fit`.
         """
         check_is_fitted(self)
-        blocks = Reader(examples.validate_images(self, X, reset=False), self.pixels_).blocks()
-        predicted = self._prediction().of_blocks(blocks).astype(np.float64)
+        return self._as_targets(self._prediction().of_blocks(self._blocks(X)))
+
+    def _blocks(self, X: Any) -> Iterator[np.ndarray]:
+        """Check images, and read them block by block, in the form of the training."""
+        return Reader(examples.validate_images(self, X, reset=False), self.pixels_).blocks()
+
+    def _as_targets(self, outputs: np.ndarray) -> np.ndarray:
+        """Return outputs of the network in the form of the targets."""
+        predicted = outputs.astype(np.float64)
         return predicted[:, 0] if self._flat_targets else predicted
+
+    def _following(self, images: Any, predictor: Predictor) -> Followed:
+        """Check and read the images to follow, before the training begins."""
+        features = np.concatenate(list(map(predictor.features, self._blocks(images))))
+        digest = fingerprint.of_examples(Examples(features, np.empty(0), np.empty(0)))
+        return Followed(lambda: self._as_targets(predictor(features)), digest)
 
     def _prediction(self) -> Predictor:
         """Return the compiled prediction, which reads the weights of ``model_`` at each call."""

@@ -145,28 +145,31 @@ class Followed(Watcher):
     Parameters
     ----------
     predict : callable
-        Called with the images; what it returns has the shape (k, n_outputs).
-    images
-        Whatever `predict` takes.
+        ``predict()`` returns the predictions for the images, shape (k, n_outputs) or (k,).
+    images : str
+        A digest of the images: a resumed training may follow others.
     """
 
     KEY = "followed"
 
-    def __init__(self, predict: Callable[[Any], np.ndarray], images: Any):
+    def __init__(self, predict: Callable[[], np.ndarray], images: str):
         self.predict, self.images = predict, images
 
     def end(self, row: dict[str, Any]) -> bool:
         """Predict; never stop."""
-        row[self.KEY] = self.predict(self.images).tolist()
+        row[self.KEY] = {self.images: self.predict().tolist()}
         return False
 
+    def predictions(self, rows: list[dict[str, Any]]) -> np.ndarray:
+        """Return the predictions, with one more axis for the epochs; NaN where there are none."""
+        kept = [row.get(self.KEY, {}).get(self.images) for row in rows]
+        missing = next((np.full_like(part, np.nan) for part in kept if part is not None), [])
+        return np.array([missing if part is None else part for part in kept], np.float64)
+
     @classmethod
-    def taken_out(cls, rows: list[dict[str, Any]]) -> tuple[list[dict[str, float]], np.ndarray]:
-        """Return the rows without predictions, and the predictions as (epochs, k, n_outputs)."""
-        plain = [{name: row[name] for name in row if name != cls.KEY} for row in rows]
-        kept = [np.array(row[cls.KEY]) for row in rows if cls.KEY in row]
-        missing = [np.full_like(kept[0], np.nan)] * (len(rows) - len(kept)) if kept else []
-        return plain, np.array([*missing, *kept])
+    def without(cls, rows: list[dict[str, Any]]) -> list[dict[str, float]]:
+        """Return the rows without predictions."""
+        return [{name: row[name] for name in row if name != cls.KEY} for row in rows]
 
 
 def evaluate(
