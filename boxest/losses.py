@@ -8,6 +8,7 @@ import contextlib
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from boxest.boxes import MEASURES
@@ -125,7 +126,7 @@ class BoxMetric(keras.metrics.Mean):
         return {"measure": self.measure, **super().get_config()}
 
 
-def get(loss: str | keras.losses.Loss) -> keras.losses.Loss:
+def get(loss: str | keras.losses.Loss, n_outputs: int = 4) -> keras.losses.Loss:
     """Return the loss with this name.
 
     Parameters
@@ -133,6 +134,8 @@ def get(loss: str | keras.losses.Loss) -> keras.losses.Loss:
     loss : str or keras.losses.Loss
         A measure of `boxest.boxes.MEASURES`, "giou_l1", or the name of a Keras loss
         ("mean_absolute_error", "mse", "Huber"). A loss object is returned unchanged.
+    n_outputs : int, default=4
+        Number of targets for which the loss is tried.
 
     Returns
     -------
@@ -143,8 +146,8 @@ def get(loss: str | keras.losses.Loss) -> keras.losses.Loss:
     Raises
     ------
     ValueError
-        If there is no loss with this name, if it does not return a loss for each sample, or if its
-        reduction is not the mean over a batch.
+        If there is no loss with this name, if it does not take so many targets, or does not return
+        a loss for each sample, or if its reduction is not the mean over a batch.
     """
     found = _find(loss)
     if found.reduction not in _MEANS:
@@ -153,13 +156,20 @@ def get(loss: str | keras.losses.Loss) -> keras.losses.Loss:
             "an update follows the mean over its batch. For larger or smaller steps, set "
             "learning_rate."
         )
-    boxes = ops.convert_to_tensor([[0.0, 0.0, 0.5, 0.5], [0.25, 0.25, 1.0, 1.0]])
-    shape = tuple(found.call(boxes, boxes).shape)
+    boxes = [[0.0, 0.0, 0.5, 0.5], [0.25, 0.25, 1.0, 1.0]]
+    targets = ops.convert_to_tensor(np.resize(np.float32(boxes), (2, n_outputs)))
+    try:
+        shape = tuple(found.call(targets, targets).shape)
+    # A backend, or a user's loss, may raise anything.
+    except Exception as error:
+        raise ValueError(
+            f"loss={loss!r} cannot be computed for targets of {n_outputs} numbers: {error}"
+        ) from error
     if shape != (2,):
         raise ValueError(
-            f"loss={loss!r} returns an array of shape {shape} for two boxes; expected one loss per "
-            "box, shape (2,). Choose another loss, or a keras.losses.Loss whose call returns a "
-            "loss per sample."
+            f"loss={loss!r} returns an array of shape {shape} for two examples; expected one loss "
+            "per example, shape (2,). Choose another loss, or a keras.losses.Loss whose call "
+            "returns a loss per sample."
         )
     return found
 

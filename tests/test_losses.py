@@ -8,6 +8,7 @@ from keras import ops
 from boxest import losses
 from boxest.boxes import MEASURES
 from boxest.losses import BoxLoss, BoxMetric
+from boxest.training import fingerprint
 
 PENALISED = ("giou", "diou", "ciou")
 TARGET = [0.25, 0.25, 0.75, 0.5]
@@ -209,8 +210,23 @@ def test_a_loss_must_be_one_per_sample():
         def call(self, y_true, y_pred):
             return ops.sum(ops.abs(y_true - y_pred))
 
-    with pytest.raises(ValueError, match=r"returns an array of shape \(\) for two boxes"):
+    with pytest.raises(ValueError, match=r"returns an array of shape \(\) for two examples"):
         losses.get(Total())
+
+
+class PerTarget(keras.losses.Loss):
+    """Absolute errors of two targets with their weights."""
+
+    def call(self, y_true, y_pred):
+        return ops.sum(ops.abs(y_true - y_pred) * ops.convert_to_tensor([1.0, 2.0]), axis=-1)
+
+
+def test_a_loss_is_tried_with_as_many_targets_as_there_are():
+    loss = PerTarget()
+    assert losses.get(loss, n_outputs=2) is loss
+    assert fingerprint.same(loss, loss)
+    with pytest.raises(ValueError, match="cannot be computed for targets of 4 numbers"):
+        losses.get(loss)
 
 
 @pytest.mark.parametrize("reduction", ["sum", None, "none", "mean_with_sample_weight"])

@@ -72,7 +72,7 @@ def new_trainer(
         another = new_model(estimator, seed=0)
         return another, another.optimizer
 
-    loss = losses.get(estimator.loss)
+    loss = losses.get(estimator.loss, estimator.n_outputs_)
     compile_for_keras(estimator, model, loss)
     return Trainer(
         model,

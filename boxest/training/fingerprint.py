@@ -1,5 +1,6 @@
 """Describe everything that determines the result of a training, in a comparable form."""
 
+import contextlib
 import functools
 import hashlib
 import inspect
@@ -186,8 +187,9 @@ def _configuration(value: Any) -> dict[str, Any]:
         config.pop("learning_rate", None)
     if isinstance(value, losses.Loss):
         boxes = (ops.convert_to_tensor(some, "float32") for some in _BOXES)
-        values = ops.convert_to_numpy(value.call(*boxes))
-        config["values"] = [f"{number:.4g}" for number in values.ravel()]
+        with contextlib.suppress(Exception):  # A user's loss may be for other targets only.
+            values = ops.convert_to_numpy(value.call(*boxes))
+            config["values"] = [f"{number:.4g}" for number in values.ravel()]
     return config
 
 
