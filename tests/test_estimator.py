@@ -276,6 +276,14 @@ def test_warm_start_takes_parameters_of_now(few):
     assert regressor.history_[-1]["train_loss"] > regressor.history_[-1]["train_iou_loss"]
 
 
+def test_values_of_another_loss_count_for_no_patience(few):
+    """They would all be larger than the smallest squared error, so the rate would be halved."""
+    regressor = quick(warm_start=True, plateau_patience=1, loss="mean_squared_error").fit(*few)
+    regressor.set_params(loss="giou").fit(*few)
+    third, fourth = (row["learning_rate_now"] for row in regressor.history_[-2:])
+    assert third == fourth
+
+
 def test_partial_fit_is_an_epoch(few):
     X, y = few
     parts = quick(validation_fraction=0)

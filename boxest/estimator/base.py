@@ -232,7 +232,7 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
         found = self._first_rate if goes_on else building.UNKNOWN
         schedule = building.new_schedule(self, found, piece)
         if goes_on:
-            building.go_on(self._schedule, schedule, self._first_rate)
+            building.go_on(self, schedule)
             trainer, seed = building.trainer_to_go_on(self), self.seed_
             building.warn_if_changed(self)
         else:

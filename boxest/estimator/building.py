@@ -242,21 +242,20 @@ def warn_if_diverged(estimator: "BaseImageRegressor") -> None:
         )
 
 
-def go_on(last: Schedule, new: Schedule, first_rate: float) -> None:
-    """Let a new schedule continue from the state of another one.
+def go_on(estimator: "BaseImageRegressor", new: Schedule) -> None:
+    """Let a new schedule continue from the end of the previous training of an estimator.
 
-    Parameters
-    ----------
-    last : Schedule
-        The state at the end of the previous training.
-    new : Schedule
-        A new schedule, with the current parameters.
-    first_rate : float
-        The ``learning_rate`` at the start of the previous training. If the current one differs, it
-        is used; otherwise the rate continues from its last value.
+    If another ``learning_rate`` was set since, it is used; otherwise the rate continues from its
+    last value. If another loss was set, its values do not compare with the previous smallest one.
     """
-    if new.learning_rate == first_rate:
+    from boxest import losses
+
+    last = estimator._schedule
+    if new.learning_rate == estimator._first_rate:
         new.learning_rate = last.learning_rate
+    loss = losses.get(estimator.loss, estimator.n_outputs_)
+    if not fingerprint.same(loss, estimator.model_.loss):
+        return
     for name in ("best", "plateau_best", "plateau_wait"):
         setattr(new, name, getattr(last, name))
     # Patience that ran out starts again; otherwise no further epoch could run.
