@@ -120,6 +120,13 @@ class Deaf(Own):
         return self.box(self.flatten(inputs))
 
 
+class Stepping(Own):
+    """One with a loss of its own for `keras.Model.fit`."""
+
+    def compute_loss(self, **_):
+        return 0.0
+
+
 def own_class(image_shape, output_activation="linear", seed=0):
     return Own()
 
@@ -143,6 +150,21 @@ def test_own_models_are_trained_alike_by_both_engines(data, network, tmp_path):
     np.testing.assert_allclose(one.predict(data[0]), expected, atol=1e-5)
 
 
+def test_a_function_must_make_new_layers_at_each_call(data):
+    """Otherwise, each part of a cross-validation would go on with the network of the previous."""
+    model = own_graph((16, 16, 1))
+    regressor = quick(lambda *_, **__: model, epochs=1)
+    regressor.fit(*data)
+    with pytest.raises(ValueError, match="a fit would go on with the weights of another one"):
+        regressor.fit(*data)
+    with pytest.raises(TypeError, match="pass a function that returns a new model at each call"):
+        quick(model).fit(*data)
+    model.trainable = False
+    image = keras.Input((16, 16, 1))
+    new = keras.Model(image, layers.Dense(4)(model(image)))
+    quick(lambda *_, **__: new, epochs=1).fit(*data)
+
+
 def test_the_layers_of_a_class_of_its_own_are_listed_without_shapes():
     model = networks.build(own_class, (16, 16, 1))
     assert [row[1:] for row in networks.layer_table(model)] == [(None, 0), (None, 4 * 257)]
@@ -156,6 +178,11 @@ def test_the_layers_of_a_class_of_its_own_are_listed_without_shapes():
             lambda image: Deaf(),
             ValueError,
             "The method call of Deaf must take the argument training",
+        ),
+        (
+            lambda image: Stepping(),
+            ValueError,
+            "Stepping has its own compute_loss, which boxest would not call",
         ),
         (
             lambda image: keras.Model(image, [layers.Flatten()(image)] * 2),

@@ -3,6 +3,7 @@
 import random
 import threading
 import warnings
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from boxest import networks
 from boxest.estimator import optimizers
+from boxest.networks.parts import all_layers
 from boxest.training import fingerprint
 from boxest.training.callbacks import KerasCallbacks
 from boxest.training.clock import Clock
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 UNKNOWN = 1.0
 # A user's function may fit another estimator.
 _building = threading.RLock()
+# The layers with weights to train that users' functions have returned.
+_used_layers: "weakref.WeakSet[keras.Layer]" = weakref.WeakSet()
 # Parameters whose first values a network keeps, whatever is set afterwards.
 _KEPT = ("network", "output_activation", "optimizer")
 
@@ -45,7 +49,8 @@ def new_model(
     Raises
     ------
     ValueError
-        If the architecture or the optimizer does not exist, or the number of outputs is wrong.
+        If the architecture or the optimizer does not exist, the number of outputs is wrong, or a
+        function returns layers that an earlier call has returned.
     """
     with _own_randomness(seed):
         model = networks.build(
@@ -55,8 +60,24 @@ def new_model(
             output_activation=estimator.output_activation,
             seed=seed,
         )
+        if not isinstance(estimator.network, str):
+            _refuse_used_layers(model)
     model.optimizer = optimizers.get(estimator.optimizer, model, learning_rate)
     return model
+
+
+def _refuse_used_layers(model: "keras.Model") -> None:
+    """Refuse layers that may have been trained already, or that another network also trains."""
+    for layer in all_layers(model):
+        if not layer.trainable_variables:
+            continue
+        if layer in _used_layers:
+            raise ValueError(
+                f"The function passed as network returned {layer.name!r} before: a fit would go on "
+                "with the weights of another one. Let the function make new layers at each call, "
+                "for example with keras.models.clone_model, or freeze them (trainable=False)."
+            )
+        _used_layers.add(layer)
 
 
 def new_trainer(

@@ -41,6 +41,8 @@ LEAST_PARAMETERS: dict[str, Callable[[Shape, int], int]] = {
     "paper": least_dense_parameters,
     "roi": least_dense_parameters,
 }
+# Methods that a user's class of models may override for `keras.Model.fit` and `predict`.
+_STEPS = ("train_step", "predict_step", "compute_loss")
 
 
 def build(
@@ -77,9 +79,9 @@ def build(
     ------
     ValueError
         If the name is unknown, the model's output is not (n, n_outputs), it computes in float16, or
-        the ``call`` of a user's class does not take ``training``.
+        a user's class has its own steps of training, or a ``call`` that does not take ``training``.
     TypeError
-        If a function does not return a Keras model.
+        If ``network`` is a model itself, or a function does not return a Keras model.
     """
     import keras
 
@@ -90,6 +92,11 @@ def build(
                 "or pass a function that returns a Keras model."
             )
         network = partial(NETWORKS[network], n_outputs=n_outputs)
+    if isinstance(network, keras.Model):
+        raise TypeError(
+            f"The model {network.name!r} was passed as network: pass a function that returns a new "
+            "model at each call, for example with keras.models.clone_model."
+        )
     with channels_last():
         model = network(image_shape, output_activation=output_activation, seed=seed)
     if not isinstance(model, keras.Model):
@@ -102,6 +109,13 @@ def build(
             f"The method call of {type(model).__name__} must take the argument training, as in "
             "call(self, inputs, training=None), and pass it to layers such as Dropout."
         )
+    for step in _STEPS:
+        if getattr(type(model), step) is not getattr(keras.Model, step):
+            raise ValueError(
+                f"{type(model).__name__} has its own {step}, which boxest would not call: it "
+                "trains and predicts with call, and the loss of the estimator. Move what the "
+                "method does to call (with add_loss for a penalty), or to the loss."
+            )
     if any(layer.compute_dtype == "float16" for layer in all_layers(model)):
         raise ValueError(
             f"The network {model.name!r} computes in float16, where small gradients vanish because "
