@@ -1,5 +1,6 @@
 import random
 
+import keras
 import numpy as np
 import pytest
 import yaml
@@ -282,6 +283,23 @@ def test_values_of_another_loss_count_for_no_patience(few):
     regressor.set_params(loss="giou").fit(*few)
     third, fourth = (row["learning_rate_now"] for row in regressor.history_[-2:])
     assert third == fourth
+
+
+def test_freezing_layers_does_not_change_predictions(few):
+    """In a program that other networks share, and for layers of the same shape in turn."""
+
+    def alike(image_shape, **_):
+        layers = [keras.layers.Dense(4) for _ in range(3)]
+        return keras.Sequential([keras.Input(image_shape), keras.layers.Flatten(), *layers])
+
+    for network in ("paper", alike):
+        regressor = quick(network=network, epochs=1).fit(*few)
+        expected = regressor.predict(few[0])
+        first, second = regressor.model_.layers[-2:]
+        for layer in (first, second):
+            first.trainable = second.trainable = True
+            layer.trainable = False
+            assert np.array_equal(regressor.predict(few[0]), expected)
 
 
 def test_partial_fit_is_an_epoch(few):

@@ -91,9 +91,8 @@ class Predictor:
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
         """Return the outputs of the network, shape (n, 4), for the result of `features`."""
-        trainable = [v.value for v in self.trunk.trainable_variables]
-        fixed = [v.value for v in self.trunk.non_trainable_variables]
-        return self._in_batches(lambda batch: self._predict(trainable, fixed, batch), features)
+        values = [v.value for v in self.trunk.variables]
+        return self._in_batches(lambda batch: self._predict(values, batch), features)
 
     def of_blocks(self, blocks: Iterable[np.ndarray]) -> np.ndarray:
         """Return the outputs for blocks of images, which need not fit into memory together."""
@@ -126,9 +125,15 @@ class Predictor:
             outputs.append(output[: self.batch - missing])
         return np.concatenate(outputs)
 
-    def _forward(self, trainable, fixed, rows):
+    def _forward(self, values, rows):
         from keras import ops
 
+        # A user may freeze other layers of the network that gives the values, or later.
+        by_variable = dict(zip(map(id, self.trunk.variables), values, strict=True))
+        trainable, fixed = (
+            [by_variable[id(variable)] for variable in part]
+            for part in (self.trunk.trainable_variables, self.trunk.non_trainable_variables)
+        )
         outputs, _ = self.trunk.stateless_call(trainable, fixed, grey_levels(rows), training=False)
         return ops.cast(outputs, "float32")
 
