@@ -383,6 +383,20 @@ def test_a_network_may_compute_in_another_precision(small_data):
     assert losses[1] != losses[0]
 
 
+@pytest.mark.parametrize("dtype", ["float64", "mixed_bfloat16"])
+def test_a_layer_may_compute_in_another_precision(small_data, dtype):
+    """Also one that is replaced, and in parts of a batch."""
+    model = networks.paper((32, 32, 1), seed=1)
+    config = model.get_config()
+    for layer in config["layers"][1:]:
+        layer["config"]["dtype"] = dtype
+    model = keras.Sequential.from_config(config)
+    fused = layout.split(model).trunk.layers[0]
+    assert (type(fused).__name__, fused.dtype_policy.name) == ("ConvolutionPooling", dtype)
+    training = fit(model, examples(small_data), keras.optimizers.SGD(0.1), xla=True)
+    assert training.history[1]["train_loss"] < training.history[0]["train_loss"]
+
+
 @pytest.mark.parametrize("shape", [(64, 6, 10, 3), (65, 8, 4, 1), (1, 2, 2, 1), (0, 4, 4, 1)])
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 def test_patches_cut_beforehand_are_those_cut_in_every_step(shape, dtype):

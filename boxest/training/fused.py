@@ -35,7 +35,7 @@ class ConvolutionPooling(keras.layers.Layer):
     def __init__(
         self, convolution: keras.layers.Conv2D, pooling: keras.layers.MaxPooling2D, **kwargs
     ):
-        super().__init__(**kwargs)
+        super().__init__(dtype=convolution.dtype_policy, **kwargs)
         self.convolution, self.pooling = convolution, pooling
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:

@@ -77,10 +77,11 @@ def compile_epoch(program, *, xla: bool):
         if batch.shape[0] == 1:
             gradients, sums = gradient(examples, batch[0], extent)
         else:
+            none = [tf.zeros(v.shape, v.dtype) for v in variables]
             _, (gradients, sums) = tf.while_loop(
                 lambda i, _: i < extent[0],
                 lambda i, so_far: (i + 1, _add(so_far, gradient(examples, batch[i], extent))),
-                (tf.constant(0), ([tf.zeros(v.shape) for v in variables], program.no_sums())),
+                (tf.constant(0), (none, program.no_sums())),
                 parallel_iterations=1,
             )
         # This runs outside the only replica. Inside it, Keras would add up the gradients over all
