@@ -129,6 +129,16 @@ def test_batches_are_seen_by_the_keras_engine_alone(data):
     assert regressor.callbacks_[0].batches == [0, 1, 2, 3]
 
 
+def test_a_rate_set_in_a_batch_stays_as_in_keras(data):
+    class Halving(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.optimizer.learning_rate = float(self.model.optimizer.learning_rate) / 2
+
+    halving = quick(Halving(), epochs=3, engine="keras", schedule="constant").fit(*data)
+    rates = [row["learning_rate_now"] for row in halving.history_]
+    assert rates == pytest.approx([0.1, 0.1 / 2**4, 0.1 / 2**8])
+
+
 def test_those_of_an_earlier_training_are_not_called(data):
     regressor = quick(PerBatch(), epochs=1, engine="keras", warm_start=True).fit(*data)
     (earlier,) = regressor.callbacks_

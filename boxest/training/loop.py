@@ -202,11 +202,11 @@ class Trainer:
             for watcher in watchers:
                 watcher.begin(epoch)
         about = {"epoch": epoch, "learning_rate_now": float(rates()[0]), "updates": updates + steps}
-        row = about | self.epoch(program, batches, rates(), validation, watchers)
-        training.history.append(row)
-        if settings.restore_best and training.improved():
-            self._best = self.arrays()
         with self._rate_from(schedule, rates()[-1]):
+            row = about | self.epoch(program, batches, rates(), validation, watchers)
+            training.history.append(row)
+            if settings.restore_best and training.improved():
+                self._best = self.arrays()
             stops = [watcher.end(row) for watcher in watchers]
         training.check_end(schedule, stop=any(stops), last=done + 1 == settings.epochs)
 
