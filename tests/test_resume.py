@@ -728,3 +728,11 @@ def test_a_resumed_training_may_follow_other_images(path, data):
     assert followed.shape == (3, 4, 4)
     assert np.isnan(followed[:2]).all()
     assert np.isfinite(followed[2]).all()
+
+
+def test_patience_may_be_a_number_of_numpy(path, data, monkeypatch):
+    monkeypatch.setattr(checkpoints, "FIRST", 0)
+    settings = {"epochs": 1, "stop_patience": np.int64(3), "plateau_min_delta": np.float32(0.5)}
+    settings |= {"plateau_patience": np.int32(2), "checkpoint": path}
+    regressor = BoxRegressor.paper(**SETTINGS | settings).fit(*data)
+    assert (regressor.n_iter_, path.exists()) == (1, False)

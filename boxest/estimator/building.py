@@ -209,15 +209,20 @@ def new_schedule(estimator: "BaseImageRegressor", found: float, piece: bool) -> 
     own = function is None and not piece
     schedule = Schedule(
         first_rate(estimator, found, function),
-        None if piece else estimator.stop_patience,
-        estimator.plateau_patience if own and estimator.schedule == "plateau" else None,
-        estimator.plateau_factor,
-        estimator.plateau_min_delta,
+        None if piece else _whole(estimator.stop_patience),
+        _whole(estimator.plateau_patience) if own and estimator.schedule == "plateau" else None,
+        float(estimator.plateau_factor),
+        float(estimator.plateau_min_delta),
         cosine=own and estimator.schedule == "cosine",
         warmup_epochs=float(estimator.warmup_epochs) if own else 0.0,
     )
     schedule.function = function
     return schedule
+
+
+def _whole(number: int | None) -> int | None:
+    """Return a number of Python: a state cannot hold those of numpy, which a search may set."""
+    return None if number is None else int(number)
 
 
 def first_rate(
