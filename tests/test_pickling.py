@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from boxest import BoxRegressor, synthetic
+from boxest import BoxRegressor, find_learning_rate, synthetic
 from boxest.system import backend
 
 keras = pytest.importorskip("keras")
@@ -188,6 +188,11 @@ def test_callback_that_cannot_be_copied_is_named(data):
 
 def test_a_fork_is_refused_and_does_not_hang(own, data, monkeypatch):
     monkeypatch.setattr(backend, "_computing", -1)
-    for compute in (lambda: own.predict(data[0]), lambda: clone(own).fit(*data)):
+    computations = (
+        lambda: own.predict(data[0]),
+        lambda: clone(own).fit(*data),
+        lambda: find_learning_rate(own, *data),
+    )
+    for compute in computations:
         with pytest.raises(RuntimeError, match=r"forked.*get_context\('spawn'\)"):
             compute()

@@ -42,6 +42,19 @@ if TYPE_CHECKING:
     from boxest.training.trials import Trials
 
 
+# Attributes that describe a finished training.
+_OF_A_TRAINING = (
+    "history_",
+    "n_iter_",
+    "followed_",
+    "best_epoch_",
+    "diverged_",
+    "stopped_early_",
+    "seconds_",
+    "runtime_",
+)
+
+
 class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, BaseEstimator):
     """Fit, predict and save; subclasses define the constructor."""
 
@@ -132,10 +145,11 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
         """Train for one epoch on these examples, starting from the current state of the estimator.
 
         Optimizer, learning rate, number of epochs and order of examples continue. Nothing is held
-        out: ``validation_fraction`` and ``epochs`` have no effect here. Neither have ``schedule``,
-        ``warmup_epochs``, ``stop_patience`` and ``restore_best_weights``, because these examples
-        may be only a part of all. The rate is ``learning_rate``, or what a plateau or a callback of
-        earlier trainings has made of it; a Keras schedule gives the rate of each update.
+        out: ``validation_fraction`` and ``epochs`` have no effect here, nor has ``checkpoint``.
+        Neither have ``schedule``, ``warmup_epochs``, ``stop_patience`` and
+        ``restore_best_weights``, because these examples may be only a part of all. The rate is
+        ``learning_rate``, or what a plateau or a callback of earlier trainings has made of it; a
+        Keras schedule gives the rate of each update.
 
         Parameters
         ----------
@@ -182,7 +196,6 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
         A ``piece`` is a part of the examples, not an epoch: nothing is held out, and the learning
         rate stays the same, unless it follows a Keras schedule.
         """
-        backend.refuse_fork()
         import_seconds = backend.start()
         history = self.history_ if goes_on else []
         epochs = 1 if piece else self.epochs
@@ -229,6 +242,7 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
 
     def _initialize(self, goes_on: bool, piece: bool = False) -> tuple[Trainer, Schedule, int]:
         """Return a network with its programs, schedule and seed, either new or to continue."""
+        backend.refuse_fork()
         found = self._first_rate if goes_on else building.UNKNOWN
         schedule = building.new_schedule(self, found, piece)
         if goes_on:
@@ -256,7 +270,8 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
     def _set_network(self, trainer: Trainer, schedule: Schedule, seed: int) -> None:
         """Store a network, and everything needed to continue its training, in the estimator."""
         if getattr(self, "model_", None) is not trainer.model:
-            vars(self).pop("history_", None)  # It belongs to another network.
+            for name in _OF_A_TRAINING:  # They belong to another network.
+                vars(self).pop(name, None)
             self._kept = building.kept(self)
         self.model_, self._predictor = trainer.model, trainer.predictor
         self._optimized = building.trainable(trainer.model)
