@@ -223,6 +223,7 @@ def test_an_optimizer_that_was_changed_is_not_copied_without_a_word(data):
             },
             "'auto' .* has its own schedule",
         ),
+        ({"optimizer": keras.optimizers.Adam}, "is a class: pass an object of it, or its name"),
         ({"schedule": "linear"}, "'schedule' parameter"),
         ({"warmup_epochs": -1}, "'warmup_epochs' parameter"),
     ],

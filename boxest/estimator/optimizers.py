@@ -25,7 +25,9 @@ def get(
     """
     from keras import optimizers
 
-    has_name = not isinstance(given, (str, Mapping))
+    has_name = isinstance(given, optimizers.Optimizer)
+    if isinstance(given, type):
+        raise ValueError(f"optimizer={given!r} is a class: pass an object of it, or its name.")
     if isinstance(given, Mapping):
         given = _with_settings(dict(given))
     try:
@@ -69,7 +71,7 @@ def named_settings(given: Any) -> str | None:
         return given
     settings = given
     if type(given).__module__.startswith("keras."):
-        settings = {"name": type(given).__name__} | given.get_config() | {"learning_rate": None}
+        settings = given.get_config() | {"learning_rate": None, "class": type(given).__name__}
     if not isinstance(settings, Mapping):
         return None
     return json.dumps(dict(settings), sort_keys=True) if _are_plain(settings) else None
@@ -83,6 +85,7 @@ def rate_function(learning_rate: Any, given: "str | keras.Optimizer") -> RateFun
     ValueError
         If it is another kind of function, or a rate is to be found as well.
     """
+    from keras import Optimizer
     from keras.optimizers import schedules
 
     if callable(learning_rate):
@@ -92,7 +95,7 @@ def rate_function(learning_rate: Any, given: "str | keras.Optimizer") -> RateFun
                 f"keras.optimizers.schedules.LearningRateSchedule; got {learning_rate!r}."
             )
         return RateFunction(learning_rate)
-    config = given.get_config() if hasattr(given, "get_config") else {}
+    config = given.get_config() if isinstance(given, Optimizer) else {}
     if not isinstance(config.get("learning_rate"), dict):
         return None
     if learning_rate == "auto":
