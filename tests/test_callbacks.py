@@ -162,3 +162,8 @@ def test_batch_hooks_of_keras_own_callbacks_are_refused(data, callback):
 def test_what_is_no_callback_is_refused(data):
     with pytest.raises(ValueError, match="callbacks must hold Keras callbacks; got 'early'"):
         quick("early").fit(*data)
+
+
+def test_a_backup_of_keras_is_refused(data, tmp_path):
+    with pytest.raises(ValueError, match="use the parameter checkpoint, which resumes exactly"):
+        quick(keras.callbacks.BackupAndRestore(tmp_path)).fit(*data)

@@ -162,11 +162,16 @@ def _copy(callback: "keras.callbacks.Callback") -> "keras.callbacks.Callback":
 
 
 def _check_callback(callback: Any, engine: str, varies: bool) -> None:
-    """Refuse what is no callback, hooks per batch without batches, and a second schedule."""
+    """Refuse what is no callback, a second checkpoint or schedule, and hooks without batches."""
     import keras
 
     if not isinstance(callback, keras.callbacks.Callback):
         raise ValueError(f"callbacks must hold Keras callbacks; got {callback!r}.")
+    if isinstance(callback, keras.callbacks.BackupAndRestore):
+        raise ValueError(
+            "BackupAndRestore would restore weights, but not how many epochs they were trained: "
+            "use the parameter checkpoint, which resumes exactly."
+        )
     if engine == "compiled" and _wants_batches(callback):
         raise ValueError(
             f"{type(callback).__name__} has hooks for each batch, but engine='compiled' runs all "
