@@ -147,8 +147,6 @@ def test_without_validation_the_training_loss_decides(small_data):
 
 
 def test_own_network_function(small_data):
-    import keras
-
     def flat(image_shape, **_):
         return keras.Sequential(
             [keras.Input(image_shape), keras.layers.Flatten(), keras.layers.Dense(4)]
@@ -283,6 +281,19 @@ def test_values_of_another_loss_count_for_no_patience(few):
     regressor.set_params(loss="giou").fit(*few)
     third, fourth = (row["learning_rate_now"] for row in regressor.history_[-2:])
     assert third == fourth
+
+
+def test_a_loss_that_was_changed_counts_for_the_next_piece(few):
+    class Scaled(keras.losses.Loss):
+        scale = 1.0
+
+        def call(self, y_true, y_pred):
+            return self.scale * keras.ops.mean((y_true - y_pred) ** 2, axis=-1)
+
+    regressor = quick(loss=Scaled()).partial_fit(*few)
+    regressor.loss.scale = 0.0
+    regressor.partial_fit(*few)
+    assert [row["train_loss"] > 0 for row in regressor.history_] == [True, False]
 
 
 def test_freezing_layers_does_not_change_predictions(few):

@@ -153,7 +153,9 @@ def warn_if_changed(estimator: "BaseImageRegressor") -> None:
 
 def compiled_with(estimator: "BaseImageRegressor") -> tuple:
     """Return what the programs of an estimator depend on, except the form of the data."""
-    settings = estimator.loss, estimator.xla, estimator.engine, estimator.memory_limit
+    # An object may have been changed since.
+    loss = estimator.loss, fingerprint.describe(estimator.loss)
+    settings = *loss, estimator.xla, estimator.engine, estimator.memory_limit
     return *settings, estimator._augmentation(), trainable(estimator.model_)
 
 
