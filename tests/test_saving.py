@@ -291,3 +291,12 @@ def test_parameters_that_the_network_does_not_have_are_not_saved(fitted, data, t
     with pytest.warns(UserWarning, match="has no effect here: the training goes on with the"):
         regressor.partial_fit(*data)
     by_file(regressor.set_params(**fitted.get_params()), tmp_path)
+
+
+def test_a_rate_that_a_callback_has_lowered_to_0_is_saved(data, tmp_path):
+    import keras
+
+    falling = keras.callbacks.LearningRateScheduler(lambda epoch, rate: 0.01 * (1 - epoch))
+    regressor = quick(callbacks=[falling], schedule="constant").fit(*data)
+    loaded = by_file(regressor.set_params(callbacks=None), tmp_path)
+    assert loaded.partial_fit(*data).history_[-1]["learning_rate_now"] == 0

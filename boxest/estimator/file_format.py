@@ -86,7 +86,7 @@ def check(about: Any) -> None:
     if not 0 <= fitted["seed_"] <= MAX_SEED:
         raise FileError(f"it has the seed {fitted['seed_']:.3g}")
     for rate in (schedule["learning_rate"], fitted["_first_rate"]):
-        if not 0 < rate < math.inf:
+        if not 0 <= rate < math.inf:  # A callback may have lowered it to 0.
             raise FileError(f"it has the learning rate {rate}")
 
 

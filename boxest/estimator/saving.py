@@ -94,8 +94,10 @@ def save(estimator: "BaseImageRegressor", path: str | os.PathLike) -> None:
             name: [[list(a.shape), str(a.dtype)] for a in some] for name, some in arrays.items()
         },
     }
+    text = json.dumps(about, indent=1, default=_plain)
+    check(json.loads(text))  # No file is written that `load` would refuse.
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        archive.writestr("estimator.json", json.dumps(about, indent=1, default=_plain))
+        archive.writestr("estimator.json", text)
         with archive.open("arrays", "w", force_zip64=True) as file:
             for array in (array for some in arrays.values() for array in some):
                 file.write(array.astype(array.dtype.newbyteorder("<")).tobytes())
