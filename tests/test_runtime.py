@@ -30,8 +30,20 @@ def test_threads_must_be_set_before_the_backend(python):
 
 
 def test_threads_must_be_positive():
-    with pytest.raises(ValueError, match="at least 1, got 0"):
+    with pytest.raises(ValueError, match=r"threads must be an integer in 1\..*; got 0"):
         boxest.set_threads(0)
+    with pytest.raises(TypeError, match=r"threads must be an integer; got 2\.5"):
+        boxest.set_threads(2.5)
+
+
+def test_the_last_number_of_threads_counts(monkeypatch):
+    monkeypatch.setattr(runtime, "_refuse_if_started", lambda what: None)
+    monkeypatch.setattr(os, "environ", {"XLA_FLAGS": "--xla_dump_to=here"})
+    boxest.set_threads(1)
+    assert os.environ["XLA_FLAGS"] == "--xla_dump_to=here --xla_cpu_multi_thread_eigen=false"
+    boxest.set_threads(2)
+    assert os.environ["XLA_FLAGS"] == "--xla_dump_to=here"
+    assert os.environ["PJRT_NPROC"] == os.environ["TF_NUM_INTRAOP_THREADS"] == "2"
 
 
 def test_backend_obeys_the_number_of_threads(python):

@@ -22,6 +22,8 @@ except ImportError:  # Windows has no such locks.
 _DRIVER = Path("/proc/driver/nvidia")
 _BACKEND_MODULES = {"tensorflow": "tensorflow", "jax": "jaxlib"}
 
+# The flag of XLA for a single thread.
+_ONE_THREAD = "--xla_cpu_multi_thread_eigen=false"
 _DEFAULTS = {
     # Information and warnings from C++ are for the backend's developers; errors are still shown.
     "TF_CPP_MIN_LOG_LEVEL": "2",
@@ -82,13 +84,14 @@ def set_threads(threads: int) -> None:
 
     Raises
     ------
-    ValueError
-        If ``threads`` is below 1.
+    TypeError, ValueError
+        If ``threads`` is not a whole number of at least 1.
     RuntimeError
         If the backend is already imported, because it reads the number at its import.
     """
-    if threads < 1:
-        raise ValueError(f"threads must be at least 1, got {threads!r}.")
+    from boxest.system.scalars import integer
+
+    threads = integer("threads", threads, 1, 2**31 - 1)
     _refuse_if_started(f"set_threads({threads})")
     os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)
     # Operations that need not wait for each other also run at once: with two threads, an epoch of
@@ -98,9 +101,9 @@ def set_threads(threads: int) -> None:
     # For JAX, this is the size of the thread pools of XLA's programs. The flag below alone does not
     # limit it.
     os.environ["PJRT_NPROC"] = str(threads)
-    if threads == 1:
-        flags = os.environ.get("XLA_FLAGS", "")
-        os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
+    # An earlier call may have set it.
+    flags = [flag for flag in os.environ.get("XLA_FLAGS", "").split() if flag != _ONE_THREAD]
+    os.environ["XLA_FLAGS"] = " ".join([*flags, _ONE_THREAD] if threads == 1 else flags)
 
 
 def take_gpu() -> str | None:
