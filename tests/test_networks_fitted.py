@@ -120,6 +120,11 @@ class Deaf(Own):
         return self.box(self.flatten(inputs))
 
 
+def of_grey_levels(image_shape):
+    image = keras.Input(image_shape, dtype="uint8")
+    return keras.Model(image, layers.Dense(4)(layers.Flatten()(layers.Rescaling(1 / 255)(image))))
+
+
 class Stepping(Own):
     """One with a loss of its own for `keras.Model.fit`."""
 
@@ -178,6 +183,11 @@ def test_the_layers_of_a_class_of_its_own_are_listed_without_shapes():
             lambda image: Deaf(),
             ValueError,
             "The method call of Deaf must take the argument training",
+        ),
+        (
+            lambda _: of_grey_levels((16, 16, 1)),
+            ValueError,
+            "takes uint8, but images are floats in 0..1",
         ),
         (
             lambda image: Stepping(),

@@ -78,8 +78,9 @@ def build(
     Raises
     ------
     ValueError
-        If the name is unknown, the model's output is not (n, n_outputs), it computes in float16, or
-        a user's class has its own steps of training, or a ``call`` that does not take ``training``.
+        If the name is unknown, the model's output is not (n, n_outputs), it takes whole numbers or
+        computes in float16, or a user's class has its own steps of training, or a ``call`` that
+        does not take ``training``.
     TypeError
         If ``network`` is a model itself, or a function does not return a Keras model.
     """
@@ -104,6 +105,27 @@ def build(
             "A network must be a keras.Model; the function passed as network returned "
             f"{model!r:.80}."
         )
+    _check_what_it_computes(model)
+    # Some models are only built when they are first called.
+    outputs = model(keras.Input(image_shape))
+    if getattr(outputs, "shape", None) != (None, n_outputs):
+        shapes = keras.tree.map_structure(lambda output: output.shape, outputs)
+        raise ValueError(
+            f"A network must return {n_outputs} numbers per image, one per target; {model.name!r} "
+            f"has the output shape {shapes}."
+        )
+    return model
+
+
+def _check_what_it_computes(model: "keras.Model") -> None:
+    """Refuse a user's model that would be trained, or fed with images, in another way than meant.
+
+    Raises
+    ------
+    ValueError
+    """
+    import keras
+
     if "training" not in inspect.signature(model.call).parameters:
         raise ValueError(
             f"The method call of {type(model).__name__} must take the argument training, as in "
@@ -121,15 +143,13 @@ def build(
             f"The network {model.name!r} computes in float16, where small gradients vanish because "
             "the loss is not scaled. Use the policy 'mixed_bfloat16' or 'float32'."
         )
-    # Some models are only built when they are first called.
-    outputs = model(keras.Input(image_shape))
-    if getattr(outputs, "shape", None) != (None, n_outputs):
-        shapes = keras.tree.map_structure(lambda output: output.shape, outputs)
-        raise ValueError(
-            f"A network must return {n_outputs} numbers per image, one per target; {model.name!r} "
-            f"has the output shape {shapes}."
-        )
-    return model
+    for given in getattr(model, "inputs", None) or ():
+        if "float" not in given.dtype:
+            raise ValueError(
+                f"The network {model.name!r} takes {given.dtype}, but images are floats in 0..1, "
+                "which would be cut to whole numbers. Use keras.Input without a dtype, and "
+                "Rescaling(255.0) for layers that expect 0..255."
+            )
 
 
 def least_parameters(network: str, image_shape: Shape, n_outputs: int) -> int | None:
