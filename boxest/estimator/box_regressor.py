@@ -125,10 +125,10 @@ class BoxRegressor(ImageRegressor):
         file waits for this one.
     warm_start : bool, default=False
         Whether `fit` trains the existing network for ``epochs`` further epochs. Optimizer, learning
-        rate (unless another is set), number of epochs and order of examples continue. The network,
-        the optimizer and the seed remain those of the first `fit`; the other parameters may change
-        in between. If layers of ``model_`` were frozen or unfrozen in between, the optimizer starts
-        from its initial state.
+        rate (unless another is set), number of epochs and order of examples continue. The network
+        and the optimizer remain those of the first `fit`, with a warning if others are set, and so
+        does the seed; the other parameters may change in between. If layers of ``model_`` were
+        frozen or unfrozen in between, the optimizer starts from its initial state.
     memory_limit : float, default=2**29
         Largest number of bytes of prepared images (for the paper's network, a quarter of the
         pixels) to keep in memory. Larger data are kept in a temporary file and read one buffer at a

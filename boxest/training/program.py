@@ -128,7 +128,7 @@ class Predictor:
     def _forward(self, values, rows):
         from keras import ops
 
-        # A user may freeze other layers of the network that gives the values, or later.
+        # Layers may be frozen in the network that gives the values, or after the compilation.
         by_variable = dict(zip(map(id, self.trunk.variables), values, strict=True))
         trainable, fixed = (
             [by_variable[id(variable)] for variable in part]
