@@ -5,6 +5,7 @@ a ``.keras`` file.
 """
 
 import contextlib
+import copyreg
 from typing import Any
 
 import keras
@@ -193,3 +194,15 @@ def _find(loss: str | keras.losses.Loss) -> keras.losses.Loss:
         f"loss must be one of {', '.join(MEASURES)}, giou_l1, or a Keras loss such as "
         f"'mean_absolute_error' or 'mse', or a keras.losses.Loss; got {loss!r}."
     )
+
+
+def _by_attributes(loss: keras.losses.Loss) -> tuple:
+    """Describe a loss for pickle and copy as Python does by default: its class and attributes."""
+    return copyreg.__newobj__, (type(loss),), vars(loss)
+
+
+# Keras copies its objects by their configuration, which lacks the delta of Huber. So a grid search
+# over losses, which copies them before an estimator sees them, would compare equal ones.
+for _kind in vars(keras.losses).values():
+    if isinstance(_kind, type) and issubclass(_kind, keras.losses.Loss):
+        copyreg.pickle(_kind, _by_attributes)

@@ -81,6 +81,15 @@ def test_clones_have_the_same_loss(loss, data):
     assert clone(regressor).fit(*data).history_[0]["train_loss"] == expected
 
 
+def test_a_grid_may_have_losses_of_keras():
+    """`clone` and pickle, for other processes, get the objects without an estimator around them."""
+    boxes = np.array([[0.0, 0.0, 0.5, 0.5]]), np.array([[0.25, 0.0, 1.0, 0.5]])
+    for loss in (keras.losses.Huber(0.01), keras.losses.CosineSimilarity(axis=0)):
+        for copied in (clone(loss, safe=False), pickle.loads(pickle.dumps(loss))):
+            assert copied is not loss
+            assert float(copied(*boxes)) == float(loss(*boxes))
+
+
 def test_training_on_a_schedule_of_keras_goes_on_in_a_copy(data):
     decay = keras.optimizers.schedules.CosineDecay(0.1, 10)
     regressor = quick(learning_rate=decay).fit(*data)
