@@ -152,3 +152,24 @@ def test_a_file_that_could_not_be_made_is_refused_long_before(tmp_path):
     with pytest.raises(NotADirectoryError, match="taken is not a folder: choose another"):
         check_file(tmp_path / "taken" / "model.boxest")
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_a_file_replaces_no_folder_and_no_device(tmp_path):
+    """A training must not end with a model that cannot be written."""
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    for name, message in {"folder": "It is a folder, not a file", "pipe": "It is a device"}.items():
+        with pytest.raises(FileExistsError, match=message):
+            check_file(tmp_path / name, overwrite=True)
+        with pytest.raises(FileExistsError, match=message), atomic_path(tmp_path / name):
+            pass
+
+
+def test_the_folder_of_a_link_is_checked_because_the_link_is_replaced(tmp_path, monkeypatch):
+    for name in ("links", "files"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "files" / "model").touch()
+    (tmp_path / "links" / "model").symlink_to(tmp_path / "files" / "model")
+    monkeypatch.setattr(os, "access", lambda path, mode: path.name != "links")
+    with pytest.raises(PermissionError, match="links cannot be written to"):
+        check_file(tmp_path / "links" / "model")

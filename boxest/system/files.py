@@ -62,6 +62,8 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     ------
     FileNotFoundError
         If the block did not write the file.
+    FileExistsError
+        If `path` is a folder, a device or similar, which no file may replace.
     OSError
         If the disk is full, or the directory cannot be written to. The message names `path` and
         says what to do.
@@ -73,6 +75,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     flushed to the disk, so that the name refers to a complete file even after a power cut.
     """
     path = Path(path)
+    _check_kind(path)
     temporary = path.with_name(f".{os.getpid()}-{secrets.token_hex(4)}-{path.name}")
     try:
         with _advice(path):
@@ -166,15 +169,26 @@ def check_file(path: str | os.PathLike, *, overwrite: bool = True) -> None:
     Raises
     ------
     FileExistsError
-        If it exists, and must not be replaced.
+        If it exists, and must not be replaced; or is a folder, a device or similar.
     OSError
         If its folder is not a folder, or cannot be written to.
     """
+    _check_kind(path)
     if os.path.lexists(path) and not overwrite:
         raise FileExistsError(
             f"{path} already exists: use another name, or pass overwrite=True (--overwrite)."
         )
-    _check_above(Path(os.path.realpath(path)).parent, Path(path))
+    # `atomic_path` replaces a link itself, in the folder of the link.
+    _check_above(Path(os.path.realpath(Path(path).parent)), Path(path))
+
+
+def _check_kind(path: str | os.PathLike) -> None:
+    """Check that there is no folder, device or similar under the name of a file to write."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        what = "a folder" if os.path.isdir(path) else "a device, a pipe or similar"
+        raise FileExistsError(
+            errno.EEXIST, f"It is {what}, not a file: choose another name", str(path)
+        )
 
 
 def _check_above(above: Path, path: Path) -> None:
