@@ -362,6 +362,10 @@ def test_fractions_are_refused_or_asked_for(csv_file, tmp_path, images):
     some = csv_file("image,x1,y1,x2,y2\na.png,0,0,30,20\nb.png,0.1,0.1,0.5,0.5\n")
     with pytest.raises(AnnotationError, match=r"line 3: x1, y1, x2, y2 of b\.png are 0\.1"):
         read(some)
+    with pytest.raises(AnnotationError, match=r"of a\.png are 0, 0, 30, 20, but fractions .*edges"):
+        read(some, images=images, coordinates="fractions")
+    with_ids = csv_file("ImageID,x1,y1,x2,y2\na,1,1,30,20\n")  # Unlike those of OpenImages.
+    assert read(with_ids, images=images)["x2"].tolist() == [30]
     bbox = [{"image_id": 7, "bbox": [0.1, 0.25, 0.5, 0.5]}]
     with pytest.raises(AnnotationError, match=r"--coordinates fractions"):
         read(coco(tmp_path, annotations=bbox))

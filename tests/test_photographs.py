@@ -236,7 +236,12 @@ def test_tables_that_do_not_fit_the_photographs(folder, tmp_path):
     refused(r"wide\.png is in the table of boxes twice", image="wide.png")
     with pytest.raises(AnnotationError, match="1 rows, lacking: x1, y1, x2, y2"):
         photographs.convert(folder / "images", pd.DataFrame({"image": ["a"]}), tmp_path / "out")
-    refused("corners of all boxes lie within 0..1", x1=0.25, y1=0.25, x2=0.5, y2=1.0)
+    fractions = {"x1": 0.25, "y1": 0.25, "x2": 0.5, "y2": 1.0000001}  # Rounding.
+    refused(r"corners of 3 boxes \(wide\.png, .*\) lie within 0\.\.1, but pixels", **fractions)
+    refused(r"corners of 1 boxes \(tall\.png\) lie within", **{
+        name: [90, value, 128] for name, value in fractions.items()
+    })  # fmt: skip
+    refused("corners of 3 boxes", x1=0, y1=0, x2=1, y2=1)
     with pytest.raises(
         ValueError, match=r"boxes\.csv is not a folder; expected the folder of photographs"
     ):

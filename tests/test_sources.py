@@ -109,14 +109,28 @@ def save(images, boxes, name="a.npz", **more):
 
 
 @pytest.mark.parametrize("name", ["a.npz", "a.h5"])
-@pytest.mark.parametrize("boxes", [BOXES, BOXES / [30, 20, 30, 20]])
+@pytest.mark.parametrize("boxes", [BOXES, BOXES / [30, 20, 30, 20] + 1e-7])
 def test_arrays_of_any_names(folder, name, boxes):
     found = made(save(PIXELS, boxes, name, meta=np.arange(3)))
     assert [len(part[0]) for part in found.values()] == [6, 3, 3]
     for images, y, table in found.values():
         rows = [int(image) for image in table["image"]]
         assert (images == PIXELS[rows]).all()
-        np.testing.assert_allclose(photographs.to_pixels(y, table), BOXES[rows], atol=1e-9)
+        np.testing.assert_allclose(photographs.to_pixels(y, table), BOXES[rows], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("boxes", "coordinates", "message"),
+    [
+        (BOXES / 30, "edges", r"image 0 are 0\.06667, .* within 0\.\.1, but pixels are needed"),
+        (np.vstack([BOXES[:6], BOXES[6:] / 30]), "auto", "image 6 are 0.03333, .* but pixels are"),
+        (BOXES, "fractions", "image 0 are 2, 3, 20, 15, but fractions .*pass coordinates='edges'"),
+        (BOXES - 0.5, "pixels-from-1", "image 0 is 1.5, but first and last pixel are whole"),
+    ],
+)
+def test_boxes_of_arrays_that_mean_something_else(folder, boxes, coordinates, message):
+    with pytest.raises(ValueError, match=message):
+        made(save(PIXELS, boxes) | {"coordinates": coordinates})
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from PIL import Image
 
 from boxest.boxes import CORNERS
 from boxest.data import annotations
-from boxest.data.annotations.fields import COORDINATES
+from boxest.data.annotations.fields import COORDINATES, are_fractions, edges
 from boxest.data.inputs import Images
 from boxest.data.pixels import Reader
 from boxest.system.files import regular
@@ -86,17 +86,14 @@ class Arrays:
         boxes = self._boxes.astype(np.float64)
         kind = self.coordinates
         if kind == "auto":
-            kind = "fractions" if np.nanmin(boxes) >= 0 and np.nanmax(boxes) <= 1 else "edges"
-        if kind == "fractions":
-            boxes = boxes * [width, height, width, height]
-        elif kind.startswith("pixels"):
-            first = int(kind[-1])
-            boxes = boxes + [-first, -first, 1 - first, 1 - first]
-        size = (width, height)
-        rows = [
-            annotations.inside(str(self.file), f"image {number}", tuple(box), size)
-            for number, box in enumerate(boxes.tolist())
-        ]
+            kind = "fractions" if are_fractions((boxes.min(), boxes.max())) else "edges"
+        scale = (width, height) * 2 if kind == "fractions" else (1, 1, 1, 1)
+        rows = []
+        for number, box in enumerate(boxes.tolist()):
+            place = str(self.file), f"image {number}"
+            corners = edges(*place, dict(zip(CORNERS, box, strict=True)), kind)
+            corners = tuple(c * s for c, s in zip(corners, scale, strict=True))
+            rows.append(annotations.inside(*place, corners, (width, height)))
         table = pd.DataFrame(rows, columns=CORNERS)
         names = pd.Series(range(len(rows))).astype(str)
         extra = {} if self._parts is None else {"split": self._parts}

@@ -66,7 +66,7 @@ class _Names:
     @property
     def coordinates(self) -> str:
         """The default meaning of the corners."""
-        if self.image == "imageid":  # As in OpenImages.
+        if self.image == "imageid" and self.corners is VOC_NAMES:  # As in OpenImages.
             return "fractions"
         return "pixels-from-1" if self.corners is VOC_NAMES else "edges"
 

@@ -1,6 +1,7 @@
 """Parts that the readers of all formats share: boxes as written, and numbers from texts."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -59,14 +60,18 @@ def edges(
 ) -> tuple[float, float, float, float]:
     """Return the corners of a box as edges from 0, or as fractions if they are fractions."""
     numbers = [number(where, image, name, value) for name, value in values.items()]
-    whole = all(value == int(value) for value in numbers)
+    told = f"{', '.join(values)} of {image} are {', '.join(f'{n:.4g}' for n in numbers)}"
     if coordinates == "fractions":
+        if not are_fractions(numbers):
+            raise AnnotationError(
+                f"{where}: {told}, but fractions of width and height lie within 0..1. If they are "
+                f"pixels, pass {say('edges')}."
+            )
         return tuple(numbers)
-    if not whole and min(numbers) >= -0.01 and max(numbers) <= 1.01:
+    if are_fractions(numbers) and not all(value == int(value) for value in numbers):
         raise AnnotationError(
-            f"{where}: {', '.join(values)} of {image} are "
-            f"{', '.join(f'{n:.4g}' for n in numbers)}: all within 0..1, but pixels are needed. If "
-            f"they are fractions of width and height, pass {say('fractions')}."
+            f"{where}: {told}: all within 0..1, but pixels are needed. If they are fractions of "
+            f"width and height, pass {say('fractions')}."
         )
     if coordinates == "edges":
         return tuple(numbers)
@@ -85,6 +90,11 @@ def edges(
                 f"{say('edges')}."
             )
     return numbers[0] - first, numbers[1] - first, numbers[2] - first + 1, numbers[3] - first + 1
+
+
+def are_fractions(numbers: Iterable[float]) -> bool:
+    """Whether numbers lie within 0..1, as fractions of an image do, up to rounding."""
+    return all(-0.01 <= value <= 1.01 for value in numbers)
 
 
 def number(where: str, image: str, name: str, value: Any) -> float:

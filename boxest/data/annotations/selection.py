@@ -7,7 +7,7 @@ import pandas as pd
 
 from boxest.boxes import CORNERS
 from boxest.data import image_files
-from boxest.data.annotations.fields import SIDES, AnnotationError, Box, Notes, say
+from boxest.data.annotations.fields import SIDES, AnnotationError, Box, Notes, are_fractions, say
 from boxest.data.annotations.folder import Folder, normal
 
 COLUMNS = ["image", *CORNERS, *SIDES, "label"]
@@ -138,7 +138,7 @@ class Boxes:
                 f"{self.path} holds no box{of}, so there is nothing to learn from.{passed}"
             )
         corners = [box.corners for box in self.boxes.values()]
-        if not self.notes.fractions and max(map(max, corners)) <= 1:
+        if not self.notes.fractions and all(map(are_fractions, corners)):
             raise AnnotationError(
                 f"{self.path}: the corners of all boxes lie within 0..1, but pixels are needed. If "
                 f"they are fractions of width and height, pass {say('fractions')}."

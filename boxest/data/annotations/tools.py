@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from boxest.data import image_files
-from boxest.data.annotations.fields import AnnotationError, Box, Notes, number, side, text
+from boxest.data.annotations.fields import (
+    AnnotationError,
+    Box,
+    Notes,
+    are_fractions,
+    number,
+    side,
+    text,
+)
 from boxest.data.annotations.folder import Folder
 from boxest.data.annotations.voc import tree
 from boxest.system.files import regular
@@ -162,7 +170,7 @@ def _of_yolo(
     values = line.split()
     where = f"{where} ({line.strip():.60})"
     for value in values[1:]:
-        if not -0.01 <= number(where, image, "a fraction", value) <= 1.01:
+        if not are_fractions([number(where, image, "a fraction", value)]):
             raise AnnotationError(
                 f"{where}: {value} is not a fraction of the image, as YOLO needs."
             )

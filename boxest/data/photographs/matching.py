@@ -15,7 +15,7 @@ from tqdm import tqdm
 from boxest.boxes import CORNERS
 from boxest.data import annotations, image_files
 from boxest.data.annotations import AnnotationError
-from boxest.data.annotations.fields import number, some
+from boxest.data.annotations.fields import are_fractions, number, some
 from boxest.data.annotations.folder import Folder
 
 
@@ -46,11 +46,6 @@ def boxes_of(
         )
     if table is boxes:
         table = _checked(table, folder)
-    if table[CORNERS].max(axis=None) <= 1:
-        raise AnnotationError(
-            "The corners of all boxes lie within 0..1, but pixels are needed: multiply them by "
-            "the width and height of their images."
-        )
     found = [folder.find(str(name)) for name in table["image"]]
     names = dict(zip(found, table["image"], strict=True))
     if len(names) < len(table):
@@ -81,6 +76,19 @@ def _checked(table: pd.DataFrame, folder: Folder) -> pd.DataFrame:
         ]
         for corner in CORNERS
     }
+    rows = list(zip(*corners.values(), strict=True))
+    alike = [are_fractions(row) for row in rows]
+    # A single box may be the pixel in the corner.
+    wrong = [
+        name
+        for name, row, is_alike in zip(names, rows, alike, strict=True)
+        if is_alike and (all(alike) or any(value % 1 for value in row))
+    ]
+    if wrong:
+        raise AnnotationError(
+            f"The table of boxes: the corners of {len(wrong)} boxes ({some(wrong)}) lie within "
+            "0..1, but pixels are needed: multiply them by width and height of their images."
+        )
     return table.assign(image=names, **corners)
 
 
