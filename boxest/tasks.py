@@ -33,10 +33,12 @@ class Scores(NamedTuple):
     ``table`` has one row per image: ``image``, the name of its photograph, or its number if it was
     drawn; ``true_x1`` … ``predicted_y2``, in pixels of the images in shards, or of photographs
     (predictions are clipped at their edges); and ``iou``, geometric. ``part`` names the images.
+    ``report`` says how a table of boxes was read, and what was left out.
     """
 
     table: pd.DataFrame
     part: str
+    report: tuple[str, ...] = ()
 
     @property
     def iou(self) -> float:
@@ -44,10 +46,11 @@ class Scores(NamedTuple):
         return float(self.table["iou"].mean())
 
     def summary(self) -> str:
-        """Return a summary for users in one line."""
+        """Return a summary for users: the report, and a line with the mean."""
         iou = self.table["iou"]
         shares = (f"{np.mean(iou >= level):.0%} reach {level}" for level in (0.5, 0.75))
-        return f"Mean IoU on {len(iou)} {self.part} images: {iou.mean():.3f} ({', '.join(shares)})."
+        mean = f"Mean IoU on {len(iou)} {self.part} images: {iou.mean():.3f} ({', '.join(shares)})."
+        return "\n".join([*self.report, mean])
 
 
 class Trained(NamedTuple):
@@ -95,7 +98,8 @@ def train(
     overwrite : bool, default=False
         Whether to replace an existing model and its figure.
     **parameters
-        Parameters of `BoxRegressor`. By default, ``verbose=1`` shows the epochs.
+        Parameters of `BoxRegressor`. By default, ``verbose=1`` shows the epochs, and before them
+        how the boxes of photographs were read, and what was left out.
 
     Returns
     -------
@@ -117,7 +121,7 @@ def train(
     _check_outputs(out, figure, overwrite=overwrite)
     if boxes is None:
         _only_for("photographs and their boxes", conversion)
-    with _shards_of(data, boxes, conversion or {}) as parts:
+    with _shards_of(data, boxes, conversion or {}, verbose=regressor.verbose) as parts:
         if not parts["train"]:
             raise ValueError(f"{data} holds no shards to train on (train-000.h5 …).")
         part = next(part for part in reversed(PARTS) if parts[part])
@@ -298,7 +302,7 @@ def _scores_of_photographs(
     paths = [Path(folder) / name for name in true["image"]]
     found = photographs.predict(regressor, paths, mode=mode)
     corners = (each[CORNERS].to_numpy(float) for each in (true, found))
-    return Scores(_table(true["image"], *corners), "given")
+    return Scores(_table(true["image"], *corners), "given", tuple(true.attrs["report"]))
 
 
 def _table(names: Iterable, true: np.ndarray, predicted: np.ndarray) -> pd.DataFrame:
@@ -311,7 +315,10 @@ def _table(names: Iterable, true: np.ndarray, predicted: np.ndarray) -> pd.DataF
 
 @contextlib.contextmanager
 def _shards_of(
-    data: str | os.PathLike, boxes: str | os.PathLike | None, conversion: Mapping[str, Any]
+    data: str | os.PathLike,
+    boxes: str | os.PathLike | None,
+    conversion: Mapping[str, Any],
+    verbose: int = 0,
 ) -> Iterator[dict[str, list[Path]]]:
     """Give the shards of each part; shards made from photographs exist only within the block."""
     if not Path(data).is_dir():
@@ -326,7 +333,10 @@ def _shards_of(
         yield parts
         return
     with tempfile.TemporaryDirectory(prefix="boxest-") as folder:
-        done = photographs.convert(data, boxes, folder, verbose=1, **conversion)
+        done = photographs.convert(data, boxes, folder, verbose=verbose, **conversion)
+        if verbose:
+            # The first line names the temporary folder.
+            print(done.summary().partition("\n")[2])
         yield {part: getattr(done, part) for part in PARTS}
 
 

@@ -116,6 +116,8 @@ def test_several_boxes_of_an_image(csv_file):
     with pytest.raises(AnnotationError, match=message):
         read(path)
     table = read(path, several="largest")
+    reason = "smaller than another one of their photograph"
+    assert table.attrs["passed_over"] == {reason: ["a", "a"]}
     assert table[["image", "x1", "x2"]].to_numpy().tolist() == [["a", 1, 6], ["b", 0, 1]]
     with pytest.raises(ValueError, match="several must be 'error' or 'largest'; got 'first'"):
         read(path, several="first")

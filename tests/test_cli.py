@@ -213,6 +213,8 @@ def test_train_takes_photographs_and_a_table(data, tmp_path):
     assert done.exit_code == 0, done.stderr
     line = r"Mean IoU on 2 test images: 0\.\d+ \(\d+% reach 0\.5, \d+% reach 0\.75\)"
     assert re.search(line, done.stdout)
+    read = "Boxes were read as x1, y1, x2, y2: edges in pixels"
+    assert 0 <= done.stdout.find(read) < re.search(r"epoch +1", done.stdout).start()
     assert BoxRegressor.load(tmp_path / "m.boxest").image_shape_ == (16, 16, 1)
 
 
@@ -247,7 +249,9 @@ def test_score_is_the_mean_iou_of_shards_and_of_photographs(data, tmp_path):
     originals[["image", "x1", "y1", "x2", "y2"]].to_csv(tmp_path / "few.csv", index=False)
     done = run("score", data / "model.boxest", data / "photos", tmp_path / "few.csv",
                "-o", tmp_path / "again.csv")  # fmt: skip
-    assert done.stdout.startswith("Mean IoU on 6 given images: ")
+    assert "edges in pixels, from 0; sides of 8 to 12 px.\nPhotographs left out, " in done.stdout
+    assert "left out, without a box: 14 (" in done.stdout
+    assert "\nMean IoU on 6 given images: " in done.stdout
     again = pd.read_csv(tmp_path / "again.csv").set_index("image").loc[originals["image"]]
     rerun = run("score", data / "model.boxest", data / "shards", "-o", tmp_path / "again.csv",
                 "--overwrite")  # fmt: skip

@@ -80,6 +80,19 @@ def test_columns_may_be_called_otherwise(folder):
     assert len(made(data)["train"][0]) == 6
 
 
+def test_a_plan_says_how_boxes_were_read_and_what_was_left_out(folder):
+    lines = Path("boxes.csv").read_text().splitlines()
+    Path("boxes.csv").write_text("\n".join([*lines[:-1], lines[1].replace("20.0", "9.0")]))
+    said = sources.write_plan(photographs_section(several="largest"), "images.csv")
+    assert said == [
+        "Boxes were read as x1, y1, x2, y2: edges in pixels, from 0; sides of 12 to 29 px.",
+        "Objects that were skipped, smaller than another one of their photograph: 1 (00.png).",
+        "Photographs left out, without a box: 1 (11.png).",
+    ]
+    (said,) = sources.write_plan(save(PIXELS, BOXES / [30, 20, 30, 20]), "arrays.csv")
+    assert said.startswith("Boxes were read as x1, y1, x2, y2: fractions of width and height;")
+
+
 def test_a_column_says_the_parts(folder):
     found = made(photographs_section(split="part"))
     for index, part in enumerate(("train", "validation", "test")):

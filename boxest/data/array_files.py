@@ -14,7 +14,7 @@ from PIL import Image
 
 from boxest.boxes import CORNERS
 from boxest.data import annotations
-from boxest.data.annotations.fields import COORDINATES, are_fractions, edges
+from boxest.data.annotations.fields import COORDINATES, MEANING, are_fractions, edges
 from boxest.data.inputs import Images
 from boxest.data.pixels import Reader
 from boxest.system.files import regular
@@ -95,6 +95,7 @@ class Arrays:
             corners = tuple(c * s for c, s in zip(corners, scale, strict=True))
             rows.append(annotations.inside(*place, corners, (width, height)))
         table = pd.DataFrame(rows, columns=CORNERS)
+        table.attrs["read_as"] = MEANING[kind]
         names = pd.Series(range(len(rows))).astype(str)
         extra = {} if self._parts is None else {"split": self._parts}
         return table.assign(image=names, width=width, height=height, label=pd.NA, **extra)

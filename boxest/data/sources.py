@@ -133,7 +133,7 @@ def check(data: Mapping[str, Any]) -> None:
         raise ValueError(f"config: data.shards must be a whole number of at least 1; got {n!r}.")
 
 
-def write_plan(data: Mapping[str, Any], path: str | os.PathLike) -> None:
+def write_plan(data: Mapping[str, Any], path: str | os.PathLike) -> list[str]:
     """Write the table of originals, which assigns each picture to a shard.
 
     This reads the boxes, and the beginning of each picture.
@@ -145,6 +145,11 @@ def write_plan(data: Mapping[str, Any], path: str | os.PathLike) -> None:
     path : path-like
         The table, a CSV file. `boxest.photographs.originals` expects the name ``images.csv`` in the
         folder of the shards.
+
+    Returns
+    -------
+    list of str
+        Sentences that say how the boxes were read, and what was left out.
 
     Raises
     ------
@@ -169,13 +174,16 @@ def write_plan(data: Mapping[str, Any], path: str | os.PathLike) -> None:
     if data["source"] == "arrays":
         arrays = _arrays(data)
         table, form = arrays.table(), _form(data, arrays)
-        remarks, keys = [], arrays.digests()
+        told, keys = matching.facts(table), arrays.digests()
     else:
         folder = matching.open_folder(data["folder"])
         options = {name: _get(data, name) for name in _OPTIONS}
         boxes = matching.boxes_of(data["boxes"], folder, split=column, **options)
-        table, form = matching.measure(boxes, folder)[0], _form(data)
-        remarks, keys = boxes.attrs["remarks"], matching.digests(table["image"], folder.path)
+        (table, turned), form = matching.measure(boxes, folder), _form(data)
+        told, keys = (
+            matching.facts(table, folder, turned),
+            matching.digests(table["image"], folder.path),
+        )
     plan, text = packing.lay_out(
         table, form, split=split, seed=_get(data, "seed"), n_shards=_get(data, "shards")
     )
@@ -185,10 +193,12 @@ def write_plan(data: Mapping[str, Any], path: str | os.PathLike) -> None:
             f"config: data.split leaves no image for {' and '.join(lacking)}, but a study needs "
             f"all three parts. Images: {len(table)}."
         )
+    remarks = table.attrs.get("remarks", ())
     for remark in [*remarks, *matching.shared(plan.table, table["image"], keys)]:
         warnings.warn(remark, stacklevel=2)
     plan.shards()
     write_text(path, text)
+    return matching.report(table, **told)
 
 
 def write_shard(

@@ -4,4 +4,4 @@ from boxest.data import sources
 from boxest.system import logs
 
 with logs.to_file(snakemake.log[0]):
-    sources.write_plan(snakemake.params.data, snakemake.output[0])
+    print(*sources.write_plan(snakemake.params.data, snakemake.output[0]), sep="\n")

@@ -77,7 +77,7 @@ class Boxes:
                 known = "without a label" if box.label is None else f"of the label {box.label!r}"
                 box = box._replace(reason=f"objects {known}")
         if box.reason is not None:
-            self.passed_over.setdefault(box.reason, []).append(box.image)
+            self._pass_over(box.image, box.reason)
             return
         box = box._replace(corners=self._pixels(box))
         other = self.boxes.setdefault(box.image, box)
@@ -89,6 +89,10 @@ class Boxes:
                     "(several='largest', --several largest)."
                 )
             self.boxes[box.image] = max(other, box, key=_area)
+            self._pass_over(box.image, "smaller than another one of their photograph")
+
+    def _pass_over(self, image: str, reason: str) -> None:
+        self.passed_over.setdefault(reason, []).append(image)
 
     def _name(self, box: Box) -> str:
         """Return the path of an image within the folder; refuse paths that lead out of it."""

@@ -3,7 +3,6 @@
 import operator
 import os
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,15 +12,16 @@ from tqdm import tqdm
 
 from boxest.boxes import CORNERS
 from boxest.data import image_files
-from boxest.data.annotations.fields import MEANING, some
 from boxest.data.photographs.assignment import PARTS, Split
 from boxest.data.photographs.image_table import SCALES, TABLE, originals
 from boxest.data.photographs.matching import (
     boxes_of,
     digests,
+    facts,
     gathered,
     measure,
     open_folder,
+    report,
     shared,
 )
 from boxest.data.photographs.packing import Form, Plan, lay_out
@@ -53,37 +53,16 @@ class Conversion(NamedTuple):
         rows = pd.concat(tables.values())
         counts = ", ".join(f"{len(tables.get(part, ()))} {part}" for part in PARTS)
         corners = rows[CORNERS].to_numpy()
-        sides = corners[:, 2:] - corners[:, :2]
         shape = arrange(self.train)[0][1].image_shape
-        shown = sides * rows[SCALES].to_numpy() * [shape[1], shape[0]]
+        shown = (corners[:, 2:] - corners[:, :2]) * rows[SCALES].to_numpy() * [shape[1], shape[0]]
+        told = {name: getattr(self, name) for name in self._fields if name not in PARTS}
         return "\n".join(
             [
                 f"{len(rows)} photographs in {self.train[0].parent}: {counts}.",
-                f"Boxes were read as {self.read_as}; "
-                f"sides of {sides.min():g} to {sides.max():g} px.",
-                *self._left_out(set(rows["image"])),
+                *report(rows, **told),
                 f"Shortest side of a box in the shards: {np.min(shown):.1f} px.",
             ]
         )
-
-    def _left_out(self, taken: set[str]) -> Iterator[str]:
-        """Return which objects and photographs were left out, and which to check."""
-        for reason, images in self.passed_over.items():
-            names = list(dict.fromkeys(images))
-            yield f"Objects that were skipped, {reason}: {len(images)} ({some(names, 5)})."
-        passed = [name for images in self.passed_over.values() for name in images]
-        left = [name for name in dict.fromkeys(passed) if name not in taken]
-        if left:
-            yield f"Photographs left out, without other objects: {len(left)} ({some(left, 5)})."
-        if self.without_box:
-            n = len(self.without_box)
-            yield f"Photographs left out, without a box: {n} ({some(self.without_box, 5)})."
-        if self.turned:
-            yield (
-                f"Turned or mirrored by their EXIF orientation: {len(self.turned)} "
-                f"({some(self.turned, 5)}); their boxes must be those of the picture as it is "
-                "shown."
-            )
 
 
 def convert(
@@ -169,15 +148,7 @@ def convert(
     paths = {part: [] for part in PARTS}
     for name, meta in plan.shards().items():
         paths[meta.split].append(Path(out) / f"{name}.h5")
-    passed_over = table.attrs.get("passed_over", {})
-    known = set(names).union(*passed_over.values())
-    return Conversion(
-        **paths,
-        without_box=[name for name in folder.pictures() if name not in known],
-        passed_over=passed_over,
-        turned=turned,
-        read_as=table.attrs.get("read_as", MEANING["edges"]),
-    )
+    return Conversion(**paths, **facts(table, folder, turned))
 
 
 def _write(plan: Plan, text: str, folder: Path, out: str | os.PathLike, verbose: int) -> None:

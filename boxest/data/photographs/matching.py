@@ -5,7 +5,7 @@ import hashlib
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from tqdm import tqdm
 from boxest.boxes import CORNERS
 from boxest.data import annotations, image_files
 from boxest.data.annotations import AnnotationError
-from boxest.data.annotations.fields import are_fractions, number, some
+from boxest.data.annotations.fields import MEANING, are_fractions, number, some
 from boxest.data.annotations.folder import Folder
 
 
@@ -110,13 +110,69 @@ def true_boxes(
     -------
     DataFrame
         One row per photograph with a box: ``image``, its path within the folder; ``width, height``,
-        and the box ``x1, y1, x2, y2`` in pixels; and ``label``.
+        and the box ``x1, y1, x2, y2`` in pixels; and ``label``. Its ``attrs["report"]`` holds the
+        sentences of `report`.
     """
     folder = open_folder(images)
-    table, _ = measure(boxes_of(boxes, folder, split=None, **reading), folder)
+    table, turned = measure(boxes_of(boxes, folder, split=None, **reading), folder)
     for remark in table.attrs.get("remarks", ()):
         warnings.warn(remark, stacklevel=2)
+    table.attrs["report"] = report(table, **facts(table, folder, turned))
     return table
+
+
+def facts(
+    table: pd.DataFrame, folder: Folder | None = None, turned: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return how a table of boxes was read, and what was left out, as arguments of `report`."""
+    passed_over = table.attrs.get("passed_over", {})
+    known = set(table["image"]).union(*passed_over.values())
+    pictures = [] if folder is None else folder.pictures()
+    return {
+        "read_as": table.attrs.get("read_as", MEANING["edges"]),
+        "passed_over": passed_over,
+        "without_box": [name for name in pictures if name not in known],
+        "turned": list(turned),
+    }
+
+
+def report(
+    table: pd.DataFrame,
+    *,
+    read_as: str,
+    passed_over: Mapping[str, Sequence[str]],
+    without_box: Sequence[str],
+    turned: Sequence[str],
+) -> list[str]:
+    """Return sentences that say how boxes were read, what was left out, and what to check.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The boxes in pixels, as used.
+    read_as, passed_over, without_box, turned
+        See `boxest.photographs.Conversion`.
+    """
+    corners = table[CORNERS].to_numpy()
+    sides = corners[:, 2:] - corners[:, :2]
+    lines = [f"Boxes were read as {read_as}; sides of {sides.min():g} to {sides.max():g} px."]
+    for reason, images in passed_over.items():
+        names = list(dict.fromkeys(images))
+        lines.append(f"Objects that were skipped, {reason}: {len(images)} ({some(names, 5)}).")
+    taken = set(table["image"])
+    passed = dict.fromkeys(name for images in passed_over.values() for name in images)
+    for left, which in (
+        ([name for name in passed if name not in taken], "without other objects"),
+        (without_box, "without a box"),
+    ):
+        if left:
+            lines.append(f"Photographs left out, {which}: {len(left)} ({some(left, 5)}).")
+    if turned:
+        lines.append(
+            f"Turned or mirrored by their EXIF orientation: {len(turned)} ({some(turned, 5)}); "
+            "their boxes must be those of the picture as it is shown."
+        )
+    return lines
 
 
 def measure(
