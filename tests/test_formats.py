@@ -362,3 +362,27 @@ def test_a_photograph_may_have_the_name_of_a_list(tmp_path, images):
     table = read(folder, images=images).set_index("image")
     assert tuple(table.loc["test.png", CORNERS]) == (10, 10, 30, 30)
     assert set(table.index) == {*SIZES, "test.png"}
+
+
+def test_transparent_parts_of_masks_are_no_objects(tmp_path, images):
+    """Programs leave any colour below them; here the object is white on transparent white."""
+    folder = masks(tmp_path)
+    x1, y1, x2, y2 = BOXES["a.png"]
+    levels = np.full((40, 60, 2), 255, np.uint8)
+    levels[..., 1] = 0
+    levels[y1:y2, x1:x2, 1] = 255
+    grey = Image.fromarray(levels, "LA")
+    palette = Image.fromarray(np.where(levels[..., 1] > 0, 1, 2).astype(np.uint8), "P")
+    palette.putpalette([0, 0, 0, 9, 9, 9, 255, 255, 255])
+    for mask, options in ((grey, {}), (grey.convert("RGBA"), {}), (palette, {"transparency": 2})):
+        mask.save(folder / "a.png", **options)
+        assert tuple(read(folder, images=images)[CORNERS].iloc[0]) == BOXES["a.png"]
+
+
+def test_the_border_of_masks_is_counted_where_it_is_skipped(tmp_path, images):
+    folder = masks(tmp_path)
+    levels = np.zeros((40, 60), np.uint8)
+    levels[10:30, 15:45], levels[10, 15:45] = 255, 128  # Also a mask with one blurred edge.
+    Image.fromarray(levels).save(folder / "a.png")
+    (counted,) = read(folder, images=images).attrs["passed_over"].items()
+    assert counted == ("level 255 beside others, the border in masks of Pascal VOC", ["a.png"])

@@ -143,6 +143,8 @@ def read(path: str | os.PathLike, channels: int, resize: tuple[int, int]) -> np.
 def levels(path: str | os.PathLike) -> np.ndarray:
     """Read the stored levels of a mask, upright; for a palette, the indices.
 
+    Transparent pixels are 0, whichever colour the file hides below them.
+
     Parameters
     ----------
     path : path-like
@@ -159,13 +161,15 @@ def levels(path: str | os.PathLike) -> np.ndarray:
     """
     with _open(path, whole=True) as image:
         image.load()
-        values = np.asarray(ImageOps.exif_transpose(image)).astype(int)
-        if values.ndim == 3:
-            colours = values[..., : 1 if image.mode == "LA" else 3]
-            if (colours != colours[..., :1]).any():
-                raise _KindError("it is in colour, so it is not a mask with one level per object.")
-            values = colours[..., 0]
-        return values
+        upright = ImageOps.exif_transpose(image)
+        bands = upright.getbands()
+        values = np.atleast_3d(np.asarray(upright).astype(int))[..., : len(bands) - ("A" in bands)]
+        # Pillow cannot convert 16 bits.
+        if upright.has_transparency_data and not upright.mode.startswith("I"):
+            values[np.asarray(upright.convert("RGBA"))[..., 3] == 0] = 0
+        if (values != values[..., :1]).any():
+            raise _KindError("it is in colour, so it is not a mask with one level per object.")
+        return values[..., 0]
 
 
 def _on_white(image: Image.Image) -> Image.Image:
