@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+from sklearn.base import BaseEstimator
 
-from boxest import annotations
+from boxest import annotations, photographs
 from boxest.cli import boxest
 from boxest.data.annotations import CORNERS, AnnotationError, read
 
@@ -203,7 +204,7 @@ def test_folders_of_yolo(tmp_path, images):
     with pytest.raises(AnnotationError, match=r"pass the folder of these \(images=\.\.\.\)"):
         read(folder)
     text_file(folder / "c.txt", "1 0.5 0.5 0.5 0.5")
-    with pytest.raises(AnnotationError, match=r"c\.txt: no photograph c\.\* in .*images"):
+    with pytest.raises(AnnotationError, match=r"c\.txt: no photograph c\.\* in .*: there is none"):
         read(folder, images=images)
     text_file(tmp_path / "labels" / "classes.txt", "")
     (tmp_path / "labels" / "classes.txt").unlink()
@@ -386,3 +387,36 @@ def test_the_border_of_masks_is_counted_where_it_is_skipped(tmp_path, images):
     Image.fromarray(levels).save(folder / "a.png")
     (counted,) = read(folder, images=images).attrs["passed_over"].items()
     assert counted == ("level 255 beside others, the border in masks of Pascal VOC", ["a.png"])
+
+
+def test_a_photograph_that_is_not_read_or_not_the_only_one_is_named(tmp_path, images):
+    folder = yolo(tmp_path)
+    (images / "a.png").rename(images / "a.HEIC")
+    with pytest.raises(AnnotationError, match=r"a\.\* in .*: a\.HEIC must be saved as JPEG or PNG"):
+        read(folder, images=images)
+    for name in ("a.png", "a.jpg"):
+        Image.new("L", SIZES["a.png"]).save(images / name)
+    with pytest.raises(AnnotationError, match=r": several are called so: a\.jpg, a\.png\."):
+        read(folder, images=images)
+
+
+class Middle(BaseEstimator):
+    """A regressor that finds the same box in every image."""
+
+    image_shape_, image_mode_ = (8, 8, 1), "stretch"
+
+    def fit(self):
+        """Do nothing; an estimator must have it."""
+
+    def predict(self, X):
+        return np.full((len(X), 4), [0.25, 0.25, 0.5, 0.5])
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+
+def test_photographs_in_formats_that_are_not_read_are_told(images):
+    (images / "sub" / "c.heic").touch()
+    with pytest.warns(UserWarning, match=r"does not read, which are left out: 1 \(sub/c\.heic\)"):
+        found = photographs.predict(Middle(), images)
+    assert found[CORNERS].to_numpy().tolist() == [[15, 10, 30, 20], [5, 12.5, 10, 25]]

@@ -19,6 +19,11 @@ SUFFIXES = (
     ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm",
     ".tif", ".tiff", ".webp",
 )  # fmt: skip
+# Photographs of phones and cameras that Pillow does not read by itself.
+OTHER_SUFFIXES = (
+    ".arw", ".avif", ".cr2", ".cr3", ".dng", ".heic", ".heif", ".jp2", ".jxl", ".nef", ".orf",
+    ".raf", ".rw2",
+)  # fmt: skip
 MODES = {1: "L", 3: "RGB"}
 _ORIENTATION = 0x0112
 _TIFF_SIZE, _TIFF_BITS, _TIFF_PHOTOMETRIC = (256, 257), 258, 262

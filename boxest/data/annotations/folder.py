@@ -36,13 +36,11 @@ class Folder:
 
     def pictures(self) -> list[str]:
         """Return the names of all files with the suffix of a picture, sorted."""
-        # macOS leaves files with names that begin with "._" on foreign disks.
-        return sorted(
-            name
-            for name in self.files
-            if name.lower().endswith(image_files.SUFFIXES)
-            and not posixpath.basename(name).startswith("._")
-        )
+        return self._ending(image_files.SUFFIXES)
+
+    def unreadable(self) -> list[str]:
+        """Return the names of photographs in formats that are not read, such as HEIC, sorted."""
+        return self._ending(image_files.OTHER_SUFFIXES)
 
     def find(self, name: str, below: str = "") -> str:
         """Return the name in the folder of the file to which a table refers.
@@ -79,10 +77,27 @@ class Folder:
 
     def of_stem(self, stem: str, anywhere: bool = True) -> str | None:
         """Return the picture for a name without suffix, or the only match in another folder."""
-        alike = self._by_stem.get(stem, [])
-        if anywhere and not alike:
-            alike = self._by_stem.get(posixpath.basename(stem) + "/", [])
+        alike = self._of_stem(stem, anywhere)
         return alike[0] if len(alike) == 1 else None
+
+    def why_none(self, stem: str) -> str:
+        """Return why there is not one picture for a name without suffix, in words."""
+        if alike := self._of_stem(stem, anywhere=True):
+            return f"several are called so: {', '.join(alike)}"
+        others = [name for name in self.unreadable() if posixpath.splitext(name)[0] == stem]
+        return f"{others[0]} must be saved as JPEG or PNG" if others else "there is none"
+
+    def _ending(self, suffixes: tuple[str, ...]) -> list[str]:
+        # macOS leaves files with names that begin with "._" on foreign disks.
+        return sorted(
+            name
+            for name in self.files
+            if name.lower().endswith(suffixes) and not posixpath.basename(name).startswith("._")
+        )
+
+    def _of_stem(self, stem: str, anywhere: bool) -> list[str]:
+        elsewhere = self._by_stem.get(posixpath.basename(stem) + "/", []) if anywhere else []
+        return self._by_stem.get(stem) or elsewhere
 
     def suggestion(self, name: str) -> str:
         """Return a sentence with the file that may be meant by a name; empty if there is none."""

@@ -53,7 +53,9 @@ def read_yolo(path: Path, folder: Folder | None, notes: Notes) -> Iterator[Box]:
         stem = file.relative_to(path).with_suffix("").as_posix()
         image = folder.of_stem(stem)
         if image is None:
-            raise AnnotationError(f"{file}: no photograph {stem}.* in {folder.path}.")
+            raise AnnotationError(
+                f"{file}: no photograph {stem}.* in {folder.path}: {folder.why_none(stem)}."
+            )
         size = image_files.size(folder.path / image)[:2]
         lines = _text(file).splitlines()
         if not any(map(str.strip, lines)):

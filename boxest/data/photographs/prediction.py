@@ -1,6 +1,7 @@
 """Find boxes in photographs without known boxes."""
 
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from boxest.boxes import CORNERS
 from boxest.data import image_files
+from boxest.data.annotations.fields import some
 from boxest.data.annotations.folder import Folder
 from boxest.data.photographs.image_table import clipped, place, to_pixels, windows
 from boxest.data.photographs.matching import gathered
@@ -61,7 +63,8 @@ def predict(
     Warns
     -----
     UserWarning
-        If grey levels of 16 bits seem to have only 12.
+        If grey levels of 16 bits seem to have only 12, or a folder also holds photographs in
+        formats that are not read, such as HEIC.
     """
     check_is_fitted(regressor)
     height, width, channels = regressor.image_shape_
@@ -88,7 +91,14 @@ def _files(paths: str | os.PathLike | Iterable[str | os.PathLike]) -> list[str |
     files = []
     for path in [paths] if isinstance(paths, (str, os.PathLike)) else paths:
         if Path(path).is_dir():
-            inside = Folder(path).pictures()
+            folder = Folder(path)
+            inside, others = folder.pictures(), folder.unreadable()
+            if others:
+                warnings.warn(
+                    f"{path} holds photographs in formats that boxest does not read, which are "
+                    f"left out: {len(others)} ({some(others)}). Save them as JPEG or PNG.",
+                    stacklevel=3,
+                )
             if not inside:
                 raise ValueError(
                     f"{path} holds no photographs, because no file ends in "
