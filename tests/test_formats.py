@@ -1,7 +1,9 @@
 """Files of labelling tools: one small file per format, read to the same boxes, and written."""
 
+import errno
 import importlib
 import json
+import os
 
 import numpy as np
 import pandas as pd
@@ -420,3 +422,17 @@ def test_photographs_in_formats_that_are_not_read_are_told(images):
     with pytest.warns(UserWarning, match=r"does not read, which are left out: 1 \(sub/c\.heic\)"):
         found = photographs.predict(Middle(), images)
     assert found[CORNERS].to_numpy().tolist() == [[15, 10, 30, 20], [5, 12.5, 10, 25]]
+
+
+@pytest.mark.parametrize("which", ["images", "labels"])
+def test_a_subfolder_that_cannot_be_read_is_no_empty_one(tmp_path, images, monkeypatch, which):
+    folder, scandir = yolo(tmp_path), os.scandir
+
+    def refuse(path):
+        if os.fspath(path) == str(tmp_path / which / "sub"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(PermissionError, match=f"{which}/sub"):
+        read(folder, images=images)

@@ -3,6 +3,7 @@
 import os
 import posixpath
 import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -21,9 +22,7 @@ class Folder:
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
         self.files = set()
-        for parent, _, names in os.walk(self.path):
-            inside = Path(parent).relative_to(self.path)
-            self.files.update((inside / name).as_posix() for name in names)
+        self.files.update(file.relative_to(self.path).as_posix() for file in walk(self.path))
         # Keys that are only the last part of a name end in a slash, unlike any stem.
         self._by_stem: dict[str, list[str]] = {}
         for name in self.pictures():
@@ -114,6 +113,32 @@ class Folder:
             if (self.path / other).samefile(self.path / name):
                 return other
         return name
+
+
+def walk(path: str | os.PathLike) -> Iterator[Path]:
+    """Yield the files in a folder and its subfolders.
+
+    Raises
+    ------
+    OSError
+        If a folder cannot be read: without its files, the others would pass as all there are.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    for parent, _, names in os.walk(path, onerror=refuse):
+        yield from (Path(parent, name) for name in names)
+
+
+def with_suffix(path: Path, suffix: str) -> list[Path]:
+    """Return the files with this suffix in a folder and its subfolders, sorted."""
+    # macOS leaves files with names that begin with "._" on foreign disks.
+    return sorted(
+        file
+        for file in walk(path)
+        if file.suffix.lower() == suffix and not file.name.startswith("._")
+    )
 
 
 def normal(name: str) -> str:

@@ -22,7 +22,7 @@ from boxest.data.annotations.fields import (
     side,
     text,
 )
-from boxest.data.annotations.folder import Folder
+from boxest.data.annotations.folder import Folder, with_suffix
 from boxest.data.annotations.voc import tree
 from boxest.system.files import regular
 
@@ -123,14 +123,13 @@ def read_cvat(path: Path, folder: Folder | None, notes: Notes) -> Iterator[Box]:
 
 def files(path: Path, suffix: str) -> list[Path]:
     """Return the files of annotations in a folder and its subfolders."""
-    return sorted(
+    return [
         file
-        for file in path.rglob("*")
-        if file.suffix.lower() == suffix
-        and not file.name.lower().startswith(("._", "readme"))
+        for file in with_suffix(path, suffix)
+        if not file.name.lower().startswith("readme")
         and file.name.lower() not in _NAMES
         and not (file.name.lower() in _LISTS and _is_list(file))
-    )
+    ]
 
 
 def _is_list(file: Path) -> bool:

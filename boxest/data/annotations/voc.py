@@ -15,6 +15,7 @@ from boxest.data.annotations.fields import (
     side,
     text,
 )
+from boxest.data.annotations.folder import with_suffix
 from boxest.system.files import regular
 
 NAMES = ["xmin", "ymin", "xmax", "ymax"]
@@ -31,12 +32,7 @@ class _Builder(ElementTree.TreeBuilder):
 
 def read(path: Path, coordinates: str, notes: Notes) -> Iterator[Box]:
     """Yield the objects of all files; for a file without objects, one without corners."""
-    # macOS leaves files with names that begin with "._" on foreign disks.
-    files = sorted(
-        file
-        for file in path.rglob("*")
-        if file.suffix.lower() == ".xml" and not file.name.startswith("._")
-    )
+    files = with_suffix(path, ".xml")
     if not files:
         raise AnnotationError(f"{path} is a folder without .xml files (Pascal VOC).")
     notes.read_as, notes.fractions = MEANING[coordinates], coordinates == "fractions"
