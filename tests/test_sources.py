@@ -224,6 +224,14 @@ def test_files_that_hold_no_arrays(folder):
     for name in ("objects.npz", "text.npz"):
         with pytest.raises(ValueError, match=rf"{name} cannot be read .* not hold plain arrays"):
             made({"source": "arrays", "file": name})
+    save(PIXELS, BOXES, "whole.npz")
+    np.savez_compressed("packed.npz", pictures=PIXELS, target=BOXES)
+    Path("half.npz").write_bytes(Path("whole.npz").read_bytes()[:-99])
+    packed = Path("packed.npz").read_bytes()
+    Path("packed.npz").write_bytes(packed[:500] + bytes(50) + packed[550:])
+    for name in ("half.npz", "packed.npz"):
+        with pytest.raises(ValueError, match=rf"{name} cannot be read .*: it is damaged"):
+            made({"source": "arrays", "file": name})
     with pytest.raises(ValueError, match=r"boxes\.csv is neither an \.npz nor an HDF5 file"):
         made({"source": "arrays", "file": "boxes.csv"})
 

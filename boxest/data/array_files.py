@@ -1,5 +1,6 @@
 """Images and boxes in one file of arrays, ``.npz`` or ``.h5``, with any names."""
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -203,9 +204,8 @@ class Arrays:
 
 def _open(file: Path) -> dict[str, Any]:
     """Return the arrays in a file by name; HDF5 arrays are read when they are sliced."""
-    with open(file, "rb", opener=regular) as stream:
+    with open(file, "rb", opener=regular) as stream, _named_damage(file):
         begin = stream.read(8)
-    try:
         if begin == b"\x89HDF\r\n\x1a\n":
             import h5py
 
@@ -217,11 +217,21 @@ def _open(file: Path) -> dict[str, Any]:
             )
             return found
         if begin[:2] == b"PK":
-            with np.load(file, allow_pickle=False) as arrays:
+            stream.seek(0)
+            with np.load(stream, allow_pickle=False) as arrays:
                 return {name: arrays[name] for name in arrays.files}
-    except (ValueError, OSError, EOFError) as error:
+    raise ValueError(f"{file} is neither an .npz nor an HDF5 file: save it as one of them.")
+
+
+@contextlib.contextmanager
+def _named_damage(file: Path) -> Iterator[None]:
+    """Make any error of a library that reads a damaged file name the file."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:  # zipfile and zlib have errors of their own.
         raise ValueError(
             f"{file} cannot be read ({error}): it is damaged, or does not hold plain arrays. Save "
             "it again with numpy.savez or h5py."
         ) from error
-    raise ValueError(f"{file} is neither an .npz nor an HDF5 file: save it as one of them.")
