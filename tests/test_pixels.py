@@ -219,3 +219,14 @@ def test_a_fit_that_fails_leaves_what_was_fitted(fitted):
     with pytest.raises(ValueError, match="looks like pixels"):
         new.fit(other, y * 24)
     assert not hasattr(new, "image_shape_")
+
+
+def test_the_order_of_bytes_makes_no_difference():
+    levels = []
+    for dtype in ("<u2", ">u2"):
+        with pytest.warns(
+            UserWarning, match=r"values 1280\.\.5100, which are read as .*0\.\.65535"
+        ):
+            levels.append(read((GREYS * 20.0).astype(dtype))[0])
+    assert (levels[0] == levels[1]).all()
+    assert levels[0].max() == np.float32(5100 / 65535)

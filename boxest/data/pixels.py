@@ -195,7 +195,7 @@ def _white_at_first(dtype: np.dtype, found: _Range) -> int | None:
         inside = -beyond * white <= low and high <= (1 + beyond) * white
         if inside and (white == 1 or high >= white / 4):
             return white
-    if dtype == np.uint16:
+    if dtype.name == "uint16":  # In either byte order.
         return next(white for white in WHITES[1:] if high <= white)
     return None
 
