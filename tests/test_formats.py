@@ -424,6 +424,16 @@ def test_photographs_in_formats_that_are_not_read_are_told(images):
     assert found[CORNERS].to_numpy().tolist() == [[15, 10, 30, 20], [5, 12.5, 10, 25]]
 
 
+@pytest.mark.parametrize("width", [["60", "20"], [60.0, np.nan], ["60.0", pd.NA], [0, 20]])
+def test_sizes_in_a_table_of_pandas_may_be_texts_or_unknown(images, width):
+    table = pd.DataFrame({"image": list(BOXES)} | {"width": width, "height": ["40", None]})
+    table[CORNERS] = list(BOXES.values())
+    found = photographs.true_boxes(images, table)
+    assert found[["width", "height"]].to_numpy().tolist() == [[60, 40], [20, 50]]
+    with pytest.raises(AnnotationError, match="the annotations say 61×40: they belong to another"):
+        photographs.true_boxes(images, table.assign(width="61"))
+
+
 @pytest.mark.parametrize("which", ["images", "labels"])
 def test_a_subfolder_that_cannot_be_read_is_no_empty_one(tmp_path, images, monkeypatch, which):
     folder, scandir = yolo(tmp_path), os.scandir

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from boxest.boxes import CORNERS
 from boxest.data import annotations, image_files
 from boxest.data.annotations import AnnotationError
-from boxest.data.annotations.fields import MEANING, are_fractions, number, some
+from boxest.data.annotations.fields import MEANING, SIDES, are_fractions, number, side, some
 from boxest.data.annotations.folder import Folder
 
 
@@ -89,7 +89,18 @@ def _checked(table: pd.DataFrame, folder: Folder) -> pd.DataFrame:
             f"The table of boxes: the corners of {len(wrong)} boxes ({some(wrong)}) lie within "
             "0..1, but pixels are needed: multiply them by width and height of their images."
         )
-    return table.assign(image=names, **corners)
+    sizes = {
+        key: pd.array(
+            [
+                side("The table of boxes", name, key, None if pd.isna(value) else value)
+                for name, value in zip(names, table[key], strict=True)
+            ],
+            "Int64",
+        )
+        for key in SIDES
+        if key in table
+    }
+    return table.assign(image=names, **corners, **sizes)
 
 
 def true_boxes(
@@ -197,8 +208,8 @@ def measure(
         size = image_files.size(folder.path / row.image)
         if size.orientation != 1:
             turned.append(row.image)
-        for told, side in ((row.width, size.width), (row.height, size.height)):
-            if not pd.isna(told) and told != side:
+        for told, real in ((row.width, size.width), (row.height, size.height)):
+            if not pd.isna(told) and told != real:
                 raise AnnotationError(_other_size(folder.path, row, size))
         corners = (row.x1, row.y1, row.x2, row.y2)
         cut_off = annotations.inside(str(folder.path), row.image, corners, size[:2])
