@@ -280,6 +280,11 @@ def test_shards_that_exist(folder):
         sources.check(data | {"test": "no*.h5"})
     found = sources.files(data | {"test": "data/test-000.h5"})
     assert found["train"] == ["data/train-000.h5"]
+    with pytest.raises(ValueError, match=r"data\.test: data is a folder, not a file"):
+        sources.files(data | {"test": "data"})
+    Path("data").rename("data [1]")
+    named = {part: f"data [1]/{part}-000.h5" for part in found}
+    assert sources.files(named) == {part: [path] for part, path in named.items()}
 
 
 def test_edited_files_in_a_folder_of_boxes_are_noticed(tmp_path):

@@ -91,12 +91,13 @@ def files(data: Mapping[str, Any]) -> dict[str, list[str]]:
         patterns = data.get(part) or []
         found[part] = []
         for pattern in [patterns] if isinstance(patterns, str) else patterns:
-            paths = sorted(glob.glob(pattern)) if glob.has_magic(pattern) else [pattern]
-            missing = [path for path in paths if not os.path.isfile(path)]
-            if missing or not paths:
-                raise ValueError(
-                    f"config: data.{part}: {(missing or [pattern])[0]} does not exist."
-                )
+            # A name with brackets may be meant as it is.
+            is_name = os.path.exists(pattern) or not glob.has_magic(pattern)
+            paths = [pattern] if is_name else sorted(glob.glob(pattern))
+            missing = [path for path in paths or [pattern] if not os.path.isfile(path)]
+            if missing:
+                wrong = "is a folder, not a file" if os.path.isdir(missing[0]) else "does not exist"
+                raise ValueError(f"config: data.{part}: {missing[0]} {wrong}.")
             found[part] += paths
         if not found[part]:
             raise ValueError(
