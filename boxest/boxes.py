@@ -26,6 +26,8 @@ _TINY = 1e-12
 # Smallest side in an aspect ratio (a hundredth of a pixel in 128): it bounds the gradient of
 # arctan(w/h), which is w/(w² + h²), and leaves the ratio of every larger box exact.
 _LEAST_SIDE = 1e-4
+# Larger corners are no fractions of an image that reach beyond its edge.
+_LARGEST = 2
 # Columns of a box in a table.
 CORNERS = ["x1", "y1", "x2", "y2"]
 # Names of corners in other tables, in the same order, in lower case and without punctuation.
@@ -238,11 +240,12 @@ def check_boxes(boxes: npt.ArrayLike) -> np.ndarray:
     _refuse(boxes, ~np.isfinite(boxes).all(axis=1), "is not finite; remove such rows")
     _refuse(
         boxes,
-        (boxes > 1).any(axis=1),
+        (boxes > _LARGEST).any(axis=1),
         "lies outside 0..1 and looks like pixels: divide by the image size, x by its width and y "
         "by its height",
     )
-    _refuse(boxes, (boxes < 0).any(axis=1), "lies outside 0..1: clip it to the image")
+    outside = ((boxes < 0) | (boxes > 1)).any(axis=1)
+    _refuse(boxes, outside, "lies outside 0..1: clip it to the image, as np.clip(boxes, 0, 1) does")
     side = sides(boxes)
     _refuse(
         boxes,
@@ -315,7 +318,8 @@ def _refuse(boxes: np.ndarray, wrong: np.ndarray, what: str) -> None:
     """Raise a ValueError about the first row of `boxes` that is `wrong`, if one is."""
     rows = np.flatnonzero(wrong)
     if len(rows):
-        first = ", ".join(f"{value:g}" for value in boxes[rows[0]])
+        # Digits enough for what rounding in single precision adds to 1.
+        first = ", ".join(f"{value:.8g}" for value in boxes[rows[0]])
         raise ValueError(
             f"box {rows[0]}, ({first}), {what}. Such boxes: {len(rows)} of {len(boxes)}."
         )

@@ -170,6 +170,10 @@ def test_good_boxes_pass():
             [[16, 14, 121, 112]] * 3,
             r"box 1, \(16, 14, 121, 112\).*divide by the image size.*3 of 4",
         ),
+        (
+            np.float32([[0.1, 0.1, 1.0000005, 1]]),
+            r"box 1, \(0\.1, 0\.1, 1\.0000005, 1\), lies outside 0\.\.1: clip it to the image",
+        ),
         ([[-0.1, 0.1, 0.2, 0.2]], r"\(-0\.1, 0\.1, 0\.2, 0\.2\), lies outside 0\.\.1: clip"),
         ([[0.5, 0.1, 0.2, 0.2]], r"\(0\.5, .*is flipped"),
         ([[0.1, 0.5, 0.2, 0.2]], r"flipped.*not \(x, y, width, height\)"),
