@@ -6,11 +6,13 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from boxest import photographs, shards
 from boxest.data import sources
+from boxest.data.photographs import assignment
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 20, 30, 3)).astype(np.uint8)
 BOXES = np.array([[2.0, 3, 20, 15]] * 6 + [[1.0, 1, 30, 20]] * 6)
@@ -257,7 +259,7 @@ def test_pictures_that_two_parts_share_are_told(folder):
         ({"split": [0.98, 0.01, 0.01]}, "With 12 images .* none is left for validation and test"),
         ({"split": "no"}, "has no column 'no' with the part of each image"),
         ({"split": ["a", "b", "c"]}, "config: data: a does not exist"),
-        ({"split": ["boxes.csv"] * 3}, "is in the lists for train and for validation"),
+        ({"split": ["boxes.csv"] * 3}, "None of the images in the list for train has a box"),
         ({"source": "drawn"}, "must be photographs, arrays or shards here; got 'drawn'"),
         ({"mode": "crop"}, "mode must be 'stretch' or 'pad'"),
     ],
@@ -304,3 +306,29 @@ def test_a_snakefile_that_asks_for_names_imports_no_numpy():
         "assert not {'numpy', 'pandas', 'PIL', 'h5py'} & set(sys.modules), sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def divided(images, *lists):
+    table, left_out = assignment.divide(pd.DataFrame({"image": images}), lists, seed=0)
+    return dict(zip(table["image"], table["split"], strict=True)), left_out
+
+
+def test_a_name_in_a_list_means_one_image(tmp_path):
+    images = ["x.jpg", "a/x.jpg", "a/y.jpg", "b/y.jpg"]
+    found, left_out = divided(images, ["x.jpg"], ["a/y"], ["b/y.jpg"])
+    assert found == {"x.jpg": "train", "a/y.jpg": "validation", "b/y.jpg": "test"}
+    assert left_out == ["a/x.jpg"]
+    with pytest.raises(ValueError, match=r"y in the list for test fits several .*a/y.*b/y\.jpg\)"):
+        divided(images, ["x.jpg"], [], ["y"])
+    with pytest.raises(ValueError, match="b/y is in the lists for train and for test"):
+        divided(images, ["b/y.jpg"], [], ["b/y"])
+    with pytest.warns(UserWarning, match=r"2 images in the list for test have no box.* \(z, w\)"):
+        divided(images, ["x.jpg"], [], ["b/y", "z", "z", "w"])
+
+
+def test_a_number_at_the_end_of_a_name_is_no_mark(tmp_path):
+    lists = [tmp_path / name for name in ("train", "validation", "test")]
+    for path, text in zip(lists, ("photo 0\nphoto 1.png 1\n", "", "cup -1\n\n"), strict=True):
+        path.write_text(text)
+    found, _ = divided(["photo 0.png", "photo 1.png", "cup.png"], *lists)
+    assert found == {"photo 0.png": "train", "photo 1.png": "train", "cup.png": "test"}

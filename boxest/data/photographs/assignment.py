@@ -2,7 +2,8 @@
 
 import itertools
 import os
-from collections.abc import Sequence
+import warnings
+from collections.abc import Container, Sequence
 from numbers import Real
 from pathlib import PurePosixPath
 
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from boxest.data.annotations import AnnotationError
+from boxest.data.annotations.fields import some
 from boxest.data.annotations.folder import normal
 from boxest.system.files import regular
 
@@ -45,7 +47,13 @@ def divide(table: pd.DataFrame, split: Split, seed: int) -> tuple[pd.DataFrame, 
     Raises
     ------
     ValueError
-        If a part would be empty unintentionally, or an image is in two parts.
+        If a part would be empty unintentionally, an image is in two parts, or a name in a list may
+        mean several images.
+
+    Warns
+    -----
+    UserWarning
+        If images in a list are not in the table.
     """
     table = table.iloc[np.random.default_rng(seed).permutation(len(table))]
     if isinstance(split, str):
@@ -100,36 +108,61 @@ def _part(image: str, value: object) -> str:
 
 def _by_lists(images: list[str], lists: Sequence) -> list[str | None]:
     """Return the part of each image according to three lists."""
-    found: dict[str, str] = {}
-    for part, names in zip(PARTS, lists, strict=True):
-        for name in _list(names):
-            if found.setdefault(name, part) != part:
-                raise AnnotationError(f"{name} is in the lists for {found[name]} and for {part}.")
-    parts, used = [], set()
-    for image in images:
-        path = PurePosixPath(image)
-        keys = [image, path.with_suffix("").as_posix(), path.name, path.stem]
-        (key,) = [key for key in keys if key in found][:1] or [None]
-        used.add(key)
-        parts.append(found.get(key))
-    for part, names in zip(PARTS, lists, strict=True):
-        known = [name for name in _list(names) if name in used]
-        if _list(names) and not known:
+    called = _names_of(images)
+    parts: dict[str, str] = {}
+    for part, given in zip(PARTS, lists, strict=True):
+        names = _list(given, called)
+        for name in names:
+            fits = called.get(name, [])
+            if len(fits) > 1:
+                raise AnnotationError(
+                    f"{name} in the list for {part} fits several images ({some(fits)}): name the "
+                    "folder and the suffix, too."
+                )
+            for image in fits:
+                if parts.setdefault(image, part) != part:
+                    raise AnnotationError(
+                        f"{name} is in the lists for {parts[image]} and for {part}."
+                    )
+        absent = [name for name in dict.fromkeys(names) if name not in called]
+        if names and len(absent) == len(set(names)):
             raise AnnotationError(
-                f"None of the images in the list for {part} has a box: the first is "
-                f"{_list(names)[0]!r}, while the table of boxes has, for example, {images[0]!r}."
+                f"None of the images in the list for {part} has a box: the first is {names[0]!r}, "
+                f"while the table of boxes has, for example, {images[0]!r}."
             )
-    return parts
+        if absent:
+            warnings.warn(
+                f"{len(absent)} images in the list for {part} have no box, and are left out "
+                f"({some(absent)}).",
+                stacklevel=5,
+            )
+    return [parts.get(image) for image in images]
 
 
-def _list(names: str | os.PathLike | Sequence[str]) -> list[str]:
-    """Return the names in a list, or in a text file the first word of each line, as in VOC."""
+def _names_of(images: list[str]) -> dict[str, list[str]]:
+    """Return which images a name in a list may mean: a whole path counts before its last part."""
+    found: dict[str, list[str]] = {}
+    for shorten in (
+        lambda path: path.as_posix(),
+        lambda path: path.with_suffix("").as_posix(),
+        lambda path: path.name,
+        lambda path: path.stem,
+    ):
+        level: dict[str, list[str]] = {}
+        for image in images:
+            level.setdefault(shorten(PurePosixPath(image)), []).append(image)
+        found = level | found
+    return found
+
+
+def _list(names: str | os.PathLike | Sequence[str], known: Container[str]) -> list[str]:
+    """Return the names in a list or a text file, whose lines may end in a mark, as in VOC."""
     if not isinstance(names, (str, os.PathLike)):
         return [normal(str(name)) for name in names]
     with open(names, encoding="utf-8-sig", opener=regular) as file:
-        lines = [line.strip() for line in file]
-    # VOC's lists for one class have 1, 0 or -1 after the name.
-    return [normal(_without_mark(line)) for line in lines if line]
+        lines = [normal(line) for line in file if line.strip()]
+    # VOC's lists for one class have 1, 0 or -1 after the name; "photo 1" may be a name itself.
+    return [line if line in known else _without_mark(line) for line in lines]
 
 
 def _without_mark(line: str) -> str:
