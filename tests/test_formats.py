@@ -173,6 +173,13 @@ def test_names_of_classes_of_yolo(tmp_path, images, names, label):
     assert table.set_index("image")["label"]["a.png"] == label
 
 
+def test_a_text_is_no_list_of_names(tmp_path, images):
+    folder = yolo(tmp_path, None)
+    text_file(tmp_path / "data.yaml", "names: cup\n")
+    with pytest.raises(AnnotationError, match=r"data\.yaml .* \(names is a text, not a list\)"):
+        read(folder, images=images)
+
+
 def test_an_outline_of_yolo_is_its_bounds(tmp_path, images):
     outline = "1 0.25 0.25 0.75 0.5 0.5 0.75\n\n"
     table = read(yolo(tmp_path, a=outline), images=images).set_index("image")
@@ -263,6 +270,7 @@ def test_shapes_that_are_no_boxes_are_counted(tmp_path, images):
             "",
             "shape 0 cannot be read|must be a number",
         ),
+        ('<image name="a"><box rotation="x"/></image>', "", "0: rotation of a must be a number"),
     ],
 )
 def test_wrong_files_of_cvat(tmp_path, more, begin, message):

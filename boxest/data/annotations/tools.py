@@ -112,7 +112,8 @@ def read_cvat(path: Path, folder: Folder | None, notes: Notes) -> Iterator[Box]:
             yield Box(str(path), name, None, size, None, path, reason=_NO_OBJECT)
         for count, shape in enumerate(item):
             where = f"{path}, image {name}, shape {count}"
-            turned = shape.tag == "box" and float(shape.get("rotation") or 0) % 360 != 0
+            angle = number(where, name, "rotation", shape.get("rotation") or 0)
+            turned = shape.tag == "box" and angle % 360 != 0
             if shape.tag != "box" or turned:
                 reason = "turned boxes" if turned else f"shapes of the kind <{shape.tag}>"
                 yield Box(where, name, None, size, None, path, reason=reason)
@@ -212,6 +213,8 @@ def _names_of_yaml(file: Path) -> dict[str, str]:
 
     try:
         names = yaml.safe_load(_text(file))["names"]
+        if isinstance(names, str):
+            raise TypeError("names is a text, not a list")
         pairs = names.items() if isinstance(names, dict) else enumerate(names)
         return {str(key): str(name) for key, name in pairs}
     except (yaml.YAMLError, KeyError, TypeError) as error:
