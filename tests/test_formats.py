@@ -442,6 +442,15 @@ def test_sizes_in_a_table_of_pandas_may_be_texts_or_unknown(images, width):
         photographs.true_boxes(images, table.assign(width="61"))
 
 
+def test_names_that_the_terminal_lacks_do_not_fail_what_is_done(tmp_path, images):
+    (images / "a.png").rename(images / "杯.png")
+    path = text_file(tmp_path / "boxes.csv", "image,x1,y1,x2,y2\nsub/b.jpg,5,10,10,40\n")
+    words = ["convert", str(images), str(path), str(tmp_path / "out"), "--split", "1,0,0"]
+    done = CliRunner(charset="latin-1").invoke(boxest, words)
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert "left out, without a box: 1 (\\u676f.png)." in done.stdout
+
+
 @pytest.mark.parametrize("which", ["images", "labels"])
 def test_a_subfolder_that_cannot_be_read_is_no_empty_one(tmp_path, images, monkeypatch, which):
     folder, scandir = yolo(tmp_path), os.scandir

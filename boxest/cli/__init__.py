@@ -3,6 +3,7 @@
 Heavy modules are imported only when a command runs, so that ``--help`` appears at once.
 """
 
+import io
 import sys
 import traceback
 import warnings
@@ -34,6 +35,10 @@ class _Command(click.Group):
     def main(self, *args: Any, **options: Any) -> NoReturn:
         """Run the command and exit with its status."""
         spare_this_process()
+        # The names of files may have letters that a terminal or a file of output lacks.
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
         with warnings.catch_warnings():
             warnings.simplefilter("default", UserWarning)
             warnings.showwarning = _show_warning
@@ -87,9 +92,8 @@ def _text(error: Exception) -> str:
 
 
 def _say(message: str) -> None:
-    """Print a message as one line; file names may contain any bytes."""
-    line = " ".join(f"boxest: {message}".split())
-    click.echo(line.encode(errors="backslashreplace").decode(), err=True)
+    """Print a message as one line."""
+    click.echo(" ".join(f"boxest: {message}".split()), err=True)
 
 
 def _show_warning(message: Warning, *_: object, **__: object) -> None:
