@@ -7,9 +7,10 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageOps
 
 from boxest.data import image_files
+from boxest.data.inputs import as_array
 
 # Each format, with what loses least, and the ways to save an EXIF orientation in it.
 FORMATS = {
@@ -296,3 +297,19 @@ def test_damaged_photographs(tmp_path, name):
                 raise
             refused += 1
     assert refused > 5
+
+
+def test_pictures_in_a_list_that_lie_on_their_side_are_told():
+    """As from a phone: an array has no orientation, unlike the file."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    pictures = []
+    for options in ({}, {"exif": exif}):
+        file = io.BytesIO()
+        Image.new("L", (8, 8)).save(file, "JPEG", **options)
+        pictures.append(Image.open(file).resize((4, 4)))
+    with pytest.warns(
+        UserWarning, match=r"1 of 2 pictures in X, first X\[1\], are displayed rotated"
+    ):
+        as_array(pictures)
+    assert as_array([ImageOps.exif_transpose(each) for each in pictures]).shape == (2, 4, 4)

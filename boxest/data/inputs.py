@@ -230,6 +230,17 @@ def _stacked(X: Any) -> Any:
             "indices into a palette. Use convert('RGB') or convert('L')."
         )
     arrays = list(map(np.asarray, elements))
+    # Once it is loaded, a TIFF file is upright.
+    turned = [i for i, one in enumerate(elements) if _orientation(one) in range(2, 9)]
+    if turned:
+        warnings.warn(
+            f"{len(turned)} of {len(elements)} pictures in X, first X[{turned[0]}], are displayed "
+            "rotated or mirrored, because of their EXIF orientation, which an array does not keep. "
+            "If the boxes are those of the displayed pictures, call PIL.ImageOps.exif_transpose on "
+            "each picture first.",
+            UserWarning,
+            stacklevel=2,
+        )
     for i, array in enumerate(arrays):
         if (array.shape, array.dtype) != (arrays[0].shape, arrays[0].dtype):
             raise ValueError(
@@ -237,6 +248,11 @@ def _stacked(X: Any) -> Any:
                 f"{arrays[0].dtype}, X[{i}] {array.shape} and {array.dtype}. Convert them first."
             )
     return np.stack(arrays)
+
+
+def _orientation(element: Any) -> Any:
+    """Return the EXIF orientation of a Pillow image; 1 of anything else."""
+    return getattr(element, "getexif", dict)().get(0x0112, 1)
 
 
 def _check_axes(shape: tuple[int, ...]) -> None:
