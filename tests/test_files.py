@@ -128,7 +128,10 @@ def test_an_empty_folder_is_filled_and_another_one_is_left_alone(tmp_path):
             atomic_folder(there),
         ):
             pass
-    assert os.listdir(tmp_path) == ["empty"]
+    (tmp_path / "link").symlink_to(tmp_path / "empty" / "a")
+    with pytest.raises(FileExistsError, match="is a file"), atomic_folder(tmp_path / "link"):
+        pass
+    assert sorted(os.listdir(tmp_path)) == ["empty", "link"]
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])

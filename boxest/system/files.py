@@ -154,7 +154,7 @@ def check_folder(path: str | os.PathLike) -> None:
                 f"It already exists and is not empty (it holds {first!r}): choose another",
                 str(path),
             )
-    elif os.path.lexists(path) and not path.is_symlink():
+    elif path.exists():  # Also at the end of a link.
         raise FileExistsError(
             errno.EEXIST,
             "It already exists and is a file, not an empty folder: choose another",
