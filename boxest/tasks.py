@@ -7,6 +7,7 @@ The other commands also consist of one call each: `boxest.photographs.convert`,
 import contextlib
 import os
 import tempfile
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,8 +18,10 @@ import pandas as pd
 from boxest import figures
 from boxest.boxes import CORNERS, corners_of, iou
 from boxest.data import annotations, photographs, shards
+from boxest.data.annotations.fields import some
 from boxest.data.annotations.writing import form_of
 from boxest.data.photographs.assignment import PARTS
+from boxest.data.photographs.image_table import lost
 from boxest.estimator.box_regressor import BoxRegressor
 from boxest.system.files import check_file, check_folder
 from boxest.training.checkpoint import opened
@@ -329,6 +332,12 @@ def _shards_of(
             raise ValueError(
                 f"{data} holds no shards (train-000.h5 …). If it holds photographs, name the table "
                 "of their boxes after it."
+            )
+        if missing := lost(data):
+            warnings.warn(
+                f"{data} lacks {len(missing)} shards that are in {photographs.TABLE} "
+                f"({some(missing)}): the others are used without them.",
+                stacklevel=4,
             )
         yield parts
         return

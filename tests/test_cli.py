@@ -1,6 +1,7 @@
 """The command, as a new user runs it; each form in this process."""
 
 import re
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -259,6 +260,17 @@ def test_score_is_the_mean_iou_of_shards_and_of_photographs(data, tmp_path):
     assert (tmp_path / "again.csv").read_text() == (tmp_path / "scores.csv").read_text()
     np.testing.assert_allclose(again["true_x1"], originals["x1"])
     np.testing.assert_allclose(again["iou"], table["iou"], atol=0.05)
+
+
+def test_a_shard_that_was_not_copied_is_told(data, tmp_path):
+    copies = shutil.copytree(data / "shards", tmp_path / "copies")
+    for name in ("train-001.h5", "validation-000.h5"):  # One of two, and a whole part.
+        (copies / name).unlink()
+    done = run("score", data / "model.boxest", copies, "--part", "train")
+    assert done.stdout.startswith("Mean IoU on 6 train images: ")
+    assert re.search(
+        r"warning: .*copies lacks 1 shards that are in .* \(train-001\.h5\)", done.stderr
+    )
 
 
 @pytest.mark.parametrize("name", ["found.csv", "found.json", "found"])

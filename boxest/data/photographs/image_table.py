@@ -67,6 +67,19 @@ def originals(paths: str | os.PathLike | Iterable[str | os.PathLike]) -> pd.Data
     return rows.iloc[first.start : last.stop].reset_index(drop=True)
 
 
+def lost(folder: str | os.PathLike) -> list[str]:
+    """Return the shards in the table of a folder that are missing beside others of their part."""
+    try:
+        rows, _ = read_table(Path(folder) / TABLE)
+    except (OSError, KeyError, ValueError):  # There is none, or it is a table of something else.
+        return []
+    found = {
+        (row.split, row.shard): (Path(folder) / row.shard).is_file() for row in rows.itertuples()
+    }
+    parts = {split for (split, _), there in found.items() if there}
+    return [shard for (split, shard), there in found.items() if split in parts and not there]
+
+
 def to_pixels(boxes: npt.ArrayLike, table: pd.DataFrame) -> np.ndarray:
     """Convert boxes of the images in shards to pixels of the photographs.
 
