@@ -166,4 +166,4 @@ def test_what_is_no_callback_is_refused(data):
 
 def test_a_backup_of_keras_is_refused(data, tmp_path):
     with pytest.raises(ValueError, match="use the parameter checkpoint, which resumes exactly"):
-        quick(keras.callbacks.BackupAndRestore(tmp_path)).fit(*data)
+        quick(keras.callbacks.BackupAndRestore(str(tmp_path))).fit(*data)
