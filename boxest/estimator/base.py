@@ -20,7 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from boxest.data.augmentation import Augmentation
 from boxest.data.pixels import Reader
-from boxest.estimator import building, examples
+from boxest.estimator import building, examples, outcome
 from boxest.estimator.pickling import PicklingMixin
 from boxest.system import backend
 from boxest.training import fingerprint, search
@@ -32,7 +32,7 @@ from boxest.training.callbacks import (
 from boxest.training.checkpoint import Checkpoint, opened
 from boxest.training.loop import Trainer
 from boxest.training.program import Predictor
-from boxest.training.record import Examples, Followed, Settings, Training, Watcher
+from boxest.training.record import Examples, Followed, Settings, Watcher
 from boxest.training.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -40,19 +40,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from boxest.training.trials import Trials
-
-
-# Attributes that describe a finished training.
-_OF_A_TRAINING = (
-    "history_",
-    "n_iter_",
-    "followed_",
-    "best_epoch_",
-    "diverged_",
-    "stopped_early_",
-    "seconds_",
-    "runtime_",
-)
 
 
 class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, BaseEstimator):
@@ -232,7 +219,7 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
             )
         if finds:
             self._first_rate = training.learning_rate
-        self._set_history(training, history, import_seconds, follows)
+        outcome.record(self, training, history, import_seconds, follows)
         # Programs and examples take memory, so they are kept only if training may continue.
         keep_trainer = piece or self.warm_start
         self._trainer = (trainer, building.compiled_with(self)) if keep_trainer else None
@@ -270,8 +257,7 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
     def _set_network(self, trainer: Trainer, schedule: Schedule, seed: int) -> None:
         """Store a network, and everything needed to continue its training, in the estimator."""
         if getattr(self, "model_", None) is not trainer.model:
-            for name in _OF_A_TRAINING:  # They belong to another network.
-                vars(self).pop(name, None)
+            outcome.forget(self)  # It is that of another network.
             self._kept = building.kept(self)
         self.model_, self._predictor = trainer.model, trainer.predictor
         self._optimized = building.trainable(trainer.model)
@@ -304,27 +290,6 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
         return fingerprint.of_parameters(parameters) | {
             "layers and first weights": fingerprint.of_network(self.model_, self.model_.optimizer)
         }
-
-    def _set_history(
-        self,
-        training: Training,
-        history: list,
-        import_seconds: float,
-        follows: Followed | None = None,
-    ) -> None:
-        """Set the attributes that describe the training."""
-        seconds = {"import": import_seconds, **training.seconds}
-        if history:
-            seconds = {name: seconds[name] + self.seconds_[name] for name in seconds}
-        self.history_ = history + Followed.without(training.history)
-        self.followed_ = follows.predictions(training.history) if follows else np.empty(0)
-        self.n_iter_ = len(self.history_)
-        self.best_epoch_ = training.best_epoch
-        self.diverged_ = training.diverged
-        self.stopped_early_ = training.stopped_early
-        self.seconds_ = seconds
-        self.runtime_ = {**backend.describe(), "xla": self._predictor.xla, "engine": self.engine}
-        building.warn_if_diverged(self)
 
     def _search_learning_rate(
         self, data: tuple, validation_data: Any, find_rate: "Callable[[Trials], float]"

@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from boxest import networks
 from boxest.estimator import optimizers
-from boxest.networks.parts import all_layers
+from boxest.system.backend import all_layers
 from boxest.training import fingerprint
 from boxest.training.callbacks import KerasCallbacks
 from boxest.training.clock import Clock

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from boxest.estimator import examples
+from boxest.estimator import examples, outcome
 from boxest.estimator.image_regressor import ImageRegressor
 from boxest.system import backend
 from boxest.training import fingerprint, layout
@@ -169,7 +169,7 @@ def _fit(
         _assign(trainer, run.best or stack.state(place))
         trainer.optimizer.finalize_variable_values(trainer.model.trainable_variables)
         estimator._trainer, estimator.callbacks_ = None, []
-        estimator._set_history(run.training, [], import_seconds)
+        outcome.record(estimator, run.training, [], import_seconds)
         estimator.runtime_ |= {"engine": "stacked", "runs_together": len(runs)}
     return estimators
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from boxest.estimator import building
-from boxest.networks.parts import all_layers
 from boxest.system import backend, versions
 
 if TYPE_CHECKING:
@@ -143,7 +142,7 @@ def _parts_of_model(model: "keras.Model") -> tuple:
     optimizer = model.optimizer and _parts_of_optimizer(model.optimizer)
     return (
         config,
-        _classes(config, all_layers(model)),
+        _classes(config, backend.all_layers(model)),
         _values(model.variables),
         optimizer,
         stored(getattr(model, "loss", None)),

@@ -20,7 +20,6 @@ from boxest.data.augmentation import Augmentation
 from boxest.data.pixels import Pixels
 from boxest.estimator import building
 from boxest.estimator.file_format import FITTED, FORMAT, FORMAT_VERSION, PARTS, check, is_plain
-from boxest.networks.parts import all_layers
 from boxest.system import backend, versions
 from boxest.system.files import FileError, atomic_path, regular
 from boxest.training import Schedule
@@ -73,7 +72,7 @@ def save(estimator: "BaseImageRegressor", path: str | os.PathLike) -> None:
             f"{name}={getattr(estimator, name)!r} was set after fit, so the file would describe "
             f"another network. Set {name} back to its value at fit, or call fit."
         )
-    if any(not layer.trainable for layer in all_layers(estimator.model_)):
+    if any(not layer.trainable for layer in backend.all_layers(estimator.model_)):
         raise ValueError(
             "Layers of model_ are frozen, which a file cannot record. Set trainable=True, or "
             "pickle the estimator."

@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from boxest.networks.dense import auto, least_dense_parameters, paper
 from boxest.networks.marginals import marginal
-from boxest.networks.parts import Shape, all_layers, channels_last
+from boxest.networks.parts import Shape, channels_last
 from boxest.networks.profiles import profile
 from boxest.networks.regions import roi
+from boxest.system.backend import all_layers
 
 if TYPE_CHECKING:
     import keras

@@ -48,13 +48,6 @@ def exact() -> str:
     return config.dtype_policy().variable_dtype
 
 
-def all_layers(model: "keras.Model") -> "Iterator[keras.Layer]":
-    """Yield a network and all layers in it."""
-    yield model
-    for layer in getattr(model, "layers", ()):
-        yield from all_layers(layer)
-
-
 def check_is_large_enough(network: str, image_shape: Shape) -> None:
     """Refuse images of which three poolings leave nothing."""
     height, width, _ = image_shape

@@ -10,9 +10,13 @@ import time
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from boxest.system.garbage import rare_collections
 from boxest.system.runtime import quiet
+
+if TYPE_CHECKING:
+    import keras
 
 SUPPORTED = ("tensorflow", "jax")
 
@@ -140,3 +144,10 @@ def _device() -> str:
 
     first = jax.devices()[0]
     return "cpu" if first.platform == "cpu" else first.device_kind
+
+
+def all_layers(model: "keras.Model") -> "Iterator[keras.Layer]":
+    """Yield a network and all layers in it."""
+    yield model
+    for layer in getattr(model, "layers", ()):
+        yield from all_layers(layer)

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from boxest.networks.parts import all_layers
-from boxest.system.backend import device
+from boxest.system.backend import all_layers, device
 from boxest.training.backend import load
 
 if TYPE_CHECKING:
