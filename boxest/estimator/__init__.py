@@ -6,6 +6,7 @@
 `boxest.estimator.base`                       from `fit` to the training loop; `predict`
 `boxest.estimator.examples`                   images, targets and weights: checked, read, divided
 `boxest.estimator.building`                   network, programs and schedule of a training
+`boxest.estimator.outcome`                    the attributes that describe a training
 `boxest.estimator.optimizers`                 optimizers, and Keras schedules of their rates
 `boxest.estimator.rates`                      `find_learning_rate`
 `boxest.estimator.many`                       `fit_many`
