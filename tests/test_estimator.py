@@ -168,7 +168,7 @@ def test_own_network_function(small_data):
         ({"epochs": 1.5}, "'epochs' parameter.* Got 1.5 instead"),
         ({"plateau_factor": 1}, "'plateau_factor' parameter.* Got 1 instead"),
         ({"loss": "overlap"}, "loss must be one of .*got 'overlap'"),
-        ({"loss": "dice"}, r"loss='dice' returns an array of shape \(\) for two boxes"),
+        ({"loss": "dice"}, r"loss='dice' returns an array of shape \(\) for two examples"),
         ({"network": "vgg"}, "Unknown network 'vgg'"),
         ({"optimizer": "lion2"}, "Unknown optimizer 'lion2'"),
         ({"output_activation": "softsine"}, "Unknown output_activation 'softsine'"),
