@@ -3,7 +3,8 @@
 const options = { displaylogo: false, responsive: true, displayModeBar: false };
 
 function axis(title, extra = {}) {
-  return { title: { text: title }, gridcolor: colour("rule"), zerolinecolor: colour("rule"), automargin: true, ...extra };
+  return { title: { text: title }, gridcolor: colour("rule"), zerolinecolor: colour("rule"), automargin: true,
+    minorloglabels: "complete", ...extra };
 }
 
 function layout(extra) {
@@ -113,11 +114,12 @@ function drawParallel() {
   const wide = $("parallel").clientWidth > 700;
   const numbers = [...study.measures.slice(0, wide ? undefined : 1).map(({ column, label }) => [label, (run) => value(run, column)]),
     ["seconds", (run) => value(run, "seconds")]];
-  const dimensions = numbers.map(([label, of]) => ({ label, values: study.runs.map(of) }));
+  const dimensions = numbers.map(([label, of]) => ({ label: label.replace(", ", ",<br>"), values: study.runs.map(of) }));
   const trace = { type: "parcoords", dimensions: [...axes, ...dimensions],
     line: { color: dimensions[0].values, colorscale: "Cividis", showscale: false },
-    labelfont: { size: 11 }, tickfont: { color: colour("ink") } };
-  Plotly.react("parallel", [trace], layout({ margin: { l: 70, r: 60, t: 60, b: 20 } }), options);
+    // The second line of a label takes the place of the range, which the ticks show as well.
+    labelfont: { size: 11 }, rangefont: { color: "rgba(0,0,0,0)" }, tickfont: { color: colour("ink") } };
+  Plotly.react("parallel", [trace], layout({ margin: { l: 70, r: 60, t: 75, b: 20 } }), options);
 }
 
 fill($("curve"), study.measures.map(({ column, label }) => [column, label]), state.curve);
