@@ -168,18 +168,32 @@ def predict(
     Returns
     -------
     DataFrame
-        As from `boxest.photographs.predict`.
+        The boxes in the file, as from `boxest.photographs.predict`.
+
+    Warns
+    -----
+    UserWarning
+        If boxes are flipped or empty, which COCO and YOLO cannot hold: the file is without them.
 
     Raises
     ------
     FileExistsError
         If a file exists, and ``overwrite`` is False. Nothing has been predicted then.
     """
-    into_folder = form_of(out, form) == "yolo"
+    form = form_of(out, form)
+    into_folder = form == "yolo"
     if into_folder:
         check_folder(out)
     _check_outputs(None if into_folder else out, figure, overwrite=overwrite)
     found = photographs.predict(BoxRegressor.load(model), paths, mode=mode)
+    empty = (found["x1"] >= found["x2"]) | (found["y1"] >= found["y2"])
+    if form != "csv" and empty.any():
+        warnings.warn(
+            f"{empty.sum()} of {len(found)} boxes ({some(list(found['image'][empty]))}) are "
+            f"flipped or empty, which {form} cannot hold: {out} is without them. CSV holds all.",
+            stacklevel=2,
+        )
+        found = found[~empty].reset_index(drop=True)
     annotations.write(found, out, form)
     if figure is not None:
         figures.save(figures.photographs(found[:SHOWN]), figure)

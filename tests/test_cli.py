@@ -289,6 +289,17 @@ def test_predict_writes_boxes_in_pixels(data, tmp_path, name):
     assert (tmp_path / "found.png").exists() == (name == "found.csv")
 
 
+@pytest.mark.parametrize(("name", "written"), [("found.csv", 20), ("found.json", 19)])
+def test_a_box_that_a_format_cannot_hold_costs_no_other(data, tmp_path, monkeypatch, name, written):
+    found = photographs.predict(BoxRegressor.load(data / "model.boxest"), data / "photos")
+    found.loc[3, ["x1", "x2"]] = found.loc[3, ["x2", "x1"]].to_numpy()
+    monkeypatch.setattr(photographs, "predict", lambda *_, **__: found)
+    done = run("predict", data / "model.boxest", data / "photos", "-o", tmp_path / name)
+    assert done.stdout.startswith(f"{written} boxes in {tmp_path / name}")
+    lost = re.search(r"warning: 1 of 20 boxes \((\S+)\) are flipped or empty", done.stderr)
+    assert (lost and lost[1]) == (None if written == 20 else found["image"][3])
+
+
 def test_export_is_one_call_of_the_package(data, tmp_path):
     done = run("export", data / "model.boxest", tmp_path / "saved")
     assert (done.exit_code, done.stdout) == (0, f"Wrote {tmp_path / 'saved'}.\n")
