@@ -19,7 +19,7 @@ from boxest import figures
 from boxest.boxes import CORNERS, corners_of, iou
 from boxest.data import annotations, photographs, shards
 from boxest.data.annotations.fields import some
-from boxest.data.annotations.writing import form_of
+from boxest.data.annotations.writing import form_of, without_area
 from boxest.data.photographs.assignment import PARTS
 from boxest.data.photographs.image_table import lost
 from boxest.estimator.box_regressor import BoxRegressor
@@ -186,7 +186,7 @@ def predict(
         check_folder(out)
     _check_outputs(None if into_folder else out, figure, overwrite=overwrite)
     found = photographs.predict(BoxRegressor.load(model), paths, mode=mode)
-    empty = (found["x1"] >= found["x2"]) | (found["y1"] >= found["y2"])
+    empty = without_area(found)
     if form != "csv" and empty.any():
         warnings.warn(
             f"{empty.sum()} of {len(found)} boxes ({some(list(found['image'][empty]))}) are "

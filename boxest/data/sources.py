@@ -181,10 +181,8 @@ def write_plan(data: Mapping[str, Any], path: str | os.PathLike) -> list[str]:
         options = {name: _get(data, name) for name in _OPTIONS}
         boxes = matching.boxes_of(data["boxes"], folder, split=column, **options)
         (table, turned), form = matching.measure(boxes, folder), _form(data)
-        told, keys = (
-            matching.facts(table, folder, turned),
-            matching.digests(table["image"], folder.path),
-        )
+        told = matching.facts(table, folder, turned)
+        keys = matching.digests(table["image"], folder.path)
     plan, text = packing.lay_out(
         table, form, split=split, seed=_get(data, "seed"), n_shards=_get(data, "shards")
     )

@@ -21,8 +21,7 @@ class Folder:
 
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
-        self.files = set()
-        self.files.update(file.relative_to(self.path).as_posix() for file in walk(self.path))
+        self.files = {file.relative_to(self.path).as_posix() for file in walk(self.path)}
         # Keys that are only the last part of a name end in a slash, unlike any stem.
         self._by_stem: dict[str, list[str]] = {}
         for name in self.pictures():
@@ -87,11 +86,10 @@ class Folder:
         return f"{others[0]} must be saved as JPEG or PNG" if others else "there is none"
 
     def _ending(self, suffixes: tuple[str, ...]) -> list[str]:
-        # macOS leaves files with names that begin with "._" on foreign disks.
         return sorted(
             name
             for name in self.files
-            if name.lower().endswith(suffixes) and not posixpath.basename(name).startswith("._")
+            if name.lower().endswith(suffixes) and not _of_macos(posixpath.basename(name))
         )
 
     def _of_stem(self, stem: str, anywhere: bool) -> list[str]:
@@ -133,12 +131,14 @@ def walk(path: str | os.PathLike) -> Iterator[Path]:
 
 def with_suffix(path: Path, suffix: str) -> list[Path]:
     """Return the files with this suffix in a folder and its subfolders, sorted."""
-    # macOS leaves files with names that begin with "._" on foreign disks.
     return sorted(
-        file
-        for file in walk(path)
-        if file.suffix.lower() == suffix and not file.name.startswith("._")
+        file for file in walk(path) if file.suffix.lower() == suffix and not _of_macos(file.name)
     )
+
+
+def _of_macos(name: str) -> bool:
+    """Whether macOS has left the file on a foreign disk, beside the one that is meant."""
+    return name.startswith("._")
 
 
 def normal(name: str) -> str:

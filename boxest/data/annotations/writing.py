@@ -55,7 +55,7 @@ def write(
         return
     if not len(table):
         raise AnnotationError(f"{path}: the table has no rows, so there are no boxes to write.")
-    empty = ~((table["x1"] < table["x2"]) & (table["y1"] < table["y2"]))
+    empty = without_area(table)
     if empty.any():
         raise AnnotationError(
             f"{path}: {int(empty.sum())} boxes, such as that of {table['image'][empty].iloc[0]}, "
@@ -73,6 +73,11 @@ def write(
         write_json(path, boxes.to_coco(auto_ids=True))
     else:
         _write_yolo(path, boxes)
+
+
+def without_area(table: pd.DataFrame) -> pd.Series:
+    """Return which boxes are flipped or empty, so that only CSV can hold them."""
+    return ~((table["x1"] < table["x2"]) & (table["y1"] < table["y2"]))
 
 
 def form_of(path: str | os.PathLike, form: str | None = None) -> str:
