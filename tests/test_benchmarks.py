@@ -15,7 +15,7 @@ from PIL import Image
 def run(name, *arguments):
     command = [sys.executable, str(ROOT / "benchmarks" / name), *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 

@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Sequence
 
 # Distances from the median of all, relative to it: of the last loss, and of its fall until then.
-# The order of the images alone, which Keras draws anew each time, changes the last loss by 8 %.
+# The order of the images alone changes the last loss by 8 %.
 LOSS, FALL = 0.1, 0.5
 
 

@@ -43,6 +43,7 @@ def run_best(job: Job) -> dict:
 
 
 def _fit(job: Job, images, boxes, settings: dict, epochs: int) -> dict:
+    keras.utils.set_random_seed(0)  # of the order of the images
     model = network(images.shape[1:], job.image_size)
     model.set_weights(problem.first_weights(job.image_size))
     model.compile(keras.optimizers.SGD(problem.LEARNING_RATE), inclusive_iou_loss, **settings)
