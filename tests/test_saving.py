@@ -80,6 +80,31 @@ def test_copies_go_on_training_as_the_original_would(data, tmp_path, way):
     assert np.array_equal(copied.predict(data[0]), alone.predict(data[0]))
 
 
+@pytest.fixture
+def policy():
+    """Sets Keras' policy; afterwards it is what it was."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    yield keras.config.set_dtype_policy
+    keras.config.set_dtype_policy(before)
+
+
+@pytest.mark.parametrize("way", [WAYS["pickle"], by_file], ids=["pickle", "file"])
+@pytest.mark.parametrize("name", ["mixed_bfloat16", "float64"])
+def test_copies_keep_the_types_of_their_numbers(data, tmp_path, policy, way, name):
+    policy(name)
+    original = quick(network="marginal", epochs=1).fit(*data)
+    policy("float32")
+    copied = way(original, tmp_path)
+    assert np.array_equal(copied.predict(data[0]), original.predict(data[0]))
+    original.partial_fit(*data)
+    assert np.array_equal(copied.partial_fit(*data).predict(data[0]), original.predict(data[0]))
+    copied.save(tmp_path / "b.boxest")
+    again = BoxRegressor.load(tmp_path / "b.boxest")
+    assert np.array_equal(again.predict(data[0]), original.predict(data[0]))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["pickle", "joblib", "file"])
 def test_fresh_process(fitted, data, tmp_path, python, way):
@@ -182,7 +207,7 @@ def change(path, *, arrays=None, more=None, compression=zipfile.ZIP_STORED, **ch
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": "pickle"}, "it has the format 'pickle' 3"),
+        ({"format": "pickle"}, "it has the format 'pickle' 4"),
         ({"format_version": 1}, "it has the format 'boxest estimator' 1"),
         ({"more": "model.keras"}, "should hold arrays and estimator.json, and nothing else"),
         ({"image_shape": [2**14, 2**14, 1]}, r"its image shape is \(16384, 16384, 1\)"),
@@ -222,6 +247,7 @@ def change(path, *, arrays=None, more=None, compression=zipfile.ZIP_STORED, **ch
         ({"pixels": {"low": float("nan")}}, "its pixels are .*'low': nan"),
         ({"pixels": {"low": 300.0}}, "its pixels are .*'low': 300.0"),
         ({"pixels": {"high": "255"}}, "its high is '255'"),
+        ({"dtype_policy": "int8_from_float32"}, "its dtype_policy is 'int8_from_float32'"),
         ({"pixels": {"black": 0}}, "its pixels should be a table of dtype, white"),
     ],
 )

@@ -13,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from boxest import networks
 from boxest.estimator import optimizers
+from boxest.networks import parts
 from boxest.system.backend import all_layers
 from boxest.training import fingerprint
 from boxest.training.callbacks import KerasCallbacks
@@ -39,10 +40,15 @@ _KEPT = ("network", "output_activation", "optimizer")
 
 
 def new_model(
-    estimator: "BaseImageRegressor", seed: int, learning_rate: float = UNKNOWN
+    estimator: "BaseImageRegressor",
+    seed: int,
+    learning_rate: float = UNKNOWN,
+    *,
+    dtype_policy: str | None = None,
 ) -> "keras.Model":
     """Build the network and the optimizer that the parameters of an estimator describe.
 
+    The types of its numbers are those of ``dtype_policy``, by default Keras' present setting.
     The seed determines the initial weights. A user's function may draw them from Python's and
     numpy's global generators, so these are seeded for it and restored afterwards.
 
@@ -52,7 +58,7 @@ def new_model(
         If the architecture or the optimizer does not exist, the number of outputs is wrong, or a
         function returns layers that an earlier call has returned.
     """
-    with _own_randomness(seed):
+    with _own_randomness(seed), parts.dtype_policy(dtype_policy):
         model = networks.build(
             estimator.network,
             estimator.image_shape_,

@@ -12,12 +12,14 @@ from boxest.system.files import FileError
 from boxest.training import Schedule
 
 FORMAT = "boxest estimator"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 PARTS = ("arrays", "estimator.json")
 # The largest random_state that scikit-learn accepts.
 MAX_SEED = 2**32 - 1
 # A search may set numbers of numpy.
 _PLAIN = (int, float, str, np.number, np.bool_, type(None))
+# Policies of Keras; networks in float16 are refused (`boxest.networks.build`).
+_DTYPE_POLICIES = ("float32", "float64", "bfloat16", "mixed_bfloat16")
 # Names and types of the values that a text must hold.
 _ABOUT = {
     "format": str,
@@ -28,6 +30,7 @@ _ABOUT = {
     "image_shape": list,
     "feature_names": list | None,
     "pixels": dict,
+    "dtype_policy": str,
     "fitted": dict,
     "schedule": dict,
     "arrays": dict,
@@ -71,6 +74,7 @@ def check(about: Any) -> None:
     _check_types(schedule, _SCHEDULE, "schedule")
     _check_types(fitted["seconds_"], _SECONDS, "seconds_")
     _check_pixels(about["pixels"])
+    _check_dtype_policy(about["dtype_policy"])
     _check_parameters(about["parameters"])
     history = fitted["history_"]
     if not history or len(history) != fitted["n_iter_"]:
@@ -100,6 +104,12 @@ def _check_pixels(pixels: Any) -> None:
     )
     if not known or white not in (*WHITES, None) or not ordered:
         raise FileError(f"its pixels are {pixels!r:.120}")
+
+
+def _check_dtype_policy(name: str) -> None:
+    """Check that Keras, too, knows the policy."""
+    if name not in _DTYPE_POLICIES:
+        raise FileError(f"its dtype_policy is {name!r:.80}")
 
 
 def _check_parameters(parameters: dict[str, Any]) -> None:

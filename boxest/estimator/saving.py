@@ -87,6 +87,7 @@ def save(estimator: "BaseImageRegressor", path: str | os.PathLike) -> None:
         "image_shape": estimator.image_shape_,
         "feature_names": _names(estimator),
         "pixels": estimator.pixels_._asdict(),
+        "dtype_policy": _dtype_policy(estimator.model_),
         "fitted": {name: getattr(estimator, name) for name in FITTED},
         "schedule": asdict(estimator._schedule),
         "arrays": {
@@ -172,7 +173,8 @@ def _restore(cls: type, about: dict[str, Any], numbers: bytes) -> "BaseImageRegr
         estimator.feature_names_in_ = np.array(names, dtype=object)
     estimator._schedule = Schedule(**about["schedule"])
     backend.start()
-    model = building.new_model(estimator, estimator.seed_)
+    policy = about["dtype_policy"]
+    model = building.new_model(estimator, estimator.seed_, dtype_policy=policy)
     _assign(_variables(model), about["arrays"], numbers)
     building.new_trainer(estimator, model)
     estimator.model_, estimator._kept = model, building.kept(estimator)
@@ -219,6 +221,15 @@ def _assign(variables: dict[str, list], shapes: dict[str, list], numbers: bytes)
 def _variables(model: "keras.Model") -> dict[str, list]:
     """Return all variables that training changes."""
     return {"model": list(model.variables), "optimizer": list(model.optimizer.variables)}
+
+
+def _dtype_policy(model: "keras.Model") -> str:
+    """Return the policy under which a network was built.
+
+    Under a mixed one, some layers have the exact one; see `boxest.networks.parts.exact`.
+    """
+    names = {layer.dtype_policy.name for layer in model.layers if layer.weights}
+    return max(names, key=lambda name: name.startswith("mixed"))
 
 
 def _values(variables: list) -> list[np.ndarray]:

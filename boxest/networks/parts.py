@@ -38,6 +38,22 @@ def channels_last() -> Iterator[None]:
         config.set_image_data_format(before)
 
 
+@contextmanager
+def dtype_policy(name: str | None) -> Iterator[None]:
+    """Give layers that are created in the block this policy of Keras; None is the user's setting.
+
+    After the block, the user's setting applies again.
+    """
+    from keras import config
+
+    before = config.dtype_policy()
+    config.set_dtype_policy(name or before)
+    try:
+        yield
+    finally:
+        config.set_dtype_policy(before)
+
+
 def exact() -> str:
     """Return the type for layers that compute places: under mixed precision, that of the weights.
 
