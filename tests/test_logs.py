@@ -63,10 +63,11 @@ def test_fault_of_the_program_has_a_traceback(tmp_path):
     assert log.endswith("Error: KeyError: 'key'\n")
 
 
-def test_warnings_are_lines_of_the_log_alone(tmp_path):
+def test_warnings_are_lines_of_the_log_and_the_terminal(tmp_path):
     body = "import warnings; warnings.warn('the state is damaged')"
     completed, log = job(body, tmp_path)
-    assert (completed.returncode, completed.stderr) == (0, "")
+    assert completed.returncode == 0
+    assert completed.stderr == "Warning: the state is damaged\nThe log is job.log\n"
     assert log == "Warning: the state is damaged\n"
 
 

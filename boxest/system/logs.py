@@ -7,6 +7,7 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from boxest.system.files import FileError
 from boxest.system.garbage import spare_this_process
@@ -16,8 +17,8 @@ from boxest.system.garbage import spare_this_process
 def to_file(path: str | os.PathLike) -> Iterator[None]:
     """Send all output of this process, including that of C++ libraries, to a log file.
 
-    Each warning becomes one line, without the place in the code. The process is taken to end after
-    the job (see `boxest.system.garbage`).
+    Each warning becomes one line, without the place in the code, which is also printed to the
+    terminal. The process is taken to end after the job (see `boxest.system.garbage`).
 
     Parameters
     ----------
@@ -42,7 +43,12 @@ def to_file(path: str | os.PathLike) -> Iterator[None]:
     os.dup2(log, 2)
     os.close(log)
     show_warning = warnings.showwarning
-    warnings.showwarning = _show_warning
+
+    def show_in_both(message: Warning, *_: Any, **__: Any) -> None:
+        os.write(terminal, f"Warning: {message}\nThe log is {path}\n".encode())
+        print(f"Warning: {message}", file=sys.stderr, flush=True)
+
+    warnings.showwarning = show_in_both
     try:
         yield
         sys.stdout.flush()
@@ -76,7 +82,3 @@ def _how_to_repair(error: Exception, log: str | os.PathLike) -> str:
     if results not in Path(os.path.abspath(error.path)).parents:
         return ""
     return f" Delete {error.path} and run snakemake again: the study makes it again."
-
-
-def _show_warning(message: Warning, *_, **__) -> None:
-    print(f"Warning: {message}", file=sys.stderr, flush=True)
