@@ -136,7 +136,7 @@ def train(
                 state.flush()
             regressor.set_params(checkpoint=None, verbose=0).save(out)
         scores, shown = _scores(regressor, parts[part], part)
-    drawn = figures.predictions(*(values[:SHOWN] for values in shown))
+    drawn = figures.predictions(*shown)
     return Trained(regressor, scores, [out, *figures.save(drawn, figure)])
 
 
@@ -290,13 +290,21 @@ def export(
 def _scores(
     regressor: BoxRegressor, paths: list[Path], part: str
 ) -> tuple[Scores, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Return the scores on shards, and their images, true and predicted boxes in fractions."""
-    images, true = shards.load(paths)
+    """Return the scores on shards, and images to show with their true and predicted boxes.
+
+    These boxes are in fractions of the image. Only one shard is in memory at a time.
+    """
+    images, boxes, described = [], [], shards.arrange(paths)
+    for path, _ in described:
+        shard = shards.read(path)
+        images.extend(shard.images[: SHOWN - len(images)].copy())
+        boxes.append(shard.boxes)
+    true = np.concatenate(boxes)
     predicted = regressor.predict(paths)  # It knows how these images were made.
-    height, width = images.shape[1:3]
+    height, width, _ = described[0][1].image_shape
     scale = np.array([width, height] * 2)
     table = _table(_names(paths, len(true)), true * scale, predicted * scale)
-    return Scores(table, part), (images, true, predicted)
+    return Scores(table, part), (np.array(images), true[:SHOWN], predicted[:SHOWN])
 
 
 def _names(paths: list[Path], n: int) -> Iterable:

@@ -2,6 +2,8 @@
 
 import re
 import shutil
+import tracemalloc
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +13,7 @@ from conftest import ROOT
 from PIL import Image
 
 import boxest as package
-from boxest import BoxRegressor, annotations, photographs
+from boxest import BoxRegressor, annotations, photographs, shards, synthetic, tasks
 from boxest.cli import boxest, options
 
 COMMANDS = list(boxest.commands)
@@ -260,6 +262,25 @@ def test_score_is_the_mean_iou_of_shards_and_of_photographs(data, tmp_path):
     assert (tmp_path / "again.csv").read_text() == (tmp_path / "scores.csv").read_text()
     np.testing.assert_allclose(again["true_x1"], originals["x1"])
     np.testing.assert_allclose(again["iou"], table["iou"], atol=0.05)
+
+
+def test_score_holds_one_shard_in_memory_at_a_time(tmp_path, monkeypatch):
+    n, size, law = 100, 64, synthetic.BoxLaw(max_side=64)
+    for i in range(8):
+        span = i * n, (i + 1) * n
+        meta = shards.Meta("test", *span, seed=0, image_size=size, law=law)
+        drawn = synthetic.make(*span, seed=0, image_size=size, law=law)
+        shards.write(tmp_path / f"test-00{i}.h5", *drawn, meta)
+    whole = SimpleNamespace(predict=lambda paths: np.tile([0.0, 0.0, 1.0, 1.0], (8 * n, 1)))
+    monkeypatch.setattr(BoxRegressor, "load", lambda path: whole)
+    tracemalloc.start()
+    try:
+        scores = tasks.score("model.boxest", tmp_path)
+        assert tracemalloc.get_traced_memory()[1] < 3 * n * size * size
+    finally:
+        tracemalloc.stop()
+    _, boxes = synthetic.make(0, 8 * n, seed=0, image_size=size, law=law)
+    assert scores.iou == pytest.approx(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1).mean())
 
 
 def test_a_shard_that_was_not_copied_is_told(data, tmp_path):
