@@ -117,6 +117,8 @@ def test_history_has_a_row_per_epoch_with_both_measures(small_data):
         assert 0 < last[f"{part}_inclusive_iou_loss"] < last[f"{part}_iou_loss"] <= 1
     assert regressor.n_iter_ == 3
     assert set(regressor.seconds_) == {"import", "data", "compile", "train", "evaluation"}
+    # Keras is imported once per process.
+    assert quick(epochs=1).fit(*small_data).seconds_["import"] == 0
 
 
 def test_rate_is_halved_on_a_plateau(small_data):

@@ -183,7 +183,7 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
         A ``piece`` is a part of the examples, not an epoch: nothing is held out, and the learning
         rate stays the same, unless it follows a Keras schedule.
         """
-        import_seconds = backend.start()
+        import_seconds = backend.import_seconds()
         history = self.history_ if goes_on else []
         epochs = 1 if piece else self.epochs
         trainer, schedule, seed = self._initialize(goes_on, piece)

@@ -177,7 +177,8 @@ class BoxRegressor(ImageRegressor):
     stopped_early_ : bool
         Whether early stopping, or a callback, ended the training.
     seconds_ : dict of float
-        Seconds that `fit` spent on "import", "data", "compile", "train", "evaluation".
+        Seconds that `fit` spent on "import" (of Keras, by the first fit in a process), "data",
+        "compile", "train", "evaluation".
     runtime_ : dict
         Backend, versions, device, threads, XLA and engine that trained the network.
     image_shape_ : tuple of int

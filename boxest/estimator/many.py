@@ -110,7 +110,7 @@ def fit_many(
     _check(estimators)
     if checkpoint is not None:
         _need_seeds(estimators)
-    import_seconds = backend.start()
+    import_seconds = backend.import_seconds()
     _need_jax()
     with ExitStack() as stack:
         for estimator in estimators:

@@ -87,7 +87,7 @@ class _Backend:
         return backend.start, ()
 
 
-def _restored(_: float, restore: Callable, *parts: Any) -> Any:
+def _restored(_: None, restore: Callable, *parts: Any) -> Any:
     return restore(*parts)
 
 

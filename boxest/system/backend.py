@@ -21,15 +21,26 @@ if TYPE_CHECKING:
 SUPPORTED = ("tensorflow", "jax")
 
 _starting = threading.Lock()
+# Whether `import_seconds` has returned the time.
+_counted = False
 # The process in which a network has trained or predicted.
 _computing: int | None = None
 
 
-def start() -> float:
-    """Import Keras and its backend, quietly, and return the seconds it took."""
+def start() -> None:
+    """Import Keras and its backend, quietly."""
     # Of two threads at once, each would put back the stderr that it found, one of them the other's.
     with _starting:
-        return _started()
+        _started()
+
+
+def import_seconds() -> float:
+    """Do the same, and return the seconds it took, once: from the second call on, 0."""
+    global _counted
+    start()
+    with _starting:
+        seconds, _counted = 0.0 if _counted else _started(), True
+    return seconds
 
 
 @cache
