@@ -2,7 +2,8 @@
 
     python benchmarks/memory.py                  # 30 fits of each kind, a table and memory.png
     KERAS_BACKEND=jax python benchmarks/memory.py
-    python benchmarks/memory.py --job            # of one training, step by step
+    python benchmarks/memory.py --job            # of one training on shards, step by step
+    python benchmarks/memory.py --job --arrays   # the same, with all images in arrays
 
 Each kind has a process of its own: fits of clones with other seeds and rates, by the paper's
 network and by the default one, searches by `GridSearchCV` (a fit counts as one) and by
@@ -14,9 +15,12 @@ import gc
 import json
 import subprocess
 import sys
+import tempfile
 
 from boxest.figures import style
 
+# Images in a shard, as in the paper's study.
+SHARD = 2000
 KINDS = ("paper", "default", "GridSearchCV", "find_learning_rate")
 
 
@@ -55,31 +59,43 @@ def measure(kind: str, fits: int) -> list[float]:
     return held
 
 
-def job(n_images: int) -> None:
-    """Print what a training on the paper's images holds after each step.
+def job(n_images: int, *, arrays: bool) -> None:
+    """Print what a training on shards of the paper's images holds after each step.
 
     The pages of libraries count in every process that uses them, but several processes share them;
     its own memory is what each further process needs.
     """
+    import resource
+
     import psutil
 
-    print("| after | memory, MB | its own, MB |\n| --- | ---: | ---: |")
+    print("| after | memory, MB | its own, MB | at most, MB |\n| --- | ---: | ---: | ---: |")
 
     def note(step: str) -> None:
-        memory = psutil.Process().memory_full_info()
-        print(f"| {step} | {memory.rss / 1e6:,.0f} | {memory.uss / 1e6:,.0f} |", flush=True)
+        memory, most = psutil.Process().memory_full_info(), resource.getrusage(resource.RUSAGE_SELF)
+        held = memory.rss / 1e6, memory.uss / 1e6, most.ru_maxrss * 1024 / 1e6
+        print(f"| {step} | {' | '.join(f'{value:,.0f}' for value in held)} |", flush=True)
 
-    from boxest import BoxRegressor, set_threads, synthetic
+    from boxest import BoxRegressor, set_threads, shards, synthetic
 
     set_threads(1)
-    note("boxest and scikit-learn")
-    import keras  # noqa: F401 -- with its backend
+    with tempfile.TemporaryDirectory() as folder:
+        paths = []
+        for start in range(0, n_images, SHARD):
+            stop = min(start + SHARD, n_images)
+            meta = shards.Meta("train", start, stop, seed=0, image_size=128, law=synthetic.BoxLaw())
+            paths.append(f"{folder}/{start}.h5")
+            shards.write(paths[-1], *synthetic.make(start, stop, seed=0), meta)
+        note("boxest and scikit-learn")
+        import keras  # noqa: F401 -- with its backend
 
-    note("Keras and its backend")
-    data = synthetic.make(0, n_images, seed=0)
-    note(f"{n_images:,} images")
-    BoxRegressor.paper(epochs=2, random_state=0).fit(*data)
-    note("training")
+        note("Keras and its backend")
+        regressor = BoxRegressor.paper(epochs=2, random_state=0)
+        if arrays:
+            regressor.fit(*shards.load(paths))
+        else:
+            regressor.fit(paths)
+        note("training")
 
 
 @style.styled
@@ -103,9 +119,10 @@ def main() -> None:
     parser.add_argument("--kind", choices=KINDS, help=argparse.SUPPRESS)
     parser.add_argument("--job", action="store_true", help="a training on the paper's images")
     parser.add_argument("--images", type=int, default=8000, help="for --job")
+    parser.add_argument("--arrays", action="store_true", help="for --job")
     options = parser.parse_args()
     if options.job:
-        job(options.images)
+        job(options.images, arrays=options.arrays)
         return
     if options.kind:
         print(json.dumps(measure(options.kind, options.fits)))

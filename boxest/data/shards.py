@@ -139,8 +139,7 @@ def load(
     OSError
         If a file cannot be opened.
     """
-    shards = arrange(paths)
-    check_expected(shards, expected or {})
+    shards = arrange(paths, expected)
     first, last = shards[0][1], shards[-1][1]
     images, boxes = _allocate(last.stop - first.start, first)
     for path, expected in shards:
@@ -152,8 +151,18 @@ def load(
     return images, boxes
 
 
+def first_images(paths: str | os.PathLike | Iterable[str | os.PathLike], n: int) -> np.ndarray:
+    """Read the first n images of a split, or all if there are fewer; errors are those of `load`."""
+    images: list[np.ndarray] = []
+    for path, _ in arrange(paths):
+        if len(images) < n:
+            images.extend(read(path).images[: n - len(images)])
+    return np.array(images)
+
+
 def arrange(
     paths: str | os.PathLike | Iterable[str | os.PathLike],
+    expected: Mapping[str, str | int] | None = None,
 ) -> list[tuple[str | os.PathLike, Part]]:
     """Sort the shards of one split by their indices, and return the description of each.
 
@@ -168,6 +177,7 @@ def arrange(
     shards.sort(key=lambda shard: shard[1].start)
     for before, after in itertools.pairwise(shards):
         check_neighbours(*before, *after)
+    check_expected(shards, expected or {})
     return shards
 
 

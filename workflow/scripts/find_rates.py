@@ -15,10 +15,8 @@ with logs.to_file(snakemake.log[0]):
     from boxest import find_learning_rate, shards
     from boxest.study import estimators
 
-    train, validation = (
-        shards.load(snakemake.input[part], snakemake.params.expected[part])
-        for part in ("train", "validation")
-    )
+    for part in ("train", "validation"):
+        shards.arrange(snakemake.input[part], snakemake.params.expected[part])
     print(f"device: {backend.device()}", flush=True)
     files = dict(zip(snakemake.params.get("files", []), snakemake.input.functions, strict=True))
     size, rates = int(snakemake.wildcards.batch_size), snakemake.params.rates
@@ -29,8 +27,8 @@ with logs.to_file(snakemake.log[0]):
         for method, options in {"range_test": {}, "magnitudes": magnitudes}.items():
             search = find_learning_rate(
                 estimators.make(snakemake.params.settings | settings, seed, files),
-                *train,
-                validation_data=validation,
+                snakemake.input.train,
+                validation_data=snakemake.input.validation,
                 method=method,
                 **options,
             )

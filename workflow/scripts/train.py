@@ -24,23 +24,24 @@ with logs.to_file(snakemake.log[0]), ExitStack() as stack:
     from boxest import fit_many, shards
     from boxest.study import estimators, history
 
-    train, validation, test = (
-        shards.load(snakemake.input[part], snakemake.params.expected[part])
-        for part in ("train", "validation", "test")
-    )
+    # Images to learn from are read by the training, which need not keep them.
+    train, validation = snakemake.input.train, snakemake.input.validation
+    for part in ("train", "validation"):
+        shards.arrange(snakemake.input[part], snakemake.params.expected[part])
+    test = shards.load(snakemake.input.test, snakemake.params.expected["test"])
     print(f"device: {backend.device()}", flush=True)
     files = dict(zip(snakemake.params.files, snakemake.input.functions, strict=True))
     regressors = [estimators.make(run["settings"], run["seed"], files) for run in runs]
     if together:
         fit_many(
-            regressors, *train, validation_data=validation, checkpoint=checkpoints[0], verbose=1
+            regressors, train, validation_data=validation, checkpoint=checkpoints[0], verbose=1
         )
     for i, regressor in enumerate(regressors):
         if not together:
             print(f"seed {runs[i]['seed']}", flush=True)
             regressor.set_params(checkpoint=checkpoints[i], verbose=1)
-            followed = validation[0][: history.FOLLOWED]
-            regressor.fit(*train, validation_data=validation, followed=followed)
+            followed = shards.first_images(validation, history.FOLLOWED)
+            regressor.fit(train, validation_data=validation, followed=followed)
         checkpoints[0 if together else i].flush()
         directory = Path(snakemake.output.run[i]).parent
         history.write(directory, regressor, runs[i]["settings"], test)
