@@ -32,6 +32,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--epochs", type=int, default=30, help="per run, as in the paper")
     add("--images", type=int, default=10_000)
     add("--image-size", type=int, default=128)
+    add("--runs-per-job", type=int, default=1, help="seeds that one job trains")
     add("--cores", type=int, default=len(os.sched_getaffinity(0)), help="for Snakemake")
     add("--quick", action="store_true", help="does it work: two runs of two epochs, few images")
     add("--json", type=Path)
@@ -95,6 +96,7 @@ def configuration(options: dict) -> dict:
         "settings": {"epochs": options["epochs"], "stop_patience": options["epochs"]},
         "grid": {name: options[name] for name in names},
         "best": None,
+        "execution": {"runs_per_job": options["runs_per_job"]},
     }
 
 
@@ -167,7 +169,8 @@ def markdown(result: dict) -> str:
             f"{n_runs} runs (batch size {options['batch_size']}, learning rate "
             f"{options['learning_rate']}, {options['seeds']} seeds) of {options['epochs']} epochs, "
             f"{options['images']:,} images of {options['image_size']} px; Snakemake on "
-            f"{options['cores']} cores, the loop on all cores.",
+            f"{options['cores']} cores with {options['runs_per_job']} runs per job, the loop on all "
+            "cores.",
             "",
             "| seconds | Snakemake | the paper's loop |",
             "| --- | ---: | ---: |",
