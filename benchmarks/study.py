@@ -169,7 +169,7 @@ def markdown(result: dict) -> str:
             f"{n_runs} runs (batch size {options['batch_size']}, learning rate "
             f"{options['learning_rate']}, {options['seeds']} seeds) of {options['epochs']} epochs, "
             f"{options['images']:,} images of {options['image_size']} px; Snakemake on "
-            f"{options['cores']} cores with {options['runs_per_job']} runs per job, the loop on all "
+            f"{options['cores']} cores, {options['runs_per_job']} runs per job; the loop on all "
             "cores.",
             "",
             "| seconds | Snakemake | the paper's loop |",
