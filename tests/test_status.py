@@ -113,8 +113,21 @@ def test_runs_that_are_trained_at_once(results):
     (results / "study.json").write_text(json.dumps([run(cell, 0, "together-0") for cell in CELLS]))
     line = "epoch   3  2 of 2 runs  validation loss 0.1 to 0.3  4.00 s"
     say(results, "together-0", "device: GPU", line)
-    for one in status.read(results).runs:
+    found = status.read(results)
+    for one in found.runs:
         assert (one.state, one.epoch, one.loss, one.seconds) == ("running", 3, None, 2.0)
+    # One epoch is left of both at once.
+    assert found.seconds_left == 4
+
+
+def test_a_job_of_several_runs_is_silent_by_its_own_epochs(results):
+    """Its epochs take as long as those of all its runs together."""
+    (results / "study.json").write_text(json.dumps([run(cell, 0, "together-0") for cell in CELLS]))
+    os.utime(results / "study.json", (time.time() - 3600,) * 2)
+    line = "epoch   3  2 of 2 runs  validation loss 0.1 to 0.3  40.00 s"
+    for age, state in ((700, "running"), (900, "silent")):
+        say(results, "together-0", line, age=age)
+        assert {one.state for one in status.read(results).runs} == {state}
 
 
 def test_the_log_of_a_run_with_other_settings_is_not_its_progress(results):

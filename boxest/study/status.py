@@ -30,8 +30,9 @@ class RunStatus(NamedTuple):
     """The progress of a run.
 
     ``state`` is one of `STATES`; ``loss`` is the last validation loss, if there is one (NaN if it
-    diverged); ``seconds`` are those of an epoch, if known; ``note`` is the last line of the log of
-    a failed run.
+    diverged); ``seconds`` are those of an epoch, if known, or the run's share of them where a job
+    trains several at once; ``note`` is the last line of the log of a failed run; ``job`` is the
+    name of the log.
     """
 
     cell: str
@@ -42,6 +43,7 @@ class RunStatus(NamedTuple):
     loss: float | None = None
     seconds: float | None = None
     note: str = ""
+    job: str = ""
 
 
 class Status(NamedTuple):
@@ -58,10 +60,10 @@ class Status(NamedTuple):
 
     @property
     def seconds_left(self) -> float | None:
-        """Estimated time left, with as many trainings at once as now; None if unknown so far."""
+        """Estimated time left, with as many jobs at once as now; None if unknown so far."""
         left = [run for run in self.runs if run.state in ("running", "waiting")]
         known = [run.seconds for run in self.runs if run.seconds is not None]
-        at_once = sum(run.state == "running" for run in left)
+        at_once = len({run.job for run in left if run.state == "running"})
         if not left:
             return 0.0
         if not known or not at_once:
@@ -154,7 +156,7 @@ def _of_job(results: Path, log: str, runs: list[dict], begun: float) -> Iterator
             yield RunStatus(cell, seed, said.state, epoch, epochs, note=said.last)
         elif said.about(seed):
             about = (said.state, said.epoch, epochs, said.loss, said.seconds)
-            yield RunStatus(cell, seed, *about)
+            yield RunStatus(cell, seed, *about, job=log)
         else:
             yield RunStatus(cell, seed, "waiting", 0, epochs)
 
@@ -187,12 +189,12 @@ def _said(path: Path, begun: float) -> _Said | None:
     last = next((line for line in reversed(lines) if line.strip()), "")
     start = max((i for i, line in enumerate(lines) if re.fullmatch(r"seed \d+", line)), default=0)
     seed = int(lines[start][5:]) if lines and lines[start].startswith("seed ") else None
-    epoch, loss, seconds = 0, None, None
+    epoch, loss, seconds, share = 0, None, None, None
     for line in reversed(lines[start:]):
         if match := _EPOCH.fullmatch(line):
             epoch, seconds = int(match["epoch"]), float(match["seconds"])
             loss = None if match["runs"] else _number(match["loss"])
-            seconds = seconds / int(match["runs"]) if match["runs"] else seconds
+            share = seconds / int(match["runs"] or 1)
             break
     if last.startswith("Error: "):
         state = "failed"
@@ -202,7 +204,7 @@ def _said(path: Path, begun: float) -> _Said | None:
         state = "silent"
     else:
         state = "running"
-    return _Said(state, seed, epoch, loss, seconds, last)
+    return _Said(state, seed, epoch, loss, share, last)
 
 
 def _finished(directory: Path, settings: Mapping[str, Any]) -> dict[str, Any] | None:
