@@ -120,6 +120,11 @@ def test_runs_that_are_trained_at_once(results):
     assert found.seconds_left == 4
 
 
+def test_a_resumed_run_is_where_it_was(results):
+    say(results, f"{CELLS[0]}/seed~0", "device: CPU", "Resumed after epoch 3.")
+    assert status.read(results).runs[0][2:5] == ("running", 3, 4)
+
+
 def test_a_job_of_several_runs_is_silent_by_its_own_epochs(results):
     """Its epochs take as long as those of all its runs together."""
     (results / "study.json").write_text(json.dumps([run(cell, 0, "together-0") for cell in CELLS]))

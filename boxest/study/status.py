@@ -24,6 +24,7 @@ _EPOCH = re.compile(
     r"epoch +(?P<epoch>\d+)  (?:(?P<runs>\d+) of \d+ runs  )?.*\b(?:train|validation) loss "
     r"(?P<loss>\S+).*  (?P<seconds>[\d.]+) s"
 )
+_RESUMED = re.compile(r"Resumed after epoch (?P<epoch>\d+)\.")
 
 
 class RunStatus(NamedTuple):
@@ -195,6 +196,9 @@ def _said(path: Path, begun: float) -> _Said | None:
             epoch, seconds = int(match["epoch"]), float(match["seconds"])
             loss = None if match["runs"] else _number(match["loss"])
             share = seconds / int(match["runs"] or 1)
+            break
+        if match := _RESUMED.fullmatch(line):
+            epoch = int(match["epoch"])
             break
     if last.startswith("Error: "):
         state = "failed"
