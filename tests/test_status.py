@@ -197,6 +197,14 @@ def test_the_command_prints_the_table_once(results):
     assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
 
 
+def test_a_cell_with_further_seeds_in_best_has_one_row(results):
+    listed = [run(CELLS[0], 0), run(CELLS[1], 0), run(CELLS[0], 1)]
+    (results / "study.json").write_text(json.dumps(listed))
+    done = CliRunner().invoke(boxest, ["status", str(results), "--once"])
+    rows = [line.split() for line in done.stdout.splitlines() if "learning_rate" in line]
+    assert [row[4] for row in rows] == ["0/2", "0/1"]
+
+
 def test_it_is_shown_until_all_have_ended(results):
     waited = []
 

@@ -1,6 +1,5 @@
 """Show the progress of a study in a terminal, as a table that is updated."""
 
-import itertools
 import os
 import sys
 import time
@@ -75,8 +74,11 @@ def shown(status: Status) -> Group:
         table.add_column(name, justify="right")
     table.add_column("loss", justify="right")
     table.add_column("now")
-    cells = [list(runs) for _, runs in itertools.groupby(status.runs, key=lambda run: run.cell)]
-    for runs in sorted(cells, key=_first_state):
+    cells: dict[str, list[RunStatus]] = {}
+    for run in status.runs:
+        # Those of `best` may be further seeds of a cell of the grid.
+        cells.setdefault(run.cell, []).append(run)
+    for runs in sorted(cells.values(), key=_first_state):
         states = [run.state for run in runs]
         table.add_row(
             runs[0].cell.replace("~", " ").replace("/", ", "),
