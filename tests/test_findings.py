@@ -669,6 +669,21 @@ def test_captions_have_the_numbers_of_the_study(study):
     assert f"{held} hold," in caption("claims")
 
 
+@pytest.mark.parametrize(
+    ("rate", "said"),
+    [
+        # By a plateau, or by the cosine of the schedule.
+        (0.1, "batch size 16, learning rate 0.1, the rate lowered during the training; 10 of"),
+        (0.05, "batch size 16, learning rate 0.05; 10 of 10 seeds"),
+        ("auto", "batch size 16, learning rate auto; 10 of 10 seeds"),
+    ],
+)
+def test_the_best_rate_may_fall_or_be_found(study, rate, said):
+    copy = findings.read(study)
+    copy.tables["best"] = copy["best"].assign(learning_rate=rate)
+    assert said in findings.page(copy, study)
+
+
 def test_the_run_that_is_shown_did_not_diverge(study):
     copy = findings.read(study)
     copy["best"]["diverged"] = copy["best"]["seed"] < 2

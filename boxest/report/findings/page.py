@@ -103,6 +103,8 @@ def _best(study: Study) -> dict[str, Any]:
     """Return the losses of the best parametrization, by both measures."""
     best = study["best"]
     kept = best[~best["diverged"]]
+    # A rate that is found, "auto", is no number.
+    rates = pd.to_numeric(kept["learning_rate"], errors="coerce")
     rows = [
         (
             name,
@@ -125,7 +127,7 @@ def _best(study: Study) -> dict[str, Any]:
         ],
         "inclusive": kept["test_inclusive_iou_loss"].mean(),
         "geometric": kept["test_iou_loss"].mean(),
-        "reduced": kept["last_learning_rate"].lt(kept["learning_rate"]).any(),
+        "lowered": kept["last_learning_rate"].lt(rates).any(),
     }
 
 
