@@ -1,5 +1,6 @@
 """The page of findings, its numbers and captions, and the copy that is committed."""
 
+import importlib
 import io
 import json
 import shutil
@@ -682,6 +683,14 @@ def test_the_best_rate_may_fall_or_be_found(study, rate, said):
     copy = findings.read(study)
     copy.tables["best"] = copy["best"].assign(learning_rate=rate)
     assert said in findings.page(copy, study)
+
+
+def test_the_best_parametrization_is_named_with_further_axes(study):
+    copy = findings.read(study)
+    copy.tables["best"] = copy["best"].assign(network="roi")
+    copy["ranking"].insert(2, "network", "roi")
+    pages = importlib.import_module("boxest.report.findings.page")
+    assert pages._best(copy)["words"] == "batch size 16, learning rate 0.1, roi"
 
 
 def test_the_run_that_is_shown_did_not_diverge(study):

@@ -116,7 +116,9 @@ def _best(study: Study) -> dict[str, Any]:
         for name, part in (("validation set", "validation"), ("test set", "test"))
     ]
     return {
-        "words": ", ".join(setting(name, best[name].iloc[0]) for name in CELL),
+        "words": ", ".join(
+            setting(name, best[name].iloc[0]) for name in (*CELL, *study.others) if name in best
+        ),
         "papers": not study.summary["differences"] or "claims" in study,
         "best": best,
         "kept": kept,
