@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from boxest import analysis
+from boxest import analysis, figures
 
 LOSSES = ["validation_inclusive_iou_loss", "validation_iou_loss"]
 
@@ -58,6 +58,22 @@ def test_pareto_front():
     # From 0.3 to 0.1, 20 %, for 19.5 s more; then 5 % for 40.5 s.
     costs = table["seconds_per_percent"].dropna()
     assert costs.to_dict() == pytest.approx({(16, 0.1): 0.975, (4, 0.1): 8.1})
+
+
+def test_every_condition_has_its_own_front():
+    """Cells of easier data, whose loss is lower at any price, beat none of the others."""
+    cells = [(4, 0.1, 0.05, 8.0), (16, 0.1, 0.1, 4.0)]
+    harder = [(size, rate, 4 * loss, seconds) for size, rate, loss, seconds in cells]
+    both = {"clean": runs_of(cells), "noisy": runs_of(harder)}
+    runs = pd.concat([runs.assign(condition=name) for name, runs in both.items()])
+    table = analysis.cost_table(runs.reset_index(drop=True), others=["condition"])
+    assert table["pareto_validation_iou_loss"].all()
+    # From 0.4 to 0.2, 20 %, for 40 s more.
+    noisy = table[table["condition"] == "noisy"].set_index("batch_size")
+    assert noisy.loc[4, "seconds_per_percent"] == pytest.approx(2)
+    axes = figures.seconds_against_loss(table).axes[-1]
+    fronts = [line.get_ydata().tolist() for line in axes.lines if line.get_gid() == "front"]
+    assert fronts == [pytest.approx([0.1, 0.05]), pytest.approx([0.4, 0.2])]
 
 
 def test_a_loss_costs_the_epochs_that_its_runs_had():

@@ -126,6 +126,13 @@ def of_others(
     return pd.concat(parts, ignore_index=True)
 
 
+def by_condition(table: pd.DataFrame) -> list[pd.DataFrame]:
+    """Split a table by the condition of the data: losses on other data are not to be compared."""
+    if "condition" not in table or table.empty:
+        return [table]
+    return [rows for _, rows in table.groupby("condition", sort=False)]
+
+
 def rows_of(table: pd.DataFrame, values: dict) -> pd.DataFrame:
     """Return the rows that have these values, in columns that the table has.
 

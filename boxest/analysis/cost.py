@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from boxest.analysis.cells import cells
-from boxest.analysis.columns import CELL, diverged, require
+from boxest.analysis.columns import CELL, by_condition, diverged, require
 from boxest.analysis.timing import by_engine, fit_time, students_t, time_table
 
 # "A few epochs" of §4.
@@ -40,9 +40,10 @@ def cost_table(
         One row per engine and cell whose batch size was timed: `epochs` (mean over the runs that
         did not diverge), `seconds` (time per epoch × `epochs`), `planned_seconds` (× the epochs
         planned, as in Fig. 4), both validation losses, `pareto_…` of both: whether no other cell of
-        that engine beats it in `seconds` (by 5 %) or loss without being worse in the other; and
-        `seconds_per_percent`: along the front of the geometric loss, the cost of a per cent of IoU
-        relative to the previous cell. NaN if all runs diverged.
+        that engine, and of the same condition of the data, beats it in `seconds` (by 5 %) or loss
+        without being worse in the other; and `seconds_per_percent`: along the front of the
+        geometric loss, the cost of a per cent of IoU relative to the previous cell. NaN if all runs
+        diverged.
     """
     keys = [*CELL, *others]
     losses = cells(runs, others)[[*keys, "runs", "diverged", *LOSSES]]
@@ -56,11 +57,15 @@ def cost_table(
         per_epoch = table.pop("seconds_per_epoch").where(table["epochs"].notna())
         table["seconds"] = per_epoch * table["epochs"]
         table["planned_seconds"] = per_epoch * runs["planned_epochs"].max()
-        for loss in LOSSES:
-            table[f"pareto_{loss}"] = _pareto(table["seconds"], table[loss])
-        table["seconds_per_percent"] = _seconds_per_percent(table)
-        parts.append(table.assign(engine=engine))
+        parts += [_with_front(rows).assign(engine=engine) for rows in by_condition(table)]
     return pd.concat(parts, ignore_index=True)
+
+
+def _with_front(table: pd.DataFrame) -> pd.DataFrame:
+    """Add which cells are on the Pareto front, and what each step along it costs."""
+    fronts = {f"pareto_{loss}": _pareto(table["seconds"], table[loss]) for loss in LOSSES}
+    table = table.assign(**fronts)
+    return table.assign(seconds_per_percent=_seconds_per_percent(table))
 
 
 def knee(fit: pd.DataFrame) -> float:

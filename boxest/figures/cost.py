@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from boxest.analysis import ENGINES, require
-from boxest.analysis.columns import CELL
+from boxest.analysis.columns import CELL, by_condition
 from boxest.figures.style import (
     MARKERS,
     cell_legend,
@@ -39,7 +39,8 @@ def seconds_against_loss(costs: pd.DataFrame) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        A column of panels per engine, the inclusive loss above, the geometric one below.
+        A column of panels per engine, the inclusive loss above, the geometric one below. Each
+        condition of the data has its own front.
     """
     columns = ["engine", "batch_size", "learning_rate", "seconds", *LOSSES]
     require(costs, [*columns, *(f"pareto_{loss}" for loss in LOSSES)], "costs")
@@ -108,8 +109,8 @@ def _front(axes: Axes, costs: pd.DataFrame, loss: str, legend: dict[str, dict]) 
         say(axes, "all runs diverged")
         return
     alike, places = _alike(costs["seconds"]), list(colours)
-    front = costs[costs[f"pareto_{loss}"]].sort_values("seconds")
-    if not alike:
+    for rows in [] if alike else by_condition(costs):
+        front = rows[rows[f"pareto_{loss}"]].sort_values("seconds")
         axes.step(
             front["seconds"], front[loss], where="post", color="0.3", linewidth=1, zorder=1,
             gid="front",

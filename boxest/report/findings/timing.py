@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from boxest.analysis import ENGINES, knee, knee_interval
-from boxest.analysis.columns import CELL
+from boxest.analysis.columns import CELL, by_condition
 from boxest.analysis.text import ends, number, plural, spread, table
 from boxest.figures.style import named, value_text
 from boxest.report.findings.figures import Figures
@@ -62,11 +62,12 @@ def cost(study: Study, figures: Figures) -> list[str]:
         "rate, by the epochs that the runs of the cell had on average, early stopping included; "
         f"*all {planned}* is the same by all epochs planned. Both are relative to the fastest "
         f"cell. The times of an epoch are {'extrapolated from' if study.times else 'of'} "
-        f"{sources(study)}.",
+        f"{sources(study)}."
+        + (" Cells of other conditions are not compared." if "condition" in axes else ""),
         "",
     ]
     for engine, cells in costs.groupby("engine"):
-        front = cells[cells["pareto_validation_iou_loss"]].sort_values("seconds")
+        front = cells[cells["pareto_validation_iou_loss"]]
         fastest = cells["seconds"].min()
         rows = [
             (
@@ -80,7 +81,8 @@ def cost(study: Study, figures: Figures) -> list[str]:
                 if np.isfinite(row.seconds_per_percent)
                 else "",
             )
-            for row in front.itertuples()
+            for same in by_condition(front)
+            for row in same.sort_values("seconds").itertuples()
         ]
         heads = [
             *(named(name).partition(" (")[0] for name in axes),
