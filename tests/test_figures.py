@@ -632,6 +632,11 @@ def test_costs_that_hardly_differ_are_drawn_from_zero(full):
     assert axes.get_xlim()[0] == 0
 
 
+def test_cells_without_a_time_did_not_diverge(full):
+    costs = analysis.cost_table(full[1].assign(engine="stacked"))
+    assert texts(figures.seconds_against_loss(costs)).count("trained together") == 2
+
+
 def test_cells_that_cost_the_same_stand_side_by_side(full):
     """By their time, they would be one stack in an empty panel."""
     costs = analysis.cost_table(full[1]).assign(seconds=100.0)

@@ -21,6 +21,7 @@ from boxest.figures.style import (
     styled,
     value_text,
 )
+from boxest.figures.timing import TOGETHER
 
 # Times that differ by less than this factor do not separate cells.
 SAME = 1.25
@@ -104,9 +105,10 @@ def _front(axes: Axes, costs: pd.DataFrame, loss: str, legend: dict[str, dict]) 
     along the first axis, and are not joined.
     """
     (first, colours), (second, markers) = legend.items()
-    costs = costs[np.isfinite(costs["seconds"]) & np.isfinite(costs[loss])]
+    finite = costs[np.isfinite(costs[loss])]
+    costs = finite[np.isfinite(finite["seconds"])]
     if costs.empty:
-        say(axes, "all runs diverged")
+        say(axes, "all runs diverged" if finite.empty else TOGETHER)
         return
     alike, places = _alike(costs["seconds"]), list(colours)
     for rows in [] if alike else by_condition(costs):

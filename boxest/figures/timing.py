@@ -21,6 +21,7 @@ from boxest.figures.style import (
 )
 
 CELL = ["batch_size", "learning_rate"]
+TOGETHER = "not measured: the runs\nwere trained together,\nnone has a time of its own"
 
 
 @styled
@@ -168,7 +169,7 @@ def _time_axis(axes: Axes, table: pd.DataFrame, columns: list[str]) -> None:
 def _why_none(times: pd.DataFrame) -> str:
     """Return why there are no times."""
     if "shared" in times and times["shared"].any():
-        return "not measured: the runs\nwere trained together,\nnone has a time of its own"
+        return TOGETHER
     return "all runs diverged"
 
 
