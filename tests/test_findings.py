@@ -321,6 +321,24 @@ def test_recommendation_says_where_the_knee_is(study, knee, sizes, said):
     assert said in findings.page(copy, study)
 
 
+@pytest.mark.parametrize(
+    ("which", "said"),
+    [
+        ([""], ", where every run diverged. The best cell of the grid, batch size "),
+        (["", "best_"], ", where every run diverged. So they did in all other cells."),
+    ],
+)
+def test_a_recommendation_may_lead_to_a_cell_that_diverged(study, which, said):
+    copy = findings.read(study)
+    names = ["validation_inclusive_iou_loss", "validation_iou_loss", "seconds"]
+    lost = [f"{prefix}{name}" for prefix in which for name in names]
+    lost += ["best_batch_size", "best_learning_rate"] if "best_" in which else []
+    copy["recommendation"][lost] = np.nan
+    page = findings.page(copy, study)
+    assert said in page
+    assert "nan" not in page
+
+
 def test_figures_are_shown_once_with_their_caption(page, study):
     assert page.count("![fig8_final_losses](figures/fig8_final_losses.png)") == 1
     assert "`fig8_final_losses`: A caption of two lines." in page

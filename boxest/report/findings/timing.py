@@ -110,16 +110,25 @@ def _recommendation(row: pd.Series, sizes: pd.Series) -> str:
     best = (row["best_batch_size"], row["best_learning_rate"])
     text = (
         f"{trained} {_grid(row, sizes)}, so batch size {row['batch_size']:.0f}{_at_the_ends(row)}; "
-        f"a few epochs each lead to the rate {row['learning_rate']:g}. 1 − inclusive IoU comes to "
-        f"{row['validation_inclusive_iou_loss']:.3f} (1 − IoU {row['validation_iou_loss']:.3f})."
+        f"a few epochs each lead to the rate {row['learning_rate']:g}"
     )
+    if gone := np.isnan(row["validation_inclusive_iou_loss"]):
+        text += ", where every run diverged."
+    else:
+        text += (
+            f". 1 − inclusive IoU comes to {row['validation_inclusive_iou_loss']:.3f} "
+            f"(1 − IoU {row['validation_iou_loss']:.3f})."
+        )
+    if np.isnan(best[0]):
+        return f"{text} So they did in all other cells."
     if best == (row["batch_size"], row["learning_rate"]):
         return f"{text} No cell of the grid is better."
-    return (
+    text = (
         f"{text} The best cell of the grid, batch size {best[0]:.0f} at rate {best[1]:g}, has "
-        f"{row['best_validation_inclusive_iou_loss']:.3f} ({row['best_validation_iou_loss']:.3f}) "
-        f"in {number(row['best_seconds'] / row['seconds'])} times the time."
+        f"{row['best_validation_inclusive_iou_loss']:.3f} ({row['best_validation_iou_loss']:.3f})"
     )
+    times = number(row["best_seconds"] / row["seconds"])
+    return f"{text}." if gone else f"{text} in {times} times the time."
 
 
 def _grid(row: pd.Series, sizes: pd.Series) -> str:
