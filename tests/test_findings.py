@@ -250,6 +250,10 @@ def test_verdicts_are_read_otherwise(page, study):
             "17 of 18 cells, by 10 % on average; whether that is more than scatter, runs of one "
             "seed do not say.",
         ),
+        (
+            {"mean_log_ratio": np.log(0.5), "above": 0, "apart": 18, "p_value": 0.0001},
+            "ours lie below the paper's in 18 of 18 cells, by 50 % on average",
+        ),
         ({"cells": 0}, "The paper has none of these cells below the largest rate."),
     ],
 )

@@ -69,7 +69,7 @@ def systematic(study: Study) -> str:
     count = row["above"] if larger else row["cells"] - row["above"]
     side = "above" if larger else "below"
     rates = row["reading"].rpartition(", ")[2].capitalize()
-    by = percent(abs(row["mean_log_ratio"])).lstrip("+")
+    by = percent(row["mean_log_ratio"]).lstrip("+−")
     text = (
         f"{rates}: ours lie {side} the paper's in {count} of {plural(row['cells'], 'cell')}, by "
         f"{by} on average"
