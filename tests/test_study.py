@@ -407,6 +407,10 @@ def test_rates_that_are_found_are_not_compared_with_the_papers(rates):
         ({"data": {"box_law": {"min_side": 6}}}, "box_law.min_side 6"),
         ({"data": {"split": [0.5, 0.25, 0.25]}}, "split [0.5, 0.25, 0.25]; paper: split [0.8"),
         ({"grid": {"batch_size": [4, 8]}}, "axis batch_size 4 to 8"),
+        (
+            {"grid": {"batch_size": [4, 4096]}},
+            "ours: axis batch_size (4, 4096); paper: axis batch_size (4, 16, 64, 256, 1024, 4096)",
+        ),
         ({"grid": {"optimizer": "adam"}}, "ours: optimizer adam; paper: optimizer sgd"),
         (NOISY | {"grid": {"condition": "noisy"}}, "scene noise 0.2; paper: scene clean"),
         ({"grid": {"loss": ["iou"], "stop_patience": None}}, "ours: loss iou; paper: loss incl"),

@@ -326,17 +326,22 @@ def told(differing: Mapping[str, tuple[Any, Any]]) -> str:
     --------
     >>> told({"epochs": (8, 30), "axis loss": (("iou", "giou"), None)})
     'ours: epochs 8, axis loss iou to giou; paper: epochs 30'
+    >>> told({"axis batch_size": (("4", "64"), ("4", "16", "64"))})
+    'ours: axis batch_size (4, 64); paper: axis batch_size (4, 16, 64)'
     """
 
-    def words(value: Any) -> str:
-        if isinstance(value, tuple):
-            return " to ".join(dict.fromkeys([value[0], value[-1]]))
-        return "none" if value is None else str(value)
+    def words(value: Any, other: Any) -> str:
+        if not isinstance(value, tuple):
+            return "none" if value is None else str(value)
+        ends = value[0], value[-1]
+        if isinstance(other, tuple) and ends == other[:1] + other[-1:]:
+            return f"({', '.join(value)})"
+        return " to ".join(dict.fromkeys(ends))
 
-    ours = ", ".join(f"{name} {words(a)}" for name, (a, _) in differing.items() if a != ())
+    ours = ", ".join(f"{name} {words(a, b)}" for name, (a, b) in differing.items() if a != ())
     theirs = ", ".join(
-        f"{name} {words(b)}"
-        for name, (_, b) in differing.items()
+        f"{name} {words(b, a)}"
+        for name, (a, b) in differing.items()
         if b is not None or not name.startswith("axis")
     )
     return f"ours: {ours}; paper: {theirs}"
