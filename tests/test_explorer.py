@@ -58,6 +58,7 @@ def test_page_holds_every_number_of_the_table():
         np.testing.assert_array_equal(column, by_run[name].astype("f4"))
     assert [axis["values"] for axis in study["axes"]] == list(AXES.values())
     assert sum(run["epochs"] for run in study["runs"]) == len(HISTORIES)
+    assert study["summary"] == "18 runs: 9 cells, 2 seeds, 4 epochs at most."
     assert "A &lt;small&gt; study" in page
     assert not re.search(r'(src|href)="http', page)
 

@@ -242,8 +242,8 @@ def test_verdicts_are_read_otherwise(page, study):
         (
             {"mean_log_ratio": np.log(0.95), "above": 8, "apart": 1, "p_value": 0.8},
             "Rates below 0.1: ours lie below the paper's in 10 of 18 cells, by 5 % on average, and "
-            "1 differ by more than 2 standard errors: no systematic difference (t test over seeds, "
-            "p = 0.8",
+            "1 differs by more than 2 standard errors: no systematic difference (t test over "
+            "seeds, p = 0.8",
         ),
         (
             {"mean_log_ratio": np.log(1.1), "above": 17, "apart": 0, "p_value": np.nan},
@@ -306,6 +306,7 @@ def test_a_study_of_one_cell_has_a_page(tmp_path):
     root = write(tmp_path, batch_sizes=[16], learning_rates=[0.1], seeds=1, epochs=3)
     page = findings.page(findings.read(root), root)
     assert "nan" not in page
+    assert "- 1 cell with 1 seed each, 1 run: batch size 16;" in page
     assert "It is fitted to all runs. Of 1 cell, the losses are 0 % to 0 % off it." in page
 
 
@@ -713,6 +714,14 @@ def test_the_best_parametrization_is_named_with_further_axes(study):
     copy["ranking"].insert(2, "network", "roi")
     pages = importlib.import_module("boxest.report.findings.page")
     assert pages._best(copy)["words"] == "batch size 16, learning rate 0.1, roi"
+
+
+def test_cells_may_have_different_numbers_of_seeds(study):
+    copy = findings.read(study)
+    copy.summary["numbers"] |= {"cells": 2, "seeds": 3, "runs": 5, "stopped_early": 1}
+    opening = findings.opening(copy)
+    assert "- 2 cells with at most 3 seeds each, 5 runs: " in opening
+    assert "; 1 run stopped early, " in opening
 
 
 def test_the_run_that_is_shown_did_not_diverge(study):

@@ -77,7 +77,8 @@ def table(title: str, frame: pd.DataFrame) -> str:
     shown = frame.to_html(
         index=False, border=0, na_rep="", float_format=lambda value: f"{value:.4g}"
     )
-    heading = f"<h1>{html.escape(title)}</h1>\n<p>{len(frame):,} rows; a click on a head sorts.</p>"
+    rows = "1 row" if len(frame) == 1 else f"{len(frame):,} rows"
+    heading = f"<h1>{html.escape(title)}</h1>\n<p>{rows}; a click on a head sorts.</p>"
     return _page(title, f'{heading}\n<div class="data">{shown}</div>')
 
 

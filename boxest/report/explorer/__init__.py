@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from boxest.analysis.text import plural
 from boxest.system.files import write_text
 
 if TYPE_CHECKING:
@@ -116,10 +117,11 @@ def _study(histories: "pd.DataFrame", axes: tuple[str, ...], title: str) -> dict
         for key, rows in table.groupby(by_run, dropna=False)
     ]
     columns = {name: table[name] for name in ("updates", *measures)} | {"seconds": seconds}
-    n_cells = len({tuple(run["cell"]) for run in runs})
+    counts = {"cell": len({tuple(run["cell"]) for run in runs}), "seed": table["seed"].nunique()}
+    counts["epoch"] = table["epoch"].max()
     return {
-        "summary": f"{len(runs)} runs: {n_cells} cells, {table['seed'].nunique()} seeds, "
-        f"{table['epoch'].max()} epochs at most.",
+        "summary": f"{plural(len(runs), 'run')}: "
+        f"{', '.join(plural(count, noun) for noun, count in counts.items())} at most.",
         "axes": [
             {"name": name, "label": name.replace("_", " "), "values": values[name]} for name in axes
         ],

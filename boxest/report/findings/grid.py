@@ -78,8 +78,9 @@ def systematic(study: Study) -> str:
         return f"{text}; whether that is more than scatter, runs of one seed do not say."
     kind = "a" if row["p_value"] < 1 - CONFIDENCE else "no"
     return (
-        f"{text}, and {row['apart']} differ by more than {APART} standard errors: {kind} "
-        f"systematic difference (t test over seeds, p = {number(row['p_value'], 2)})."
+        f"{text}, and {row['apart']} {'differs' if row['apart'] == 1 else 'differ'} by more than "
+        f"{APART} standard errors: {kind} systematic difference (t test over seeds, p = "
+        f"{number(row['p_value'], 2)})."
     )
 
 
