@@ -50,8 +50,7 @@ def options(**changes):
 
 def test_page_holds_every_number_of_the_table():
     page = explorer.page(HISTORIES, **options())
-    packed = re.search(r'id="study">([^<]+)<', page)[1]
-    study = json.loads(gzip.decompress(base64.b64decode(packed)))
+    study = packed_study(page)
     by_run = HISTORIES.sort_values([*AXES, "seed", "epoch"])
     for name in MEASURES:
         column = np.frombuffer(base64.b64decode(study["columns"][name]), "<f4")
@@ -61,6 +60,18 @@ def test_page_holds_every_number_of_the_table():
     assert study["summary"] == "18 runs: 9 cells, 2 seeds, 4 epochs at most."
     assert "A &lt;small&gt; study" in page
     assert not re.search(r'(src|href)="http', page)
+
+
+def packed_study(page):
+    packed = re.search(r'id="study">([^<]+)<', page)[1]
+    return json.loads(gzip.decompress(base64.b64decode(packed)))
+
+
+def test_cells_with_other_losses_are_compared_by_a_measure_that_all_have():
+    histories = table(AXES | {"loss": ["giou", "iou"]})
+    study = packed_study(explorer.page(histories, axes=[*AXES, "loss"], title="losses"))
+    names = [measure["column"] for measure in study["measures"]]
+    assert names == ["validation_iou_loss", "validation_loss", "train_loss"]
 
 
 @pytest.mark.parametrize(

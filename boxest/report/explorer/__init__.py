@@ -25,6 +25,8 @@ MEASURES = {
     "train_loss": "training loss",
     "train_iou_loss": "geometric 1 − IoU, training",
 }
+# Trained losses. Where the loss is an axis, they are not the same measure in all cells.
+TRAINED = ("validation_loss", "train_loss")
 # Boxes are stored as whole numbers; this number is the full size of the picture.
 PLACE_UNIT = 10_000
 SCRIPTS = ("data", "state", "line", "map", "charts", "pictures", "tour", "main")
@@ -94,6 +96,9 @@ def _files() -> list[str]:
 def _study(histories: "pd.DataFrame", axes: tuple[str, ...], title: str) -> dict[str, Any]:
     """Return the data of the page: axes, runs, and one packed column per measure."""
     measures = [name for name in MEASURES if name in histories]
+    if "loss" in axes:
+        # The page begins with the first, and finds the best cell by it.
+        measures.sort(key=TRAINED.__contains__)
     needed = [*axes, "seed", "epoch", "updates", "train_seconds"]
     missing = [name for name in needed if name not in histories] or (
         [] if measures else list(MEASURES)[:1]
