@@ -74,6 +74,15 @@ def test_cells_with_other_losses_are_compared_by_a_measure_that_all_have():
     assert names == ["validation_iou_loss", "validation_loss", "train_loss"]
 
 
+def test_numbers_beside_a_name_are_ordered_by_size():
+    """A table of text holds them as text."""
+    histories = table(AXES | {"plateau_patience": ["10", "3", "never"]})
+    study = packed_study(explorer.page(histories, axes=[*AXES, "plateau_patience"], title="x"))
+    assert study["axes"][2]["values"] == ["3", "10", "never"]
+    cells = {tuple(run["cell"]) for run in study["runs"]}
+    assert len(cells) == 27
+
+
 @pytest.mark.parametrize(
     ("histories", "changes", "message"),
     [

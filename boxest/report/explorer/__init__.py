@@ -1,9 +1,11 @@
 """The explorer: a study as one interactive page, in any browser and without a network."""
 
 import base64
+import contextlib
 import gzip
 import io
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -139,12 +141,16 @@ def _study(histories: "pd.DataFrame", axes: tuple[str, ...], title: str) -> dict
 def _values(column: "pd.Series") -> list[Any]:
     """Return the values of an axis in order, as JSON values."""
     kinds = column.drop_duplicates()
-    ordered = kinds.sort_values(key=lambda values: values if _numbers(kinds) else values.map(str))
-    return [value.item() if isinstance(value, np.generic) else value for value in ordered]
+    values = [value.item() if isinstance(value, np.generic) else value for value in kinds]
+    return sorted(values, key=_size)
 
 
-def _numbers(column: "pd.Series") -> bool:
-    return column.dtype.kind in "iuf"
+def _size(value: Any) -> tuple[bool, float, str]:
+    """Order numbers by size, also those that are text beside a name such as "never"; then names."""
+    with contextlib.suppress(TypeError, ValueError):
+        if math.isfinite(number := float(value)):
+            return (False, number, "")
+    return (True, 0.0, str(value))
 
 
 def _place(values: list[Any], value: Any) -> int:
