@@ -207,6 +207,19 @@ def test_pictures_show_the_boxes_of_the_epoch(browser, address):  # noqa: F811
 
 
 @in_browser
+def test_a_cell_may_lack_the_seed_that_is_chosen(browser, tmp_path):  # noqa: F811
+    few = HISTORIES[(HISTORIES["batch_size"] == 4) | (HISTORIES["seed"] == 0)]
+    followed = {
+        key: FOLLOWED[key] for key in FOLLOWED if key[0] == 4 or key[-1] == 0
+    }
+    explorer.write(tmp_path / "page.html", few, **options(followed=followed))
+    opened(browser, f"{(tmp_path / 'page.html').as_uri()}#a=1,1&seed=1")
+    captions = browser.find_elements("css selector", ".strip.a figcaption")
+    assert [one.text for one in captions] == ["no run with this seed"] * PICTURES
+    assert errors(browser) == []
+
+
+@in_browser
 def test_line_of_constant_product_marks_cells_and_can_be_dragged(browser, address):  # noqa: F811
     from selenium.webdriver import ActionChains
 

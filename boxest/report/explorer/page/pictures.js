@@ -52,8 +52,9 @@ function drawStrip(part, name, cell) {
     const boxes = runsShown(cell).map((run) => predicted(run, state.epoch, i));
     for (const box of boxes) outline(box, name === "a" ? "#3aa0ff" : "#ff8c2e", 3, name === "a" ? [] : [8, 5]);
     const score = mean(boxes.map((box) => iou(box, truth)));
-    caption.textContent = `IoU ${score.toFixed(2)}`;
-    canvas.setAttribute("aria-label", `Picture ${i + 1}: IoU ${score.toFixed(2)}`);
+    // Cells that are listed may have fewer seeds than others.
+    caption.textContent = boxes.length ? `IoU ${score.toFixed(2)}` : "no run with this seed";
+    canvas.setAttribute("aria-label", `Picture ${i + 1}: ${caption.textContent}`);
   });
 }
 
