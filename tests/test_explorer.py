@@ -50,7 +50,8 @@ def options(**changes):
 
 def test_page_holds_every_number_of_the_table():
     page = explorer.page(HISTORIES, **options())
-    study = packed_study(page)
+    packed = re.search(r'id="study">([^<]+)<', page)[1]
+    study = json.loads(gzip.decompress(base64.b64decode(packed)))
     by_run = HISTORIES.sort_values([*AXES, "seed", "epoch"])
     for name in MEASURES:
         column = np.frombuffer(base64.b64decode(study["columns"][name]), "<f4")
@@ -62,14 +63,9 @@ def test_page_holds_every_number_of_the_table():
     assert not re.search(r'(src|href)="http', page)
 
 
-def packed_study(page):
-    packed = re.search(r'id="study">([^<]+)<', page)[1]
-    return json.loads(gzip.decompress(base64.b64decode(packed)))
-
-
 def test_cells_with_other_losses_are_compared_by_a_measure_that_all_have():
     histories = table(AXES | {"loss": ["giou", "iou"]})
-    study = packed_study(explorer.page(histories, axes=[*AXES, "loss"], title="losses"))
+    study = explorer._study(histories, (*AXES, "loss"), "losses")
     names = [measure["column"] for measure in study["measures"]]
     assert names == ["validation_iou_loss", "validation_loss", "train_loss"]
 
@@ -77,7 +73,7 @@ def test_cells_with_other_losses_are_compared_by_a_measure_that_all_have():
 def test_numbers_beside_a_name_are_ordered_by_size():
     """A table of text holds them as text."""
     histories = table(AXES | {"plateau_patience": ["10", "3", "never"]})
-    study = packed_study(explorer.page(histories, axes=[*AXES, "plateau_patience"], title="x"))
+    study = explorer._study(histories, (*AXES, "plateau_patience"), "patience")
     assert study["axes"][2]["values"] == ["3", "10", "never"]
     cells = {tuple(run["cell"]) for run in study["runs"]}
     assert len(cells) == 27
@@ -209,13 +205,30 @@ def test_pictures_show_the_boxes_of_the_epoch(browser, address):  # noqa: F811
 @in_browser
 def test_a_cell_may_lack_the_seed_that_is_chosen(browser, tmp_path):  # noqa: F811
     few = HISTORIES[(HISTORIES["batch_size"] == 4) | (HISTORIES["seed"] == 0)]
-    followed = {
-        key: FOLLOWED[key] for key in FOLLOWED if key[0] == 4 or key[-1] == 0
-    }
+    followed = {key: FOLLOWED[key] for key in FOLLOWED if key[0] == 4 or key[-1] == 0}
     explorer.write(tmp_path / "page.html", few, **options(followed=followed))
     opened(browser, f"{(tmp_path / 'page.html').as_uri()}#a=1,1&seed=1")
     captions = browser.find_elements("css selector", ".strip.a figcaption")
     assert [one.text for one in captions] == ["no run with this seed"] * PICTURES
+    assert errors(browser) == []
+
+
+@in_browser
+def test_other_networks_and_data_are_no_part_of_a_comparison(browser, tmp_path):  # noqa: F811
+    axes = AXES | {"condition": ["clean", "dark"], "network": ["roi", "small"]}
+    histories = table(axes)
+    worse = (histories["condition"] == "dark") | (histories["network"] == "small")
+    histories.loc[worse, MEASURES] += 5
+    explorer.write(tmp_path / "page.html", histories, axes=list(axes), title="networks")
+    opened(browser, f"{(tmp_path / 'page.html').as_uri()}#a=0,0,1,0")
+    browser.execute_script("document.getElementById('scatter').scrollIntoView()")
+    script = "return document.getElementById('scatter').data?.[1].customdata"
+    front = wait(lambda: browser.execute_script(script))
+    assert {key.split(",")[2] for key in front} == {"1"}
+    one(browser, "#tour-start").click()
+    text = one(browser, "#tour-text").text
+    assert "condition clean, network roi, the loss is still" in text
+    assert "the highest of its network and data" in text
     assert errors(browser) == []
 
 

@@ -80,7 +80,7 @@ const costOf = (run) => (state.cost === "epoch" ? run.epochs : value(run, state.
 
 function drawScatter() {
   const column = state.curve;
-  const means = [...cells.values()].map((cell) => ({
+  const means = sameOf(chosen(), ["condition"]).map((cell) => ({
     cell, x: mean(cell.runs.map(costOf)), y: cellMean(cell, column) }));
   const front = paretoFront(means);
   const group = (run) => (run.cell.join(",") === state.a ? "a" : run.cell.join(",") === state.b ? "b" : "other");

@@ -33,6 +33,12 @@ for (const run of study.runs) {
 }
 const axisNumber = (name) => study.axes.findIndex((axis) => axis.name === name);
 
+// The cells that have the same value as one of them on these axes, where the study has them.
+function sameOf(cell, names) {
+  const places = names.map(axisNumber).filter((i) => i >= 0);
+  return [...cells.values()].filter((one) => places.every((i) => one.cell[i] === cell.cell[i]));
+}
+
 // The value of a run after an epoch; a run that ended before keeps its last one.
 function value(run, column, epoch = lastEpoch) {
   return columns[column][run.start + Math.min(epoch, run.epochs) - 1];

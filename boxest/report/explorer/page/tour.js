@@ -1,6 +1,9 @@
 // Six steps that tell what batch size and learning rate do, with the cells of this very study.
 
-const everyCell = [...cells.values()];
+const best = bestCell();
+// Cells with another network or other data do not show what batch size and learning rate do.
+const everyCell = sameOf(best, ["network", "condition"]);
+const ofAll = everyCell.length < cells.size ? "of its network and data" : "of the map";
 const loss = study.measures[0].column;
 const finals = new Map(everyCell.map((cell) => [cell, cellMean(cell, loss)]));
 const finite = everyCell.filter((cell) => Number.isFinite(finals.get(cell)));
@@ -31,7 +34,6 @@ function twins() {
   return found;
 }
 
-const best = bestCell();
 const worst = least(finite, (cell) => -finals.get(cell));
 const restless = least(finite, (cell) => -unrest(cell));
 const pair = hasLine ? twins() : null;
@@ -40,15 +42,15 @@ const nearBest = finite.filter((cell) => finals.get(cell) <= 1.5 * finals.get(be
 const cheap = least(nearBest, seconds);
 const view = { b: "", line: 0, seed: "all", epoch: lastEpoch, against: "epoch", curve: loss, log: 1, measure: loss };
 
-// No cell has a final loss where a run of each diverged: then there is nothing to tell.
-const steps = !finite.length ? [] : [
+// A cell has no final loss where a run of it diverged. Of one cell there is nothing to tell.
+const steps = finite.length < 2 ? [] : [
   { title: "Too slow", go: { ...view, a: worst.key },
-    text: `With ${cellName(worst)}, the loss is still ${short(finals.get(worst))} at the end: the highest of the map. `
+    text: `With ${cellName(worst)}, the loss is still ${short(finals.get(worst))} at the end: the highest ${ofAll}. `
       + (hasLine && product(worst) < product(best)
         ? `Each update moves the network by a little, and there are only ${short(value(worst.runs[0], "updates"))} of them. It has hardly begun to learn.`
         : "These settings do not learn in the time they have.") },
   { title: "Right", go: { ...view, a: best.key, b: worst.key },
-    text: `With ${cellName(best)}, the loss falls to ${short(finals.get(best))}, the lowest of the map. `
+    text: `With ${cellName(best)}, the loss falls to ${short(finals.get(best))}, the lowest ${ofAll}. `
       + "The cell of the step before is pinned beside it (dashed). Same network, same pictures: only the settings differ." },
   { title: "Restless", go: { ...view, a: restless.key, b: best === restless ? "" : best.key, log: 0 },
     text: `With ${cellName(restless)}, the loss goes up and down more than anywhere else. The steps are so long that the network `
