@@ -443,6 +443,8 @@ def test_found_rates_are_told_of_where_they_were_searched(study, page):
     assert "chosen by the seeds" not in told
     copy.tables["found_rates"] = found.assign(seed=found["seed"] + 2, hit=found["seed"] == 1)
     assert "with the others, 6 of 6 are hits." in findings.page(copy, study)
+    copy.tables["found_rates"] = found.assign(best_rate=np.nan, best_loss=np.nan)
+    assert "nan" not in findings.page(copy, study)
     copy.tables["found_rates_by_method"]["outside"] = [0, 3]
     assert "3 of the rates found (range test) lie farther than" in findings.page(copy, study)
 
@@ -803,4 +805,5 @@ def test_a_directory_without_tables_is_named(tmp_path, study):
 
 def test_numbers_that_do_not_exist_are_written_as_such():
     assert text.number(np.nan) == "–"
+    assert [text.number(n) for n in (999.4, 999.7, -999.7)] == ["999", "1000", "−1000"]
     assert text.table(["a", "b"], [(1, 2)]) == ["| a | b |", "| --- | ---: |", "| 1 | 2 |", ""]

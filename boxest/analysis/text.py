@@ -16,10 +16,12 @@ def number(value: float, digits: int = 3) -> str:
     --------
     >>> number(0.123456), number(1234.6), number(-0.5), number(float("nan")), number(100.0)
     ('0.123', '1235', '−0.5', '–', '100')
+    >>> number(999.7)
+    '1000'
     """
     if value is None or not np.isfinite(value):
         return "–"
-    text = f"{value:.0f}" if abs(value) >= 10**digits else f"{value:.{digits}g}"
+    text = f"{value:.0f}" if abs(value) >= 10**digits - 0.5 else f"{value:.{digits}g}"
     return text.replace("-", "−")
 
 

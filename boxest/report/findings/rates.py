@@ -89,7 +89,7 @@ def _sizes(found: pd.DataFrame, methods: list[str]) -> list[str]:
         heads += [f"found, {METHODS[method]}", "hits", "loss ratio, geometric mean", "epochs"]
     rows = []
     for size, group in found.groupby("batch_size"):
-        row = [size, f"{group['best_rate'].iloc[0]:g}", number(group["best_loss"].iloc[0])]
+        row = [size, *(number(group[f"best_{name}"].iloc[0]) for name in ("rate", "loss"))]
         for method in methods:
             one = group[group["method"] == method]
             row += [
