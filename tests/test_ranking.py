@@ -251,6 +251,15 @@ def test_conditions_are_told_by_network(tmp_path):
     assert "- `roi` stands 2 of 2 conditions: clean, dark." in page
 
 
+def test_a_condition_under_which_every_run_diverged_is_named(tmp_path):
+    """It has no loss to be the hardest with."""
+    cells = {"clean": [0.5, 0.02], "dark": [0.5, 0.04], "fog": [0.5, np.nan]}
+    runs = [run((name, "paper", "giou", "sgd"), losses=losses) for name, losses in cells.items()]
+    root = write(tmp_path, *tables(runs), conditions={name: {} for name in cells})
+    page = "\n".join(words.sections(findings.read(root), Figures(root)))
+    assert "clean, dark; every run diverged under fog. The hardest of the others is dark" in page
+
+
 def test_a_network_need_not_be_trained_under_each_condition(tmp_path):
     """As where cells are listed one by one."""
     runs, histories = several()

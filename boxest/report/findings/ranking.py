@@ -212,14 +212,21 @@ def _stands(mine: pd.DataFrame, first: str) -> str:
     stood = mine[(mine[metric] <= GOOD) & (mine["diverged"] == 0)]
     text = f"- `{mine['network'].iloc[0]}` stands {len(stood)} of {plural(len(mine), 'condition')}"
     if len(stood):
-        text += f": {', '.join(name.replace('_', ' ') for name in stood.index)}"
+        text += f": {_names(stood.index)}"
+    if len(lost := mine.index[mine["diverged"] == mine["runs"]]):
+        text += f"; every run diverged under {_names(lost)}"
     if first not in mine.index:
         return f"{text}. It was not trained under {first.replace('_', ' ')}."
     factors = (mine[metric] / mine.loc[first, metric]).drop(first).dropna()
     if factors.empty:
         return f"{text}."
     worst = factors.idxmax()
+    of = " of the others" if len(lost) else ""
     return (
-        f"{text}. The hardest is {worst.replace('_', ' ')}, with "
+        f"{text}. The hardest{of} is {worst.replace('_', ' ')}, with "
         f"{number(factors[worst], 2)} times its 1 − IoU under {first.replace('_', ' ')}."
     )
+
+
+def _names(conditions: pd.Index) -> str:
+    return ", ".join(name.replace("_", " ") for name in conditions)
