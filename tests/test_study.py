@@ -279,6 +279,13 @@ def test_images_that_are_not_there_are_named(given, message):
         configuration.read(SMALL | {"data": given}, SCHEMA)
 
 
+@pytest.mark.parametrize("overrides", [{"render": {"images": 60}}, {"folder": "mine"}])
+def test_a_condition_cannot_render_other_photographs(overrides):
+    given = {"source": "photographs", "render": {"images": 50}, "conditions": {"few": overrides}}
+    with pytest.raises(ValueError, match=r"data\.conditions\.few: all conditions have the same"):
+        configuration.read(SMALL | {"data": given}, SCHEMA)
+
+
 def test_a_condition_changes_what_it_names_and_nothing_else():
     conditions = {"small": {"image_size": 64, "box_law": {"max_side": 64}}, "clean": {}}
     config = read(data={"conditions": conditions})

@@ -52,7 +52,14 @@ def read(given: Mapping[str, Any], schema: Schema, folders: Iterable[str] = ()) 
     _check_cells(config)
     data.check(config["data"], "data", config["results"])
     rule = schema.resolved(schema.root["properties"]["data"])
-    for name in config["data"]["conditions"]:
+    # A study renders photographs once, for all conditions.
+    rendered = {"render", "folder", "boxes"} if config["data"].get("render") else {"render"}
+    for name, overrides in config["data"]["conditions"].items():
+        if same := sorted(rendered & overrides.keys()):
+            raise ConfigurationError(
+                f"config: data.conditions.{name}: all conditions have the same {same[0]}. Leave it "
+                "out, or make a study for it."
+            )
         changed = schema.completed(data.of(config, name), rule)
         schema.check(changed, f"data.conditions.{name}", rule)
         data.check(changed, f"data.conditions.{name}", config["results"])
