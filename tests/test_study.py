@@ -177,9 +177,23 @@ def test_listed_runs_come_beside_the_grid_and_from_a_file(tmp_path):
         "batch_size~8/learning_rate~0.002/loss~iou/seed~0",
         "batch_size~16/learning_rate~0.002/loss~giou/warmup_epochs~3.0/seed~0",
     ]
-    (tmp_path / "runs.csv").write_text("batch_size,loss\n8,iou\n8,giou,3\n")
-    with pytest.raises(configuration.ConfigurationError, match=r"row 8, giou, 3 has more values"):
-        configuration.read(given, SCHEMA, [str(tmp_path)])
+    # A spreadsheet may write empty rows and columns.
+    (tmp_path / "runs.csv").write_text("batch_size,loss,\n8,iou,\n,,\n")
+    assert len(paths(configuration.read(given, SCHEMA, [str(tmp_path)]))) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("batch_size,loss\n8,iou\n8,giou,3\n", "row 8, giou, 3 has more values"),
+        ("batch_size,\n8,iou\n", "row 8, iou has more values"),
+        ("loss,batch_size,loss\niou,8,giou\n", "has several columns 'loss'"),
+    ],
+)
+def test_no_value_of_a_file_of_runs_is_dropped(tmp_path, text, message):
+    (tmp_path / "runs.csv").write_text(text)
+    with pytest.raises(configuration.ConfigurationError, match=message):
+        read(runs=str(tmp_path / "runs.csv"))
 
 
 def test_the_best_parametrization_is_a_cell_like_others():

@@ -126,18 +126,26 @@ def _listed(
     rows: list | str, schema: Schema, config: Mapping, folders: Iterable[str]
 ) -> list[dict[str, Any]]:
     """Return the listed cells, from a list or a CSV file, whose empty fields are unset."""
-    if isinstance(rows, str):
-        with found(rows, folders, "runs").open(newline="", encoding="utf-8-sig") as file:
-            fields = list(csv.DictReader(file, skipinitialspace=True))
-        for row in fields:
-            if None in row:
-                values = [*(row[name] for name in row if name), *row[None]]
-                raise ConfigurationError(
-                    f"config: runs: in {rows}, the row {', '.join(values)} has more values than "
-                    "the first row, which names the columns."
-                )
-        rows = [{name: text for name, text in row.items() if name and text} for row in fields]
+    rows = _fields(rows, found(rows, folders, "runs")) if isinstance(rows, str) else rows
     return [_row(row, schema, config, f"runs.{i}") for i, row in enumerate(rows)]
+
+
+def _fields(name: str, path: Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV file that have a value, without their empty fields."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.reader(file, skipinitialspace=True)
+        columns, *rows = [*reader] or [[]]
+    if twice := sorted({column for column in columns if column and columns.count(column) > 1}):
+        raise ConfigurationError(f"config: runs: {name} has several columns {twice[0]!r}.")
+    columns += [""] * max(len(row) - len(columns) for row in [columns, *rows])
+    named = [{c: text for c, text in zip(columns, row, strict=False) if text} for row in rows]
+    for row, texts in zip(named, rows, strict=True):
+        if "" in row:
+            raise ConfigurationError(
+                f"config: runs: in {name}, the row {', '.join(texts)} has more values than the "
+                "first row, which names the columns."
+            )
+    return [row for row in named if row]
 
 
 def found(name: str, folders: Iterable[str], where: str) -> Path:
