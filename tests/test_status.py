@@ -1,5 +1,6 @@
 """How far a study is, read off files as a study leaves them."""
 
+import io
 import json
 import math
 import os
@@ -8,10 +9,11 @@ import time
 import pytest
 from click.testing import CliRunner
 from rich.console import Console
+from rich.live import Live
 
 from boxest.cli import boxest
 from boxest.study import run_table, status
-from boxest.study.watch import watch
+from boxest.study.watch import shown, watch
 from boxest.system.files import FileError
 
 SETTINGS = {"epochs": 4, "network": "paper"}
@@ -195,6 +197,14 @@ def test_the_command_prints_the_table_once(results):
     assert text.index("batch_size 16") < text.index("batch_size 4")
     done = CliRunner().invoke(boxest, ["status", str(results / "logs")])
     assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
+
+
+def test_failures_are_seen_in_a_low_terminal(results):
+    say(results, f"{CELLS[1]}/seed~1", "Error: the disk is full")
+    console = Console(force_terminal=True, file=io.StringIO(), width=100, height=6)
+    with Live(shown(status.read(results)), console=console, auto_refresh=False) as live:
+        live.refresh()
+        assert "failed: Error: the disk is full" in console.file.getvalue()
 
 
 def test_a_cell_with_further_seeds_in_best_has_one_row(results):

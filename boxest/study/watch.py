@@ -89,7 +89,8 @@ def shown(status: Status) -> Group:
         )
     notes = {run.note for run in status.runs if run.state == "failed"}
     failures = [Text(f"failed: {note}", style="red") for note in sorted(notes)]
-    return Group(Text(_summary(status), style="bold"), table, *failures)
+    # Above the table, whose end a terminal may be too low for.
+    return Group(Text(_summary(status), style="bold"), *failures, table)
 
 
 def _summary(status: Status) -> str:
