@@ -454,6 +454,12 @@ def test_final_losses_show_means_spread_and_counts(full):
     assert any("stopped early" in text for text in written)
 
 
+def test_final_losses_may_be_tiny(full):
+    cells = analysis.cells(full[1].assign(validation_loss=2.9e-6))
+    written = [text.get_text() for text in figures.final_losses(cells).axes[1].texts]
+    assert written[0].startswith("2.9e−06\n± ")
+
+
 def test_loss_against_updates_draws_every_run(full):
     runs = full[1]
     figure = figures.loss_against_updates(runs)

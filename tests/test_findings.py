@@ -726,6 +726,16 @@ def test_cells_may_have_different_numbers_of_seeds(study):
     assert "; 1 run stopped early, " in opening
 
 
+def test_tiny_losses_keep_their_digits(study):
+    copy = findings.read(study)
+    copy["ranking"][["validation_iou_loss", "validation_iou_loss_sd"]] *= 1e-5
+    copy["best"]["validation_iou_loss"] *= 1e-5
+    (best,) = [line for line in findings.opening(copy).splitlines() if "The best cell" in line]
+    assert "1 − IoU is 0.000" not in best
+    assert "e−06 ± " in best
+    assert row(findings.page(copy, study), "| validation set |")[2] == "1.7e−06 ± 3e−08"
+
+
 def test_the_run_that_is_shown_did_not_diverge(study):
     copy = findings.read(study)
     copy["best"]["diverged"] = copy["best"]["seed"] < 2

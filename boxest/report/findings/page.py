@@ -109,7 +109,7 @@ def _best(study: Study) -> dict[str, Any]:
         (
             name,
             *(
-                text.spread(kept[f"{part}_{loss}"].mean(), kept[f"{part}_{loss}"].std(ddof=1))
+                text.loss(kept[f"{part}_{loss}"].mean(), kept[f"{part}_{loss}"].std(ddof=1))
                 for loss in ("inclusive_iou_loss", "iou_loss")
             ),
         )

@@ -5,7 +5,7 @@ import pandas as pd
 
 from boxest.analysis import ENGINES, knee, knee_interval
 from boxest.analysis.columns import CELL, by_condition
-from boxest.analysis.text import ends, number, plural, spread, table
+from boxest.analysis.text import ends, loss, number, plural, table
 from boxest.figures.style import named, value_text
 from boxest.report.findings.figures import Figures
 from boxest.report.findings.study import Study
@@ -75,8 +75,8 @@ def cost(study: Study, figures: Figures) -> list[str]:
                 number(row.epochs),
                 number(row.seconds / fastest),
                 number(row.planned_seconds / fastest),
-                spread(row.validation_iou_loss, np.nan),
-                spread(row.validation_inclusive_iou_loss, np.nan),
+                loss(row.validation_iou_loss),
+                loss(row.validation_inclusive_iou_loss),
                 number(100 * row.seconds_per_percent / fastest, 2)
                 if np.isfinite(row.seconds_per_percent)
                 else "",
