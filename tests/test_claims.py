@@ -487,6 +487,13 @@ def test_small_studies_have_a_table(form):
     assert table.loc[table["main"], "verdict"].isin(["holds", "does not hold", "undecided"]).all()
 
 
+@pytest.mark.parametrize("changed", [{"engine": "stacked"}, {"diverged": True}])
+def test_without_a_single_time_there_are_the_claims_about_losses(changed):
+    histories, runs = study(scaled, sizes=[4, 16], seeds=1, epochs=3)
+    table = analysis.claims(histories, runs, times=runs.assign(**changed))
+    assert set(table["claim"]) == {1, 2, 3, 4, 5, 8}
+
+
 def test_claims_survive_csv(linear, tmp_path):
     table = analysis.claims(*linear, times=linear[1])
     for name, frame in zip(("histories", "runs"), linear, strict=True):

@@ -310,6 +310,16 @@ def test_a_study_of_one_cell_has_a_page(tmp_path):
     assert "It is fitted to all runs. Of 1 cell, the losses are 0 % to 0 % off it." in page
 
 
+def test_a_study_without_times_has_a_page(tmp_path, monkeypatch):
+    """Runs that are trained at once have none of their own."""
+    made = fake_study.runs
+    monkeypatch.setattr(fake_study, "runs", lambda *form: made(*form).assign(engine="stacked"))
+    root = write(tmp_path, batch_sizes=[16, 64], learning_rates=[0.01, 0.1], seeds=1, epochs=3)
+    page = findings.page(findings.read(root), root)
+    assert "nan" not in page
+    assert "(no times): times of too few batch sizes for a knee." in page
+
+
 @pytest.mark.parametrize(
     ("knee", "sizes", "said"),
     [

@@ -16,7 +16,8 @@ def statistics(runs: pd.DataFrame) -> dict:
     kept = runs[~diverged(runs) & (runs["engine"] != SHARED)]
     kept = kept.assign(seconds_per_epoch=kept["train_seconds"] / kept["epochs"])
     result = {6: [], 7: []}
-    for name, rows in by_engine(kept):
+    # There are none where all runs diverged, or were trained together.
+    for name, rows in by_engine(kept) if len(kept) else ():
         part = ENGINES.get(name, name)
         result[6] += follows_the_inverse(rows, part)
         result[7] += is_independent_of_the_rate(rows, part)
