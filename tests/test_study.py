@@ -402,6 +402,16 @@ def test_a_figure_has_a_page_for_each_value_of_a_third_axis():
     assert "at most 12 combinations" in " ".join(outputs.left_out(many))
 
 
+# Some of the paper's cells, which have all its batch sizes and rates.
+DIAGONAL = {
+    "grid": {"batch_size": None, "learning_rate": None},
+    "runs": [
+        {"batch_size": size, "learning_rate": rate}
+        for size, rate in zip(
+            [4, 16, 64, 256, 1024, 4096], [1e-4, 1e-3, 1e-2, 1e-1, 1e-1, 1e-1], strict=True
+        )
+    ],
+}
 NOISY = {"data": {"conditions": {"noisy": {"scene": {"noise": 0.2}}}}}
 
 
@@ -433,6 +443,7 @@ def test_rates_that_are_found_are_not_compared_with_the_papers(rates):
             "ours: axis batch_size (4, 4096); paper: axis batch_size (4, 16, 64, 256, 1024, 4096)",
         ),
         ({"grid": {"optimizer": "adam"}}, "ours: optimizer adam; paper: optimizer sgd"),
+        (DIAGONAL, "ours: cells 6 of 24; paper: cells all"),
         (NOISY | {"grid": {"condition": "noisy"}}, "scene noise 0.2; paper: scene clean"),
         ({"grid": {"loss": ["iou"], "stop_patience": None}}, "ours: loss iou; paper: loss incl"),
     ],

@@ -3,6 +3,7 @@
 import csv
 import functools
 import itertools
+import math
 from collections.abc import Mapping
 from importlib import resources
 from typing import Any, NamedTuple
@@ -306,6 +307,8 @@ def _compared(config: Mapping[str, Any]) -> dict[str, Any]:
         if name not in (*WITHOUT_EFFECT, *run_table.CELL)
     }
     axes = {f"axis {name}": tuple(map(str, values)) for name, values in varied.items()}
+    # Cells that are listed need not be all combinations of the values.
+    count, full = len(list(run_table.cells(config))), math.prod(map(len, varied.values()))
     shown = {"source": data["source"]}
     if data["source"] == "synthetic":
         shown |= {"images": data["images"], "px": data["image_size"], "split": data["split"]}
@@ -315,6 +318,7 @@ def _compared(config: Mapping[str, Any]) -> dict[str, Any]:
         **shown,
         "scene": str(images.scene(data)),
         **axes,
+        "cells": "all" if count == full else f"{count} of {full}",
         "seeds": config["grid"]["seeds"],
     }
 
