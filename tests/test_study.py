@@ -309,6 +309,12 @@ def test_a_condition_changes_what_it_names_and_nothing_else():
     assert data.of(config)["image_size"] == 128
 
 
+def test_a_condition_is_described_by_what_its_lists_mean():
+    lists = {"image_size": [64, 96], "split": [0.5, 0.25, 0.25]}
+    assert data.described(lists) == "image_size 64 × 96, split 0.5/0.25/0.25"
+    assert data.described({"scene": {"object_level": [0.5, 1]}}) == "scene.object_level 0.5 to 1"
+
+
 def test_a_scene_is_expected_of_shards():
     noisy = read(data={"scene": {"noise": 0.2}})["data"]
     assert data.expected(noisy, "test")["scene"] == '{"noise": 0.2}'

@@ -12,6 +12,8 @@ __all__ = ["SPLITS", "check", "described", "expected", "merged", "of", "scene", 
 
 # With more shards than this, Snakemake plans for hours.
 MAX_SHARDS = 10_000
+# What stands between the parts of a value in words; of other lists, a slash.
+_BETWEEN = {"object_level": " to ", "background_level": " to ", "image_size": " × "}
 
 
 def merged(base: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -150,12 +152,14 @@ def described(overrides: Mapping[str, Any], section: str = "") -> str:
     'image_size 64, box_law.max_side 64'
     >>> described({"scene": {"object_level": [0.5, 1.0], "noise": 0.1}})
     'scene.object_level 0.5 to 1.0, scene.noise 0.1'
+    >>> described({"image_size": [64, 96], "split": [0.5, 0.25, 0.25]})
+    'image_size 64 × 96, split 0.5/0.25/0.25'
     """
     parts = []
     for name, value in overrides.items():
         if isinstance(value, Mapping):
             parts.append(described(value, f"{section}{name}."))
         else:
-            words = " to ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
-            parts.append(f"{section}{name} {words}")
+            several = value if isinstance(value, (list, tuple)) else [value]
+            parts.append(f"{section}{name} {_BETWEEN.get(name, '/').join(map(str, several))}")
     return ", ".join(parts)
