@@ -175,6 +175,13 @@ def test_diverged_runs_are_counted_and_not_drawn():
     assert "no such objects" in texts(figures.test_losses(runs, analysis.rank(runs, OTHERS)))
 
 
+def test_rows_that_are_not_drawn_are_told():
+    runs, _ = tables([run(("clean", f"network {i}", "giou", "sgd")) for i in range(42)])
+    figure = figures.test_losses(runs, analysis.rank(runs, OTHERS))
+    assert len(figure.axes[0].get_yticklabels()) == 40
+    assert "every run in the best 40 of 42 rows, 1 seed each" in texts(figure)
+
+
 def test_conditions_have_the_best_cell_of_each_network():
     runs, _ = several()
     figure = figures.test_losses(runs, analysis.rank(runs, OTHERS))

@@ -57,14 +57,15 @@ def test_losses(runs: pd.DataFrame, ranking: pd.DataFrame) -> Figure:
         series = (
             keys.pop() if len(keys) > 1 and ranking[keys[-1]].nunique() <= len(COLOURS) else None
         )
-    order = runs[keys].drop_duplicates()
+    order, shown = runs[keys].drop_duplicates(), "every run"
     if len(order) > MAX_ROWS:
+        shown = f"every run in the best {MAX_ROWS} of {len(order)} rows"
         order = ranking[keys].drop_duplicates().head(MAX_ROWS)
     rows = list(order.itertuples(index=False, name=None))
     names = [", ".join(map(setting, keys, row)) for row in rows]
     figure = _panels(runs, dict(zip(rows, names, strict=True)), keys, series)
     seeds = int(ranking["runs"].max())
-    figure.suptitle(f"Test loss of every run, {plural(seeds, 'seed')} each")
+    figure.suptitle(f"Test loss of {shown}, {plural(seeds, 'seed')} each")
     return figure
 
 
