@@ -728,6 +728,12 @@ def test_predictions_in_colour_and_without_a_table_of_losses():
         figures.predictions(np.zeros((2, 8, 12, 4)), true, predicted)
 
 
+def test_names_of_photographs_are_no_formulas(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "cup $_$ 2.png")
+    boxes = pd.DataFrame({"image": ["cup $_$ 2.png"], "x1": 1, "y1": 1, "x2": 5, "y2": 5})
+    assert "cup $_$ 2.png" in texts(figures.photographs(boxes, tmp_path))
+
+
 def test_validation_curves_of_one_fit():
     history = [
         {"epoch": n, "validation_loss": 1 / n, "train_loss": 0.5 / n, "learning_rate_now": 0.1}
