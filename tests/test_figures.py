@@ -16,6 +16,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from boxest import analysis, figures, synthetic
+from boxest.figures.style import setting
 
 CORNERS = ["x1", "y1", "x2", "y2"]
 ONE_CELL = {"batch_sizes": [16], "learning_rates": [0.1], "seeds": 20, "epochs": 30}
@@ -732,6 +733,13 @@ def test_names_of_photographs_are_no_formulas(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "cup $_$ 2.png")
     boxes = pd.DataFrame({"image": ["cup $_$ 2.png"], "x1": 1, "y1": 1, "x2": 5, "y2": 5})
     assert "cup $_$ 2.png" in texts(figures.photographs(boxes, tmp_path))
+
+
+def test_an_axis_of_true_and_false_is_named_so():
+    """Also where it was read from a table."""
+    names = [setting("restore_best_weights", value) for value in pd.Series([True, False])]
+    read = [setting("restore_best_weights", value) for value in pd.Series([True, False]).unique()]
+    assert names == read == ["restore best weights True", "restore best weights False"]
 
 
 def test_validation_curves_of_one_fit():

@@ -120,7 +120,7 @@ def value_text(value: Any) -> str:
     """Write a value of an axis."""
     if isinstance(value, str):
         return VALUES.get(value, value).replace("_", " ")
-    return str(value) if isinstance(value, (int, np.integer)) else f"{value:g}"
+    return str(value) if isinstance(value, (int, np.integer, np.bool_)) else f"{value:g}"
 
 
 def setting(axis: str, value: Any) -> str:
