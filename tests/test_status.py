@@ -122,6 +122,13 @@ def test_runs_that_are_trained_at_once(results):
     assert found.seconds_left == 4
 
 
+def test_an_error_may_have_several_lines(results):
+    error = "Error: XlaRuntimeError: RESOURCE_EXHAUSTED: Out of memory"
+    say(results, f"{CELLS[0]}/seed~0", epoch(1), error, "while allocating 3 GiB", "")
+    found = status.read(results).runs[0]
+    assert (found.state, found.note) == ("failed", error)
+
+
 def test_a_resumed_run_is_where_it_was(results):
     say(results, f"{CELLS[0]}/seed~0", "device: CPU", "Resumed after epoch 3.")
     assert status.read(results).runs[0][2:5] == ("running", 3, 4)

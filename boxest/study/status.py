@@ -32,8 +32,8 @@ class RunStatus(NamedTuple):
 
     ``state`` is one of `STATES`; ``loss`` is the last validation loss, if there is one (NaN if it
     diverged); ``seconds`` are those of an epoch, if known, or the run's share of them where a job
-    trains several at once; ``note`` is the last line of the log of a failed run; ``job`` is the
-    name of the log.
+    trains several at once; ``note`` is the line of the log that says why a run failed, or the last
+    one; ``job`` is the name of the log.
     """
 
     cell: str
@@ -190,8 +190,10 @@ def _said(path: Path, begun: float) -> _Said | None:
     last = next((line for line in reversed(lines) if line.strip()), "")
     start = max((i for i, line in enumerate(lines) if re.fullmatch(r"seed \d+", line)), default=0)
     seed = int(lines[start][5:]) if lines and lines[start].startswith("seed ") else None
-    epoch, loss, seconds, share = 0, None, None, None
+    epoch, loss, seconds, share, failure = 0, None, None, None, ""
     for line in reversed(lines[start:]):
+        if line.startswith("Error: "):
+            failure = line  # Its message may have further lines.
         if match := _EPOCH.fullmatch(line):
             epoch, seconds = int(match["epoch"]), float(match["seconds"])
             loss = None if match["runs"] else _number(match["loss"])
@@ -200,7 +202,7 @@ def _said(path: Path, begun: float) -> _Said | None:
         if match := _RESUMED.fullmatch(line):
             epoch = int(match["epoch"])
             break
-    if last.startswith("Error: "):
+    if failure:
         state = "failed"
     elif last.startswith("Interrupted by "):
         state = "interrupted"
@@ -208,7 +210,7 @@ def _said(path: Path, begun: float) -> _Said | None:
         state = "silent"
     else:
         state = "running"
-    return _Said(state, seed, epoch, loss, share, last)
+    return _Said(state, seed, epoch, loss, share, failure or last)
 
 
 def _finished(directory: Path, settings: Mapping[str, Any]) -> dict[str, Any] | None:
