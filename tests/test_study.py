@@ -465,6 +465,17 @@ def test_a_study_with_other_values_is_not_the_papers(overlay, said):
     assert outputs.is_the_papers(fewer, paper)
 
 
+@pytest.mark.parametrize(
+    ("changes", "is_it"),
+    [({}, True), ({"seeds": 1}, True), ({"plateau_patience": 3}, False), ({"loss": "iou"}, False)],
+)
+def test_the_papers_best_parametrization_is_known(changes, is_it):
+    paper = configuration.read({}, SCHEMA)
+    best = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())["best"] | changes
+    assert outputs.has_the_papers_best(configuration.read({"best": best}, SCHEMA), paper) == is_it
+    assert not outputs.has_the_papers_best(paper, paper)
+
+
 def test_captions_say_of_all_runs_what_all_runs_have():
     """Also where the grid sets it, or where a setting follows from an axis without being one."""
     trained = [

@@ -266,7 +266,7 @@ def shared_settings(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 # Keys that do not change what is learned.
-WITHOUT_EFFECT = ("engine", "xla", "memory_limit")
+WITHOUT_EFFECT = frozenset({"engine", "xla", "memory_limit"})
 
 
 def differences(config: Mapping[str, Any], paper: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -294,6 +294,23 @@ def differences(config: Mapping[str, Any], paper: Mapping[str, Any]) -> dict[str
 def is_the_papers(config: Mapping[str, Any], paper: Mapping[str, Any]) -> bool:
     """Return whether a study has the paper's settings, so that it can test the paper's claims."""
     return not set(differences(config, paper)) - {"seeds"}
+
+
+# The best parametrization of §5.1, about which the claims 9 and 10 speak.
+PAPERS_BEST = {
+    "batch_size": 16,
+    "learning_rate": 0.1,
+    "plateau_patience": 2,
+    "plateau_factor": 0.5,
+    "stop_patience": None,
+}
+
+
+def has_the_papers_best(config: Mapping[str, Any], paper: Mapping[str, Any]) -> bool:
+    """Return whether a study trains the best parametrization with the paper's settings."""
+    best = config["best"] and config["settings"] | config["best"]
+    wanted = paper["settings"] | PAPERS_BEST
+    return bool(best) and all(best[name] == wanted[name] for name in wanted.keys() - WITHOUT_EFFECT)
 
 
 def _compared(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -109,7 +109,8 @@ def _verdicts(study: Study) -> dict[str, float]:
         for verdict in ("holds", "does not hold", "undecided"):
             values[f"{verdict.replace(' ', '_')}{suffix}"] = (main == verdict).sum()
         thin = claims[(claims["claim"] == 9) & (claims["part"] == "one small side")]
-        values[f"thin_over_large{suffix}"] = thin["value"].mean()
+        if len(thin):  # Without the paper's best parametrization there is no claim 9.
+            values[f"thin_over_large{suffix}"] = thin["value"].mean()
     return values
 
 
