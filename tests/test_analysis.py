@@ -438,3 +438,17 @@ def test_an_axis_may_have_the_name_of_a_column(axis, values):
     assert list(residuals["residual"]) == list(alone["residual"])
     label = figures.residuals(residuals).axes[0].get_ylabel()
     assert label.startswith("validation 1 − inclusive IoU")
+
+
+def test_times_of_other_networks_are_refused():
+    histories = fake_study.histories(**fake_study.TINY)
+    runs = fake_study.runs(histories, fake_study.TINY["epochs"])
+    both = [
+        pd.concat([table.assign(network=name) for name in ("paper", "roi")], ignore_index=True)
+        for table in (histories, runs)
+    ]
+    axes = ["batch_size", "learning_rate", "network"]
+    made = analysis.tables(["time", "recommendation"], *both, axes, times=[both[1]])
+    assert list(made["recommendation"]["network"]) == ["paper", "roi"]
+    with pytest.raises(ValueError, match=r"findings.times has no times of network roi\."):
+        analysis.tables(["time"], *both, axes, times=[runs.assign(network="paper")])

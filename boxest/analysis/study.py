@@ -50,6 +50,11 @@ def tables(
     -------
     dict of pandas.DataFrame
         By name.
+
+    Raises
+    ------
+    ValueError
+        If a study whose times count lacks values of an axis, or a table is invalid.
     """
     others = [name for name in axes if name not in CELL]
     # A figure shows the times of one engine, but the cost of accuracy includes those of all
@@ -57,6 +62,12 @@ def tables(
     timed = times[0] if times else runs
     timed_others = [name for name in others if name in timed]
     all_times = pd.concat(times, ignore_index=True) if times else runs
+    for name in timed_others:
+        if missing := sorted(set(map(str, runs[name])) - set(map(str, timed[name]))):
+            raise ValueError(
+                f"The first study in findings.times has no times of {name} {', '.join(missing)}. "
+                "Time these, too, or leave findings.times out."
+            )
     made: dict[str, pd.DataFrame] = {}
     makers: dict[str, Callable[[], pd.DataFrame]] = {
         "ranking": lambda: rank(runs, others, histories),
