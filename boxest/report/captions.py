@@ -5,7 +5,7 @@ from typing import Any
 
 import jinja2
 
-from boxest.analysis.text import number
+from boxest.analysis.text import number, plural
 from boxest.study import data, outputs, run_table
 
 
@@ -20,7 +20,7 @@ def fill_in(template: str, summary: Mapping[str, Any], name: str = "") -> str:
         images of the run that Fig. 1 and 2 show, ``scene`` describes what makes these images
         harder, or is "clean", ``drawn`` says whether they are drawn, ``papers`` whether the
         settings are the paper's, ``trained`` the loss, ``rows`` and ``columns`` the axes of panels;
-        the filter ``g`` writes a number with three digits.
+        the filters ``g`` and ``plural`` write a number with three digits, and with a noun.
     summary : mapping
         ``config`` and ``numbers`` (from `boxest.report.findings.numbers`).
     name : str
@@ -36,7 +36,7 @@ def fill_in(template: str, summary: Mapping[str, Any], name: str = "") -> str:
         If the template uses an unknown name.
     """
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)
-    environment.filters["g"] = number
+    environment.filters |= {"g": number, "plural": plural}
     config = summary["config"]
     page = name.partition(",")[2].replace("~", " ").replace(",", ", ")
     rows, columns = outputs.rows_and_columns(config)
