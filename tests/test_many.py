@@ -567,3 +567,15 @@ def test_seeds_are_drawn_as_by_one_fit_after_the_other(data):
     many, alone = fit_many(estimators(), *data), fit_alone(estimators(), data)
     assert [one.seed_ for one in many] == [one.seed_ for one in alone]
     assert many[0].seed_ != many[1].seed_
+
+
+def of_bfloat16(image_shape, output_activation="linear", seed=0):
+    layers = keras.layers.Flatten(), keras.layers.Dense(4, dtype="mixed_bfloat16")
+    return keras.Sequential([keras.Input(image_shape), *layers])
+
+
+def test_outputs_in_another_precision_are_evaluated_as_they_are_predicted(data):
+    settings = {"network": of_bfloat16, "loss": "mse", "rates": (0.01,), "epochs": 1}
+    for one in fit_many(runs(**settings), *data, validation_data=data):
+        loss = np.mean((one.predict(data[0]) - data[1]) ** 2)
+        assert one.history_[-1]["validation_loss"] == pytest.approx(loss, rel=1e-4)

@@ -280,6 +280,8 @@ class Stack:
                 rows = jnp.maximum(rows, 0)
                 inputs = grey_levels(jnp.take(features, rows, axis=0))
                 outputs, _ = self.program.trunk.stateless_call(*state[:2], inputs, training=False)
+                # A network may compute in another precision.
+                outputs = outputs.astype(jnp.float32)
                 true = jnp.take(targets, rows, axis=0)
                 return jnp.stack([function(true, outputs) for function in functions])
 
