@@ -579,3 +579,21 @@ def test_outputs_in_another_precision_are_evaluated_as_they_are_predicted(data):
     for one in fit_many(runs(**settings), *data, validation_data=data):
         loss = np.mean((one.predict(data[0]) - data[1]) ** 2)
         assert one.history_[-1]["validation_loss"] == pytest.approx(loss, rel=1e-4)
+
+
+def with_frozen_branches(image_shape, output_activation="linear", seed=0):
+    """If one layer replaced the first convolution and its pooling, it would follow the second."""
+    layers, image = keras.layers, keras.Input(image_shape)
+    branches = []
+    for number, pooling in enumerate((layers.MaxPooling2D, layers.AveragePooling2D)):
+        start = keras.initializers.GlorotUniform(seed + number)
+        convolution = layers.Conv2D(2, 3, padding="same", kernel_initializer=start)
+        convolution.trainable = False
+        branches.append(layers.Flatten()(pooling(2)(convolution(image))))
+    last = layers.Dense(4, kernel_initializer=keras.initializers.GlorotUniform(seed))
+    return keras.Model(image, last(layers.Concatenate()(branches)))
+
+
+def test_frozen_layers_keep_their_places(data):
+    settings = {"network": with_frozen_branches, "rates": (0.05,), "epochs": 2}
+    assert_same(fit_many(runs(**settings), *data), fit_alone(runs(**settings), data))

@@ -98,8 +98,12 @@ def split_graph(
         crossing, learning = [graph.image], graph.calls
     for calls in (_fused(learning) if fuse else learning, learning):
         head, trunk = _cut(graph, crossing, calls)
-        # An optimizer keeps its state by the position of a variable, which depends on the graph.
-        if _ids(trunk.trainable_variables) == _ids(model.trainable_variables):
+        # The position of a variable depends on the graph. An optimizer keeps its state by it, and
+        # a stack of runs all values.
+        if all(
+            _ids(getattr(trunk, part)) == _ids(getattr(model, part))
+            for part in ("trainable_variables", "non_trainable_variables")
+        ):
             return head, trunk
     return None, model
 
