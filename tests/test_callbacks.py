@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from boxest import BoxRegressor, synthetic
+from boxest.training import stream
 
 keras = pytest.importorskip("keras")
 
@@ -167,3 +168,19 @@ def test_what_is_no_callback_is_refused(data):
 def test_a_backup_of_keras_is_refused(data, tmp_path):
     with pytest.raises(ValueError, match="use the parameter checkpoint, which resumes exactly"):
         quick(keras.callbacks.BackupAndRestore(str(tmp_path))).fit(*data)
+
+
+def test_batches_read_from_a_file_are_counted_through_the_epoch(data, monkeypatch):
+    """A buffer holds one batch of four; a rate that is set in one stays in the next."""
+
+    class Halving(PerBatch):
+        def on_train_batch_end(self, batch, logs=None):
+            super().on_train_batch_end(batch)
+            self.model.optimizer.learning_rate = float(self.model.optimizer.learning_rate) / 2
+
+    for name in ("BLOCK", "BUFFER"):
+        monkeypatch.setattr(stream, name, 16)
+    settings = {"epochs": 2, "engine": "keras", "schedule": "constant", "memory_limit": 0}
+    halving = quick(Halving(), **settings).fit(*data)
+    assert halving.callbacks_[0].batches == [0, 1, 2, 3] * 2
+    assert halving.history_[1]["learning_rate_now"] == pytest.approx(0.1 / 2**4)

@@ -98,14 +98,20 @@ class KerasProgram:
 
     __call__ = EpochProgram.__call__
 
-    def sums(self, order: np.ndarray, rates: np.ndarray, *, n_steps: int) -> np.ndarray:
-        """Make ``n_steps`` updates; return sums like `EpochProgram.sums`."""
+    def sums(
+        self, order: np.ndarray, rates: np.ndarray, *, n_steps: int, done: int = 0
+    ) -> np.ndarray:
+        """Make ``n_steps`` updates, of which the first has the number ``done`` in its epoch.
+
+        Returns sums like `EpochProgram.sums`.
+        """
         names = ("loss", *self.measures)
         sums = np.zeros(1 + len(names))
-        for number, batch in enumerate(order[:n_steps]):
+        for number, (batch, rate) in enumerate(zip(order[:n_steps], rates, strict=False), done):
             # A callback may set another rate, which then stays until the schedule changes it.
-            if number == 0 or rates[number] != rates[number - 1]:
-                self.optimizer.learning_rate = float(rates[number])
+            if number == 0 or rate != self._rate:
+                self.optimizer.learning_rate = float(rate)
+            self._rate = rate
             if self.callbacks:
                 self.callbacks.on_train_batch_begin(number)
             weight, values = self._step(batch)

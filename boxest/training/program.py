@@ -283,8 +283,12 @@ class EpochProgram:
         """
         return self.means(self.sums(order, rates, n_steps=len(order)))
 
-    def sums(self, order: np.ndarray, rates: np.ndarray, *, n_steps: int) -> np.ndarray:
+    def sums(
+        self, order: np.ndarray, rates: np.ndarray, *, n_steps: int, done: int = 0
+    ) -> np.ndarray:
         """Make ``n_steps`` updates; with 0, the same program is only compiled.
+
+        ``done`` updates of the epoch came before; `KerasProgram` needs their number.
 
         Returns
         -------

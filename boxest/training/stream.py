@@ -171,7 +171,7 @@ class StreamedProgram:
                 self.program.put(*buffer)
                 # Filled up like the order of the last buffer, which is smaller.
                 some = np.resize(rates[done : done + n_steps], len(rows))
-                total = total + self.program.sums(rows, some, n_steps=n_steps)
+                total = total + self.program.sums(rows, some, n_steps=n_steps, done=done)
                 done += n_steps
         return self.program.means(total)
 
