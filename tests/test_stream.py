@@ -127,3 +127,9 @@ def test_streams_with_plain_keras_too(small_data, small_buffers):
         )
         losses.append([row["train_loss"] for row in regressor.fit(X, y).history_])
     np.testing.assert_allclose(*losses, rtol=1e-4)
+
+
+def test_features_in_bfloat16_are_read_back():
+    features = keras.ops.convert_to_numpy(keras.ops.cast(np.arange(6.0).reshape(3, 2), "bfloat16"))
+    kept = stream.keep([features], limit=0)
+    assert np.array_equal(kept[1:], features[1:])

@@ -42,7 +42,8 @@ class FeatureFile:
         weakref.finalize(self, self._file.close)
         n_rows = 0
         for block in blocks:
-            self._write(np.ascontiguousarray(block).data)
+            # As bytes, because numpy gives no view of types of its extensions, such as bfloat16.
+            self._write(np.ascontiguousarray(block).view(np.uint8).data)
             self.dtype, self.shape = block.dtype, block.shape
             n_rows += len(block)
         self.shape = (n_rows, *self.shape[1:])
