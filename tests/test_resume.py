@@ -128,6 +128,12 @@ def interrupt(path, data, epoch, **settings):
     return regressor
 
 
+def in_bfloat16(image_shape, *, output_activation, seed):
+    """A network whose weights are in a type that numpy does not know by itself."""
+    layers = keras.layers.Flatten(), keras.layers.Dense(4, dtype="bfloat16")
+    return keras.Sequential([keras.Input(image_shape), *layers])
+
+
 TRAININGS = {
     "the paper's network": {"network": "paper", "xla": True},
     "adam": {"optimizer": "adam", "batch_size": 64},
@@ -153,6 +159,7 @@ TRAININGS = {
         "restore_best_weights": True,
         "epochs": 4,
     },
+    "bfloat16": {"network": in_bfloat16, "optimizer": "momentum", "epochs": 4},
     "divergence": {"learning_rate": 1.5, "loss": "mean_squared_error", "epochs": 40},
 }
 

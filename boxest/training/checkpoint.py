@@ -188,7 +188,9 @@ def written_if_interrupted(checkpoint: Checkpoint | None) -> Iterator[None]:
 
 def _write(path: Path, fingerprint: dict[str, Any], state: State) -> None:
     """Write fingerprint and state as numpy's zip archive, whose parts have checksums."""
-    about = {"fingerprint": fingerprint, "about": state.about, "n_arrays": len(state.arrays)}
+    # numpy's files do not name types of its extensions, such as bfloat16.
+    types = [array.dtype.name for array in state.arrays]
+    about = {"fingerprint": fingerprint, "about": state.about, "types": types}
     text = json.dumps(about)
     arrays = {f"array_{i}": array for i, array in enumerate(state.arrays)}
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
@@ -204,7 +206,7 @@ def _read(path: Path) -> tuple[dict[str, Any], State]:
             return np.load(io.BytesIO(archive.read(f"{name}.npy")), allow_pickle=False)
 
         text = json.loads(part("text").tobytes())
-        arrays = [part(f"array_{i}") for i in range(text["n_arrays"])]
+        arrays = [part(f"array_{i}").view(name) for i, name in enumerate(text["types"])]
     return text["fingerprint"], State(text["about"], arrays)
 
 
