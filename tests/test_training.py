@@ -671,6 +671,27 @@ def test_engines_agree(small_data, batch_size, network):
     np.testing.assert_allclose(*results, rtol=1e-4)
 
 
+class AgainstTheBatch(keras.losses.Loss):
+    """A loss of a user's that compares each example with the others of its batch."""
+
+    def call(self, y_true, y_pred):
+        errors = keras.ops.mean(keras.ops.abs(y_true - y_pred), axis=-1)
+        return errors * errors / keras.ops.mean(errors)
+
+
+def test_a_loss_of_a_user_sees_the_batch_as_it_is(small_data):
+    """Of 120 examples, the last batch has 20."""
+    data = examples(small_data, slice(120))
+    losses = []
+    for engine in ("compiled", "keras"):
+        model, optimizer = networks.paper((32, 32, 1), seed=1), keras.optimizers.SGD(0.01)
+        settings = {"batch_size": 50, "engine": engine, "loss": AgainstTheBatch()}
+        losses.append(
+            [row["train_loss"] for row in fit(model, data, optimizer, **settings).history]
+        )
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
 def test_plain_keras_trains_the_model_itself(small_data):
     model = networks.paper((32, 32, 1), seed=1)
     before = [np.array(w) for w in model.get_weights()]

@@ -205,11 +205,15 @@ def sees_the_batch(model: "keras.Model") -> bool:
     def alone(part: Any) -> bool:
         if not isinstance(part, Layer) or isinstance(part, Lambda):
             return False
-        known = type(part).__module__.split(".")[0] in ("keras", "boxest")
-        return known and part.activity_regularizer is None
+        return not is_of_a_user(part) and part.activity_regularizer is None
 
     parts = [part for layer in all_layers(model) for part in (layer, *_operations(layer))]
     return bool(model.non_trainable_variables) or not all(map(alone, parts))
+
+
+def is_of_a_user(part: Any) -> bool:
+    """Whether a layer or a loss is of a class that neither Keras nor boxest defines."""
+    return type(part).__module__.split(".")[0] not in ("keras", "boxest")
 
 
 def resident(images: np.ndarray) -> np.ndarray:

@@ -226,8 +226,8 @@ class EpochProgram:
         self.backend = load()
         self.trunk, self.optimizer, self.loss = trunk, optimizer, loss
         self.measures, self.augmentation = dict(measures), augmentation
-        # A batch normalisation needs the whole batch, and nothing else.
-        self.sees_the_batch = layout.sees_the_batch(trunk)
+        # A batch normalisation needs the whole batch, and nothing else; so may a user's loss.
+        self.sees_the_batch = layout.sees_the_batch(trunk) or layout.is_of_a_user(loss)
         self.rest = 0
         # Pairs of a variable of the other network, which learns, and the variable here.
         self.pairs: Sequence[tuple[keras.Variable, keras.Variable]] = ()
