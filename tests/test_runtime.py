@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -258,3 +259,12 @@ def test_programs_of_another_machine_are_not_used(monkeypatch):
     first = runtime.machine()
     monkeypatch.setattr("platform.processor", lambda: "another")
     assert runtime.machine() != first
+
+
+def test_processors_of_arm_are_told_apart_by_what_they_can_do(monkeypatch):
+    found = []
+    for features in ("fp asimd", "fp asimd sve"):
+        text = f"BogoMIPS\t: 2100.00\nFeatures\t: {features}\nCPU part\t: 0xd40\n"
+        monkeypatch.setattr(runtime, "Path", lambda *_, text=text: Mock(read_text=lambda: text))
+        found.append(runtime.machine())
+    assert found[0] != found[1]

@@ -22,6 +22,9 @@ except ImportError:  # Windows has no such locks.
 _DRIVER = Path("/proc/driver/nvidia")
 _BACKEND_MODULES = {"tensorflow": "tensorflow", "jax": "jaxlib"}
 
+# How the lines of /proc/cpuinfo begin that say what a processor can do: on x86, and on ARM.
+_PROCESSOR = ("model name", "flags", "CPU ", "Features")
+
 # The flag of XLA for a single thread.
 _ONE_THREAD = "--xla_cpu_multi_thread_eigen=false"
 _DEFAULTS = {
@@ -220,7 +223,7 @@ def machine() -> str:
     names = [platform.machine(), platform.processor()]
     with contextlib.suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
-        names += sorted({line for line in lines if line.startswith(("model name", "flags"))})
+        names += sorted({line for line in lines if line.startswith(_PROCESSOR)})
     for package in ("keras", "tensorflow", "tensorflow-cpu", "jaxlib"):
         with contextlib.suppress(metadata.PackageNotFoundError):
             names.append(metadata.version(package))
