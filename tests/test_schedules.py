@@ -316,3 +316,18 @@ def test_pieces_after_a_fit_with_validation_can_be_saved(data, tmp_path):
     loaded = BoxRegressor.load(tmp_path / "saved.boxest")
     assert loaded.history_ == one.history_
     assert "validation_loss" not in loaded.history_[1]
+
+
+@pytest.mark.parametrize("engine", ["compiled", "keras"])
+def test_optimizers_may_keep_the_rate_in_double_precision(data, engine):
+    settings = {"schedule": "cosine", "learning_rate": 0.03, "engine": engine}
+    expected = regressor(**settings).fit(*data).history_
+    # The policy of the layers, which would follow, stays what it is.
+    keras.config.set_dtype_policy(keras.config.dtype_policy())
+    keras.config.set_floatx("float64")
+    try:
+        found = regressor(**settings).fit(*data).history_
+    finally:
+        keras.config.set_floatx("float32")
+    for name in ("learning_rate_now", "train_loss"):
+        assert [row[name] for row in found] == pytest.approx([row[name] for row in expected])

@@ -324,10 +324,10 @@ class Trainer:
         self.optimizer.learning_rate = float(rate)
         before = float(self.optimizer.learning_rate)
         yield
-        # The rate is in a single-precision variable; an unchanged rate must not take over its
-        # rounding.
+        # Programs take rates in single precision, and the optimizer keeps them in the type of
+        # `floatx`; an unchanged rate must not take over their rounding.
         after = float(self.optimizer.learning_rate)
-        if after == before:
+        if np.float32(after) == np.float32(before):
             return
         if schedule.varies:
             raise ValueError(
