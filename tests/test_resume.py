@@ -743,3 +743,20 @@ def test_patience_may_be_a_number_of_numpy(path, data, monkeypatch):
     settings |= {"plateau_patience": np.int32(2), "checkpoint": path}
     regressor = BoxRegressor.paper(**SETTINGS | settings).fit(*data)
     assert (regressor.n_iter_, path.exists()) == (1, False)
+
+
+def test_a_warm_start_after_more_epochs_is_another_training(data, path):
+    """Its first weights may be the same: here, those after the first epoch are the best."""
+
+    def fitted(epochs):
+        settings = SETTINGS | {"learning_rate": 1.0, "loss": "mse", "schedule": "constant"}
+        settings |= {"epochs": epochs, "restore_best_weights": True, "warm_start": True}
+        return BoxRegressor.paper(**settings).fit(*data).set_params(epochs=2, checkpoint=path)
+
+    one, two = fitted(1), fitted(2)
+    assert two.best_epoch_ == 1
+    with pytest.raises(KeyboardInterrupt):
+        one.set_params(callbacks=[Interrupt(3)]).fit(*data)
+    with pytest.warns(UserWarning, match="another training .*earlier epochs: 1, now 2"):
+        two.fit(*data)
+    assert [row["epoch"] for row in two.history_] == [1, 2, 3, 4]

@@ -8,6 +8,7 @@ passes everything to `boxest.training.loop.Trainer.run`.
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import asdict
 from numbers import Integral
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
@@ -214,7 +215,7 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
                 settings=settings,
                 watchers=[stack.enter_context(watcher) for watcher in watchers],
                 checkpoint=checkpoint,
-                fingerprint=checkpoint and self._fingerprint(train, held_out),
+                fingerprint=checkpoint and self._fingerprint(train, held_out, settings, schedule),
                 find_rate=search.find if finds else None,
             )
         if finds:
@@ -276,10 +277,16 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
             )
         return opened(self.checkpoint)
 
-    def _fingerprint(self, train: Examples, held_out: Examples | None) -> dict[str, Any]:
+    def _fingerprint(
+        self, train: Examples, held_out: Examples | None, settings: Settings, schedule: Schedule
+    ) -> dict[str, Any]:
         """Return everything that determines the result of the training that is about to begin."""
         return {
             **self._own_fingerprint(),
+            # After different numbers of epochs, the best weights may be the same.
+            "earlier epochs": settings.epochs_before,
+            "earlier updates": settings.updates_before,
+            "schedule so far": asdict(schedule),
             **fingerprint.of_data(train, held_out),
             **fingerprint.of_runtime(),
         }
