@@ -49,6 +49,12 @@ class PerBatch(keras.callbacks.Callback):
         self.batches.append(batch)
 
 
+def raising_on_nan():
+    callback = keras.callbacks.TerminateOnNaN()
+    callback.raise_error = True  # Older versions of Keras have no such argument.
+    return callback
+
+
 def test_they_are_called_and_left_untouched(data):
     recorder = Recorder(stop_at=1)
     regressor = quick(recorder).fit(*data)
@@ -152,8 +158,9 @@ def test_those_of_an_earlier_training_are_not_called(data):
     [
         keras.callbacks.LambdaCallback(on_train_batch_end=print),
         keras.callbacks.ModelCheckpoint("a.weights.h5", save_weights_only=True, save_freq=2),
+        raising_on_nan(),
     ],
-    ids=["lambda", "frequent"],
+    ids=["lambda", "frequent", "error"],
 )
 def test_batch_hooks_of_keras_own_callbacks_are_refused(data, callback):
     with pytest.raises(ValueError, match="has hooks for each batch"):

@@ -191,8 +191,13 @@ def _wants_batches(callback: "keras.callbacks.Callback") -> bool:
     """Whether a callback has a hook per batch that does something.
 
     Callbacks of Keras that have such a hook, as `ModelCheckpoint` does, use it only if asked to
-    save or write more often than once per epoch.
+    save or write more often than once per epoch. `TerminateOnNaN` ends a training that has
+    diverged, which ends anyway, unless it is to raise an error.
     """
+    import keras
+
+    if type(callback) is keras.callbacks.TerminateOnNaN:
+        return getattr(callback, "raise_error", False)  # Older versions of Keras have no choice.
     frequency = getattr(callback, "save_freq", getattr(callback, "update_freq", "epoch"))
     return frequency != "epoch" or any(
         name in vars(callback) or not getattr(type(callback), name).__module__.startswith("keras.")
