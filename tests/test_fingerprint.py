@@ -1,6 +1,7 @@
 """What tells one training from another, and parameters that are the same."""
 
 import functools
+import os
 
 import keras
 import numpy as np
@@ -125,3 +126,12 @@ def test_layers_that_are_set_otherwise_are_another_network(one, other):
     first = digest(*one)
     assert first != digest(*other)
     assert first == digest(*again(one))
+
+
+def test_threads_are_those_of_the_processors_that_a_process_may_use(monkeypatch):
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
+    found = []
+    for processors in ({0}, {0, 1}):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _, p=processors: p, raising=False)
+        found.append(fingerprint.of_runtime()["threads"])
+    assert found == [1, 2]

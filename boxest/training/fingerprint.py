@@ -111,8 +111,15 @@ def of_runtime() -> dict[str, Any]:
         "boxest_code": _of_code(),
         "numpy_version": np.__version__,
         "machine": runtime.machine(),
-        "threads": found["threads"] or os.cpu_count(),
+        "threads": found["threads"] or _usable_processors(),
     }
+
+
+def _usable_processors() -> int:
+    """Return how many processors this process may use: a backend has as many threads."""
+    if hasattr(os, "sched_getaffinity"):  # Linux; a scheduler may bind a job to some of them.
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
 
 
 @functools.cache
