@@ -597,3 +597,16 @@ def with_frozen_branches(image_shape, output_activation="linear", seed=0):
 def test_frozen_layers_keep_their_places(data):
     settings = {"network": with_frozen_branches, "rates": (0.05,), "epochs": 2}
     assert_same(fit_many(runs(**settings), *data), fit_alone(runs(**settings), data))
+
+
+@pytest.mark.parametrize("floatx", ["float32", "float64"])
+def test_a_user_may_have_asked_for_double_precision(data, floatx):
+    jax.config.update("jax_enable_x64", True)
+    keras.config.set_dtype_policy(keras.config.dtype_policy())  # That of the layers stays.
+    keras.config.set_floatx(floatx)
+    try:
+        settings = {"rates": (0.05,), "seeds": (0,), "epochs": 2}
+        assert_same(fit_many(runs(**settings), *data), fit_alone(runs(**settings), data))
+    finally:
+        keras.config.set_floatx("float32")
+        jax.config.update("jax_enable_x64", False)

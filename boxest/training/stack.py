@@ -177,7 +177,8 @@ class Stack:
         -------
         ndarray of float32, shape (k, 1 + measures, n)
         """
-        n, rows = rows.shape[1], in_parts(rows, self._evaluated_at_once)
+        # JAX keeps integers of 64 bits as such if a user has asked for double precision.
+        n, rows = rows.shape[1], in_parts(rows.astype(np.int32), self._evaluated_at_once)
         groups = self._in_groups(self._evaluate, self.validation, runs, rows)
         values = np.concatenate([backend.get(values) for _, values in groups])[: len(runs)]
         values = np.moveaxis(values, 1, 2)  # Now (k, 1 + measures, parts, examples of a part).
