@@ -268,3 +268,17 @@ def test_processors_of_arm_are_told_apart_by_what_they_can_do(monkeypatch):
         monkeypatch.setattr(runtime, "Path", lambda *_, text=text: Mock(read_text=lambda: text))
         found.append(runtime.machine())
     assert found[0] != found[1]
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_programs_for_other_threads_are_not_used(monkeypatch, tmp_path, threads):
+    monkeypatch.setattr(runtime, "_refuse_if_started", lambda what: None)
+    monkeypatch.setattr(runtime, "_programs", None)
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    entries = []
+    for number in (2, threads):
+        runtime.set_threads(number)
+        monkeypatch.setattr(runtime, "CompiledPrograms", lambda _, name: Mock(own=name))
+        runtime.share_compiled_programs(tmp_path)
+        entries.append(runtime._programs.own)
+    assert entries[0] != entries[1]

@@ -165,9 +165,10 @@ def _visible_gpus() -> list[str]:
 def share_compiled_programs(directory: str | os.PathLike) -> None:
     """Keep compiled programs in a directory, so that the next process need not compile them again.
 
-    Several processes may share it at once. Programs of another processor, backend, version or user
-    do not interfere, because each has its own subdirectory. A program is used only if it equals, to
-    the last bit, what this user has stored; see `boxest.system.compilation_cache`.
+    Several processes may share it at once. Programs of another processor, backend, version, user or
+    number of threads do not interfere, because each has its own subdirectory; so call `set_threads`
+    first. A program is used only if it equals, to the last bit, what this user has stored; see
+    `boxest.system.compilation_cache`.
 
     Parameters
     ----------
@@ -182,7 +183,7 @@ def share_compiled_programs(directory: str | os.PathLike) -> None:
     """
     global _programs
     _refuse_if_started("share_compiled_programs()")
-    _programs = CompiledPrograms(directory, machine())
+    _programs = CompiledPrograms(directory, _native_code())
     path = _programs.own
     flags = os.environ.get("TF_XLA_FLAGS", "")
     # TensorFlow splits its flags at blanks outside of quotes.
@@ -216,6 +217,24 @@ def _refuse_if_started(what: str) -> None:
             f"{what} comes too late, after the import of {' and '.join(started)}. Call it before "
             "the first import of keras, tensorflow or jax."
         )
+
+
+def _native_code() -> str:
+    """Return a name for all processes that compile a program to the same native code.
+
+    TensorFlow finds a stored program by what it computes, whatever the threads and flags for which
+    it was compiled, and these change the order of additions.
+    """
+    threads = os.environ.get("TF_NUM_INTRAOP_THREADS") or str(usable_processors())
+    names = [machine(), threads, os.environ.get("XLA_FLAGS", "")]
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
+
+
+def usable_processors() -> int:
+    """Return how many processors this process may use: a backend has as many threads."""
+    if hasattr(os, "sched_getaffinity"):  # Linux; a scheduler may bind a job to some of them.
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
 
 
 def machine() -> str:

@@ -4,7 +4,6 @@ import contextlib
 import functools
 import hashlib
 import inspect
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,15 +110,8 @@ def of_runtime() -> dict[str, Any]:
         "boxest_code": _of_code(),
         "numpy_version": np.__version__,
         "machine": runtime.machine(),
-        "threads": found["threads"] or _usable_processors(),
+        "threads": found["threads"] or runtime.usable_processors(),
     }
-
-
-def _usable_processors() -> int:
-    """Return how many processors this process may use: a backend has as many threads."""
-    if hasattr(os, "sched_getaffinity"):  # Linux; a scheduler may bind a job to some of them.
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count()
 
 
 @functools.cache
