@@ -692,6 +692,24 @@ def test_a_loss_of_a_user_sees_the_batch_as_it_is(small_data):
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
+@pytest.mark.parametrize("dtype", [*DOUBLE, "mixed_bfloat16"])
+def test_engines_agree_on_outputs_in_another_precision(small_data, dtype):
+    losses = []
+    for engine in ("compiled", "keras"):
+        start = keras.initializers.GlorotUniform(seed=1)
+        layers = (
+            keras.layers.Flatten(),
+            keras.layers.Dense(4, kernel_initializer=start, dtype=dtype),
+        )
+        model = keras.Sequential([keras.Input((32, 32, 1)), *layers])
+        data, optimizer = examples(small_data, slice(64)), keras.optimizers.SGD(0.01)
+        settings = {"engine": engine, "loss": "giou_l1"}
+        losses.append(
+            [row["train_loss"] for row in fit(model, data, optimizer, **settings).history]
+        )
+    assert losses[0] == pytest.approx(losses[1], rel=1e-2)
+
+
 def test_plain_keras_trains_the_model_itself(small_data):
     model = networks.paper((32, 32, 1), seed=1)
     before = [np.array(w) for w in model.get_weights()]

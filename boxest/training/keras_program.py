@@ -54,7 +54,7 @@ class KerasProgram:
             loss,
             # Keras' own "loss" includes the network's penalties; a metric measures only the loss.
             weighted_metrics=[
-                keras.metrics.MeanMetricWrapper(function, name=f"mean_{name}")
+                keras.metrics.MeanMetricWrapper(_in_single(function), name=f"mean_{name}")
                 for name, function in functions.items()
             ],
             jit_compile=xla and device() != "cpu",
@@ -132,3 +132,13 @@ class KerasProgram:
         logs = self.network.train_on_batch(features, targets, weights, return_dict=True)
         names = ("loss", *self.measures)
         return total, np.array([float(logs[f"mean_{name}"]) for name in names])
+
+
+def _in_single(function: Measure) -> Measure:
+    """Return a measure that also takes outputs in another precision; a loss of Keras casts them."""
+    from keras import ops
+
+    def measure(y_true, y_pred):
+        return function(y_true, ops.cast(y_pred, "float32"))
+
+    return measure
