@@ -167,6 +167,16 @@ def test_batch_hooks_of_keras_own_callbacks_are_refused(data, callback):
         quick(callback).fit(*data)
 
 
+def test_callbacks_know_the_number_of_batches(data):
+    steps = []
+    callback = keras.callbacks.LambdaCallback(on_train_begin=lambda logs: None)
+    regressor = quick(callback, epochs=1, batch_size=25, validation_fraction=0).fit(*data)
+    steps.append(regressor.callbacks_[0].params["steps"])
+    regressor.set_params(batch_size=100).fit(*data)
+    steps.append(regressor.callbacks_[0].params["steps"])
+    assert steps == [3, 1]
+
+
 def test_what_is_no_callback_is_refused(data):
     with pytest.raises(ValueError, match="callbacks must hold Keras callbacks; got 'early'"):
         quick("early").fit(*data)

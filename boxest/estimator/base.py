@@ -200,7 +200,7 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
         )
         follows = None if followed is None else self._following(followed, trainer.predictor)
         watchers = [*watchers, *([follows] if follows else [])]
-        watchers += building.watchers(self, trainer, schedule, settings)
+        watchers += building.watchers(self, trainer, schedule, settings, len(train.targets))
 
         # From here on the estimator changes; after an earlier error, it keeps the previous network.
         self._set_network(trainer, schedule, seed)

@@ -1,5 +1,6 @@
 """Build what a training needs: network, optimizer, programs, schedule."""
 
+import math
 import random
 import threading
 import warnings
@@ -243,7 +244,11 @@ def first_rate(
 
 
 def watchers(
-    estimator: "BaseImageRegressor", trainer: Trainer, schedule: Schedule, settings: Settings
+    estimator: "BaseImageRegressor",
+    trainer: Trainer,
+    schedule: Schedule,
+    settings: Settings,
+    n_examples: int,
 ) -> list[Watcher]:
     """Return the watchers that report the training, and the user's Keras callbacks."""
     report = reporter(estimator.verbose, settings.epochs)
@@ -256,6 +261,7 @@ def watchers(
             varies=schedule.varies,
             epochs=settings.epochs,
             epochs_before=settings.epochs_before,
+            steps=math.ceil(n_examples / settings.batch_size),
         )
     if estimator.engine == "keras":  # The program may have those of an earlier training.
         trainer.program.callbacks = callbacks and callbacks.list

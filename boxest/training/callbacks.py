@@ -44,6 +44,8 @@ class KerasCallbacks(Watcher):
         Whether the schedule sets the learning rate of every update.
     epochs, epochs_before : int
         The number of epochs of this training, and of those before it.
+    steps : int
+        The number of updates of an epoch.
 
     Raises
     ------
@@ -61,6 +63,7 @@ class KerasCallbacks(Watcher):
         varies: bool = False,
         epochs: int,
         epochs_before: int = 0,
+        steps: int,
     ):
         import keras
 
@@ -69,7 +72,7 @@ class KerasCallbacks(Watcher):
         self.copies = list(map(_copy, callbacks))
         self.model, self.logs = model, {}
         self.list = keras.callbacks.CallbackList(
-            self.copies, model=model, epochs=epochs_before + epochs, verbose=0
+            self.copies, model=model, epochs=epochs_before + epochs, steps=steps, verbose=0
         )
 
     def __enter__(self) -> Self:
