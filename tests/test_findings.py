@@ -25,7 +25,7 @@ from boxest.analysis.columns import CELL
 from boxest.report import captions, findings, html
 from boxest.report.findings import variants
 from boxest.report.findings.figures import Figures
-from boxest.study import configuration, outputs
+from boxest.study import configuration, deviations, outputs
 
 SCHEMA = configuration.Schema(ROOT / "workflow" / "schemas" / "config.schema.yaml")
 PAPER = configuration.read({}, SCHEMA)
@@ -60,7 +60,7 @@ def write(root, config=CONFIG, papers_best=True, **form):
     tested = [fake_study.predictions(100, seed=seed).assign(seed=seed) for seed in range(6)]
     tables = {"histories": histories, "runs": runs, "best": best_table(form["seeds"])}
     tables["baselines"] = analysis.baselines(fake_study.boxes(50), fake_study.boxes(20))
-    decide = outputs.is_the_papers(config, PAPER)
+    decide = deviations.is_the_papers(config, PAPER)
     tables |= analysis.tables(
         outputs.TABLES.keys() - {"variants", "variant_cells", "found_rates",
                                  "found_rates_by_method"},
@@ -81,7 +81,7 @@ def write(root, config=CONFIG, papers_best=True, **form):
         "tables": list(tables),
         "figures": shown,
         "left_out": outputs.left_out(config),
-        "differences": outputs.note(config, PAPER),
+        "differences": deviations.note(config, PAPER),
         "verdicts": decide,
     }
     (root / "summary.json").write_text(json.dumps(summary))

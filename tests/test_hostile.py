@@ -301,7 +301,7 @@ MODELS = {
     "not UTF-8": (text(b'{"format": "\xff"}'), "decode"),
     "not JSON": (text("{'format': 1}"), "Expecting"),
     "empty table": (text("{}"), "it has the format None None"),
-    "other version": (about(format_version=4), "it has the format 'boxest estimator' 4"),
+    "other version": (about(format_version=5), "it has the format 'boxest estimator' 5"),
     "version as text": (about(format_version="2"), "it has the format 'boxest estimator' '2'"),
     "another key": (about(shell="rm"), "should be a table of format"),
     "huge image": (about(image_shape=[10**6, 10**6, 1]), SHAPE),

@@ -15,7 +15,7 @@ from boxest import BoxRegressor, analysis, figures, synthetic
 from boxest.data import splits
 from boxest.report import findings
 from boxest.report.findings import grid
-from boxest.study import configuration, history, outputs
+from boxest.study import configuration, deviations, history
 
 REFERENCE = ROOT / "results" / "reference"
 PAPER = REFERENCE / "paper"
@@ -45,7 +45,7 @@ def test_results_are_small_and_hold_nothing_else():
 
 def test_the_study_is_the_papers_run_whole(study):
     config, defaults = study.summary["config"], configuration.read({}, SCHEMA)
-    assert outputs.note(config, defaults) is None
+    assert deviations.note(config, defaults) is None
     given = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
     for name in ("data", "settings", "grid", "best"):
         assert configuration.read(given, SCHEMA)[name] == config[name], name

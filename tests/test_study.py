@@ -10,7 +10,7 @@ from conftest import ROOT
 from boxest import BoxRegressor, shards, synthetic
 from boxest.data import splits
 from boxest.report import captions
-from boxest.study import configuration, data, estimators, outputs, run_table
+from boxest.study import configuration, data, deviations, estimators, outputs, run_table
 
 SCHEMA = configuration.Schema(ROOT / "workflow" / "schemas" / "config.schema.yaml")
 CONDITIONS = {"data": {"conditions": {"clean": {}, "noisy": {"scene": {"noise": 0.2}}}}}
@@ -457,12 +457,12 @@ def test_rates_that_are_found_are_not_compared_with_the_papers(rates):
 def test_a_study_with_other_values_is_not_the_papers(overlay, said):
     paper = configuration.read({}, SCHEMA)
     config = configuration.read(overlay, SCHEMA)
-    assert said in outputs.note(config, paper)
-    assert not outputs.is_the_papers(config, paper)
-    assert outputs.note(paper, paper) is None
+    assert said in deviations.note(config, paper)
+    assert not deviations.is_the_papers(config, paper)
+    assert deviations.note(paper, paper) is None
     fewer = configuration.read({"grid": {"seeds": 6}}, SCHEMA)
-    assert outputs.note(fewer, paper) == "ours: seeds 6; paper: seeds 10"
-    assert outputs.is_the_papers(fewer, paper)
+    assert deviations.note(fewer, paper) == "ours: seeds 6; paper: seeds 10"
+    assert deviations.is_the_papers(fewer, paper)
 
 
 @pytest.mark.parametrize(
@@ -472,8 +472,9 @@ def test_a_study_with_other_values_is_not_the_papers(overlay, said):
 def test_the_papers_best_parametrization_is_known(changes, is_it):
     paper = configuration.read({}, SCHEMA)
     best = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())["best"] | changes
-    assert outputs.has_the_papers_best(configuration.read({"best": best}, SCHEMA), paper) == is_it
-    assert not outputs.has_the_papers_best(paper, paper)
+    config = configuration.read({"best": best}, SCHEMA)
+    assert deviations.has_the_papers_best(config, paper) == is_it
+    assert not deviations.has_the_papers_best(paper, paper)
 
 
 def test_captions_say_of_all_runs_what_all_runs_have():

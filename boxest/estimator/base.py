@@ -8,7 +8,6 @@ passes everything to `boxest.training.loop.Trainer.run`.
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import asdict
 from numbers import Integral
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
@@ -281,15 +280,8 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
         self, train: Examples, held_out: Examples | None, settings: Settings, schedule: Schedule
     ) -> dict[str, Any]:
         """Return everything that determines the result of the training that is about to begin."""
-        return {
-            **self._own_fingerprint(),
-            # After different numbers of epochs, the best weights may be the same.
-            "earlier epochs": settings.epochs_before,
-            "earlier updates": settings.updates_before,
-            "schedule so far": asdict(schedule),
-            **fingerprint.of_data(train, held_out),
-            **fingerprint.of_runtime(),
-        }
+        about = fingerprint.of_plan(settings, schedule) | fingerprint.of_data(train, held_out)
+        return self._own_fingerprint() | about | fingerprint.of_runtime()
 
     def _own_fingerprint(self) -> dict[str, Any]:
         """Return the part of the fingerprint that depends on neither data nor machine."""

@@ -5,6 +5,7 @@ import functools
 import hashlib
 import inspect
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,8 @@ from boxest.system import backend, runtime
 if TYPE_CHECKING:
     import keras
 
-    from boxest.training.record import Examples
+    from boxest.training.record import Examples, Settings
+    from boxest.training.schedule import Schedule
 
 # Number of rows of a file of features to read at once.
 _BLOCK = 4096
@@ -98,6 +100,18 @@ def of_parameters(parameters: dict[str, Any]) -> dict[str, Any]:
     """Return comparable forms of the parameters of an estimator that affect the result."""
     return {
         name: describe(value) for name, value in parameters.items() if name not in _WITHOUT_EFFECT
+    }
+
+
+def of_plan(settings: "Settings", schedule: "Schedule") -> dict[str, Any]:
+    """Describe where a training goes on.
+
+    After earlier ones of different lengths, the best weights may be the same.
+    """
+    return {
+        "earlier epochs": settings.epochs_before,
+        "earlier updates": settings.updates_before,
+        "schedule so far": asdict(schedule),
     }
 
 

@@ -15,7 +15,7 @@ if os.path.exists(os.path.join(CLONE, "boxest", "__init__.py")):
 
 try:
     from boxest.data import sources
-    from boxest.study import configuration, outputs, run_table, status
+    from boxest.study import configuration, deviations, outputs, run_table, status
     from boxest.study import data as images
 except ImportError as error:
     raise WorkflowError(

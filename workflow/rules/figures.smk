@@ -22,6 +22,6 @@ rule figures:
         names=FROM_TABLES,
         pages=outputs.pages(config),
         rows_and_columns=outputs.rows_and_columns(config),
-        note=outputs.note(config, PAPER),
+        note=deviations.note(config, PAPER),
     script:
         script_path("figures")

@@ -70,8 +70,8 @@ rule tables:
         # Of another cell, the paper's claims on the best one have no verdict.
         tested=(
             f"{RESULTS}/predictions.csv"
-            if not outputs.is_the_papers(config, PAPER)
-            or outputs.has_the_papers_best(config, PAPER)
+            if not deviations.is_the_papers(config, PAPER)
+            or deviations.has_the_papers_best(config, PAPER)
             else []
         ),
         searches=[
@@ -101,6 +101,6 @@ rule tables:
         runtime=per_attempt(10),
     params:
         axes=list(AXES),
-        decide=outputs.is_the_papers(config, PAPER),
+        decide=deviations.is_the_papers(config, PAPER),
     script:
         script_path("tables")
