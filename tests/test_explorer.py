@@ -31,7 +31,8 @@ def table(axes=AXES):
             if cell[:2] == [4, 0.1] and epoch == EPOCHS:
                 numbers |= dict.fromkeys(MEASURES, np.nan)
             updates = epoch * -(-128 // run["batch_size"])
-            rows.append(run | numbers | {"epoch": epoch, "updates": updates, "train_seconds": 0.5})
+            counts = {"epoch": epoch, "updates": updates, "train_seconds": 0.5 + 0.1 * seed}
+            rows.append(run | numbers | counts)
     return pd.DataFrame(rows)
 
 
@@ -171,6 +172,8 @@ def test_cells_are_chosen_by_mouse_keyboard_and_sliders_and_stand_in_the_address
     np.testing.assert_allclose(traces[SEEDS + 1], run["validation_loss"], rtol=1e-6)
     choose(browser, "#against", "seconds")
     link = wait(lambda: "against=seconds" in browser.current_url and browser.current_url)
+    mean = browser.execute_script("return document.getElementById('curves').data.at(-1).x")
+    assert mean == pytest.approx([0.55, 1.1])  # The second of two seeds has two epochs.
     opened(browser, link)
     assert one(browser, "#name-a").text == "batch size 40, learning rate 0.01"
     assert one(browser, "#name-b").text == "pinned: batch size 4, learning rate 0.001"

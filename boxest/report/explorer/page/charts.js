@@ -23,6 +23,12 @@ function along(run, against) {
     (against === "epoch" ? i + 1 : value(run, against, i + 1)));
 }
 
+// Where the points of a mean curve lie: runs of other seeds took other seconds.
+function meanAlong(cell, length) {
+  return Array.from({ length }, (_, i) =>
+    (state.against === "epoch" ? i + 1 : mean(cell.runs.map((run) => value(run, state.against, i + 1)))));
+}
+
 function curvesOf(cell, name) {
   const dash = name === "b" ? "dash" : "solid";
   const lines = cell.runs.map((run) => ({
@@ -32,7 +38,7 @@ function curvesOf(cell, name) {
     ...(String(run.seed) === state.seed ? { opacity: 1, line: { color: colour(name), width: 3, dash } } : {}),
   }));
   const middle = meanCurve(cell, state.curve);
-  const x = along(cell.runs[0], state.against).slice(0, middle.length);
+  const x = meanAlong(cell, middle.length);
   return [...lines, { x, y: middle, mode: "lines", line: { color: colour(name), width: 3, dash },
     opacity: state.seed === "all" ? 1 : 0.3,
     hovertemplate: `${cellName(cell)}, mean<br>%{x}: %{y:.4g}<extra></extra>` }];
@@ -41,7 +47,7 @@ function curvesOf(cell, name) {
 function lineCurves() {
   return cellsOnLine().filter((cell) => cell !== chosen() && cell !== pinned()).map((cell) => {
     const y = meanCurve(cell, state.curve);
-    return { x: along(cell.runs[0], state.against).slice(0, y.length), y, mode: "lines",
+    return { x: meanAlong(cell, y.length), y, mode: "lines",
       line: { color: colour("focus"), width: 2, dash: "dot" },
       hovertemplate: `${cellName(cell)}, mean<br>%{x}: %{y:.4g}<extra></extra>` };
   });
