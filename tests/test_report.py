@@ -58,20 +58,16 @@ def wait(condition, seconds=900):
     return found
 
 
-def click(find):
-    """Click the first element that is found, again if the page moves it away while it is built."""
-    from selenium.common import exceptions
-
-    moved = exceptions.ElementClickInterceptedException, exceptions.StaleElementReferenceException
-
-    def clicked():
-        try:
-            found = find()
-            return bool(found) and found[0].click() is None
-        except moved:
-            return False
-
-    wait(clicked)
+def click(browser, xpath):
+    """Click the first visible element, in one step: the page moves elements while it is built."""
+    script = """
+        const found = document.evaluate(arguments[0], document, null, 7, null);
+        const all = Array.from({ length: found.snapshotLength }, (_, i) => found.snapshotItem(i));
+        const visible = all.find((one) => one.offsetParent);
+        visible?.click();
+        return Boolean(visible);
+    """
+    wait(lambda: browser.execute_script(script, xpath))
 
 
 def errors(browser):
@@ -108,11 +104,11 @@ def test_report_opens_with_the_summary_and_the_explorer(browser, report):
 @pytest.mark.parametrize("section", SECTIONS)
 def test_every_result_of_the_report_is_displayed(browser, report, section):
     browser.get(report)
-    click(lambda: shown(browser, f"//*[text()='{section}']"))
+    click(browser, f"//*[text()='{section}']")
     rows = wait(lambda: shown(browser, "//tr[.//a]"))
     assert len(rows) == SECTIONS[section]
     for i in range(1, len(rows) + 1):
-        click(lambda i=i: shown(browser, f"(//tr[.//a])[{i}]//a"))
+        click(browser, f"(//tr[.//a])[{i}]//a")
         results = wait(lambda: shown(browser, "//img[contains(@src, 'image/png')] | //iframe"))
         if results[0].tag_name == "img":
             wait(lambda: all(natural for natural, _ in images(browser)))
