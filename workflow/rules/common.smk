@@ -50,6 +50,9 @@ AXES = run_table.axes(config)
 SEARCHED = RUNS[GRID[0]]
 # The reference condition.
 FIRST = run_table.shown(config).condition
+# What differs from the paper's study, in words, and whether its claims get verdicts.
+DIFFERENCES = deviations.note(config, PAPER)
+VERDICTS = deviations.is_the_papers(config, PAPER)
 TABLES = outputs.made(outputs.TABLES, config)
 FIGURES = outputs.made(outputs.FIGURES, config)
 OF_THE_BEST = ("fig5_predictions", "fig6_error_by_side", "fig7_error_by_size")

@@ -22,6 +22,6 @@ rule figures:
         names=FROM_TABLES,
         pages=outputs.pages(config),
         rows_and_columns=outputs.rows_and_columns(config),
-        note=deviations.note(config, PAPER),
+        note=DIFFERENCES,
     script:
         script_path("figures")

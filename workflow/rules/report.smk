@@ -66,8 +66,8 @@ rule findings:
             "tables": list(TABLES),
             "figures": list(FIGURES),
             "left_out": outputs.left_out(config),
-            "differences": deviations.note(config, PAPER),
-            "verdicts": deviations.is_the_papers(config, PAPER),
+            "differences": DIFFERENCES,
+            "verdicts": VERDICTS,
         },
     script:
         script_path("findings")

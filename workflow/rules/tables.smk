@@ -70,8 +70,7 @@ rule tables:
         # Of another cell, the paper's claims on the best one have no verdict.
         tested=(
             f"{RESULTS}/predictions.csv"
-            if not deviations.is_the_papers(config, PAPER)
-            or deviations.has_the_papers_best(config, PAPER)
+            if not VERDICTS or deviations.has_the_papers_best(config, PAPER)
             else []
         ),
         searches=[
@@ -101,6 +100,6 @@ rule tables:
         runtime=per_attempt(10),
     params:
         axes=list(AXES),
-        decide=deviations.is_the_papers(config, PAPER),
+        decide=VERDICTS,
     script:
         script_path("tables")

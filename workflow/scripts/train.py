@@ -36,11 +36,12 @@ with logs.to_file(snakemake.log[0]), ExitStack() as stack:
         fit_many(
             regressors, train, validation_data=validation, checkpoint=checkpoints[0], verbose=1
         )
+    else:
+        followed = shards.first_images(validation, history.FOLLOWED)
     for i, regressor in enumerate(regressors):
         if not together:
             print(f"seed {runs[i]['seed']}", flush=True)
             regressor.set_params(checkpoint=checkpoints[i], verbose=1)
-            followed = shards.first_images(validation, history.FOLLOWED)
             regressor.fit(train, validation_data=validation, followed=followed)
         checkpoints[0 if together else i].flush()
         directory = Path(snakemake.output.run[i]).parent

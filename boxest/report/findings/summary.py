@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import platform
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from boxest.analysis.ranking import BOXES, first_condition
 from boxest.figures.style import setting
 from boxest.report.findings.study import Study
 from boxest.report.findings.timing import sources
+from boxest.system import runtime
 
 VERSIONS = {
     "commit": "{boxest_commit}",
@@ -182,7 +182,7 @@ def machine() -> dict[str, str | int]:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
         models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
         model = models[0] if models else model
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = runtime.usable_processors()
     return {"cores": cores, "processor": model, "system": platform.system()}
 
 
