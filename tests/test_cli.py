@@ -310,6 +310,17 @@ def test_predict_writes_boxes_in_pixels(data, tmp_path, name):
     assert (tmp_path / "found.png").exists() == (name == "found.csv")
 
 
+@pytest.mark.parametrize(
+    ("photos", "said"),
+    [(["00.png"], "1 box in {}, drawn in"), (["."], "20 boxes in {}, the first 15 of them in")],
+)
+def test_predict_says_what_the_figure_shows(data, tmp_path, photos, said):
+    paths = [data / "photos" / name for name in photos]
+    table, figure = tmp_path / "found.csv", tmp_path / "found.png"
+    done = run("predict", data / "model.boxest", *paths, "-o", table, "--figure", figure)
+    assert done.stdout == f"{said.format(table)} {figure}.\n"
+
+
 @pytest.mark.parametrize(("name", "written"), [("found.csv", 20), ("found.json", 19)])
 def test_a_box_that_a_format_cannot_hold_costs_no_other(data, tmp_path, monkeypatch, name, written):
     found = photographs.predict(BoxRegressor.load(data / "model.boxest"), data / "photos")

@@ -35,4 +35,6 @@ def predict(
     from boxest import tasks
 
     found = tasks.predict(model, photographs, out, form=form, figure=figure, **given)
-    click.echo(f"{len(found)} boxes in {out}" + (f", some of them in {figure}." if figure else "."))
+    boxes = "1 box" if len(found) == 1 else f"{len(found)} boxes"
+    first = f"the first {tasks.SHOWN} of them" if len(found) > tasks.SHOWN else "drawn"
+    click.echo(f"{boxes} in {out}" + (f", {first} in {figure}." if figure else "."))
