@@ -88,6 +88,18 @@ def test_time_left_is_not_guessed(results):
     assert status.read(results).seconds_left == 0
 
 
+def test_time_left_is_that_of_the_runs_most_alike(tmp_path):
+    """Not of all runs with the same batch size: a network may take fifty times as long."""
+    size = "batch_size~16/learning_rate~0.1"
+    cells = [f"{size}{network}/condition~{condition}" for network in ("", "/network~roi")
+             for condition in ("clean", "noise")]  # fmt: skip
+    (tmp_path / "study.json").write_text(json.dumps([run(cell, 0) for cell in cells]))
+    finish(tmp_path, cells[0], 0, seconds={"train": 0.4})
+    say(tmp_path, f"{cells[2]}/seed~0", *(epoch(i, seconds=5.0) for i in range(1, 5)))
+    # Both networks wait under noise: 4 epochs as long as those of the same network.
+    assert status.read(tmp_path).seconds_left == pytest.approx(4 * 0.1 + 4 * 5.0)
+
+
 def test_a_run_with_other_settings_is_to_be_done_anew(results):
     finish(results, CELLS[0], 0, settings=SETTINGS | {"epochs": 9})
     finish(results, CELLS[0], 1, diverged=True)

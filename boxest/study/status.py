@@ -63,21 +63,14 @@ class Status(NamedTuple):
     def seconds_left(self) -> float | None:
         """Estimated time left, with as many jobs at once as now; None if unknown so far."""
         left = [run for run in self.runs if run.state in ("running", "waiting")]
-        known = [run.seconds for run in self.runs if run.seconds is not None]
+        known = any(run.seconds is not None for run in self.runs)
         at_once = len({run.job for run in left if run.state == "running"})
         if not left:
             return 0.0
         if not known or not at_once:
             return None
-        alike: dict[str, list[float]] = {}
-        for run in self.runs:
-            if run.seconds is not None:
-                alike.setdefault(_batch_size(run.cell), []).append(run.seconds)
-        total = 0.0
-        for run in left:
-            seconds = alike.get(_batch_size(run.cell), known)
-            total += (run.epochs - run.epoch) * sum(seconds) / len(seconds)
-        return total / at_once
+        an_epoch = _seconds_by_cell(self.runs)
+        return sum((run.epochs - run.epoch) * an_epoch[run.cell] for run in left) / at_once
 
 
 def listing(config: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -240,5 +233,27 @@ def _number(text: str) -> float | None:
         return None
 
 
-def _batch_size(cell: str) -> str:
-    return cell.partition("/")[0]
+def _seconds_by_cell(runs: list[RunStatus]) -> dict[str, float]:
+    """Return the seconds of an epoch for each cell: the mean of those known that are most alike.
+
+    Cells are alike that differ in few settings. The learning rate does not count.
+    """
+    known: dict[str, list[float]] = {run.cell: [] for run in runs}
+    for run in runs:
+        if run.seconds is not None:
+            known[run.cell].append(run.seconds)
+    settings = {cell: dict(part.partition("~")[::2] for part in cell.split("/")) for cell in known}
+
+    def differing(one: str, other: str) -> int:
+        keys = (settings[one].keys() | settings[other].keys()) - {"learning_rate"}
+        return sum(settings[one].get(key) != settings[other].get(key) for key in keys)
+
+    found = {}
+    for cell in known:
+        by_distance = {}
+        for other, seconds in known.items():
+            if seconds:
+                by_distance.setdefault(differing(cell, other), []).extend(seconds)
+        nearest = by_distance[min(by_distance)]
+        found[cell] = sum(nearest) / len(nearest)
+    return found
