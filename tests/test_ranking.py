@@ -212,7 +212,8 @@ def write(root, runs, histories, conditions=None):
     for name, content in made.items():
         content.to_csv(root / "tables" / f"{name}.csv", index=False)
     summary = {"tables": list(made), "figures": [], "numbers": {}, "verdicts": False}
-    config = {"data": {"conditions": conditions}, "findings": {"times": [], "studies": []}}
+    data = {"source": "synthetic", "images": 300, "image_size": 64, "conditions": conditions}
+    config = {"data": data, "findings": {"times": [], "studies": []}}
     (root / "summary.json").write_text(json.dumps(summary | {"config": config}))
     return root
 
@@ -248,6 +249,8 @@ def test_an_error_that_is_halved_in_equal_time_is_told(tmp_path):
 def test_conditions_are_told_by_network(tmp_path):
     page = told(tmp_path, several())
     assert "### 2 networks, 2 conditions, 3 seeds" in page
+    data = "300 images of 64 px, unless the condition says otherwise"
+    assert f"At most 2 epochs on {data}." in page
     assert "| condition | data | paper, 1 − IoU | roi, 1 − IoU |" in page
     assert "| dark | scene.noise 0.2 | 0.0735 ± 0.0035 | 0.0073 ± 0.0004 |" in page
     assert "| dark | scene.noise 0.2 | 0.0184 ± 0.0009 | 0.0018 ± 0.0001 |" in page

@@ -18,7 +18,7 @@ from boxest.figures.style import named, value_text
 from boxest.report.findings.figures import Figures
 from boxest.report.findings.jinja import rendered
 from boxest.report.findings.study import Study
-from boxest.study.data import described
+from boxest.study.data import described, words
 
 # Cells of a table.
 SHOWN = 10
@@ -130,8 +130,8 @@ def _aims(first: pd.Series, paper: pd.DataFrame, keys: list[str]) -> list[str]:
     where = {"test_iou_loss": "on the test set"}
     where["test_iou_loss_below_8px"] = "where the smallest side is below 8 px"
     aims = [
-        (f"1 − IoU of at most {AIMS[name]:g} {words}", first[name], AIMS[name], "")
-        for name, words in where.items()
+        (f"1 − IoU of at most {AIMS[name]:g} {part}", first[name], AIMS[name], "")
+        for name, part in where.items()
     ]
     if first["network"] != BASELINE:
         than = paper.iloc[0]
@@ -139,10 +139,10 @@ def _aims(first: pd.Series, paper: pd.DataFrame, keys: list[str]) -> list[str]:
         aims.append(("fewer parameters than `paper`", *fewer, f" of {than['n_parameters']:,}"))
         time = first["seconds_per_epoch"] / than["seconds_per_epoch"]
         aims.append(("no more time per epoch than `paper`", time, 1, " times that"))
-    for words, value, limit, of in aims:
+    for aim, value, limit, of in aims:
         said = f"{value:,}" if isinstance(value, (int, np.integer)) else number(value, 2)
         verdict = "met" if value <= limit else "not met" if np.isfinite(value) else "unknown"
-        lines.append(f"- {words}: {said}{of}, **{verdict}**.")
+        lines.append(f"- {aim}: {said}{of}, **{verdict}**.")
     return [*lines, ""]
 
 
@@ -180,10 +180,12 @@ def _conditions(study: Study, figures: Figures) -> list[str]:
     best = best_of_networks(ranking)
     networks, conditions = networks_of(best), list(best["condition"].unique())
     keyed = best.set_index(["condition", "network"])
-    data = study.summary["config"]["data"]["conditions"]
+    data, epochs = study.summary["config"]["data"], int(best["planned_epochs"].max())
     lines = [
         f"### {plural(len(networks), 'network')}, {plural(len(conditions), 'condition')}, "
         f"{plural(int(best['runs'].max()), 'seed')}",
+        "",
+        f"At most {plural(epochs, 'epoch')} on {words(data)}, unless the condition says otherwise.",
         "",
     ]
     for metric, measure in MEASURES.items():
@@ -191,7 +193,7 @@ def _conditions(study: Study, figures: Figures) -> list[str]:
         rows = [
             (
                 condition.replace("_", " "),
-                described(data[condition]),
+                described(data["conditions"][condition]),
                 *(
                     loss(*keyed.loc[(condition, network), [metric, f"{metric}_sd"]])
                     if (condition, network) in keyed.index
