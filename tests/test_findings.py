@@ -184,7 +184,7 @@ def test_patience_is_refuted_by_cells_on_either_side(study, reached, said):
 @pytest.mark.parametrize(
     ("absent", "said"),
     [
-        ([(4, 0.1), (256, 0.1), (1024, 0.1)], "have one with the patience 2."),
+        ([(4, 0.1), (256, 0.1), (1024, 0.1)], "patience 2, exactly the cells of Fig. 8 have one."),
         ([(4, 0.1), (16, 0.1)], "no patience explains"),
     ],
 )
@@ -232,7 +232,7 @@ def test_verdicts_are_read_otherwise(page, study):
     both = [
         pd.read_csv(study / "tables" / f"{name}.csv") for name in ("claims", "claims_geometric")
     ]
-    assert f"There are {pd.concat(both)['low'].count()} intervals of 95 %" in page
+    assert f"The tables below have {pd.concat(both)['low'].count()} intervals of 95 %." in page
     stopped = claims["part"].str.endswith("stopped runs at their best epoch (added afterwards)")
     changed = claims[(ends | stopped)].merge(mains, on="claim", suffixes=("", "_main"))
     changed = changed.loc[changed["verdict"] != changed["verdict_main"], "claim"].unique()
@@ -578,7 +578,7 @@ def test_a_variant_need_not_have_every_cell(tmp_path):
 def test_variants_of_giou_are_told_to_be_inexact(study, tmp_path):
     root = write_variants(tmp_path / "forensics", {"linear": 1.1}, loss="giou")
     page = findings.page(findings.read(study, studies=[root]), study)
-    assert "Our GIoU loss has a penalty for swapped corners on top" in page
+    assert "Our GIoU loss adds a penalty for swapped corners" in page
 
 
 def test_times_of_another_study_are_told_of(study, tmp_path):

@@ -226,7 +226,7 @@ def test_the_best_cell_is_told_with_what_it_meets(tmp_path):
     page = told(tmp_path, several(of=("clean",)))
     assert "2 × network, 2 × loss, 4 cells, 3 seeds" in page
     assert "12 runs of at most 2 epochs at batch size 64, of which 0 diverged" in page
-    assert "The test set has 3 objects, 1 of them below 8 px and 2 of them below 16 px" in page
+    assert "3 objects; the smallest side of 1 is below 8 px, of 2 below 16 px." in page
     assert "The best is `roi` with GIoU." in page
     # 3.5 / 3 of 0.0033, and twice that where the side is 4 px.
     assert "- 1 − IoU of at most 0.002 on the test set: 0.0038, **not met**." in page
@@ -255,10 +255,10 @@ def test_conditions_are_told_by_network(tmp_path):
     assert "| dark | scene.noise 0.2 | 0.0735 ± 0.0035 | 0.0073 ± 0.0004 |" in page
     assert "| dark | scene.noise 0.2 | 0.0184 ± 0.0009 | 0.0018 ± 0.0001 |" in page
     assert (
-        "- `paper` stands 1 of 2 conditions: clean. The hardest is dark, with 1.9 times its "
+        "- `paper` copes with 1 of 2 conditions: clean. The hardest is dark, with 1.9 times its "
         "1 − IoU under clean." in page
     )
-    assert "- `roi` stands 2 of 2 conditions: clean, dark." in page
+    assert "- `roi` copes with 2 of 2 conditions: clean, dark." in page
 
 
 def test_a_condition_under_which_every_run_diverged_is_named(tmp_path):
@@ -282,4 +282,4 @@ def test_a_network_need_not_be_trained_under_each_condition(tmp_path):
         line for line in page.splitlines() if line.startswith("| clean |") and "0.03" in line
     ]
     assert line.endswith("| – |")
-    assert "- `roi` stands 1 of 1 condition: dark. It was not trained under clean." in page
+    assert "- `roi` copes with 1 of 1 condition: dark. It was not trained under clean." in page

@@ -487,6 +487,8 @@ def test_captions_say_of_all_runs_what_all_runs_have():
     config = configuration.read({"grid": grid}, SCHEMA)
     assert outputs.shared_settings(config)["loss"] == "iou"
     assert not {"network", "optimizer"} & outputs.shared_settings(config).keys()
+    shared = outputs.shared_settings(config)
+    assert (shared["augmentation"], shared["plateau patience"]) == ("none", "never")
     summary = {"config": config, "numbers": {}, "verdicts": False}
     template = "{{ trained }}, {{ first.network }}, {{ settings.optimizer }}"
     assert captions.fill_in(template, summary).startswith("iou, roi, None\nAll runs: ")

@@ -25,8 +25,8 @@ def comparison(study: Study, figures: Figures) -> list[str]:
         "",
         "The root mean square of ln(ours / paper's) over the cells that both have: 0.1 is "
         "typically 10 % apart. A mean at the last epoch can be taken over all runs, those that "
-        "stopped early with their own last one, or over those that came so far; elsewhere on this "
-        "page it is the first. The last three columns are of the validation loss: the geometric "
+        "stopped early with their own last epoch (as elsewhere on this page), or only over those "
+        "that came so far. The last three columns are of the validation loss: the geometric "
         "mean of ours / paper's, in how many cells ours is larger, and how many differ by more "
         f"than {APART} standard errors of the difference (SE), if the paper's {PAPER_RUNS} runs "
         "scatter as ours do:",
@@ -152,17 +152,17 @@ def _patience(study: Study) -> list[str]:
             )
         )
     return [
-        "The paper gives no patience. From the histories follows which runs a smaller one would "
-        "have stopped, and so which cells would have a mean at the last epoch:",
+        "The paper gives no patience. The histories show which runs a smaller one would have "
+        "stopped, and so which cells would have a mean at the last epoch, as in Fig. 8:",
         "",
         *table(
-            ["patience", "cells of the paper with one", "cells left out without one", "not so"],
+            ["patience", "cells in Fig. 8 with one", "cells left out, without one", "exceptions"],
             rows,
         ),
-        f"Just the cells of the paper have one with the patience {' or '.join(alike)}."
+        f"With the patience {' or '.join(alike)}, exactly the cells of Fig. 8 have one."
         if alike
-        else "With none of these do just the cells of the paper have one: no patience explains, in "
-        "our runs, which cells are missing.",
+        else "With none of these do exactly the cells of Fig. 8 have one: in our runs, no patience "
+        "explains which cells are missing.",
         "",
     ]
 

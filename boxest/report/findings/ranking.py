@@ -1,4 +1,4 @@
-"""Cells beside each other: networks, losses and optimizers, and how they stand harder data."""
+"""Cells beside each other: networks, losses and optimizers, and how they cope with harder data."""
 
 import numpy as np
 import pandas as pd
@@ -174,7 +174,7 @@ def _equal_time(networks: pd.DataFrame, paper: pd.DataFrame, keys: list[str]) ->
 
 
 def _conditions(study: Study, figures: Figures) -> list[str]:
-    """Return how the networks of a study stand its conditions."""
+    """Return how the networks of a study cope with its conditions."""
     ranking = study["ranking"]
     ranking = ranking if "network" in ranking else ranking.assign(network="the network")
     best = best_of_networks(ranking)
@@ -209,10 +209,11 @@ def _conditions(study: Study, figures: Figures) -> list[str]:
 
 
 def _stands(mine: pd.DataFrame, first: str) -> str:
-    """Say which conditions a network stands, and which one costs it most."""
+    """Say which conditions a network copes with, and which one costs it most."""
     mine, metric = mine.set_index("condition"), "test_iou_loss"
     stood = mine[(mine[metric] <= GOOD) & (mine["diverged"] == 0)]
-    text = f"- `{mine['network'].iloc[0]}` stands {len(stood)} of {plural(len(mine), 'condition')}"
+    text = f"- `{mine['network'].iloc[0]}` copes with {len(stood)} of "
+    text += plural(len(mine), "condition")
     if len(stood):
         text += f": {_names(stood.index)}"
     if len(lost := mine.index[mine["diverged"] == mine["runs"]]):

@@ -27,14 +27,14 @@ def section(study: Study, figures: Figures) -> list[str]:
         "## A learning rate from short trials",
         "",
         "§4 of the paper fixes the batch size and then looks for the rate: a few epochs with one, "
-        "then a rate an order of magnitude away, as long as that is better. "
-        "`boxest.find_learning_rate` does that, and the range test (Smith 2017), in which the rate "
-        "rises during one short training; its suggestion is a tenth of the rate with the smallest "
-        f"smoothed loss. Both were run with {seeds} on the study's own images, with no schedule. A "
-        "hit is a rate within half an order of magnitude of the best one of the grid: the one with "
-        "the smallest mean validation loss (the loss that was trained) at the last epoch. The loss "
-        "ratio is the loss that the grid reached with its rate nearest to the one found, by the "
-        "smallest of that batch size.",
+        "then with a rate an order of magnitude away, as long as that is better. "
+        "`boxest.find_learning_rate` does that. Its other method is the range test (Smith 2017), "
+        "in which the rate rises during one short training, and which suggests a tenth of the rate "
+        f"with the smallest smoothed loss. Both were run with {seeds} on the study's own images, "
+        "with no schedule. A hit is a rate within half an order of magnitude of the best one of "
+        "the grid: the one with the smallest mean validation loss (the loss that was trained) at "
+        "the last epoch. The loss ratio is the loss that the grid reached with its rate nearest to "
+        "the one found, divided by the smallest of that batch size.",
         "",
         *_methods(study["found_rates_by_method"], methods),
         *_unseen(found),

@@ -32,11 +32,11 @@ def time(study: Study, figures: Figures) -> list[str]:
     lines = [
         "## Training time",
         "",
-        "Time = a + b / batch size: a is what the images cost however they are batched, b what an "
-        "update costs. b / a is the batch size at which both are the same, the knee of Fig. 4, "
-        "with its 95 % interval (Fieller's, with Student's t over the cells less two: the errors "
-        "of a and b are not independent). Times belong to the machine they were measured on; "
-        "their ratios say more.",
+        "Time = a + b / batch size: a is the cost of the images, however they are batched, and "
+        "b / batch size that of the updates. At the batch size b / a, the knee of Fig. 4, both are "
+        "the same. Its 95 % interval is Fieller's, because the errors of a and b are not "
+        "independent, with Student's t (cells less two). Times depend on the machine; their "
+        "ratios say more.",
         "",
         *table([*heads, "smallest / largest batch size"], rows, left=2),
     ]
@@ -58,10 +58,10 @@ def cost(study: Study, figures: Figures) -> list[str]:
         "## What accuracy costs",
         "",
         "The cells that no other beats in time (by more than 5 %) or in geometric loss without "
-        "being worse in the other. The time is that of an epoch of the batch size, whatever the "
-        "rate, by the epochs that the runs of the cell had on average, early stopping included; "
-        f"*all {planned}* is the same by all epochs planned. Both are relative to the fastest "
-        f"cell. The times of an epoch are {'extrapolated from' if study.times else 'of'} "
+        "being worse in the other. The time is that of an epoch at the batch size, whatever the "
+        "rate, multiplied by the epochs that the runs of the cell had on average, early stopping "
+        f"included; *all {planned}* multiplies by all planned epochs. Both are relative to the "
+        f"fastest cell. The times of an epoch are {'extrapolated from' if study.times else 'of'} "
         f"{sources(study)}."
         + (" Cells of other conditions are not compared." if "condition" in axes else ""),
         "",

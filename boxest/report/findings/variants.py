@@ -32,10 +32,10 @@ def section(study: Study, figures: Figures) -> list[str]:
         "",
         "The paper does not give output activation, loss, optimizer and schedule, nor how the "
         "boxes were drawn. Variants of these were trained and ranked by the root mean square of "
-        "ln(ours / Fig. 8) over the cells that were tried, where ours is the validation loss that "
-        "was trained: what the paper would have printed, had it trained so. Variants that lost a "
-        "cell, because all its runs diverged, come last; the cell counts with a loss of 1. What "
-        "follows holds for the cells that were tried, and no others.",
+        "ln(ours / Fig. 8) over the cells that were tried. Ours is the validation value of the "
+        "loss that was trained: what the paper would have printed if it had trained in this way. "
+        "Variants that lost a cell, because all its runs diverged, come last; the cell counts with "
+        "a loss of 1. What follows holds only for the cells that were tried.",
         "",
     ]
     for one in told:
@@ -83,9 +83,9 @@ def _stage(study: Study, whole: Study, figures: Figures) -> list[str]:
     ]
     if "giou" in set(ranking.get("loss", ())):
         lines += [
-            "Our GIoU loss has a penalty for swapped corners on top, without which such a box "
-            "would never be pulled back (`boxest.losses`): its validation loss is not quite what "
-            "another implementation would have printed.",
+            "Our GIoU loss adds a penalty for swapped corners, without which such a box would "
+            "never be corrected (`boxest.losses`): its validation loss is not quite what another "
+            "implementation would have printed.",
             "",
         ]
     caption = f"Losses of each variant beside those of Fig. 8, the nearest on top: {form}."

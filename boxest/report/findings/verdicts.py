@@ -13,15 +13,15 @@ from boxest.report.findings.study import Study
 
 RULE = (
     "A statistic for each claim was chosen before the study was run (`boxest.analysis.claims` "
-    "says why). It is computed for each seed apart, so that runs are compared with runs of the "
-    "same first weights and the same order of the images; for time, for each series of runs. Its "
-    "mean has a 95 % interval (Student's t). A claim *holds* if the interval lies where the claim "
-    "has the statistic, *does not hold* if it lies outside, and is *undecided* otherwise or with "
-    "fewer than five repetitions. For a share that is the same in all seeds, Student's t would "
-    "have no width: there, the interval is the exact one of a binomial (Clopper and Pearson), of "
-    "all pairs of all seeds. A diverged run counts with a loss of 1, and loses against every run "
-    "that did not diverge. A part labelled *added afterwards* was not chosen before the study was "
-    "run, and is no verdict on its claim."
+    "says why). It is computed for each seed separately, so that runs are compared with runs of "
+    "the same first weights and the same order of the images; for time, for each series of runs. "
+    "Its mean has a 95 % interval (Student's t). A claim *holds* if the interval lies within what "
+    "is claimed, *does not hold* if it lies outside, and is *undecided* otherwise or with fewer "
+    "than five repetitions. For a share that is the same in all seeds, the interval by Student's "
+    "t would have no width: it is replaced by the exact one of a binomial (Clopper and Pearson) "
+    "for all pairs of all seeds. A diverged run counts with a loss of 1, and loses against every "
+    "run that did not diverge. A part labelled *added afterwards* was not chosen before the study "
+    "was run, and is no verdict on its claim."
 )
 # Other readings of a main part, by the end of their names.
 READINGS = {
@@ -29,7 +29,7 @@ READINGS = {
     "stopped runs at their best epoch": "a run that stopped early counts as if the weights of its "
     "smallest validation loss had been restored (in part, that loss is small by selection)",
     "exact binomial": "an exact interval for each share, as if all pairs were independent",
-    "other images": "the interval has the sampling of the test images in it, too (bootstrap)",
+    "other images": "the interval includes the choice of the test images, too (bootstrap)",
     "the loss itself": "without the logarithm",
 }
 WITHOUT_BEST = (
@@ -40,8 +40,8 @@ CORRECTED = "corrected"
 # What the verdicts are read otherwise by where runs stopped early.
 STOPPING = ["at equal epochs", "stopped runs at their best epoch"]
 NOTES = {
-    4: "Two runs of one cell differ, too: the share that another seed of the same cell reaches is "
-    "the most that can be asked of two cells.",
+    4: "Two runs of one cell differ, too: more than the share that another seed of the same cell "
+    "reaches cannot be asked of two cells.",
     8: "The paper's similitude is of means over ten runs, and that of a single run scatters more: "
     "the means over our seeds are what compares with the paper's.",
     10: "A test of equivalence: the claim holds if the whole interval lies within 10 % of the "
@@ -145,15 +145,15 @@ def _robustness(study: Study) -> list[str]:
     )
     intervals = sum(int(claims["low"].notna().sum()) for claims in tables)
     return [
-        "How many of the main verdicts stay the same when they are read otherwise (added "
-        "afterwards), and which do not:",
+        "How many of the main verdicts stay the same by other readings (added afterwards), and "
+        "which do not:",
         "",
         *table(["read otherwise", "inclusive IoU", "geometric IoU"], rows, left=3),
         f"Claims whose verdicts depend on how runs that stopped early are counted: {stopping}.",
         "",
-        f"There are {intervals} intervals of 95 % in the tables below, each by itself: of so many, "
-        f"about {0.05 * intervals:.0f} miss what they estimate by chance alone. A verdict that "
-        "does not stay when it is corrected for their number is no more than an indication.",
+        f"The tables below have {intervals} intervals of 95 %. Of so many, about "
+        f"{0.05 * intervals:.0f} miss what they estimate by chance alone. A verdict that does not "
+        "stay the same when it is corrected for their number is only an indication.",
         "",
     ]
 
