@@ -94,7 +94,7 @@ const seeds = [...new Set(study.runs.map((run) => run.seed))].sort((p, q) => p -
 fill($("seed"), [["all", "all"], ...seeds.map((seed) => [seed, seed])], state.seed);
 $("seed").onchange = () => set({ seed: $("seed").value });
 $("boxes-hint").textContent = hasBoxes
-  ? "Pictures of the validation set: the true box in green, and the box of each network after this epoch. A run that ended before shows its last one."
+  ? "Pictures of the validation set: the true box in green, and the box of each network after this epoch. A run that ended earlier shows its last one."
   : "The runs of this study kept no boxes, so there is nothing to show here but the epoch, which the curves above mark.";
 
 views.push((keys) => {

@@ -3,7 +3,7 @@
 const best = bestCell();
 // Cells with another network or other data do not show what batch size and learning rate do.
 const everyCell = sameOf(best, ["network", "condition"]);
-const ofAll = everyCell.length < cells.size ? "of its network and data" : "of the map";
+const ofAll = everyCell.length < cells.size ? "of its network and data" : "on the map";
 const loss = study.measures[0].column;
 const finals = new Map(everyCell.map((cell) => [cell, cellMean(cell, loss)]));
 const finite = everyCell.filter((cell) => Number.isFinite(finals.get(cell)));
@@ -47,7 +47,7 @@ const steps = finite.length < 2 ? [] : [
   { title: "Too slow", go: { ...view, a: worst.key },
     text: `With ${cellName(worst)}, the loss is still ${short(finals.get(worst))} at the end: the highest ${ofAll}. `
       + (hasLine && product(worst) < product(best)
-        ? `Each update moves the network by a little, and there are only ${short(value(worst.runs[0], "updates"))} of them. It has hardly begun to learn.`
+        ? `Each update moves the network only a little, and there are only ${short(value(worst.runs[0], "updates"))} of them. It has hardly begun to learn.`
         : "These settings do not learn in the time they have.") },
   { title: "Right", go: { ...view, a: best.key, b: worst.key },
     text: `With ${cellName(best)}, the loss falls to ${short(finals.get(best))}, the lowest ${ofAll}. `
@@ -61,7 +61,7 @@ const steps = finite.length < 2 ? [] : [
       text: `A larger batch makes fewer updates. Give it a larger learning rate, so that learning rate × updates stays the same: ${cellName(pair.p)} `
         + `ends at ${short(finals.get(pair.p))}, ${cellName(pair.q)} at ${short(finals.get(pair.q))}. Drag the line over the map and see how far the rule carries.` }
     : { title: "Side by side", go: { ...view, a: best.key, b: cheap.key },
-      text: "Choose any cell on the map and pin another: their curves stand beside each other." },
+      text: "Choose any cell on the map and pin another: their curves appear together." },
   { title: "Time", go: { ...view, a: cheap.key, b: best === cheap ? "" : best.key, against: "seconds", measure: "seconds" },
     text: `Accuracy is not everything. Of the cells within half of the best loss, ${cellName(cheap)} is the cheapest: `
       + `${short(seconds(cheap))} seconds, where the best takes ${short(seconds(best))}. The chart of costs below joins the cells that no other beats in both.` },
