@@ -85,7 +85,7 @@ _READING = (
         "--several",
         type=click.Choice(["error", "largest"]),
         default="error",
-        help="If an image has several boxes.  [error]",
+        help="For images with several boxes.  [error]",
     ),
     click.option(
         "--coordinates",
@@ -95,7 +95,10 @@ _READING = (
         help="Meaning of the numbers of a box.  [auto]",
     ),
     click.option(
-        "--columns", type=PAIRS, metavar="NAME=COLUMN", help="Of a CSV file: image=path,x1=left,…"
+        "--columns",
+        type=PAIRS,
+        metavar="NAME=COLUMN",
+        help="Columns of a CSV file: image=path,x1=left,…",
     ),
 )
 

@@ -10,7 +10,9 @@ from boxest.cli import options
 @click.command()
 @click.argument("model")
 @click.argument("photographs", nargs=-1, required=True)
-@click.option("-o", "--out", default="found.csv", help="File of the boxes.  [found.csv]")
+@click.option(
+    "-o", "--out", default="found.csv", metavar="OUT", help="File of the boxes.  [found.csv]"
+)
 @click.option(
     "--form", type=click.Choice(["csv", "coco", "yolo"]), help="Format of OUT.  [by its name]"
 )

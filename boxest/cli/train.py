@@ -11,7 +11,13 @@ from boxest.cli import options
 @click.command()
 @click.argument("data")
 @click.argument("boxes", required=False)
-@click.option("-o", "--out", default="model.boxest", help="File of the model.  [model.boxest]")
+@click.option(
+    "-o",
+    "--out",
+    default="model.boxest",
+    metavar="FILE",
+    help="File of the model.  [model.boxest]",
+)
 @click.option("--figure", metavar="PNG", help="Some predictions.  [next to the model]")
 @click.option("--epochs", type=int, metavar="N", help="Passes over the data.  [60]")
 @click.option("--seed", default=0, metavar="N", help="Seed of the training and the split.  [0]")
@@ -20,7 +26,7 @@ from boxest.cli import options
     "parameters",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Any parameter of BoxRegressor.",
+    help="A parameter of BoxRegressor; may be repeated.",
 )
 @click.option("--checkpoint", metavar="FILE", help="File for resuming after an interruption.")
 @options.overwrite
