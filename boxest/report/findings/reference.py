@@ -82,9 +82,9 @@ def readme(made: Mapping[str, Any]) -> str:
         "```",
         "",
         "The times of the studies named timing were measured while their machine did nothing else; "
-        "those of the others were not, and are no measure of anything.",
+        "those of the others were not, and are only rough.",
         "",
-        "| study | runs | first training to last | all jobs, one behind the other | machine "
+        "| study | runs | first training to last | all jobs, added up | machine "
         "| runs made by | tables and figures by commit |",
         "| --- | ---: | ---: | ---: | --- | --- | --- |",
     ]
