@@ -249,6 +249,15 @@ def test_a_run_that_diverges_ends_and_leaves_the_others(data, network, gpu, requ
     assert np.isfinite(many[0].predict(data[0])).all()
 
 
+def test_a_run_whose_last_update_made_its_weights_useless_has_diverged(data):
+    settings = {"rates": (1e-9, 1e38), "seeds": (0,), "epochs": 1, "batch_size": 90}
+    settings |= {"loss": "mean_absolute_percentage_error", "validation_fraction": 0}
+    with pytest.warns(ConvergenceWarning, match="a weight, is not a finite number"):
+        many = fit_many(runs(**settings), *data)
+    assert math.isfinite(many[1].history_[0]["train_loss"])
+    assert [one.diverged_ for one in many] == [False, True]
+
+
 # --- what is left -----------------------------------------------------------------------------
 
 

@@ -537,6 +537,18 @@ def test_divergence_ends_the_run_with_a_valid_history(small_data, engine):
     assert all(np.isfinite(row["train_loss"]) for row in training.history[:-1])
 
 
+@pytest.mark.parametrize("engine", ["compiled", "keras"])
+def test_weights_that_the_last_update_made_useless_have_diverged(small_data, engine):
+    """No loss is computed after it."""
+    model, data = networks.paper((32, 32, 1), seed=1), examples(small_data, slice(32))
+    optimizer = keras.optimizers.SGD(1e38)
+    loss = "mean_absolute_percentage_error"  # Its gradient is large.
+    training = fit(model, data, optimizer, loss=loss, epochs=1, engine=engine)
+    assert np.isfinite(training.history[0]["train_loss"])
+    assert training.diverged
+    assert not all(np.isfinite(weights).all() for weights in model.get_weights())
+
+
 def test_early_stopping_ends_the_run(small_data):
     data = examples(small_data, slice(100))
     model = networks.paper((32, 32, 1), seed=1)

@@ -171,7 +171,7 @@ class BoxRegressor(ImageRegressor):
         With ``restore_best_weights``, the epoch whose weights were restored; None if the last
         weights stayed.
     diverged_ : bool
-        Whether training ended because the loss was NaN or infinite.
+        Whether training ended because the loss was NaN or infinite, or left a weight that is.
     learning_rate_ : float
         The initial rate, before any warm-up, given or found.
     stopped_early_ : bool

@@ -274,7 +274,8 @@ def warn_if_diverged(estimator: "BaseImageRegressor") -> None:
     if estimator.diverged_:
         kept = estimator.best_epoch_
         warnings.warn(
-            f"The training diverged in epoch {estimator.n_iter_}: its loss is not a finite number. "
+            f"The training diverged in epoch {estimator.n_iter_}: its loss, or a "
+            "weight, is not a finite number. "
             + (f"The network is that of epoch {kept}. " if kept else "The network is useless. ")
             + f"Use a smaller learning_rate than {estimator.learning_rate_:g}.",
             ConvergenceWarning,

@@ -176,7 +176,9 @@ class Trainer:
                 self._next_epoch(program, begin, validation, training, schedule, settings, watchers)
                 if checkpoint is not None:
                     checkpoint.offer(self._state(training, schedule))
-            self._finish(settings)
+            if settings.epochs:
+                training.check_weights(_arrays(self.model.trainable_variables))
+                self._finish()
         return training
 
     def _next_epoch(
@@ -210,13 +212,12 @@ class Trainer:
             stops = [watcher.end(row) for watcher in watchers]
         training.check_end(schedule, stop=any(stops), last=done + 1 == settings.epochs)
 
-    def _finish(self, settings: Settings) -> None:
+    def _finish(self) -> None:
         """Restore the best epoch if wanted, and end with the averages that Keras would leave."""
         if self._best:
             self.assign(self._best)
             self._best = []
-        if settings.epochs:
-            self.optimizer.finalize_variable_values(self.model.trainable_variables)
+        self.optimizer.finalize_variable_values(self.model.trainable_variables)
 
     def _program_for(
         self, images: np.ndarray | FeatureFile, epochs: int
@@ -267,9 +268,7 @@ class Trainer:
 
     def arrays(self) -> list[np.ndarray]:
         """Return copies of the values of all variables."""
-        from keras import ops
-
-        return [np.array(ops.convert_to_numpy(variable)) for variable in self._variables()]
+        return _arrays(self._variables())
 
     def assign(self, arrays: list[np.ndarray]) -> None:
         """Restore the result of `arrays`."""
@@ -336,6 +335,12 @@ class Trainer:
                 "schedule='constant' without warmup_epochs and without a Keras schedule."
             )
         schedule.learning_rate = after
+
+
+def _arrays(variables: "Iterable[keras.Variable]") -> list[np.ndarray]:
+    from keras import ops
+
+    return [np.array(ops.convert_to_numpy(variable)) for variable in variables]
 
 
 def _program(engine: str) -> type:

@@ -119,7 +119,8 @@ def train_many(
             seconds_left = epochs_left * clock.last["train"]
             with clock("compile"):
                 stack.narrow(n_left, seconds_left)
-    for run in runs:
+    for place, run in enumerate(runs):
+        run.training.check_weights(stack.state(place)[0])
         run.training.seconds = _seconds(run, len(runs), clock)
 
 

@@ -1,7 +1,7 @@
 """Inputs and results of a training: examples, settings, history and watchers."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -13,6 +13,7 @@ from boxest.training.stream import FeatureFile
 
 if TYPE_CHECKING:
     import keras
+    import numpy.typing as npt
 
 
 class Examples(NamedTuple):
@@ -60,7 +61,7 @@ class Training:
     learning_rate : float
         The rate that the schedule began with, given or found.
     diverged : bool
-        Whether the loss became NaN or infinite, as in the last row.
+        Whether the loss became NaN or infinite, as in the last row, or a weight in the last update.
     stopped_early : bool
         Whether early stopping, or a watcher, ended the training.
     best_epoch : int or None
@@ -99,6 +100,11 @@ class Training:
         if not self.diverged:
             schedule.update(watched)
             self.stopped_early = (schedule.stopped or stop) and not last
+
+    def check_weights(self, weights: "Iterable[npt.ArrayLike]") -> None:
+        """Store whether the last update, which no loss may have seen, has made a weight useless."""
+        if not all(np.isfinite(weight).all() for weight in weights):
+            self.diverged, self.stopped_early = True, False
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields without copying the history, whose rows do not change."""
