@@ -173,6 +173,21 @@ def test_weights_validation_data_and_any_targets(data):
     assert many[0].predict(images).shape == (90,)
 
 
+class AgainstTheBatch(keras.losses.Loss):
+    """A loss of a user's that compares each example with the others."""
+
+    def call(self, y_true, y_pred):
+        errors = keras.ops.mean(keras.ops.abs(y_true - y_pred), axis=-1)
+        return errors * errors / keras.ops.mean(errors)
+
+
+def test_a_loss_of_a_user_compares_all_validation_examples(data):
+    """They are evaluated in parts of 50, of which the last is filled up."""
+    settings = {"loss": AgainstTheBatch(), "seeds": (0,)}
+    many = fit_many(runs(**settings), *data, validation_data=data)
+    assert_same(many, fit_alone(runs(**settings), data, validation_data=data))
+
+
 def test_each_run_holds_out_a_share_of_its_own_or_none(data):
     settings = {"validation_fraction": 0.0}
     many = fit_many(runs(**settings), *data)

@@ -277,16 +277,22 @@ class Stack:
         functions = self.program.loss.call, *self.program.measures.values()
 
         def evaluate(state, parts):
-            def values(rows):
-                rows = jnp.maximum(rows, 0)
-                inputs = grey_levels(jnp.take(features, rows, axis=0))
+            def outputs_of(rows):
+                inputs = grey_levels(jnp.take(features, jnp.maximum(rows, 0), axis=0))
                 outputs, _ = self.program.trunk.stateless_call(*state[:2], inputs, training=False)
                 # A network may compute in another precision.
-                outputs = outputs.astype(jnp.float32)
-                true = jnp.take(targets, rows, axis=0)
+                return outputs.astype(jnp.float32)
+
+            def values(rows, outputs):
+                true = jnp.take(targets, jnp.maximum(rows, 0), axis=0)
                 return jnp.stack([function(true, outputs) for function in functions])
 
-            return jax.lax.map(values, parts)
+            if not layout.is_of_a_user(self.program.loss):
+                return jax.lax.map(lambda rows: values(rows, outputs_of(rows)), parts)
+            # It may compare the examples, so it gets all of them, and none that fill up a part.
+            outputs = jax.lax.map(outputs_of, parts)
+            outputs = outputs.reshape(-1, outputs.shape[-1])[: self._n_validation]
+            return values(parts.ravel()[: self._n_validation], outputs)[None]
 
         return self._over_runs(evaluate)(_take(states, places), rows)
 
