@@ -167,6 +167,15 @@ def test_batch_hooks_of_keras_own_callbacks_are_refused(data, callback):
         quick(callback).fit(*data)
 
 
+@pytest.mark.parametrize("engine", ["compiled", "keras"])
+def test_hooks_per_batch_of_an_evaluation_are_refused(data, engine):
+    """Neither engine calls them."""
+    hooked = type("Hooked", (keras.callbacks.Callback,), {"on_test_batch_end": lambda *_: None})()
+    for callback in (hooked, keras.callbacks.LambdaCallback(on_test_batch_begin=print)):
+        with pytest.raises(ValueError, match=r"for each batch of an evaluation.*on_test_end"):
+            quick(callback, engine=engine).fit(*data)
+
+
 def test_callbacks_know_the_number_of_batches(data):
     steps = []
     callback = keras.callbacks.LambdaCallback(on_train_begin=lambda logs: None)

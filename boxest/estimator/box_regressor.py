@@ -115,7 +115,8 @@ class BoxRegressor(ImageRegressor):
         Callbacks, of which `fit` calls copies at the beginning and the end of training, of each
         epoch and of its evaluation, and keeps them in ``callbacks_``. It honours ``stop_training``,
         and a learning rate that they set, unless the schedule itself changes the rate at every
-        update. Hooks per batch need ``engine="keras"``.
+        update. Hooks per batch need ``engine="keras"``; those per batch of an evaluation are
+        refused.
     checkpoint : path-like or None, default=None
         A file in which `fit` keeps the state of the training. If it is interrupted at any moment
         and called again with the same data and parameters, it continues to the same result, on a

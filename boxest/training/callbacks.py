@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["CallbackSupportMixin", "KerasCallbacks", "SklearnCallbacks", "with_callbacks"]
 
 _PER_BATCH = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
+_PER_EVALUATED_BATCH = ("on_test_batch_begin", "on_test_batch_end")
 
 
 class KerasCallbacks(Watcher):
@@ -50,8 +51,8 @@ class KerasCallbacks(Watcher):
     Raises
     ------
     ValueError
-        If a callback has hooks per batch, and the engine does not call these; or if it sets the
-        learning rate, and so does the schedule.
+        If a callback has hooks per batch, and the engine does not call these, or hooks per batch of
+        an evaluation; or if it sets the learning rate, and so does the schedule.
     """
 
     def __init__(
@@ -180,6 +181,12 @@ def _check_callback(callback: Any, engine: str, varies: bool) -> None:
             f"{type(callback).__name__} has hooks for each batch, but engine='compiled' runs all "
             "batches of an epoch in one call. Use engine='keras', or hooks per epoch."
         )
+    if _has_hook(callback, _PER_EVALUATED_BATCH):
+        raise ValueError(
+            f"{type(callback).__name__} has hooks for each batch of an evaluation, but the "
+            "validation examples are not evaluated in batches of Keras. Use on_test_begin and "
+            "on_test_end, or on_epoch_end, whose logs have the validation loss."
+        )
     sets_rate = keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau
     if varies and isinstance(callback, sets_rate):
         # Other callbacks that set the rate are only noticed when they do.
@@ -202,7 +209,12 @@ def _wants_batches(callback: "keras.callbacks.Callback") -> bool:
     if type(callback) is keras.callbacks.TerminateOnNaN:
         return getattr(callback, "raise_error", False)  # Older versions of Keras have no choice.
     frequency = getattr(callback, "save_freq", getattr(callback, "update_freq", "epoch"))
-    return frequency != "epoch" or any(
+    return frequency != "epoch" or _has_hook(callback, _PER_BATCH)
+
+
+def _has_hook(callback: "keras.callbacks.Callback", names: Sequence[str]) -> bool:
+    """Whether a callback has one of these hooks, other than those of Keras."""
+    return any(
         name in vars(callback) or not getattr(type(callback), name).__module__.startswith("keras.")
-        for name in _PER_BATCH
+        for name in names
     )
