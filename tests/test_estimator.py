@@ -173,6 +173,10 @@ def test_own_network_function(small_data):
         ({"loss": "dice"}, r"loss='dice' returns an array of shape \(\) for two examples"),
         ({"network": "vgg"}, "Unknown network 'vgg'"),
         ({"optimizer": "lion2"}, "Unknown optimizer 'lion2'"),
+        (
+            {"optimizer": {"name": "sgd", "learning_rate": 0.5}},
+            "'learning_rate': 0.5.* would have no effect: the parameter learning_rate",
+        ),
         ({"output_activation": "softsine"}, "Unknown output_activation 'softsine'"),
         ({"validation_fraction": 0.999}, "of 500 examples leaves none to train on"),
         ({"engine": "torch"}, "'engine' parameter.* Got 'torch' instead"),

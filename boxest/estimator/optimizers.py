@@ -126,6 +126,11 @@ def _with_settings(settings: dict[str, Any]) -> "keras.Optimizer":
             "An optimizer as a dict has its Keras name and plain settings, for example "
             f"{{'name': 'sgd', 'momentum': 0.5}}; got {settings | {'name': name}}."
         )
+    if "learning_rate" in settings:
+        raise ValueError(
+            f"optimizer={settings | {'name': name}} has a learning_rate, which would have no "
+            "effect: the parameter learning_rate of the estimator sets it."
+        )
     try:
         return type(optimizers.get(name))(**settings)
     except (TypeError, ValueError) as error:
