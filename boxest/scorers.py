@@ -75,6 +75,8 @@ def _mean(values: np.ndarray, sample_weight: npt.ArrayLike | None) -> float:
     ValueError
         If the numbers of weights and values differ, a weight is negative, or all are 0.
     """
+    if np.ma.is_masked(sample_weight):
+        raise ValueError("sample_weight has masked values; give 0 for these examples.")
     weights = _check_sample_weight(sample_weight, values, ensure_non_negative=True)
     if not weights.any():
         raise ValueError("sample_weight is 0 for all examples, so there is no mean.")

@@ -255,6 +255,7 @@ def test_masked_boxes_are_refused():
         ([1.0, -1.0], "[Nn]egative"),
         ([0.0, 0.0], "is 0 for all examples|at least one non-zero"),
         ([1.0, np.nan], "NaN"),
+        (np.ma.masked_less([1.0, -1.0], 0), "sample_weight has masked values"),
     ],
 )
 def test_weights_of_scores_are_checked(weights, message):

@@ -249,6 +249,7 @@ def test_weight_2_is_the_row_twice(few):
         (np.zeros(60), "is 0 for all examples|at least one non-zero number"),
         (-np.ones(60), "Negative values in data passed to `sample_weight`"),
         (np.ones(59), r"sample_weight.shape == \(59,\), expected \(60,\)"),
+        (np.ma.masked_less(np.arange(60.0), 5), "sample_weight has masked values; give 0"),
     ],
 )
 def test_bad_weights_are_named(few, weights, message):
@@ -364,6 +365,12 @@ def test_other_number_of_targets_cannot_go_on(few):
     assert regressor.predict(X).shape == (60, 2)
     with pytest.raises(ValueError, match=r"y has 3 columns, but ImageRegressor .* with 2"):
         regressor.partial_fit(X, y[:, :3])
+
+
+def test_masked_targets_are_refused(few):
+    X, y = few
+    with pytest.raises(ValueError, match="y has masked values; remove such rows"):
+        ImageRegressor(epochs=1, xla=False).fit(X, np.ma.masked_less(y[:, 0], 0.3))
 
 
 def test_engine_keras_does_the_same(few):

@@ -214,6 +214,7 @@ def test_shards_that_do_not_fit_are_refused(fitted, paths, data, tmp_path):
         ({"image": np.ones((5, 8, 8))}, TypeError, r"or a list of them; got dict\. Collect"),
         (iter(np.ones((5, 8, 8))), TypeError, "or a list of them; got .*iterator. Collect"),
         (np.ma.masked_less(np.ones((5, 8, 8)), 2), ValueError, r"masked values.*X\.filled"),
+        ([*np.ma.masked_less(np.ones((5, 8, 8)), 2)], ValueError, r"masked values.*X\.filled"),
     ],
 )
 def test_bad_images_are_named(X, error, message):

@@ -229,6 +229,8 @@ def _stacked(X: Any) -> Any:
             f"X[{palettes[0]}] has the mode {elements[palettes[0]].mode!r}: its numbers are "
             "indices into a palette. Use convert('RGB') or convert('L')."
         )
+    if any(map(np.ma.is_masked, elements)):
+        raise ValueError("X has masked values. Replace them with X.filled(value).")
     arrays = list(map(np.asarray, elements))
     # Once it is loaded, a TIFF file is upright.
     turned = [i for i, one in enumerate(elements) if _orientation(one) in range(2, 9)]

@@ -63,8 +63,12 @@ def validate_data(
     elif y is None:
         raise ValueError("This estimator requires y to be passed, but the target y is None.")
     else:
+        if np.ma.is_masked(y):
+            raise ValueError("y has masked values; remove such rows.")
         targets = estimator._check_targets(y)
         check_consistent_length(images, targets)
+    if np.ma.is_masked(sample_weight):
+        raise ValueError("sample_weight has masked values; give 0 for these examples.")
     weights = _check_sample_weight(sample_weight, np.empty(len(images)), ensure_non_negative=True)
     if not weights.any():
         raise ValueError("sample_weight is 0 for all examples, so there is nothing to learn from.")
