@@ -1,11 +1,12 @@
 import random
+import warnings
 
 import keras
 import numpy as np
 import pytest
 import yaml
 from conftest import ROOT
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 from boxest import BoxRegressor, boxes, networks, synthetic
 from boxest.estimator.image_regressor import ImageRegressor
@@ -357,6 +358,22 @@ def test_a_failed_fit_leaves_the_network_as_it_was(few, tmp_path):
     assert regressor.callbacks_ == []
     assert regressor.n_iter_ == len(regressor.history_) == 2
     assert np.array_equal(regressor.predict(X), before)
+
+
+def test_a_warning_that_is_an_error_leaves_no_programs_of_another_network(few):
+    """It ends `fit` when everything else is done."""
+    regressor = quick(warm_start=True, epochs=1).fit(*few)
+    regressor.set_params(warm_start=False, learning_rate=1e30, loss="mse")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        with pytest.raises(ConvergenceWarning):
+            regressor.fit(*few)
+    network = regressor.model_
+    # The programs of the first network were compiled with these.
+    regressor.set_params(warm_start=True, learning_rate=0.1, loss="inclusive_iou")
+    with pytest.warns(ConvergenceWarning):
+        regressor.fit(*few)
+    assert regressor.model_ is network
 
 
 def test_other_number_of_targets_cannot_go_on(few):

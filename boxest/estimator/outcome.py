@@ -25,8 +25,8 @@ _NAMES = (
 
 
 def forget(estimator: "BaseImageRegressor") -> None:
-    """Remove what describes an earlier training."""
-    for name in _NAMES:
+    """Remove what describes an earlier training, and its programs."""
+    for name in (*_NAMES, "_trainer"):
         vars(estimator).pop(name, None)
 
 
