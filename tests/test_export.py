@@ -44,6 +44,21 @@ def test_a_saved_model_gives_the_same_boxes(fitted, tmp_path, python):
     np.testing.assert_allclose(np.array(eval(boxes)), regressor.predict(X), atol=1e-4)
 
 
+def test_levels_are_exact_whatever_the_setting_of_keras_is(tmp_path):
+    keras = pytest.importorskip("keras")
+    tensorflow = pytest.importorskip("tensorflow")
+    X = np.random.default_rng(0).integers(0, 256, (20, 16, 16), np.uint8)
+    y = np.tile([0.25, 0.25, 0.5, 0.75], (len(X), 1))
+    regressor = BoxRegressor.paper(epochs=1, random_state=0, xla=False).fit(X, y)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        regressor.export(tmp_path / "boxes")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    model = tensorflow.saved_model.load(tmp_path / "boxes")
+    np.testing.assert_allclose(model.serve(X[..., None]), regressor.predict(X), atol=1e-6)
+
+
 def test_what_cannot_be_exported_is_said_before_anything_is_written(fitted, tmp_path, monkeypatch):
     regressor, _ = fitted
     with pytest.raises(ValueError, match="format must be one of onnx, saved_model; got 'tflite'"):

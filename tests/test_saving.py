@@ -110,6 +110,17 @@ def test_copies_keep_the_types_of_their_numbers(data, tmp_path, policy, way, nam
     assert np.array_equal(again.predict(data[0]), original.predict(data[0]))
 
 
+def test_another_policy_does_not_round_what_passes_between_parts_of_a_network(tmp_path, policy):
+    """Those of "profile" are several tensors; in 8 bits, levels between black and white change."""
+    X = np.random.default_rng(0).integers(0, 256, (40, 16, 16), np.uint8)
+    y = np.tile([0.25, 0.25, 0.5, 0.75], (40, 1))
+    original = quick(network="profile", epochs=1).fit(X, y)
+    original.save(tmp_path / "a.boxest")
+    policy("mixed_bfloat16")
+    loaded = BoxRegressor.load(tmp_path / "a.boxest")
+    assert np.array_equal(loaded.predict(X), original.predict(X))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["pickle", "joblib", "file"])
 def test_fresh_process(fitted, data, tmp_path, python, way):

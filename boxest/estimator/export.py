@@ -83,7 +83,8 @@ def _with_preprocessing(
 
     dtype = "float32" if np.dtype(pixels.dtype).kind == "f" else pixels.dtype
     images = keras.Input(image_shape, dtype=dtype, name="images")
-    levels = keras.layers.Rescaling(1 / (pixels.white or 1), name="levels")(images)
+    # In the type that `predict` has, whatever Keras' setting is now.
+    levels = keras.layers.Rescaling(1 / (pixels.white or 1), name="levels", dtype="float32")(images)
     outputs = keras.layers.Activation("linear", dtype="float32", name="outputs")(model(levels))
     network = keras.Model(images, outputs, name="boxest")
     network(np.zeros((1, *image_shape), dtype))  # Keras only exports models that have been called.

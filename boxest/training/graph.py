@@ -112,14 +112,16 @@ def _cut(graph: Graph, crossing: list, calls: list[Call]) -> tuple[keras.Model |
     """Return a network up to the tensors that cross a cut, and one with the calls after it."""
     if crossing[0] is graph.image:
         return None, _network(graph._replace(calls=calls), "trunk")
-    rows = crossing[0]
+    # All have the type of the image, whatever Keras' setting is when a network is split.
+    rows, dtype = crossing[0], graph.image.dtype
     if len(crossing) > 1:
-        rows = keras.layers.Concatenate()(
-            [keras.layers.Flatten("channels_last")(x) for x in crossing]
+        rows = keras.layers.Concatenate(dtype=dtype)(
+            [keras.layers.Flatten("channels_last", dtype=dtype)(x) for x in crossing]
         )
     head = keras.Model(graph.image, rows, name="head")
     row = keras.Input(rows.shape[1:])
-    parts = [row] if len(crossing) == 1 else Parts([x.shape[1:] for x in crossing])(row)
+    shapes = [x.shape[1:] for x in crossing]
+    parts = [row] if len(crossing) == 1 else Parts(shapes, dtype=dtype)(row)
     made = dict(zip(_ids(crossing), parts, strict=True))
     replay(calls, made)
     return head, keras.Model(row, made[id(graph.output)], name="trunk")
