@@ -151,6 +151,10 @@ def test_predicting_first_does_not_hinder_pickling(fitted, data):
     assert not {"_predictor", "_trainer", "callbacks_"} & set(fitted.__getstate__())
 
 
+def test_a_loaded_estimator_has_no_followed_predictions(fitted, tmp_path):
+    assert by_file(fitted, tmp_path).followed_.size == 0
+
+
 def test_image_regressor_is_saved_too(data, tmp_path):
     X, y = data
     regressor = ImageRegressor(epochs=1, xla=False, image_shape=(16, 16)).fit(X, y[:, 0])

@@ -167,7 +167,7 @@ class BoxRegressor(ImageRegressor):
         Number of epochs that were trained.
     followed_ : ndarray of shape (epochs, k, 4)
         Predictions for the ``followed`` images of the last `fit` after each of its epochs; NaN for
-        epochs without stored predictions, empty if `fit` got no such images.
+        epochs without stored predictions, empty if `fit` got no such images, or after `load`.
     best_epoch_ : int or None
         With ``restore_best_weights``, the epoch whose weights were restored; None if the last
         weights stayed.

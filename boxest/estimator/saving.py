@@ -172,6 +172,7 @@ def _restore(cls: type, about: dict[str, Any], numbers: bytes) -> "BaseImageRegr
             raise FileError(f"its feature_names are {names!r:.80}, {len(names)} of them")
         estimator.feature_names_in_ = np.array(names, dtype=object)
     estimator._schedule = Schedule(**about["schedule"])
+    estimator.followed_ = np.empty(0)  # A file does not hold them.
     backend.start()
     policy = about["dtype_policy"]
     model = building.new_model(estimator, estimator.seed_, dtype_policy=policy)
