@@ -81,6 +81,23 @@ def test_clones_have_the_same_loss(loss, data):
     assert clone(regressor).fit(*data).history_[0]["train_loss"] == expected
 
 
+@pytest.mark.parametrize("used_before", [False, True])
+def test_an_optimizer_that_fit_refuses_is_refused_by_its_copies(used_before, data):
+    """A cross-validation trains clones."""
+    optimizer = keras.optimizers.AdamW(weight_decay=0.1)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    if used_before:
+        optimizer.build([keras.Variable([1.0])])
+    regressor = quick(optimizer=optimizer)
+    for use in (clone, copy.deepcopy, lambda one: one.fit(*data)):
+        with pytest.raises(ValueError, match="was changed after it was made"):
+            use(regressor)
+    optimizer = keras.optimizers.AdamW(weight_decay=0.1)
+    if used_before:
+        optimizer.build([keras.Variable([1.0])])
+    assert clone(quick(optimizer=optimizer)).optimizer.weight_decay == 0.1
+
+
 def test_a_grid_may_have_losses_of_keras():
     """`clone` and pickle, for other processes, get the objects without an estimator around them."""
     boxes = np.array([[0.0, 0.0, 0.5, 0.5]]), np.array([[0.25, 0.0, 1.0, 0.5]])

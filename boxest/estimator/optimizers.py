@@ -54,7 +54,18 @@ def get(
     config = given.get_config() | {"learning_rate": float(learning_rate), "name": name}
     own = type(given).from_config(config)
     own.build(model.trainable_variables)
-    # A copy has the arguments of the constructor; Keras also keeps a cache.
+    refuse_lost_changes(given, own)
+    return own
+
+
+def refuse_lost_changes(given: "keras.Optimizer", own: "keras.Optimizer") -> None:
+    """Refuse an optimizer whose copy, by the arguments of the constructor, lacks attributes.
+
+    Raises
+    ------
+    ValueError
+    """
+    # Keras also keeps a cache.
     lost = {name for name in vars(given).keys() - vars(own).keys() if not name.endswith("_cache")}
     if lost:
         raise ValueError(
@@ -62,7 +73,6 @@ def get(
             "and the copy that trains would lose the change. Make it in the method `build` of a "
             "subclass, where exclude_from_weight_decay(var_names=...) works."
         )
-    return own
 
 
 def named_settings(given: Any) -> str | None:

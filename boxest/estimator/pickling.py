@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from boxest.estimator import building
+from boxest.estimator import building, optimizers
 from boxest.system import backend, versions
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ class Stored:
             restore, parts = _model, _parts_of_model(self.value)
         elif isinstance(self.value, keras.Optimizer):
             restore, parts = _optimizer, _parts_of_optimizer(self.value)
+            _refuse_lost_changes(self.value, *parts)
         else:
             restore, parts = _loss, (type(self.value), vars(self.value))
         return _restored, (_Backend(), restore, *parts)
@@ -131,6 +132,16 @@ def _optimizer(
         if [value.shape for value in values] == [tuple(v.shape) for v in optimizer.variables]:
             _assign(optimizer.variables, values)
     return optimizer
+
+
+def _refuse_lost_changes(optimizer: "keras.Optimizer", *parts: Any) -> None:
+    """Refuse an optimizer that `fit` refuses: `fit` would see its copy, which lacks the change."""
+    import keras
+
+    own = _optimizer(*parts[:3], None)
+    if optimizer.built:
+        own.build([keras.Variable(0.0)])
+    optimizers.refuse_lost_changes(optimizer, own)
 
 
 def _parts_of_model(model: "keras.Model") -> tuple:
