@@ -683,6 +683,39 @@ def test_engines_agree(small_data, batch_size, network):
     np.testing.assert_allclose(*results, rtol=1e-4)
 
 
+class Compared(keras.layers.Layer):
+    """A layer of a user's that compares the images of a batch."""
+
+    def call(self, inputs):
+        return inputs - keras.ops.mean(inputs, axis=0)
+
+
+def comparing(where):
+    """A network that compares the images of a batch at its beginning, or in its activation."""
+    image = keras.Input((32, 32, 1))
+    glorot = keras.initializers.GlorotUniform(seed=1)
+    values = keras.layers.MaxPooling2D(2)(image)
+    if where == "layer":
+        values = Compared()(values)
+    elif where == "arithmetic":
+        values = values / keras.ops.max(values, axis=0)
+    activation = Compared().call if where == "activation" else None
+    rows = keras.layers.Flatten()(values)
+    outputs = keras.layers.Dense(4, activation=activation, kernel_initializer=glorot)(rows)
+    return keras.Model(image, outputs)
+
+
+@pytest.mark.parametrize("engine", ["compiled", "keras"])
+@pytest.mark.parametrize("where", ["layer", "arithmetic", "activation"])
+def test_a_network_compares_the_images_of_a_batch_wherever_it_does_so(small_data, where, engine):
+    """Levels are not 0, by which the arithmetic divides. Of 120 examples, the last batch has 20."""
+    data = examples((np.maximum(small_data[0], 50), small_data[1]), slice(120))
+    options = {"loss": "mse", "batch_size": 50}
+    training = fit(comparing(where), data, keras.optimizers.SGD(0.01), engine=engine, **options)
+    expected = keras_fit(comparing(where), data, keras.optimizers.SGD(0.01), **options)
+    assert [row["train_loss"] for row in training.history] == pytest.approx(expected, rel=1e-4)
+
+
 class AgainstTheBatch(keras.losses.Loss):
     """A loss of a user's that compares each example with the others of its batch."""
 

@@ -1,5 +1,6 @@
 """Arrange a network for speed: its fixed layers are computed once, outside of the epochs."""
 
+import inspect
 import math
 from collections import deque
 from collections.abc import Iterator
@@ -108,10 +109,27 @@ def split(model: "keras.Model", *, fuse: bool = True, whole: bool = False) -> Sp
     Returns
     -------
     Split
-        ``head`` is None if the first layer already learns. ``trunk`` is the model itself if it is
-        neither sequential nor a graph that can be split. Programs apply it to a known number of
-        images.
+        ``head`` is None if the first layer already learns, or the fixed ones together compare the
+        images of a batch. ``trunk`` is the model itself if it is neither sequential nor a graph
+        that can be split. Programs apply it to a known number of images.
     """
+    found = _split(model, fuse=fuse, whole=whole)
+    if found.head is None or not sees_the_batch(found.head) or not _mixes_images(found.head):
+        return found
+    return _split(model, fuse=fuse, whole=True)
+
+
+def _mixes_images(head: "keras.Model") -> bool:
+    """Whether the outputs for an image depend on another one, which is darker, or brighter."""
+    from keras import ops
+
+    image = np.random.default_rng(0).random(head.input_shape[1:], np.float32)
+    pairs = (np.stack([image, np.full_like(image, level)]) for level in (-1, 2))
+    one, other = (ops.convert_to_numpy(head(pair))[0].tobytes() for pair in pairs)
+    return one != other
+
+
+def _split(model: "keras.Model", *, fuse: bool, whole: bool) -> Split:
     from keras import Input, Sequential
 
     from boxest.training.graph import is_fixed, split_graph
@@ -198,22 +216,27 @@ def sees_the_batch(model: "keras.Model") -> bool:
     """Whether the outputs for an example, or a penalty, may depend on the rest of its batch.
 
     This is the case if there are variables that are not trained, as in a normalisation, or if an
-    activity is penalised. Layers of a user's, functions and arithmetic may do anything.
+    activity is penalised. A user's layers and activations, functions and arithmetic may do
+    anything.
     """
     from keras.layers import Lambda, Layer
 
     def alone(part: Any) -> bool:
         if not isinstance(part, Layer) or isinstance(part, Lambda):
             return False
-        return not is_of_a_user(part) and part.activity_regularizer is None
+        parts = part, getattr(part, "activation", None), getattr(part, "recurrent_activation", None)
+        return not any(map(is_of_a_user, parts)) and part.activity_regularizer is None
 
     parts = [part for layer in all_layers(model) for part in (layer, *_operations(layer))]
     return bool(model.non_trainable_variables) or not all(map(alone, parts))
 
 
 def is_of_a_user(part: Any) -> bool:
-    """Whether a layer or a loss is of a class that neither Keras nor boxest defines."""
-    return type(part).__module__.split(".")[0] not in ("keras", "boxest")
+    """Whether neither Keras nor boxest defines a function, or the class of a layer or a loss."""
+    if part is None:
+        return False
+    home = part.__module__ if inspect.isfunction(part) else type(part).__module__
+    return home.split(".")[0] not in ("keras", "boxest")
 
 
 def resident(images: np.ndarray) -> np.ndarray:
