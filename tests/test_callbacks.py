@@ -99,6 +99,18 @@ def test_learning_rate_of_callbacks_is_honoured(data, callback):
     assert rates == pytest.approx([0.5, 0.25, 0.5 / 3] if scheduled else [0.1] * 3)
 
 
+class Faster(keras.callbacks.Callback):
+    def on_train_begin(self, logs=None):
+        self.model.optimizer.learning_rate = 0.5
+
+
+def test_learning_rate_set_before_the_first_epoch(data):
+    regressor = quick(Faster(), schedule="constant").fit(*data)
+    assert [row["learning_rate_now"] for row in regressor.history_] == [0.5] * 3
+    with pytest.raises(ValueError, match=r"set the learning rate to 0.5, but here the schedule"):
+        quick(Faster(), schedule="cosine").fit(*data)
+
+
 def test_learning_rate_set_at_the_end_of_an_epoch(data):
     callback = keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=1, min_delta=10)
     regressor = quick(callback, plateau_patience=None).fit(*data)

@@ -207,12 +207,14 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
         with ExitStack() as stack:
             if goes_on:
                 stack.enter_context(trainer.undone_if_interrupted(schedule))
+            with trainer.rate_from(schedule, schedule.learning_rate):
+                watchers = [stack.enter_context(watcher) for watcher in watchers]
             training = trainer.run(
                 train,
                 held_out,
                 schedule=schedule,
                 settings=settings,
-                watchers=[stack.enter_context(watcher) for watcher in watchers],
+                watchers=watchers,
                 checkpoint=checkpoint,
                 fingerprint=checkpoint and self._fingerprint(train, held_out, settings, schedule),
                 find_rate=search.find if finds else None,

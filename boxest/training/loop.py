@@ -200,11 +200,11 @@ class Trainer:
         rates = functools.partial(
             schedule.rates, done, epochs=settings.epochs, steps=steps, updates=updates
         )
-        with self._rate_from(schedule, rates()[0]):
+        with self.rate_from(schedule, rates()[0]):
             for watcher in watchers:
                 watcher.begin(epoch)
         about = {"epoch": epoch, "learning_rate_now": float(rates()[0]), "updates": updates + steps}
-        with self._rate_from(schedule, rates()[-1]):
+        with self.rate_from(schedule, rates()[-1]):
             row = about | self.epoch(program, batches, rates(), validation, watchers)
             training.history.append(row)
             if settings.restore_best and training.improved():
@@ -318,7 +318,7 @@ class Trainer:
         return row | {f"{name}_seconds": self.clock.last[name] for name in ("train", "evaluation")}
 
     @contextmanager
-    def _rate_from(self, schedule: Schedule, rate: float) -> Iterator[None]:
+    def rate_from(self, schedule: Schedule, rate: float) -> Iterator[None]:
         """Set the learning rate; if the block sets another one, the schedule takes it over."""
         self.optimizer.learning_rate = float(rate)
         before = float(self.optimizer.learning_rate)

@@ -115,8 +115,8 @@ class Training:
 class Watcher:
     """Base class for watchers of a training, called when an epoch begins and ends.
 
-    This one does nothing. Both methods may set the learning rate of the optimizer; the schedule
-    continues from that rate.
+    This one does nothing. The methods, and entering it, may set the learning rate of the optimizer;
+    the schedule continues from that rate.
     """
 
     def __enter__(self) -> Self:
