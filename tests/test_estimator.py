@@ -291,6 +291,21 @@ def test_values_of_another_loss_count_for_no_patience(few):
     assert third == fourth
 
 
+def test_training_losses_count_for_no_patience_with_validation_losses(few):
+    """Nor the other way round. No loss reaches that of the one box that all had before."""
+    X, y = few
+    same = np.tile([0.25, 0.25, 0.75, 0.75], (len(X), 1))
+    rates = {"learning_rate": 0.1, "schedule": "constant", "epochs": 6}
+    for first, second in ((0, 0.2), (0.2, 0)):
+        regressor = quick(warm_start=True, stop_patience=1, validation_fraction=first, **rates)
+        n_before = regressor.fit(X, same).n_iter_
+        watched = "validation_loss" if second else "train_loss"
+        regressor.set_params(validation_fraction=second, learning_rate=1e-3, epochs=3).fit(X, y)
+        losses = [row[watched] for row in regressor.history_[n_before:]]
+        assert len(losses) == 3
+        assert losses == sorted(losses, reverse=True)
+
+
 def test_a_loss_that_was_changed_counts_for_the_next_piece(few):
     class Scaled(keras.losses.Loss):
         scale = 1.0

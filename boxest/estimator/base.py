@@ -185,13 +185,13 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
         """
         import_seconds = backend.import_seconds()
         history = self.history_ if goes_on else []
-        epochs = 1 if piece else self.epochs
         trainer, schedule, seed = self._initialize(goes_on, piece)
         fraction = 0 if piece else self.validation_fraction
         train, held_out = examples.read_examples(self, data, validation, trainer, fraction, seed)
+        building.forget_other_losses(schedule, history, held_out)
         settings = Settings(
             self.batch_size,
-            epochs,
+            1 if piece else self.epochs,
             seed,
             epochs_before=len(history),
             updates_before=history[-1]["updates"] if history else 0,

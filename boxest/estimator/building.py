@@ -21,7 +21,7 @@ from boxest.training.callbacks import KerasCallbacks
 from boxest.training.clock import Clock
 from boxest.training.loop import Trainer
 from boxest.training.progress import reporter
-from boxest.training.record import Settings, Watcher
+from boxest.training.record import Examples, Settings, Watcher
 from boxest.training.schedule import RateFunction, Schedule
 
 if TYPE_CHECKING:
@@ -301,6 +301,16 @@ def go_on(estimator: "BaseImageRegressor", new: Schedule) -> None:
         setattr(new, name, getattr(last, name))
     # Patience that ran out starts again; otherwise no further epoch could run.
     new.wait = 0 if last.stopped else last.wait
+
+
+def forget_other_losses(schedule: Schedule, history: list, held_out: "Examples | None") -> None:
+    """Let a schedule go on without its smallest loss, if that is of training and not of validation.
+
+    Or the other way round: it follows the validation loss, if there is one.
+    """
+    if history and ("validation_loss" in history[-1]) != (held_out is not None):
+        schedule.best = schedule.plateau_best = math.inf
+        schedule.wait = schedule.plateau_wait = 0
 
 
 @contextmanager
