@@ -122,6 +122,7 @@ def train(
     figure = Path(figure) if figure else out.with_suffix(".png")
     regressor = BoxRegressor(verbose=1).set_params(**parameters)
     _check_outputs(out, figure, overwrite=overwrite)
+    _check_state(regressor.checkpoint, out, figure)
     if boxes is None:
         _only_for("photographs and their boxes", conversion)
     with _shards_of(data, boxes, conversion or {}, verbose=regressor.verbose) as parts:
@@ -375,6 +376,18 @@ def _only_for(what: str, options: Mapping[str, Any] | None) -> None:
     """Refuse options that would have no effect."""
     if options:
         raise ValueError(f"{', '.join(options)}: this only works with {what}; leave it out here.")
+
+
+def _check_state(checkpoint: Any, out: Path, figure: Path) -> None:
+    """Refuse the name of a result for the state of the training, which is deleted at the end."""
+    if not isinstance(checkpoint, (str, os.PathLike)):
+        return
+    results = map(os.path.realpath, (out, figure, figure.with_suffix(".pdf")))
+    if os.path.realpath(checkpoint) in results:
+        raise ValueError(
+            f"{checkpoint} cannot be both a result and the checkpoint, which is deleted at the "
+            "end: choose another name for the checkpoint."
+        )
 
 
 def _check_outputs(

@@ -239,6 +239,17 @@ def test_the_state_of_a_training_stays_if_the_model_cannot_be_written(data, tmp_
     assert not (tmp_path / "state.npz").exists()
 
 
+@pytest.mark.parametrize("name", ["m.boxest", "./m.png", "m.pdf"])
+def test_the_state_of_a_training_is_in_no_file_of_its_result(data, tmp_path, monkeypatch, name):
+    """It is deleted at the end, and the model was with it."""
+    monkeypatch.chdir(tmp_path)
+    words = ["train", data / "shards", "-o", "m.boxest", "--epochs", 1, "--checkpoint", name]
+    done = run(*words, "--set", "network=profile", "--set", "xla=false")
+    assert done.exit_code == 1
+    assert f"{name} cannot be both a result and the checkpoint" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_score_is_the_mean_iou_of_shards_and_of_photographs(data, tmp_path):
     regressor = BoxRegressor.load(data / "model.boxest")
     test = sorted((data / "shards").glob("test-*.h5"))
