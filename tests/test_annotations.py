@@ -179,6 +179,22 @@ def test_other_tables(csv_file, text, message):
         read(csv_file(text))
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('image,x1,y1,x2,y2,label\na,0,0,2,2,cup\nb,0,0,2,2,"cup\nc,0,0,2,2,cup\n', 3),
+        ('image,x1,y1,x2,y2,label\na,0,0,2,2,"5" cup\nb,0,0,2,2,"cup\n', 2),
+        ('"image"s,x1,y1,x2,y2\na,0,0,2,2\n', 1),
+    ],
+)
+def test_a_quotation_mark_does_not_swallow_lines(csv_file, text, line):
+    """Python's csv takes all lines after it as one value of the line where it stands."""
+    with pytest.raises(AnnotationError, match=rf"not a CSV file: .*, from line {line} on\. Quot"):
+        read(csv_file(text))
+    quoted = csv_file('"image";"x1";"y1";"x2";"y2";"label"\n"a";"1";"2";"3";"4";"5"" cup"\n')
+    assert read(quoted)["label"].tolist() == ['5" cup']
+
+
 def test_formats_that_are_not_known(csv_file, tmp_path):
     with pytest.raises(AnnotationError, match=r"a \.csv file, a \.json file .*; not \.txt"):
         read(csv_file(CSV, "boxes.txt"))

@@ -33,20 +33,27 @@ def read(
     """Yield the boxes of the lines; ``columns`` gives the names of some columns in the file."""
     with open(path, "rb", opener=regular) as file:
         content = file.read()
+    decimals, line = 0, 1
     try:
         rows = _rows(content.decode(_encoding(content)), _called(columns))
         names = _names(path, rows, split)
         coordinates = names.coordinates if coordinates == "auto" else coordinates
         notes.read_as, notes.fractions = MEANING[coordinates], coordinates == "fractions"
-        decimals = 0
+        line = rows.line_num + 1
         for row in rows:
+            line = rows.line_num + 1
             # Spreadsheets leave lines of separators at the end.
             if _is_blank(row):
                 continue
             box, decimal = _box(path, rows, row, names, coordinates)
             decimals += decimal
             yield box
-    except (csv.Error, UnicodeError) as error:
+    except csv.Error as error:
+        raise AnnotationError(
+            f"{path} is not a CSV file: {error}, from line {line} on. Quotation marks must come in "
+            'pairs around a whole value, and be doubled within it: "5"" disk".'
+        ) from error
+    except UnicodeError as error:
         raise AnnotationError(
             f"{path} is not a CSV file in UTF-8: {error}. Save it as CSV in UTF-8."
         ) from error
@@ -89,15 +96,22 @@ def _called(columns: Mapping[str, str]) -> dict[str, str]:
 
 def _rows(content: str, called: Mapping[str, str]) -> csv.DictReader:
     """Split lines at the separator of the first line; spreadsheets do not only write commas."""
-    found = []
+    found, wrong = [], None
     for delimiter in (",", ";", "\t"):
         file = io.StringIO(content, newline="")
-        rows = csv.DictReader(file, delimiter=delimiter, skipinitialspace=True)
-        names = [name.strip().lower() for name in rows.fieldnames or []]
+        # Otherwise, a quotation mark without its pair would swallow all lines after it.
+        rows = csv.DictReader(file, delimiter=delimiter, skipinitialspace=True, strict=True)
+        try:
+            names = [name.strip().lower() for name in rows.fieldnames or []]
+        except csv.Error as error:
+            wrong = error
+            continue
         while names and not names[-1]:  # Empty names at the end.
             names.pop()
         rows.fieldnames = [called.get(name, name) for name in names]
         found.append((len({*_IMAGE, *CORNERS, *VOC_NAMES} & set(rows.fieldnames)), rows))
+    if not found:
+        raise wrong
     return max(found, key=lambda each: each[0])[1]
 
 
