@@ -315,6 +315,19 @@ def test_columns_that_are_called_otherwise(tmp_path, images):
     assert "1 photographs in" in done.stdout
 
 
+def test_columns_that_are_named_are_used_or_missing(tmp_path, images):
+    header = "image,path,x1,y1,x2,y2,left,top,right,bottom,class\n"
+    path = text_file(tmp_path / "boxes.csv", f"{header}7,a.png,1,1,9,9,16,11,45,30,cup\n")
+    voc = {"xmin": "left", "ymin": "top", "xmax": "right", "ymax": "bottom"}
+    table = read(path, images=images, columns={"image": "path"} | voc)
+    assert table[["image", *CORNERS]].to_numpy().tolist() == [["a.png", *BOXES["a.png"]]]
+    for columns in ({"label": "klass"}, {"image": "path", "width": "w"}, {"x1": "x0"}):
+        ours, theirs = list(columns.items())[-1]
+        message = rf"has no column '{theirs}', which columns .* name as {ours}; it has image, path"
+        with pytest.raises(AnnotationError, match=message):
+            read(path, images=images, columns=columns)
+
+
 @pytest.mark.parametrize("name", ["found.csv", "found.json", "found"])
 def test_what_is_written_is_read_again(tmp_path, images, name):
     rows = [(*SIZES[n], *BOXES[n]) for n in SIZES]

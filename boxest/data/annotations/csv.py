@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +35,8 @@ def read(
         content = file.read()
     decimals, line = 0, 1
     try:
-        rows = _rows(content.decode(_encoding(content)), _called(columns))
-        names = _names(path, rows, split)
+        rows = _rows(path, content.decode(_encoding(content)), _called(columns))
+        names = _names(path, rows, split, columns)
         coordinates = names.coordinates if coordinates == "auto" else coordinates
         notes.read_as, notes.fractions = MEANING[coordinates], coordinates == "fractions"
         line = rows.line_num + 1
@@ -64,11 +64,13 @@ def read(
 class _Names:
     """The columns by meaning."""
 
-    def __init__(self, names: list[str], split: str | None):
+    def __init__(self, names: list[str], split: str | None, named: Collection[str]):
         self.all, self.split = names, split
         self.image = _first(names, _IMAGE)
         self.label = _first(names, _LABEL)
-        self.corners = next((c for c in (CORNERS, VOC_NAMES) if set(c) <= set(names)), None)
+        # Of both, those for which the user has named columns.
+        kinds = sorted((CORNERS, VOC_NAMES), key=lambda kind: not set(kind) & set(named))
+        self.corners = next((kind for kind in kinds if set(kind) <= set(names)), None)
 
     @property
     def coordinates(self) -> str:
@@ -94,7 +96,7 @@ def _called(columns: Mapping[str, str]) -> dict[str, str]:
     return {theirs.strip().lower(): ours for ours, theirs in columns.items()}
 
 
-def _rows(content: str, called: Mapping[str, str]) -> csv.DictReader:
+def _rows(path: Path, content: str, called: Mapping[str, str]) -> csv.DictReader:
     """Split lines at the separator of the first line; spreadsheets do not only write commas."""
     found, wrong = [], None
     for delimiter in (",", ";", "\t"):
@@ -108,17 +110,28 @@ def _rows(content: str, called: Mapping[str, str]) -> csv.DictReader:
             continue
         while names and not names[-1]:  # Empty names at the end.
             names.pop()
-        rows.fieldnames = [called.get(name, name) for name in names]
-        found.append((len({*_IMAGE, *CORNERS, *VOC_NAMES} & set(rows.fieldnames)), rows))
+        # A column whose name the user has given to another one is ignored.
+        aside = {name: f"{name} of the file" for name in called.values()}
+        rows.fieldnames = [called.get(name, aside.get(name, name)) for name in names]
+        known = len({*_IMAGE, *CORNERS, *VOC_NAMES} & set(rows.fieldnames))
+        found.append((known, rows, names))
     if not found:
         raise wrong
-    return max(found, key=lambda each: each[0])[1]
+    _, rows, names = max(found, key=lambda each: each[0])
+    if absent := [name for name in called if name not in names]:
+        raise AnnotationError(
+            f"{path} has no column {absent[0]!r}, which columns (--columns) name as "
+            f"{called[absent[0]]}; it has {', '.join(names) or 'nothing'}."
+        )
+    return rows
 
 
-def _names(path: Path, rows: csv.DictReader, split: str | None) -> _Names:
+def _names(
+    path: Path, rows: csv.DictReader, split: str | None, columns: Mapping[str, str]
+) -> _Names:
     """Find the columns in the header."""
     names = list(rows.fieldnames)
-    found = _Names(names, split and split.strip().lower())
+    found = _Names(names, split and split.strip().lower(), columns)
     if found.image is None or found.corners is None or len(set(names)) < len(names):
         values = sum(bool(re.fullmatch(r"-?[0-9.]+", name)) for name in names)
         raise AnnotationError(
