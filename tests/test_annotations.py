@@ -484,6 +484,38 @@ def test_objects_that_are_passed_over_are_counted_by_reason(tmp_path, voc):
     assert read(empty).attrs["passed_over"] == {"photographs without an object in their XML": ["a"]}
 
 
+@pytest.mark.parametrize("form", ["coco", "voc"])
+def test_boxes_that_cvat_has_turned_are_skipped(tmp_path, voc, form):
+    """Their corners are those before the turn, and the angle is an attribute."""
+
+    def read_with(angle):
+        more = {"attributes": {"occluded": False, "rotation": angle}}
+        boxes = [{"image_id": 7, "bbox": [2, 1, 3, 4], "category_id": 1}]
+        boxes += [{"image_id": 3, "bbox": [1, 1, 4, 4], "category_id": 2} | more]
+        if form == "coco":
+            return read(coco(tmp_path, annotations=boxes))
+        attribute = f"<attribute><name>rotation</name><value>{angle}</value></attribute>"
+        turned = OBJECT.format("dog", 2, 2, 5, 5).replace(
+            "</object>", "<attributes>{}</attributes></object>"
+        )
+        texts = [
+            XML.format("a.png", 20, 16, OBJECT.format("cup", 2, 3, 5, 5)),
+            XML.format("sub/b.png", 10, 8, turned.format(attribute)),
+        ]
+        return read(voc(*texts))
+
+    table = read_with(30.0)
+    assert table["image"].tolist() == ["a.png"]
+    assert table.attrs["passed_over"] == {"turned boxes": ["sub/b.png"]}
+
+
+@pytest.mark.parametrize("angle", [0.0, 360, "", None, "left", math.nan])
+def test_boxes_at_no_angle_are_upright(tmp_path, angle):
+    more = {"attributes": {"rotation": angle}}
+    boxes = [{"image_id": 3, "bbox": [1, 1, 4, 4], "category_id": 2} | more]
+    assert read(coco(tmp_path, annotations=boxes))["x2"].tolist() == [5]
+
+
 def test_a_size_of_0_is_not_known(tmp_path, voc):
     folder = voc(XML.format("a", 0, "0", OBJECT.format("x", 1, 1, 3, 3)))
     assert read(folder)[["width", "height"]].isna().all(axis=None)

@@ -7,10 +7,12 @@ from typing import Any
 
 from boxest.data.annotations.fields import (
     SIDES,
+    TURNED,
     AnnotationError,
     Box,
     Notes,
     edges,
+    is_turned,
     number,
     say,
     side,
@@ -32,7 +34,7 @@ _TOLERANCE = 0.51
 
 
 def read(path: Path, coordinates: str, notes: Notes) -> Iterator[Box]:
-    """Yield the objects; crowds and objects of unnamed categories have no corners."""
+    """Yield the objects; crowds and turned boxes have no corners."""
     if coordinates not in _READ_AS:
         raise AnnotationError(
             f"{path}: coordinates={coordinates!r} does not apply to COCO. Use 'auto' or "
@@ -58,6 +60,10 @@ def read(path: Path, coordinates: str, notes: Notes) -> Iterator[Box]:
         label = None if category is None else text(category.get("name"))
         if _flag(where, annotation.get("iscrowd")):
             yield Box(where, name, None, size, label, path, reason="crowds (iscrowd)")
+            continue
+        more = annotation.get("attributes")  # CVAT has the angle there.
+        if is_turned((annotation | (more if isinstance(more, dict) else {})).get("rotation")):
+            yield Box(where, name, None, size, label, path, reason=TURNED)
             continue
         yield Box(where, name, bboxes.corners(where, name, annotation, size), size, label, path)
     bboxes.check(notes)

@@ -15,6 +15,8 @@ MEANING = {
     "pixels-from-0": "first and last pixel, counted from 0",
     "fractions": "x1, y1, x2, y2: fractions of width and height",
 }
+# Why a box that was drawn at an angle is skipped: its corners are those before it was turned.
+TURNED = "turned boxes"
 
 
 class AnnotationError(ValueError):
@@ -123,6 +125,14 @@ def side(where: Any, image: str, name: str, value: Any) -> int | None:
             f"{where}: the {name} of {image} must be a whole number of pixels; got {value!r}."
         )
     return int(found) or None
+
+
+def is_turned(angle: Any) -> bool:
+    """Whether this is an angle, in degrees, at which a box is not upright."""
+    try:
+        return math.isfinite(found := float(angle)) and found % 360 != 0
+    except (TypeError, ValueError, OverflowError):
+        return False
 
 
 def text(value: Any) -> str | None:

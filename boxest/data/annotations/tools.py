@@ -14,6 +14,7 @@ from typing import Any
 
 from boxest.data import image_files
 from boxest.data.annotations.fields import (
+    TURNED,
     AnnotationError,
     Box,
     Notes,
@@ -115,7 +116,7 @@ def read_cvat(path: Path, folder: Folder | None, notes: Notes) -> Iterator[Box]:
             angle = number(where, name, "rotation", shape.get("rotation") or 0)
             turned = shape.tag == "box" and angle % 360 != 0
             if shape.tag != "box" or turned:
-                reason = "turned boxes" if turned else f"shapes of the kind <{shape.tag}>"
+                reason = TURNED if turned else f"shapes of the kind <{shape.tag}>"
                 yield Box(where, name, None, size, None, path, reason=reason)
                 continue
             found = _parsed(where, "from_cvat", shape)

@@ -7,10 +7,12 @@ from xml.etree import ElementTree
 from boxest.data.annotations.fields import (
     MEANING,
     SIDES,
+    TURNED,
     AnnotationError,
     Box,
     Notes,
     edges,
+    is_turned,
     say,
     side,
     text,
@@ -59,6 +61,9 @@ def read(path: Path, coordinates: str, notes: Notes) -> Iterator[Box]:
             )
         for count, item in enumerate(objects):
             where = f"{file}, object {count}"
+            if is_turned(_attribute(item, "rotation")):
+                yield Box(where, image, None, size, None, file, reason=TURNED)
+                continue
             values = _corners(where, item)
             decimals += any("." in (value or "") for value in values.values())
             corners = edges(where, image, values, coordinates)
@@ -74,6 +79,12 @@ def decimals_remark(path: Path, count: int) -> str:
         "pixel, counted from 1, as in Pascal VOC. Some tools, VoTT among them, write edges from 0 "
         f"so, which are a pixel off. If yours does, pass {say('edges')}."
     )
+
+
+def _attribute(item: ElementTree.Element, name: str) -> str | None:
+    """Return an attribute of an object, as CVAT writes them."""
+    found = item.iterfind("attributes/attribute")
+    return next((one.findtext("value") for one in found if one.findtext("name") == name), None)
 
 
 def _corners(where: str, item: ElementTree.Element) -> dict[str, str | None]:
