@@ -184,6 +184,53 @@ def test_an_outline_of_yolo_is_its_bounds(tmp_path, images):
     outline = "1 0.25 0.25 0.75 0.5 0.5 0.75\n\n"
     table = read(yolo(tmp_path, a=outline), images=images).set_index("image")
     assert tuple(table.loc["a.png", CORNERS]) == BOXES["a.png"]
+    assert table.attrs["read_as"].endswith("as in YOLO; outlines by their bounds: 1")
+    assert table.attrs["remarks"] == []
+
+
+POINTS = {
+    (1, 2): (" 0.45 0.45", " 0.3 0.7"),
+    (2, 2): (" 0.45 0.45 0.55 0.55", " 0.4 0.7 0 0"),
+    (1, 3): (" 0.45 0.45 2", " 0.3 0.7 1"),
+    (2, 3): (" 0.45 0.45 1 0.55 0.55 1", " 0.3 0.7 0 0 0 0"),
+}
+
+
+@pytest.mark.parametrize("shape", POINTS)
+def test_key_points_of_yolo_are_no_outlines(tmp_path, images, shape):
+    a, b = POINTS[shape]
+    folder = yolo(tmp_path, a=f"1 0.5 0.5 0.5 0.5{a}", b=f"0 0.375 0.5 0.25 0.6{b}")
+    # Nothing says what they are: a warning, or an error where they cannot be an outline.
+    if shape == (1, 3):
+        with pytest.raises(AnnotationError, match=r"2 is not a fraction .*: kpt_shape: \[number"):
+            read(folder, images=images)
+        yolo(tmp_path, a=f"1 0.5 0.5 0.5 0.5{a.replace('2', '1')}")
+        with pytest.raises(AnnotationError, match=r"8 values are no outline\..*: kpt_shape: "):
+            read(folder, images=images)
+    else:
+        (remark,) = read(folder, images=images).attrs["remarks"]
+        assert "2 lines were read as outlines, but may also be boxes with key points" in remark
+    folder = yolo(tmp_path, a=f"1 0.5 0.5 0.5 0.5{a}", b=f"0 0.375 0.5 0.25 0.6{b}")
+    text_file(tmp_path / "data.yaml", f"kpt_shape: {list(shape)}\nnames: [other]\n")
+    table = read(folder, images=images)
+    assert {name: tuple(row) for name, *row in table[["image", *CORNERS]].to_numpy()} == BOXES
+    assert table["label"].tolist() == ["cup", "dog"]
+    assert table.attrs["remarks"] == []
+
+
+def test_wrong_key_points_of_yolo(tmp_path, images):
+    folder = yolo(tmp_path, a="1 0.5 0.5 0.5 0.5 0.6 0.6")
+    text_file(tmp_path / "data.yaml", "kpt_shape: [2, 2]")
+    with pytest.raises(AnnotationError, match=r"a\.txt, line 1 has 7 values, but .* 9 are needed"):
+        read(folder, images=images)
+    text_file(tmp_path / "data.yaml", "kpt_shape: 2")
+    with pytest.raises(AnnotationError, match=r"data\.yaml: kpt_shape must be .* 2 or 3; got 2\."):
+        read(folder, images=images)
+    text_file(tmp_path / "data.yaml", "{")
+    assert len(read(folder, images=images)) == 2
+    (folder / "classes.txt").unlink()
+    with pytest.raises(AnnotationError, match=r"data\.yaml is not YAML"):
+        read(folder, images=images)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ This module also checks what globox would accept silently: each error names the 
 shapes other than boxes are counted, and XML must not define entities.
 """
 
+import contextlib
 import importlib
 import json
 import math
@@ -31,6 +32,7 @@ from boxest.system.files import regular
 MAX_CVAT_BYTES = 2**28
 _NO_OBJECT = "photographs without an object in their file"
 _NAMES = ("classes.txt", "obj.names", "data.names", "data.yaml", "dataset.yaml")
+_SAY_POINTS = "say how many in data.yaml, next to the folder: kpt_shape: [number, 2 or 3]"
 _LISTS = ("train.txt", "val.txt", "valid.txt", "test.txt", "labels.txt")
 
 
@@ -38,7 +40,8 @@ def read_yolo(path: Path, folder: Folder | None, notes: Notes) -> Iterator[Box]:
     """Yield the objects in a folder of .txt files, one per photograph.
 
     The names of the classes are those of ``classes.txt``, ``obj.names`` or ``data.yaml``, in the
-    folder or above it; without them, their numbers.
+    folder or above it; without them, their numbers. ``kpt_shape`` in ``data.yaml`` says how many
+    key points follow each box, which are not read.
     """
     notes.read_as = "class, middle, width and height as fractions of the image, as in YOLO"
     if folder is None:
@@ -49,7 +52,8 @@ def read_yolo(path: Path, folder: Folder | None, notes: Notes) -> Iterator[Box]:
     if (path / "labels").is_dir() and all(file.parent != path for file in files(path, ".txt")):
         # Label Studio and Ultralytics put this folder next to the folder images.
         path = path / "labels"
-    names = _class_names(path)
+    names, points = _class_names(path), _key_points(path)
+    outlines: list[int] = []
     for file in files(path, ".txt"):
         stem = file.relative_to(path).with_suffix("").as_posix()
         image = folder.of_stem(stem)
@@ -63,9 +67,11 @@ def read_yolo(path: Path, folder: Folder | None, notes: Notes) -> Iterator[Box]:
             yield Box(str(file), image, None, size, None, file, reason=_NO_OBJECT)
         for count, line in enumerate(lines, 1):
             if line.strip():
-                yield _of_yolo(f"{file}, line {count}", line, image, size, names)._replace(
-                    file=file
-                )
+                where, values = f"{file}, line {count}", _without_points(file, count, line, points)
+                if len(values) > 6:
+                    outlines.append(_may_be_points(values) * len(values))
+                yield _of_yolo(where, values, image, size, names)._replace(file=file)
+    _tell_outlines(path, outlines, notes)
 
 
 def read_labelme(path: Path, folder: Folder | None, notes: Notes) -> Iterator[Box]:
@@ -167,24 +173,64 @@ def _parsed(where: str, reader: str, *args: Any, **options: Any) -> Any:
 
 
 def _of_yolo(
-    where: str, line: str, image: str, size: tuple[int, int], names: dict[str, str] | None
+    where: str, values: list[str], image: str, size: tuple[int, int], names: dict[str, str] | None
 ) -> Box:
     """Return the object of a line: a box, perhaps with a confidence, or an outline."""
-    values = line.split()
-    where = f"{where} ({line.strip():.60})"
+    line = " ".join(values)
+    where, is_long = f"{where} ({line:.60})", len(values) > 6
+    more = f" If key points follow the box, {_SAY_POINTS}." if is_long else ""
     for value in values[1:]:
         if not are_fractions([number(where, image, "a fraction", value)]):
             raise AnnotationError(
-                f"{where}: {value} is not a fraction of the image, as YOLO needs."
+                f"{where}: {value} is not a fraction of the image, as YOLO needs.{more}"
             )
-    kind = "from_yolo_seg" if len(values) > 6 else "from_yolo_v5"
-    found = _parsed(where, kind, line, image_size=size)
+    if is_long and len(values) % 2 == 0:
+        raise AnnotationError(f"{where}: {len(values)} values are no outline.{more}")
+    found = _parsed(where, "from_yolo_seg" if is_long else "from_yolo_v5", line, image_size=size)
     if names is not None and found.label not in names:
         raise AnnotationError(
             f"{where}: the class {found.label} has no name (there are {len(names)} names)."
         )
     label = found.label if names is None else names[found.label]
     return Box(where, image, found.ltrb, size, text(label), Path())
+
+
+def _without_points(file: Path, count: int, line: str, points: int) -> list[str]:
+    """Return the values of a line without the values of its key points."""
+    values = line.split()
+    if points and len(values) > 6 and len(values) != 5 + points:
+        raise AnnotationError(
+            f"{file}, line {count} has {len(values)} values, but with the key points of kpt_shape "
+            f"(data.yaml), {5 + points} are needed."
+        )
+    return values[:5] if points and len(values) > 6 else values
+
+
+def _tell_outlines(path: Path, outlines: list[int], notes: Notes) -> None:
+    """Report outlines, given the number of values of each that may be key points, or 0."""
+    if outlines:
+        notes.read_as += f"; outlines by their bounds: {len(outlines)}"
+    # Key points are as many in each line.
+    if all(outlines) and len(set(outlines)) == 1:
+        notes.remarks.append(
+            f"{path}: {len(outlines)} lines were read as outlines, but may also be boxes with key "
+            f"points. If they are, {_SAY_POINTS}."
+        )
+
+
+def _may_be_points(values: list[str]) -> bool:
+    """Whether the values of an outline may also be a box in the image and key points in it."""
+    try:
+        x, y, w, h, *rest = map(float, values[1:])
+    except ValueError:
+        return False
+    points = list(zip(rest[::2], rest[1::2], strict=False))
+    if len(rest) % 3 == 0 and set(rest[2::3]) <= {0, 1, 2}:
+        points = list(zip(rest[::3], rest[1::3], strict=True))
+    inside = are_fractions((x - w / 2, x + w / 2, y - h / 2, y + h / 2))
+    return inside and all(
+        (abs(a - x) <= w / 2 and abs(b - y) <= h / 2) or a == b == 0 for a, b in points
+    )
 
 
 def _points(where: str, image: str, shape: dict) -> list[list[float]]:
@@ -209,16 +255,44 @@ def _class_names(path: Path) -> dict[str, str] | None:
     return None
 
 
-def _names_of_yaml(file: Path) -> dict[str, str]:
+def _key_points(path: Path) -> int:
+    """Return how many values of key points follow each box, if there is a file that says so."""
+    for folder in (path, path.parent, path.parent.parent):
+        for file in (folder / name for name in _NAMES if name.endswith(".yaml")):
+            shape = None
+            if file.is_file():
+                # If its names are needed, `_class_names` has refused a damaged file.
+                with contextlib.suppress(AnnotationError):
+                    shape = _yaml(file).get("kpt_shape")
+            if shape is None:
+                continue
+            whole = isinstance(shape, list) and all(type(one) is int for one in shape)
+            if not (whole and len(shape) == 2 and shape[0] > 0 and shape[1] in (2, 3)):
+                raise AnnotationError(
+                    f"{file}: kpt_shape must be the number of key points and 2 or 3; got {shape}."
+                )
+            return shape[0] * shape[1]
+    return 0
+
+
+def _yaml(file: Path) -> dict:
     import yaml
 
     try:
-        names = yaml.safe_load(_text(file))["names"]
+        content = yaml.safe_load(_text(file))
+    except yaml.YAMLError as error:
+        raise AnnotationError(f"{file} is not YAML: {error}") from error
+    return content if isinstance(content, dict) else {}
+
+
+def _names_of_yaml(file: Path) -> dict[str, str]:
+    try:
+        names = _yaml(file)["names"]
         if isinstance(names, str):
             raise TypeError("names is a text, not a list")
         pairs = names.items() if isinstance(names, dict) else enumerate(names)
         return {str(key): str(name) for key, name in pairs}
-    except (yaml.YAMLError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise AnnotationError(
             f"{file} does not name the classes ({error}): it needs the key names."
         ) from error
