@@ -375,6 +375,32 @@ def test_columns_that_are_named_are_used_or_missing(tmp_path, images):
             read(path, images=images, columns=columns)
 
 
+@pytest.mark.parametrize("write", [*FORMATS, label_studio_coco])
+def test_photographs_whose_names_begin_with_a_blank(tmp_path, images, write, monkeypatch):
+    monkeypatch.setitem(SIZES, " c.png", (60, 40))
+    monkeypatch.setitem(BOXES, " c.png", (1, 2, 3, 4))
+    monkeypatch.setitem(LABELS, " c.png", "cup")
+    Image.new("RGB", (60, 40)).save(images / " c.png")
+    path = write(tmp_path)
+    if path.name == "labels" or write is label_studio_yolo:
+        text_file(next(tmp_path.rglob("a.txt")).with_name(" c.txt"), "1 0.05 0.075 0.05 0.1")
+        BOXES[" c.png"] = (1.5, 1, 4.5, 5)
+    if write is labelme:
+        c = {"imagePath": " c.png", "shapes": [shape([[1, 2], [3, 4]])]}
+        text_file(path / " c.json", json.dumps(c))
+    below = "images/" if write is label_studio_coco else ""
+    table = read(path, images=tmp_path if below else images).set_index("image")
+    assert tuple(table.loc[f"{below} c.png", CORNERS].round(9)) == BOXES[" c.png"]
+
+
+def test_a_blank_at_the_beginning_tells_names_apart_where_it_is_quoted(tmp_path, images):
+    for name in ("c.png", " c.png"):
+        Image.new("RGB", (60, 40)).save(images / name)
+    content = 'image,x1,y1,x2,y2\n" c.png",1,2,3,4\nc.png,0,0,9,9\n'
+    table = read(text_file(tmp_path / "boxes.csv", content), images=images)
+    assert table[["image", "x2"]].to_numpy().tolist() == [[" c.png", 3], ["c.png", 9]]
+
+
 @pytest.mark.parametrize("name", ["found.csv", "found.json", "found"])
 def test_what_is_written_is_read_again(tmp_path, images, name):
     rows = [(*SIZES[n], *BOXES[n]) for n in SIZES]

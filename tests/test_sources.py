@@ -332,3 +332,10 @@ def test_a_number_at_the_end_of_a_name_is_no_mark(tmp_path):
         path.write_text(text)
     found, _ = divided(["photo 0.png", "photo 1.png", "cup.png"], *lists)
     assert found == {"photo 0.png": "train", "photo 1.png": "train", "cup.png": "test"}
+
+
+def test_a_list_may_leave_out_the_blank_at_the_beginning_of_a_name(tmp_path):
+    (tmp_path / "train.txt").write_text(" a.png\n b\n")
+    found, left_out = divided([" a.png", " b.png", "c.png"], tmp_path / "train.txt", ["c"], [])
+    assert found == {" a.png": "train", " b.png": "train", "c.png": "validation"}
+    assert left_out == []

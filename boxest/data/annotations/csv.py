@@ -164,7 +164,7 @@ def _box(
             f"{where} has another number of values than the header ({len(names.all)}: "
             f"{', '.join(names.all)}); the separator is {delimiter!r}."
         )
-    image = row[names.image].strip()
+    image = row[names.image]
     values = {name: row[name].strip() for name in names.corners}
     if delimiter != ",":  # In files with a decimal comma.
         values = {name: value.replace(",", ".") for name, value in values.items()}

@@ -28,9 +28,11 @@ class Folder:
             stem = posixpath.splitext(name)[0]
             for key in (stem, posixpath.basename(stem) + "/"):
                 self._by_stem.setdefault(key, []).append(name)
+        for key, names in list(self._by_stem.items()):
+            self._by_stem.setdefault(key.strip(), names)
         self._by_form: dict[str, list[str]] = {}
         for name in sorted(self.files):
-            self._by_form.setdefault(_form(name), []).append(name)
+            self._by_form.setdefault(_form(name.strip()), []).append(name)
 
     def pictures(self) -> list[str]:
         """Return the names of all files with the suffix of a picture, sorted."""
@@ -44,8 +46,8 @@ class Folder:
         """Return the name in the folder of the file to which a table refers.
 
         The name of a photograph may be written in several ways: as ``./a.jpg``, with backslashes as
-        on Windows, encoded as in a URL (``%20``), in another form of Unicode, or, if the file
-        system ignores case, in other cases.
+        on Windows, encoded as in a URL (``%20``), in another form of Unicode, without blanks at its
+        ends, or, if the file system ignores case, in other cases.
 
         Parameters
         ----------
@@ -61,14 +63,15 @@ class Folder:
         """
         for written in (posixpath.join(below, name), name) if below else (name,):
             plain = normal(written)
-            if plain in self.files:
-                return plain
+            for exact in (written, plain):
+                if exact in self.files:
+                    return exact
             if (self.path / plain).exists():
                 return self._spelled(plain)
             slashes = written.replace("\\", "/")
             for other in map(normal, (plain, slashes, unquote(written), unquote(slashes))):
                 forms = self._by_form.get(_form(other), [])
-                alike = [file for file in forms if _composed(file) == _composed(other)]
+                alike = [file for file in forms if _composed(file.strip()) == _composed(other)]
                 if len(alike) == 1:
                     return alike[0]
         return normal(name)

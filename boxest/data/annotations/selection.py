@@ -108,7 +108,7 @@ class Boxes:
         below = "" if not self.path.is_dir() else box.file.parent.relative_to(self.path).as_posix()
         if self.folder is None:
             return name
-        found = self.folder.find(name, "" if below == "." else below)
+        found = self.folder.find(box.image, "" if below == "." else below)
         if found in self.folder.files:
             return found
         # Some tools omit the suffix.

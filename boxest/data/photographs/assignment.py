@@ -150,7 +150,7 @@ def _names_of(images: list[str]) -> dict[str, list[str]]:
     ):
         level: dict[str, list[str]] = {}
         for image in images:
-            level.setdefault(shorten(PurePosixPath(image)), []).append(image)
+            level.setdefault(normal(shorten(PurePosixPath(image))), []).append(image)
         found = level | found
     return found
 
