@@ -549,3 +549,18 @@ def test_a_subfolder_that_cannot_be_read_is_no_empty_one(tmp_path, images, monke
     monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(PermissionError, match=f"{which}/sub"):
         read(folder, images=images)
+
+
+def test_links_to_folders_are_followed_once(tmp_path, images):
+    (images / "sub").rename(tmp_path / "disk")
+    (images / "sub").symlink_to(tmp_path / "disk")
+    (tmp_path / "disk" / "back").symlink_to(images)
+    (images / "again").symlink_to(images / "sub")
+    found = photographs.predict(Middle(), images)
+    assert found["image"].tolist() == [str(images / name) for name in ("a.png", "again/b.jpg")]
+    (images / "again").unlink()
+    labels = yolo(tmp_path)
+    (labels / "sub").rename(tmp_path / "other")
+    (labels / "sub").symlink_to("../other")
+    table = read(labels, images=images)
+    assert {name: tuple(row) for name, *row in table[["image", *CORNERS]].to_numpy()} == BOXES

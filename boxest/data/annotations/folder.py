@@ -16,7 +16,7 @@ class Folder:
     Parameters
     ----------
     path : path-like
-        The folder. Links to folders are not followed.
+        The folder. Links to folders are followed.
     """
 
     def __init__(self, path: str | os.PathLike):
@@ -117,7 +117,7 @@ class Folder:
 
 
 def walk(path: str | os.PathLike) -> Iterator[Path]:
-    """Yield the files in a folder and its subfolders.
+    """Yield the files in a folder and its subfolders, each folder once, also if links lead to it.
 
     Raises
     ------
@@ -128,8 +128,16 @@ def walk(path: str | os.PathLike) -> Iterator[Path]:
     def refuse(error: OSError) -> None:
         raise error
 
-    for parent, _, names in os.walk(path, onerror=refuse):
-        yield from (Path(parent, name) for name in names)
+    seen, waiting = set(), [os.fspath(path)]
+    while waiting:  # Links come last, so that a folder has its own name.
+        for parent, folders, names in os.walk(waiting.pop(0), onerror=refuse):
+            if (real := os.path.realpath(parent)) in seen:
+                folders.clear()
+                continue
+            seen.add(real)
+            inside = (os.path.join(parent, folder) for folder in sorted(folders))
+            waiting += filter(os.path.islink, inside)
+            yield from (Path(parent, name) for name in names)
 
 
 def with_suffix(path: Path, suffix: str) -> list[Path]:
