@@ -289,6 +289,32 @@ def test_wrong_files_of_labelme(tmp_path, images, changes, message):
         read(labelme(tmp_path, **changes), images=images)
 
 
+@pytest.mark.parametrize("below", ["", "sub", "other"])
+@pytest.mark.parametrize("where", ["../images/sub/b.jpg", r"C:\me\images\sub\b.jpg", "/gone/b.jpg"])
+@pytest.mark.parametrize("form", ["labelme", "voc"])
+def test_the_path_of_a_photograph_tells_names_in_two_folders_apart(
+    tmp_path, images, below, where, form
+):
+    for name in ("b.jpg", "other/b.jpg"):
+        (images / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (20, 50)).save(images / name)
+    content = json.dumps({"imagePath": where, "shapes": [shape([[5, 10], [10, 40]])]})
+    if form == "voc":
+        box = "<bndbox><xmin>6</xmin><ymin>11</ymin><xmax>10</xmax><ymax>40</ymax></bndbox>"
+        content = f"<path>{where}</path><object><name>cup</name>{box}</object></annotation>"
+        content = f"<annotation><folder>x</folder><filename>b.jpg</filename>{content}"
+    suffix = {"labelme": "json", "voc": "xml"}[form]
+    text_file(tmp_path / "from" / below / f"one.{suffix}", content)
+    (found,) = read(tmp_path / "from", images=images)["image"]
+    # A subfolder of annotations like that of the photographs counts more.
+    wanted = f"{below}/b.jpg" if below else ("b.jpg" if "gone" in where else "sub/b.jpg")
+    assert found == wanted
+    if form == "voc":  # A name with its folder says enough.
+        content = content.replace(">b.jpg<", ">other/b.jpg<").replace(where, "/gone/other/b.jpg")
+        text_file(tmp_path / "from" / below / "one.xml", content)
+        assert read(tmp_path / "from")["image"].tolist() == ["other/b.jpg"]
+
+
 def test_shapes_that_are_no_boxes_are_counted(tmp_path, images):
     shapes = [shape([[15, 10], [45, 30]]), shape([[1, 1], [5, 5]], "circle")]
     table = read(labelme(tmp_path, *shapes, imageWidth=None), images=images)

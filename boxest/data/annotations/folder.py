@@ -140,6 +140,19 @@ def walk(path: str | os.PathLike) -> Iterator[Path]:
             yield from (Path(parent, name) for name in names)
 
 
+def end_of(path: str, below: str, folder: Folder | None) -> str:
+    """Return the longest end of the path of a photograph that is in the folder, or its last part.
+
+    Labelling tools write where a photograph was, perhaps on another machine. The last part is
+    enough for an annotation in a subfolder, ``below``, that holds such a photograph, too.
+    """
+    parts = path.replace("\\", "/").split("/")
+    ends = ["/".join(parts[start:]) for start in range(len(parts))]
+    if folder is None or (below != "." and posixpath.join(below, parts[-1]) in folder.files):
+        return parts[-1]
+    return next((end for end in ends if end in folder.files), parts[-1])
+
+
 def with_suffix(path: Path, suffix: str) -> list[Path]:
     """Return the files with this suffix in a folder and its subfolders, sorted."""
     return sorted(

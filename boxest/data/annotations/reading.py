@@ -104,7 +104,8 @@ def _objects(
     if kind == "COCO":
         return coco.read(path, coordinates, notes)
     if kind == "Pascal VOC":
-        return voc.read(path, "pixels-from-1" if coordinates == "auto" else coordinates, notes)
+        kind = "pixels-from-1" if coordinates == "auto" else coordinates
+        return voc.read(path, kind, notes, folder)
     if coordinates != "auto":
         raise AnnotationError(
             f"{path} is read as {kind}, whose coordinates have a fixed meaning; {coordinates!r} "

@@ -8,7 +8,6 @@ import contextlib
 import importlib
 import json
 import math
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from boxest.data.annotations.fields import (
     side,
     text,
 )
-from boxest.data.annotations.folder import Folder, with_suffix
+from boxest.data.annotations.folder import Folder, end_of, with_suffix
 from boxest.data.annotations.voc import tree
 from boxest.system.files import regular
 
@@ -85,7 +84,7 @@ def read_labelme(path: Path, folder: Folder | None, notes: Notes) -> Iterator[Bo
             raise AnnotationError(
                 f"{file} is not a LabelMe file ({error}): it needs shapes and imagePath."
             ) from error
-        name = os.path.basename(name.replace("\\", "/"))
+        name = end_of(name, file.parent.relative_to(path).as_posix(), folder)
         keys = ("imageWidth", "imageHeight")
         size = tuple(side(file, name, key, content.get(key)) for key in keys)
         if not shapes:

@@ -17,7 +17,7 @@ from boxest.data.annotations.fields import (
     side,
     text,
 )
-from boxest.data.annotations.folder import with_suffix
+from boxest.data.annotations.folder import Folder, end_of, with_suffix
 from boxest.system.files import regular
 
 NAMES = ["xmin", "ymin", "xmax", "ymax"]
@@ -32,7 +32,7 @@ class _Builder(ElementTree.TreeBuilder):
         raise AnnotationError("it has a document type (<!DOCTYPE …>), which no annotation needs")
 
 
-def read(path: Path, coordinates: str, notes: Notes) -> Iterator[Box]:
+def read(path: Path, coordinates: str, notes: Notes, folder: Folder | None) -> Iterator[Box]:
     """Yield the objects of all files; for a file without objects, one without corners."""
     files = with_suffix(path, ".xml")
     if not files:
@@ -47,6 +47,9 @@ def read(path: Path, coordinates: str, notes: Notes) -> Iterator[Box]:
                 f"{file} is no annotation of Pascal VOC: it needs <annotation> with <filename>; "
                 f"it is <{root.tag}>" + ("." if image else ", without <filename>.")
             )
+        elsewhere = root.findtext("path") or ""
+        if elsewhere.replace("\\", "/").rpartition("/")[2] == image:
+            image = end_of(elsewhere, file.parent.relative_to(path).as_posix(), folder)
         size = tuple(side(file, image, name, root.findtext(f"size/{name}")) for name in SIDES)
         objects = root.findall("object")
         if not objects:
