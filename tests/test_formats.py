@@ -157,6 +157,7 @@ def test_coco_of_label_studio_is_named_from_the_folder_above(tmp_path, images):
     ("content", "message"),
     [
         ([{"id": 1, "data": {"image": "a"}, "annotations": []}], "tasks of Label Studio: export"),
+        ([{"image": "a", "annotations": []}], "boxes of Create ML, which is not read: export them"),
         ({"shapes": [], "imagePath": "a"}, "one photograph of LabelMe: name the folder"),
         ({"_via_img_metadata": {}}, "a project of VIA, which is not read: export it there as"),
     ],
@@ -165,6 +166,13 @@ def test_json_of_another_tool_is_named(tmp_path, content, message):
     path = text_file(tmp_path / "a.json", json.dumps(content))
     with pytest.raises(AnnotationError, match=rf"a\.json is not a COCO file, but {message}"):
         read(path)
+
+
+@pytest.mark.parametrize("write", [label_studio_coco, cvat])
+def test_a_file_that_holds_all_boxes_is_named_instead_of_its_folder(tmp_path, images, write):
+    path = write(tmp_path / "export")
+    with pytest.raises(AnnotationError, match=rf"{path.name} .*, name this file instead of its"):
+        read(path.parent, images=images)
 
 
 @pytest.mark.parametrize(("names", "label"), [("data.yaml", "cup"), (None, "1")])

@@ -195,7 +195,7 @@ def test_fit_predict_score(folder, tmp_path):
             ValueError,
             "With 10 images .* none is left for validation and test",
         ),
-        ({"seed": -1}, ValueError, "non-negative"),
+        ({"seed": -1}, ValueError, "seed must be a whole number of at least 0; got -1"),
         ({"image_size": 100_000}, ValueError, "make more and smaller shards"),
     ],
 )

@@ -209,7 +209,7 @@ def _open(path: str | os.PathLike, *, whole: bool = False) -> Iterator[Image.Ima
         except Image.UnidentifiedImageError:
             raise ValueError(
                 f"{path} is not an image, is damaged, or has another format than "
-                f"{', '.join(FORMATS)}. Replace the file, or remove its box from the annotations."
+                f"{', '.join(FORMATS)}. Replace the file, or leave it and its box out."
             ) from None
         except MemoryError:
             raise
@@ -218,7 +218,7 @@ def _open(path: str | os.PathLike, *, whole: bool = False) -> Iterator[Image.Ima
         except Exception as error:  # For damaged files, plugins may raise anything.
             raise ValueError(
                 f"{path} cannot be read ({error}): it is damaged, or not a photograph. Replace the "
-                "file, or remove its box from the annotations."
+                "file, or leave it and its box out."
             ) from error
 
 

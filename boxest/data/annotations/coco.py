@@ -92,6 +92,8 @@ def _content(path: Path) -> dict[str, Any]:
 def _other_tool(content: Any) -> str:
     """Return which other tool wrote the file and what to do; empty if that is unknown."""
     first = content[0] if isinstance(content, list) and content else {}
+    if isinstance(first, dict) and {"image", "annotations"} <= first.keys():
+        return "boxes of Create ML, which is not read: export them as COCO"
     if isinstance(first, dict) and {"data", "annotations"} & first.keys():
         return "tasks of Label Studio: export them there as COCO, YOLO or Pascal VOC"
     names = content if isinstance(content, dict) else {}

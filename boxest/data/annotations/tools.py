@@ -82,7 +82,8 @@ def read_labelme(path: Path, folder: Folder | None, notes: Notes) -> Iterator[Bo
             shapes, name = list(content["shapes"]), str(content["imagePath"])
         except (ValueError, RecursionError, KeyError, TypeError) as error:
             raise AnnotationError(
-                f"{file} is not a LabelMe file ({error}): it needs shapes and imagePath."
+                f"{file} is not a LabelMe file ({error}): it needs shapes and imagePath. If it is "
+                "COCO, name this file instead of its folder."
             ) from error
         name = end_of(name, file.parent.relative_to(path).as_posix(), folder)
         keys = ("imageWidth", "imageHeight")

@@ -43,9 +43,12 @@ def read(path: Path, coordinates: str, notes: Notes, folder: Folder | None) -> I
         root = tree(file)
         image = text(root.findtext("filename"))
         if root.tag != "annotation" or not image:
+            cvat = " If it is of CVAT, name this file instead of its folder."
             raise AnnotationError(
                 f"{file} is no annotation of Pascal VOC: it needs <annotation> with <filename>; "
-                f"it is <{root.tag}>" + ("." if image else ", without <filename>.")
+                f"it is <{root.tag}>"
+                + ("." if image else ", without <filename>.")
+                + cvat * (root.tag == "annotations")
             )
         elsewhere = root.findtext("path") or ""
         if elsewhere.replace("\\", "/").rpartition("/")[2] == image:

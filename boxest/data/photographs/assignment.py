@@ -1,6 +1,7 @@
 """Assign photographs to training, validation and test: by shares, a column, or lists."""
 
 import itertools
+import operator
 import os
 import warnings
 from collections.abc import Container, Sequence
@@ -55,6 +56,8 @@ def divide(table: pd.DataFrame, split: Split, seed: int) -> tuple[pd.DataFrame, 
     UserWarning
         If images in a list are not in the table.
     """
+    if operator.index(seed) < 0:
+        raise ValueError(f"seed must be a whole number of at least 0; got {seed}.")
     table = table.iloc[np.random.default_rng(seed).permutation(len(table))]
     if isinstance(split, str):
         parts = [_part(row.image, row.split) for row in table.itertuples()]
