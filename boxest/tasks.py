@@ -19,6 +19,7 @@ from boxest import figures
 from boxest.boxes import CORNERS, corners_of, iou
 from boxest.data import annotations, photographs, shards
 from boxest.data.annotations.fields import some
+from boxest.data.annotations.tools import load_globox
 from boxest.data.annotations.writing import form_of, without_area
 from boxest.data.photographs.assignment import PARTS
 from boxest.data.photographs.image_table import lost
@@ -182,6 +183,8 @@ def predict(
         If a file exists, and ``overwrite`` is False. Nothing has been predicted then.
     """
     form = form_of(out, form)
+    if form != "csv":
+        load_globox()  # If it is not installed, this is said before the prediction.
     into_folder = form == "yolo"
     if into_folder:
         check_folder(out)

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from PIL import Image
 from sklearn.base import BaseEstimator
 
-from boxest import annotations, photographs
+from boxest import BoxRegressor, annotations, photographs, tasks
 from boxest.cli import boxest
 from boxest.data.annotations import CORNERS, AnnotationError, read
 
@@ -483,6 +483,17 @@ def test_what_cannot_be_written(tmp_path, images, monkeypatch):
     monkeypatch.setattr(importlib, "import_module", absent)
     with pytest.raises(AnnotationError, match=r"pip install 'boxest\[formats\]'"):
         annotations.write(table[:1], tmp_path / "a.json")
+
+
+def test_a_missing_library_is_said_before_the_prediction(tmp_path, images, monkeypatch):
+    def absent(name):
+        raise ImportError(name)
+
+    monkeypatch.setattr(importlib, "import_module", absent)
+    monkeypatch.setattr(BoxRegressor, "load", lambda path: pytest.fail("It loads the model."))
+    for name in ("found.json", "found"):
+        with pytest.raises(AnnotationError, match=r"pip install 'boxest\[formats\]'"):
+            tasks.predict("model.boxest", images, tmp_path / name)
 
 
 def test_a_photograph_may_have_the_name_of_a_list(tmp_path, images):
