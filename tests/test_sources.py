@@ -296,6 +296,9 @@ def test_edited_files_in_a_folder_of_boxes_are_noticed(tmp_path):
     data = {"source": "photographs", "folder": "photos", "boxes": str(tmp_path)}
     files = [str(tmp_path / name) for name in ("a.xml", "more/b.xml")]
     assert sources.inputs(data) == ["photos", str(tmp_path), *files]
+    (tmp_path / "more").rename(tmp_path.with_name("disk"))
+    (tmp_path / "more").symlink_to("../disk")
+    assert sources.inputs(data) == ["photos", str(tmp_path), *files]
 
 
 def test_a_snakefile_that_asks_for_names_imports_no_numpy():

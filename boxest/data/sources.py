@@ -70,10 +70,13 @@ def inputs(data: Mapping[str, Any]) -> list[str]:
     A folder of boxes comes with its files, because editing one does not change the folder's date.
     Snakemake would look for wildcards in names with braces.
     """
+    from boxest.system.files import walk
+
     split = _get(data, "split")
     lists = [part for part in split if isinstance(part, str)] if not isinstance(split, str) else []
     named = [str(data[name]) for name in _FILES[data["source"]]]
-    inside = Path(named[1]).rglob("*") if data["source"] == "photographs" else ()
+    has_folder = data["source"] == "photographs" and os.path.isdir(named[1])
+    inside = walk(named[1]) if has_folder else ()
     files = sorted(str(file) for file in inside if file.is_file())
     return named + lists + [file for file in files if not {"{", "}"} & set(file)]
 

@@ -1,4 +1,4 @@
-"""Write files so that the final name never refers to a half-written file."""
+"""Write files so that the final name never refers to a half-written file; find files in folders."""
 
 import contextlib
 import errno
@@ -231,6 +231,30 @@ def regular(path: str | os.PathLike, flags: int) -> int:
     raise OSError(
         errno.EINVAL, "It is not a regular file, but a pipe, a device or similar", str(path)
     )
+
+
+def walk(path: str | os.PathLike) -> Iterator[Path]:
+    """Yield the files in a folder and its subfolders, each folder once, also if links lead to it.
+
+    Raises
+    ------
+    OSError
+        If a folder cannot be read: without its files, the others would pass as all there are.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    seen, waiting = set(), [os.fspath(path)]
+    while waiting:  # Links come last, so that a folder has its own name.
+        for parent, folders, names in os.walk(waiting.pop(0), onerror=refuse):
+            if (real := os.path.realpath(parent)) in seen:
+                folders.clear()
+                continue
+            seen.add(real)
+            inside = (os.path.join(parent, folder) for folder in sorted(folders))
+            waiting += filter(os.path.islink, inside)
+            yield from (Path(parent, name) for name in names)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

@@ -3,11 +3,11 @@
 import os
 import posixpath
 import unicodedata
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
 from boxest.data import image_files
+from boxest.system.files import walk
 
 
 class Folder:
@@ -114,30 +114,6 @@ class Folder:
             if (self.path / other).samefile(self.path / name):
                 return other
         return name
-
-
-def walk(path: str | os.PathLike) -> Iterator[Path]:
-    """Yield the files in a folder and its subfolders, each folder once, also if links lead to it.
-
-    Raises
-    ------
-    OSError
-        If a folder cannot be read: without its files, the others would pass as all there are.
-    """
-
-    def refuse(error: OSError) -> None:
-        raise error
-
-    seen, waiting = set(), [os.fspath(path)]
-    while waiting:  # Links come last, so that a folder has its own name.
-        for parent, folders, names in os.walk(waiting.pop(0), onerror=refuse):
-            if (real := os.path.realpath(parent)) in seen:
-                folders.clear()
-                continue
-            seen.add(real)
-            inside = (os.path.join(parent, folder) for folder in sorted(folders))
-            waiting += filter(os.path.islink, inside)
-            yield from (Path(parent, name) for name in names)
 
 
 def end_of(path: str, below: str, folder: Folder | None) -> str:
