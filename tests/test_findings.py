@@ -198,6 +198,21 @@ def test_a_patience_that_leaves_out_just_the_cells_of_the_paper(study, absent, s
     assert said in findings.page(copy, study)
 
 
+def test_the_paper_did_not_leave_out_what_it_never_tried(tmp_path):
+    """A batch size of 8 and a rate of 1 are no part of its grid: it has no reason to give there."""
+    root = write(tmp_path, batch_sizes=[8, 64], learning_rates=[0.01, 0.1, 1.0], seeds=1, epochs=3)
+    copy = findings.read(root)
+    page = findings.page(copy, root)
+    assert "(8, 0.01)" not in page.partition("## How far")[0].partition("## Ours beside")[2]
+    assert "The paper leaves out these cells" not in page
+    assert "The paper gives no patience" not in page
+    assert row(page, "| 8 | 1 | ")[3] == "–"
+
+    cells = analysis.variant_cells(copy["runs"].assign(loss="iou"), ["loss"])
+    copy.tables.update(variants=analysis.rank_variants(cells, ["loss"]), variant_cells=cells)
+    assert "Fig. 8 leaves out cells" not in findings.page(copy, root)
+
+
 def test_shares_without_spread_are_counted(page):
     assert row(page, "| rate 0.001 → 0.01 |")[2] == "100 [94, 100] (6 of 6, in every seed)"
     # A mean over all seeds has no interval.

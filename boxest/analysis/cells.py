@@ -161,6 +161,23 @@ def paper_loss(
     return keyed.reindex(_cell_keys(table)).to_numpy(float)
 
 
+def in_the_papers_grid(table: pd.DataFrame) -> np.ndarray:
+    """Return which rows have a batch size and a rate of the paper's, in Fig. 8 or left out of it.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        With `batch_size` and `learning_rate`.
+
+    Returns
+    -------
+    numpy.ndarray of bool
+    """
+    paper, ours = _cell_keys(paper_cells()), _cell_keys(table)
+    of_axes = [ours.get_level_values(name).isin(paper.get_level_values(name)) for name in CELL]
+    return np.logical_and.reduce(of_axes)
+
+
 def root_mean_square(values: npt.ArrayLike) -> float:
     """Return the root mean square of the finite values; NaN if there are none."""
     values = np.asarray(values, float)

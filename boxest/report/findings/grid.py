@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from boxest.analysis.cells import APART, PAPER_RUNS, root_mean_square
+from boxest.analysis.cells import APART, PAPER_RUNS, in_the_papers_grid, root_mean_square
 from boxest.analysis.claims import CONFIDENCE
 from boxest.analysis.text import names, number, percent, plural, spread, table
 from boxest.report.findings.figures import Figures
@@ -105,9 +105,10 @@ def _cells(both: pd.DataFrame) -> list[str]:
 def _left_out(both: pd.DataFrame) -> list[str]:
     """Say of the cells that the paper leaves out what our runs did there, and whether that is why.
 
-    A mean at the last epoch needs a run that comes so far.
+    A mean at the last epoch needs a run that comes so far. What the paper never tried, such as a
+    rate of 1, it did not leave out.
     """
-    missing = both[both[f"paper_{LOSS}"].isna()]
+    missing = both[both[f"paper_{LOSS}"].isna() & in_the_papers_grid(both)]
     if missing.empty:
         return []
     lines = ["The paper leaves out these cells. Our runs there:", ""]
@@ -136,6 +137,7 @@ def _left_out(both: pd.DataFrame) -> list[str]:
 def _patience(study: Study) -> list[str]:
     """Say which patience of early stopping leaves out the cells that the paper leaves out."""
     patience = study["patience"]
+    patience = patience[in_the_papers_grid(patience)]
     if patience["in_paper"].all():
         return []
     rows, alike = [], []

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from boxest.analysis.cells import paper_loss, root_mean_square
+from boxest.analysis.cells import in_the_papers_grid, paper_loss, root_mean_square
 from boxest.analysis.claims import CONFIDENCE
 from boxest.analysis.columns import rows_of
 from boxest.analysis.text import names, number, plural, spread, table
@@ -224,7 +224,7 @@ def _by_rate(ranking: pd.DataFrame, cells: pd.DataFrame, names_: list[str]) -> l
 
 def _left_out(ranking: pd.DataFrame, cells: pd.DataFrame, names_: list[str]) -> list[str]:
     """Return how many runs came to the last epoch in the cells that the paper leaves out."""
-    missing = cells[cells["paper_validation_loss"].isna()]
+    missing = cells[cells["paper_validation_loss"].isna() & in_the_papers_grid(cells)]
     if missing.empty:
         return []
     whole = missing["runs"] - missing["stopped_early"] - missing["diverged"]
