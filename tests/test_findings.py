@@ -779,6 +779,22 @@ def test_the_run_that_is_shown_did_not_diverge(study):
     assert findings.numbers(copy)["shown_seed"] == 0
 
 
+def test_a_mean_without_the_seeds_that_diverged_is_not_one_of_all_seeds(study):
+    copy = findings.read(study)
+    names = ("best", "fig5_predictions", "fig6_error_by_side", "fig7_error_by_size")
+
+    def captioned():
+        summary = copy.summary | {"numbers": findings.numbers(copy)}
+        for name in names:
+            template = (ROOT / "workflow" / "report" / f"{name}.rst").read_text()
+            yield " ".join(captions.fill_in(template, summary).split())
+
+    assert all("ver all seeds (10)" in caption for caption in captioned())
+    copy["best"]["diverged"] = copy["best"]["seed"] < 2
+    for caption in captioned():
+        assert "ver the seeds that did not diverge (8 of 10)" in caption
+
+
 def test_published_results_are_whole_and_give_the_same_page(study, tmp_path):
     times = write(tmp_path / "timing", seeds=2, epochs=2)
     variants = write_variants(tmp_path / "forensics", {"linear": 1})

@@ -43,7 +43,7 @@ def numbers(study: Study) -> dict[str, float | int | str | None]:
         "shown": ", ".join(
             setting(name, kept[name].iloc[0]) for name in (*CELL, *study.others) if name in kept
         ),
-        "best_seeds": len(best),
+        "best_seeds": _of_seeds(best["diverged"]),
         "longest": study["runs"]["epochs"].max(),
     }
     for name in ("test_inclusive_iou_loss", "test_iou_loss"):
@@ -56,6 +56,14 @@ def numbers(study: Study) -> dict[str, float | int | str | None]:
         if table in study:
             values |= part(study)
     return {name: _plain(value) for name, value in values.items()}
+
+
+def _of_seeds(diverged: pd.Series) -> str:
+    """Say which seeds a mean is of, where it leaves out those that diverged."""
+    count, kept = len(diverged), int((~diverged).sum())
+    if kept in (0, count):
+        return f"all seeds ({count})"
+    return f"the seeds that did not diverge ({kept} of {count})"
 
 
 def _ranking(study: Study) -> dict[str, Any]:
