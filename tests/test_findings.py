@@ -761,6 +761,36 @@ def test_cells_may_have_different_numbers_of_seeds(study):
     assert "; 1 run stopped early, " in opening
 
 
+def test_the_best_cell_is_that_of_the_first_condition(study):
+    """Under an easier one, others have smaller losses."""
+    copy = findings.read(study)
+    for name in ("fig8", "ranking", "cost", "runs"):
+        place = 2 if name in ("fig8", "ranking") else len(copy[name].columns)
+        halves = [copy[name].copy() for _ in range(2)]
+        halves[1][[column for column in halves[1] if "_iou_loss" in column]] *= 0.5
+        for half, condition in zip(halves, ("clean", "easy"), strict=True):
+            half.insert(place, "condition", condition)
+        copy.tables[name] = pd.concat(halves, ignore_index=True)
+    copy.tables["best"] = copy["best"].assign(condition="clean")
+    opening = findings.opening(copy)
+    assert "- **The best cell** by its validation loss under the first condition is" in opening
+    with_others = {"config": copy.summary["config"] | {"grid": {"seeds": 1}}}
+    del copy.tables["scaling_fit"]
+    summary = copy.summary | with_others | {"numbers": findings.numbers(copy)}
+    template = (ROOT / "workflow" / "report" / "test_losses.rst").read_text()
+    caption = " ".join(captions.fill_in(template, summary).split())
+    assert caption.startswith("Geometric loss of every run of the best cell of each network and")
+    assert "Under the first condition, the best cell by its validation loss is" in caption
+
+
+def test_where_every_run_diverged_there_is_no_best_cell(study):
+    copy = findings.read(study)
+    copy["ranking"].loc[:, copy["ranking"].columns.str.contains("_iou_loss")] = np.nan
+    opening = findings.opening(copy)
+    assert "- **Every run diverged**: there is no best cell." in opening
+    assert "The best cell" not in opening
+
+
 def test_tiny_losses_keep_their_digits(study):
     copy = findings.read(study)
     copy["ranking"][["validation_iou_loss", "validation_iou_loss_sd"]] *= 1e-5

@@ -188,6 +188,11 @@ def test_conditions_have_the_best_cell_of_each_network():
     best = runs[runs["loss"] == "giou"]
     assert drawn(figure.axes[0], "runs") == pytest.approx(sorted(best["test_iou_loss"]))
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["clean", "dark"]
+    assert figure.get_suptitle() == (
+        "Test loss of every run of the best cell of each network, 3 seeds each"
+    )
+    alone = figures.test_losses(best, analysis.rank(best, OTHERS))
+    assert alone.get_suptitle() == "Test loss of every run, 3 seeds each"
 
 
 def test_errors_of_several_runs_stand_side_by_side():

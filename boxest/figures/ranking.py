@@ -48,8 +48,12 @@ def test_losses(runs: pd.DataFrame, ranking: pd.DataFrame) -> Figure:
     """
     require(runs, ["diverged", *TITLES], "runs")
     keys = list(ranking.columns[: list(ranking.columns).index("rank")])
+    shown = "every run"
     if "condition" in keys and ranking["condition"].nunique() > 1:
-        runs = runs.merge(best_of_networks(ranking)[keys])
+        best = runs.merge(best_of_networks(ranking)[keys])
+        if len(best) < len(runs):
+            shown += f" of the best cell{' of each network' if 'network' in keys else ''}"
+        runs = best
         keys, series = ["condition"], "network" if "network" in keys else None
     else:
         keys = [name for name in keys if ranking[name].nunique() > 1] or keys[:1]
@@ -57,9 +61,9 @@ def test_losses(runs: pd.DataFrame, ranking: pd.DataFrame) -> Figure:
         series = (
             keys.pop() if len(keys) > 1 and ranking[keys[-1]].nunique() <= len(COLOURS) else None
         )
-    order, shown = runs[keys].drop_duplicates(), "every run"
+    order = runs[keys].drop_duplicates()
     if len(order) > MAX_ROWS:
-        shown = f"every run in the best {MAX_ROWS} of {len(order)} rows"
+        shown += f" in the best {MAX_ROWS} of {len(order)} rows"
         order = ranking[keys].drop_duplicates().head(MAX_ROWS)
     rows = list(order.itertuples(index=False, name=None))
     names = [", ".join(map(setting, keys, row)) for row in rows]

@@ -76,6 +76,7 @@ def _summary(study: Study) -> dict[str, Any]:
         "settings": shared_settings(config),
         "differences": study.summary["differences"],
         "left_out": study.summary["left_out"],
+        "under": " under the first condition" if len(cells) < len(study["ranking"]) else "",
         "best": best,
         "best_words": named(best, study),
         "near": [named(row, study) for _, row in near.iterrows()] if len(near) else [],

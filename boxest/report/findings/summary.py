@@ -33,6 +33,7 @@ def numbers(study: Study) -> dict[str, float | int | str | None]:
     values = {
         "runs": cells["runs"].sum(),
         "cells": len(cells),
+        "conditions": cells["condition"].nunique() if "condition" in cells else 1,
         "seeds": cells["runs"].max(),
         "stopped_early": cells["stopped_early"].sum(),
         "diverged": cells["diverged"].sum(),
