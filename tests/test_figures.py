@@ -325,7 +325,7 @@ def test_time_fit_shows_the_parameters(full):
     for line in figure.axes[1].lines[:4]:
         np.testing.assert_allclose(line.get_ydata(), 1)
     one = times[times["batch_size"] == 16]
-    assert "too few batch sizes" in texts(figures.time_fit(one))
+    assert "too few times" in texts(figures.time_fit(one))
 
 
 def test_times_of_several_machines_are_announced(tiny):

@@ -279,7 +279,7 @@ def test_verdicts_are_read_otherwise(page, study):
             {"mean_log_ratio": np.log(0.5), "above": 0, "apart": 18, "p_value": 0.0001},
             "ours lie below the paper's in 18 of 18 cells, by 50 % on average",
         ),
-        ({"cells": 0}, "The paper has none of these cells below the largest rate."),
+        ({"cells": 0}, "Rates below 0.1: there is no cell of which both have a loss."),
     ],
 )
 def test_a_difference_is_called_systematic_by_a_test(study, changed, said):
@@ -342,7 +342,7 @@ def test_a_study_without_times_has_a_page(tmp_path, monkeypatch):
     root = write(tmp_path, batch_sizes=[16, 64], learning_rates=[0.01, 0.1], seeds=1, epochs=3)
     page = findings.page(findings.read(root), root)
     assert "nan" not in page
-    assert "(no times): times of too few batch sizes for a knee." in page
+    assert "(no times): no knee, which needs times of two batch sizes." in page
 
 
 @pytest.mark.parametrize(
@@ -785,10 +785,23 @@ def test_the_best_cell_is_that_of_the_first_condition(study):
 
 def test_where_every_run_diverged_there_is_no_best_cell(study):
     copy = findings.read(study)
-    copy["ranking"].loc[:, copy["ranking"].columns.str.contains("_iou_loss")] = np.nan
-    opening = findings.opening(copy)
-    assert "- **Every run diverged**: there is no best cell." in opening
-    assert "The best cell" not in opening
+    for name, ending in {"ranking": "_iou_loss", "scaling_residuals": "residual"}.items():
+        copy[name].loc[:, copy[name].columns.str.contains(ending)] = np.nan
+    copy["scaling_fit"]["p_value"] = np.nan
+    page = findings.page(copy, study)
+    assert "- **Every run diverged**: there is no best cell." in page
+    assert "**The best cell**" not in page
+    assert "No cell is off" not in page
+
+
+def test_the_farthest_cell_is_not_farther_where_it_lies_below_the_curve(study):
+    """0.8 times the curve is 20 % off it: the curve is 25 % off that cell."""
+    copy = findings.read(study)
+    fitted = copy["scaling_residuals"]["fitted"]
+    copy["scaling_residuals"].loc[fitted, "residual"] = np.log([1.1, 0.8] * 9)
+    page = findings.page(copy, study)
+    assert "Of 18 cells, the losses are −20 % to +10 % off it." in page
+    assert "gives the loss of each cell to within 20 %" in page
 
 
 def test_tiny_losses_keep_their_digits(study):

@@ -136,7 +136,7 @@ def time_fit(times: pd.DataFrame, fit: pd.DataFrame | None = None) -> Figure:
         below.axhline(1, color="black", zorder=1)
         _at_least(below, 0.05)
     else:
-        _nothing(below, "too few batch sizes for a fit")
+        _nothing(below, "too few times for a fit")
     _time_axis(above, times, [value])
     above.set_ylabel(_time_label(times, value))
     below.set_ylabel("measured / fitted")

@@ -63,12 +63,12 @@ def comparison(study: Study, figures: Figures) -> list[str]:
 def systematic(study: Study) -> str:
     """Say whether ours differ from the paper's by more than scatter, without the largest rate."""
     row = study["distances"].iloc[-1]
+    rates = row["reading"].rpartition(", ")[2].capitalize()
     if not row["cells"]:
-        return "The paper has none of these cells below the largest rate."
+        return f"{rates}: there is no cell of which both have a loss."
     larger = row["mean_log_ratio"] > 0
     count = row["above"] if larger else row["cells"] - row["above"]
     side = "above" if larger else "below"
-    rates = row["reading"].rpartition(", ")[2].capitalize()
     by = percent(row["mean_log_ratio"]).lstrip("+−")
     text = (
         f"{rates}: ours lie {side} the paper's in {count} of {plural(row['cells'], 'cell')}, by "
@@ -234,6 +234,8 @@ def _curve(study: Study) -> list[str]:
 def _broken(residuals: pd.DataFrame) -> str:
     """Name the cells that are far from the curve."""
     broken = residuals[residuals["residual"].abs() > np.log(FAR)]
+    if residuals["residual"].isna().all():
+        return ""
     if broken.empty:
         return f"No cell is off by more than a factor of {FAR}."
     text = f"Off by more than a factor of {FAR}: {names(broken)}."
@@ -252,7 +254,7 @@ def carries(study: Study) -> str:
         f"{number(fit['lack_of_fit'], 2)}, p = {number(fit['p_value'], 2)})"
     )
     text = f"{where} product of rate and updates gives the loss of each cell to within "
-    text += percent(fitted.abs().max()).lstrip("+")
+    text += percent(np.log1p(np.expm1(fitted).abs().max())).lstrip("+")
     if fit["p_value"] < 0.05:
         return (
             f"{text}, but does not decide it alone: the cells lie farther from the curve than the "

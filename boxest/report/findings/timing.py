@@ -106,7 +106,7 @@ def _recommendation(row: pd.Series, sizes: pd.Series) -> str:
     """Say where the recipe leads, and what it gives away."""
     trained = f"- {ENGINES.get(row['engine'], row['engine'])}:"
     if np.isnan(row["knee"]):
-        return f"{trained} times of too few batch sizes for a knee."
+        return f"{trained} no knee, which needs times of two batch sizes."
     best = (row["best_batch_size"], row["best_learning_rate"])
     text = (
         f"{trained} {_grid(row, sizes)}, so batch size {row['batch_size']:.0f}{_at_the_ends(row)}; "
