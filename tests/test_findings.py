@@ -656,6 +656,19 @@ def test_opening_is_a_list_of_ten_at_most_that_the_page_begins_with(study, page)
     assert "<strong>The best cell</strong>" in body
 
 
+def test_the_best_cell_is_no_cheaper_one(study):
+    """It ends the list of those that no other beats in time and loss at once."""
+    copy = findings.read(study)
+    cost = copy["cost"]
+    front = cost[cost["pareto_validation_iou_loss"]].sort_values("seconds")
+    (line,) = [line for line in findings.opening(copy).splitlines() if "no other beats" in line]
+    assert "heaper" not in line
+    assert "the cheapest first, with seconds and 1 − IoU on the validation set: batch" in line
+    last = front.iloc[-1]
+    assert last["validation_iou_loss"] == copy["ranking"]["validation_iou_loss"].iloc[0]
+    assert f"learning rate {last['learning_rate']:g} ({text.number(last['seconds'])} s" in line
+
+
 def test_captions_are_filled_in_and_name_what_is_missing(study):
     summary = json.loads((study / "summary.json").read_text())
     template = "Of {{ numbers.runs }}, {{ numbers.distance_validation | g }} "
