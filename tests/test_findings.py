@@ -489,14 +489,14 @@ def test_found_rates_are_told_of_where_they_were_searched(study, page):
     [
         (
             {"linear": 1.1, "tanh": 2},
-            "Of the 1 cell tried with 1 seed, the nearest variant meets each within a factor of "
-            "1.25. Over the seeds of the grid, the distance of these cells has a standard "
-            "deviation of",
+            "Of the 1 cell of Fig. 8 tried with 1 seed, the nearest variant meets each within a "
+            "factor of 1.25. Over the seeds of the grid, the distance of these cells has a "
+            "standard deviation of",
         ),
         (
             {"linear": 3, "tanh": 2},
-            "Of the 1 cell tried with 1 seed, no variant meets each within a factor of 1.25: the "
-            "nearest is off at (64, 0.01): × 2.",
+            "Of the 1 cell of Fig. 8 tried with 1 seed, no variant meets each within a factor of "
+            "1.25: the nearest is off at (64, 0.01): × 2.",
         ),
         ({"linear": 1.1, "tanh": 1.101}, "is noise, and the order of the first 2 tells nothing."),
     ],
@@ -526,7 +526,7 @@ def test_a_ranking_says_which_differences_are_those_of_its_seeds(study, tmp_path
     factors = {"linear": [1.05, 1.1, 1.15], "tanh": [1.2, 1.02, 1.16], "sigmoid": [2, 2.1, 2.2]}
     root = write_variants(tmp_path / "figure8", factors)
     page = findings.page(findings.read(study, studies=[root]), study)
-    assert "Of the 1 cell tried with 3 seeds, the nearest" in page
+    assert "Of the 1 cell of Fig. 8 tried with 3 seeds, the nearest" in page
     assert "by a t test, rank 2 may be as near as the nearest." in page
     # Without one of the seeds, the mean is 1.125, 1.1 or 1.075.
     assert row(page, "| 1 | linear |")[5:] == ["0.095 ± 0.026", "× 1.1", "–"]
@@ -548,6 +548,8 @@ def test_a_ranking_of_whole_grids_is_told_by_rate(study):
     copy.tables.update(variants=ranking, variant_cells=cells)
     page = findings.page(copy, study)
     assert "Data, clean: as in the paper; few: images 1000. The nearest:" in page
+    # Of the three others there is nothing to meet.
+    assert "Of the 21 cells of Fig. 8 tried with 10 seeds, no variant" in page
     told = page[page.index("The distance by learning rate") :].split("\n\n")[1]
     of = {name: told[told.index(f"| {name} |") :].split("\n")[0].split("|")[2:-1] for name in data}
     off = {

@@ -134,9 +134,10 @@ def _factor(log_ratio: float) -> str:
 
 def _conclusion(nearest: pd.Series, cells: pd.DataFrame, names_: list[str]) -> str:
     """Say whether one variant meets all cells that were tried."""
-    mine = rows_of(cells, dict(nearest[names_]))
+    mine = rows_of(cells, dict(nearest[names_])).dropna(subset="paper_validation_loss")
     off = mine[mine["log_ratio"].abs() > np.log(MEETS)]
-    tried = f"{plural(len(mine), 'cell')} tried with {plural(int(mine['runs'].max()), 'seed')}"
+    tried = f"{plural(len(mine), 'cell')} of Fig. 8 tried"
+    tried += f" with {plural(int(mine['runs'].max()), 'seed')}"
     if off.empty:
         return f"Of the {tried}, the nearest variant meets each within a factor of {MEETS}."
     which = ", ".join(
