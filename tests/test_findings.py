@@ -1,18 +1,22 @@
 """The page of findings, its numbers and captions, and the copy that is committed."""
 
+import html as html_
 import importlib
 import io
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import fake_study
+import jinja2
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
 from conftest import ROOT
 from docutils.core import publish_parts
+from markdown_it import MarkdownIt
 from PIL import Image
 from scipy import stats
 from test_ranking import several
@@ -644,11 +648,40 @@ def test_a_page_shows_figures_of_folders_with_blanks(study, tmp_path):
     assert written.count("data:image/png;base64,") == 1
 
 
-def opening_as_html(root):
-    """Return the lines of the report's first page as Snakemake renders them, but strictly."""
-    opening = findings.opening(findings.read(root))
+def as_html(rst):
+    """Return a text of the report as Snakemake renders it, but strictly."""
     strict = {"report_level": 2, "halt_level": 2}
-    return opening, publish_parts(opening, writer="html5", settings_overrides=strict)["body"]
+    return html_.unescape(publish_parts(rst, writer="html5", settings_overrides=strict)["body"])
+
+
+def opening_as_html(root):
+    opening = findings.opening(findings.read(root))
+    return opening, as_html(opening)
+
+
+def test_names_of_files_are_no_markup_in_the_report(study):
+    """In rst, one that ends in "_" is a reference."""
+    name, config = "my_/n*ets__.py:net_", json.loads(json.dumps(CONFIG))
+    config["settings"]["network"] = name
+    copy = findings.read(study)
+    copy.summary.update(config=config, differences=f"ours: network {name}; paper: network paper")
+    for table in (copy["ranking"], copy["runs"], copy["cost"]):
+        table.insert(2, "network", "a|b|")
+        table.loc[::2, "network"] = name
+    opening = findings.opening(copy)
+    for body in (as_html(opening), MarkdownIt("commonmark").render(opening)):
+        assert f"(ours: network {name}; paper" in body
+        assert f"; network {name}, a|b|.<" in body
+        assert f"All runs: network {name}, output" in body
+    caption = captions.fill_in('"{{ first.network }}".', copy.summary, f"a,network~{name}")
+    shown = as_html(caption)
+    assert f'"{name}".\nThis page: network {name}.\nAll runs: network {name}, output' in shown
+    assert "loss inclusive_iou," in caption
+
+    template = (ROOT / "workflow" / "report" / "workflow.rst").read_text()
+    given = SimpleNamespace(config={"results": "my_/results_"})
+    page = jinja2.Template(template).render(snakemake=given).partition("opening.rst")[2]
+    assert " in my_/results_ (the link" in as_html(page)
 
 
 def test_opening_is_a_list_of_ten_at_most_that_the_page_begins_with(study, page):

@@ -1,6 +1,8 @@
 """Format numbers and tables as text, for figures and Markdown pages."""
 
+import re
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -96,6 +98,19 @@ def plural(count: int, noun: str) -> str:
     ('1 run', '2 runs')
     """
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def plain(value: Any) -> str:
+    r"""Write a user's text so that neither Markdown nor rst takes a part of it for markup.
+
+    In rst, a name that ends in "_" is a reference.
+
+    Examples
+    --------
+    >>> plain("nets_/small.py:my_net_"), plain("inclusive_iou"), plain(0.1)
+    ('nets\\_/small.py:my_net\\_', 'inclusive_iou', '0.1')
+    """
+    return re.sub(r"[\\*`|]|_(?=_*(?:\W|$))", r"\\\g<0>", str(value))
 
 
 def percent(log_ratio: float) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import jinja2
 
-from boxest.analysis.text import number, plural
+from boxest.analysis.text import number, plain, plural
 from boxest.study import data, outputs, run_table
 
 
@@ -35,7 +35,9 @@ def fill_in(template: str, summary: Mapping[str, Any], name: str = "") -> str:
     ValueError
         If the template uses an unknown name.
     """
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined, autoescape=False, finalize=plain
+    )
     environment.filters |= {"g": number, "plural": plural}
     config = summary["config"]
     page = name.partition(",")[2].replace("~", " ").replace(",", ", ")
@@ -60,10 +62,12 @@ def fill_in(template: str, summary: Mapping[str, Any], name: str = "") -> str:
         text = environment.from_string(template).render(values).rstrip()
     except jinja2.UndefinedError as error:
         raise ValueError(f"The caption {template!r} cannot be filled in: {error}.") from None
-    return "\n".join([text, *([f"This page: {page}."] if page else []), _settings(config), ""])
+    return "\n".join(
+        [text, *([f"This page: {plain(page)}."] if page else []), _settings(config), ""]
+    )
 
 
 def _settings(config: Mapping[str, Any]) -> str:
     """Describe what all runs of a study share."""
     shared = outputs.shared_settings(config)
-    return f"All runs: {', '.join(f'{name} {value}' for name, value in shared.items())}."
+    return f"All runs: {', '.join(f'{name} {plain(value)}' for name, value in shared.items())}."

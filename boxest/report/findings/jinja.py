@@ -15,7 +15,7 @@ def rendered(template: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    written = (text.number, text.loss, text.plural, text.table)
+    written = (text.number, text.loss, text.plain, text.plural, text.table)
     environment.filters |= {one.__name__: one for one in written}
     environment.filters["join_lines"] = "\n".join
     return environment.get_template(template).render(values)
