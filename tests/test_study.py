@@ -1,5 +1,6 @@
 """The configuration of a study, its table of runs, its jobs, and what it makes."""
 
+import contextlib
 import math
 import re
 
@@ -140,6 +141,26 @@ def test_a_run_has_the_path_of_its_cell():
     ]
     run = run_table.runs(read())[0]
     assert (run.parameters["batch_size"], run.parameters["optimizer"], run.seed) == (16, "sgd", 0)
+
+
+def test_a_state_has_a_name_that_a_file_can_have():
+    """All settings of a cell stand in one name there, and each in a folder of the run."""
+    many = {
+        "output_activation": "sigmoid",
+        "loss": "mean_absolute_error",
+        "optimizer": {"name": "sgd", "nesterov": True, "momentum": 0.9},
+        "stop_patience": None,
+        "restore_best_weights": True,
+        "schedule": "cosine",
+        "warmup_epochs": 2.5,
+        "plateau_patience": 10,
+        "plateau_min_delta": 0.001,
+        "augmentation": {"shift": 0.1, "zoom": 0.2},
+    }
+    found = run_table.runs(read(runs=[many], grid={"seeds": 2}))
+    assert len(found[-1].path) > 255
+    assert max(len(run.state) for run in found) < 230
+    assert len({run.state for run in found}) == len(found)
 
 
 def test_another_axis_with_the_old_value_leaves_the_old_runs_where_they_are():
@@ -496,6 +517,28 @@ def test_captions_say_of_all_runs_what_all_runs_have():
 
 RATES = {"seeds": 1, "start": 0.01, "epochs": 1}
 TOGETHER = {"execution": {"fan_out": "batch_size"}}
+
+
+LONG = {"name": "sgd", **{f"an_option_with_a_long_name_{i}": 0.5 for i in range(10)}}
+HALF = {"name": "sgd", **{f"an_option_with_a_long_name_{i}": 0.5 for i in range(6)}}
+
+
+@pytest.mark.parametrize(
+    ("overlay", "message"),
+    [
+        ({"settings": {"optimizer": LONG}}, None),
+        ({"grid": {"optimizer": ["sgd", LONG]}}, "optimizer has a value so long that its folder"),
+        ({"best": {"optimizer": LONG}}, r"a name of 348 characters, optimizer~name=sgd.*most 255"),
+        ({"grid": {"optimizer": ["sgd", HALF]}}, None),
+        (
+            {"grid": {"learning_rate": [0.1, 1.0], "optimizer": ["sgd", HALF]}},
+            "a figure of each combination of axes would have a name of 239 characters, fig3_val",
+        ),
+    ],
+)
+def test_names_that_no_file_can_have_are_refused_before_a_training(overlay, message):
+    with pytest.raises(ValueError, match=message) if message else contextlib.nullcontext():
+        read(overlay)
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,15 @@ def test_study_is_read_by_tensorboard(tmp_path, capsys):
         tensorboard.write(tmp_path / "study")
 
 
+def test_a_run_has_a_name_that_a_folder_can_have(tmp_path):
+    pytest.importorskip("tensorboard")
+    axes = {f"a_setting_with_a_long_name_{i}": 0.5 for i in range(9)}
+    write_study(tmp_path, [{"learning_rate": rate} | axes for rate in (0.01, 0.1)])
+    _, hparams, _ = read(tensorboard.write(tmp_path))
+    found = {(values["learning_rate"], values["seed"]) for values in hparams.values()}
+    assert found == {(rate, seed) for rate in (0.01, 0.1) for seed in (0, 1)}
+
+
 def test_callback_of_keras_writes_the_losses_of_every_epoch(tmp_path):
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     import keras

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from boxest.study.history import read_table
-from boxest.system.files import atomic_folder
+from boxest.system.files import atomic_folder, short_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,7 +89,7 @@ def _write_run(
     import tensorflow as tf
 
     name = ",".join(f"{name}={value}" for name, value in values.items()).replace("/", "_")
-    with tf.summary.create_file_writer(str(folder / name)).as_default():
+    with tf.summary.create_file_writer(str(folder / short_name(name))).as_default():
         hp.hparams(values, trial_id=name)
         for row in history.to_dict("records"):
             for loss in losses:

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from boxest.study import data, run_table
+from boxest.study import data, outputs, run_table
 from boxest.study.schema import ConfigurationError, Schema, nearest
+from boxest.system.files import LONGEST_FOLDER, LONGEST_NAME
 
 __all__ = ["ConfigurationError", "Schema", "read"]
 
@@ -64,6 +65,7 @@ def read(given: Mapping[str, Any], schema: Schema, folders: Iterable[str] = ()) 
         schema.check(changed, f"data.conditions.{name}", rule)
         data.check(changed, f"data.conditions.{name}", config["results"])
     _check_runs(config)
+    _check_figures(config)
     return config
 
 
@@ -215,6 +217,7 @@ def _check_cells(config: Mapping[str, Any]) -> None:
                 "once: remove one."
             )
         seen[path] = cell
+        _check_folders(path)
         count += cell.get("seeds", config["grid"]["seeds"])
         if count > MAX_RUNS:
             raise ConfigurationError(
@@ -222,6 +225,8 @@ def _check_cells(config: Mapping[str, Any]) -> None:
                 "plan. Make seeds smaller."
             )
     best = [config["settings"] | config["best"]] if config["best"] else []
+    for cell in best:
+        _check_folders(run_table.path_of(cell, config))
     for cell in [*seen.values(), *best]:
         name, activation = cell["network"], cell["output_activation"]
         if name not in WITH_ACTIVATION and ".py:" not in name and activation != "linear":
@@ -229,6 +234,28 @@ def _check_cells(config: Mapping[str, Any]) -> None:
                 f"config: output_activation must be linear for the network {name}; got "
                 f"{activation!r}."
             )
+
+
+def _check_folders(path: str) -> None:
+    """Refuse a cell of which a folder would have a name that no file system takes."""
+    for folder in path.split("/"):
+        if len(folder) > LONGEST_FOLDER:
+            raise ConfigurationError(
+                f"config: {folder.partition('~')[0]} has a value so long that its folder in the "
+                f"results would have a name of {len(folder)} characters, {folder[:60]}...; at most "
+                f"{LONGEST_FOLDER} are possible. Write fewer options, or a shorter name of a file."
+            )
+
+
+def _check_figures(config: Mapping[str, Any]) -> None:
+    """Refuse axes of which a figure would have a name that no file system takes."""
+    name = max(outputs.made(outputs.FIGURES, config), key=len)
+    if len(name) > LONGEST_NAME:
+        raise ConfigurationError(
+            f"config: a figure of each combination of axes would have a name of {len(name)} "
+            f"characters, {name[:60]}...; at most {LONGEST_NAME} are possible. Vary fewer settings "
+            "in one study, or write shorter values."
+        )
 
 
 def _check_runs(config: Mapping[str, Any]) -> None:

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from boxest.system.files import short_name
+
 # The axes of the paper, in every path.
 CELL = ("batch_size", "learning_rate")
 # Settings that may be a user's function, "file.py:function".
@@ -50,7 +52,7 @@ class Run:
     @property
     def state(self) -> str:
         """The name of its saved state, for resuming after an interruption."""
-        return self.path.replace("/", ",")
+        return short_name(self.path.replace("/", ","))
 
     @property
     def files(self) -> list[str]:

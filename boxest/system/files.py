@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import secrets
@@ -23,6 +24,12 @@ _ADVICE = {
 }
 
 
+# File systems take names of so many bytes.
+LONGEST_FOLDER = 255
+# `atomic_path` puts a part before the name, and a suffix may follow.
+LONGEST_NAME = LONGEST_FOLDER - 35
+
+
 class FileError(ValueError):
     """A file that is damaged, of another kind, or in the wrong place.
 
@@ -37,6 +44,21 @@ class FileError(ValueError):
     def __init__(self, message: str, path: str | os.PathLike | None = None):
         super().__init__(message)
         self.path = path
+
+
+def short_name(name: str) -> str:
+    """Return a name that a file can have: a long one ends in a hash of all of it.
+
+    Examples
+    --------
+    >>> short_name("seed~0"), len(short_name("a" * 300)), short_name("a" * 300)[-20:]
+    ('seed~0', 220, 'aaa~9835fa6bf4e20a9b')
+    """
+    content = name.encode("utf-8")
+    if len(content) <= LONGEST_NAME:
+        return name
+    ending = f"~{hashlib.sha256(content).hexdigest()[:16]}"
+    return content[: LONGEST_NAME - len(ending)].decode("utf-8", "ignore") + ending
 
 
 @contextlib.contextmanager
