@@ -27,7 +27,7 @@ from boxest import figures as plots
 from boxest.analysis import text
 from boxest.analysis.columns import CELL
 from boxest.report import captions, findings, html
-from boxest.report.findings import variants
+from boxest.report.findings import summary, variants
 from boxest.report.findings.figures import Figures
 from boxest.study import configuration, deviations, outputs
 
@@ -942,6 +942,24 @@ def test_published_results_are_whole_and_give_the_same_page(study, tmp_path):
     assert again["studies"]["timing"] == made["studies"]["timing"]
     assert again["studies"]["harder"]["machine"] == made["studies"]["harder"]["machine"]
     assert "Z80" in (target / "README.md").read_text()
+
+
+def test_provenance_is_that_of_the_runs_of_the_study(tmp_path):
+    """Folders of an earlier configuration stay in the results, and are no part of it."""
+    about = {"boxest_commit": "c", "boxest_version": "1", "python_version": "3", "backend": "jax"}
+    about |= {"keras_version": "3", "backend_version": "0.9"}
+    devices = {"batch_size~4": "NVIDIA H200", "batch_size~16": "cpu", "batch_size~8": "Old GPU"}
+    for cell, device in devices.items():
+        path = tmp_path / "runs" / cell / "seed~0" / "run.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps({"runtime": about | {"device": device}}))
+    listed = [{"cell": cell, "seed": 0} for cell in list(devices)[:2]]
+    (tmp_path / "study.json").write_text(json.dumps(listed))
+    made = summary.provenance(tmp_path)
+    assert (made["runs"], made["gpus"]) == (2, ["NVIDIA H200"])
+    made |= {"machine": {"cores": 2, "processor": "Z80", "system": "CP/M"}, "tables": "d"}
+    readme = findings.readme({"studies": {"paper": made}, "commands": []})
+    assert "| paper | 2 | – | 0.00 h | 2 cores, Z80, CP/M, NVIDIA H200 |" in readme
 
 
 def test_a_directory_without_tables_is_named(tmp_path, study):

@@ -90,6 +90,7 @@ def readme(made: Mapping[str, Any]) -> str:
     ]
     for name, one in made["studies"].items():
         on = "{cores} cores, {processor}, {system}".format(**one["machine"])
+        on = ", ".join([on, *one.get("gpus", [])])
         made_by = ", ".join(
             "/".join(values) if what == "backend" else f"{what} {'/'.join(values)}"
             for what, values in one["versions"].items()

@@ -15,6 +15,7 @@ from boxest.analysis.ranking import BOXES, first_condition
 from boxest.figures.style import setting
 from boxest.report.findings.study import Study
 from boxest.report.findings.timing import sources
+from boxest.study.status import LISTING
 from boxest.system import runtime
 
 VERSIONS = {
@@ -164,9 +165,10 @@ def provenance(root: Path) -> dict[str, Any]:
     dict
         ``runs``; ``seconds`` of all jobs, one behind the other, and ``wall_seconds`` from the start
         of the first training to the end of the last; ``versions``, each with all values that occur
-        in the runs; ``remarks``, sentences that somebody may add by hand, none at first.
+        in the runs; ``gpus`` that they were trained on; ``remarks``, sentences that somebody may
+        add by hand, none at first.
     """
-    runs = [json.loads(path.read_text("utf-8")) for path in sorted(root.glob("**/run.json"))]
+    runs = [json.loads(path.read_text("utf-8")) for path in _of_runs(root)]
     jobs = {path: _seconds(path) for path in sorted(root.glob("benchmarks/**/*.tsv"))}
     # A measurement is written when its job ends.
     trainings = {path: path.stat().st_mtime for path in root.glob("benchmarks/train*/**/*.tsv")}
@@ -181,7 +183,17 @@ def provenance(root: Path) -> dict[str, Any]:
             name: sorted({form.format(**run["runtime"]) for run in runs})
             for name, form in VERSIONS.items()
         },
+        "gpus": sorted({run["runtime"]["device"] for run in runs} - {"cpu"}),
     }
+
+
+def _of_runs(root: Path) -> list[Path]:
+    """Return the files of the runs that a study lists; others are of an earlier configuration."""
+    listing, runs = root / LISTING, root / "runs"
+    if not listing.exists():
+        return sorted(runs.glob("**/run.json"))
+    listed = json.loads(listing.read_text("utf-8"))
+    return [runs / run["cell"] / f"seed~{run['seed']}" / "run.json" for run in listed]
 
 
 def machine() -> dict[str, str | int]:
