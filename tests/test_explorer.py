@@ -282,6 +282,31 @@ def test_tour_has_six_steps_and_a_narrow_page_does_not_scroll_sideways(browser, 
 
 
 @in_browser
+def test_tour_tells_what_this_study_shows(browser, tmp_path):  # noqa: F811
+    """Curves that only fall are not restless, and a pair with one rate is not scaled together."""
+    rows = [
+        {"batch_size": size, "learning_rate": rate, "seed": 0, "epoch": epoch}
+        | {"updates": epoch * -(-800 // size), "train_seconds": 0.5}
+        | {"validation_loss": rate + size / 1000 + 1 / epoch}
+        for size in (16, 20)
+        for rate in (0.01, 0.1)
+        for epoch in (1, 2, 3)
+    ]
+    explorer.write(tmp_path / "page.html", pd.DataFrame(rows), axes=list(AXES), title="falling")
+    opened(browser, (tmp_path / "page.html").as_uri())
+    one(browser, "#tour-start").click()
+    told = {one(browser, "#tour-title").text: one(browser, "#tour-text").text}
+    for _ in range(5):
+        one(browser, "#tour-next").click()
+        told[one(browser, "#tour-title").text] = one(browser, "#tour-text").text
+    assert list(told)[:4] == ["The highest loss", "Right", "At rest", "Side by side"]
+    highest = told["The highest loss"]
+    assert highest.startswith("With batch size 20, learning rate 0.1, the loss is still 0.453")
+    assert "it does so in none" in told["At rest"]
+    assert errors(browser) == []
+
+
+@in_browser
 def test_further_axes_are_menus(browser, tmp_path):  # noqa: F811
     histories = table(AXES | {"optimizer": ["adam", "sgd"]})
     explorer.write(tmp_path / "page.html", histories, axes=[*AXES, "optimizer"], title="three")

@@ -6,6 +6,9 @@ const hasLine = products.every(Number.isFinite) && axisNumber("batch_size") >= 0
 const [lowest, highest] = [Math.min(...products), Math.max(...products)].map(Math.log10);
 const lineProduct = () => 10 ** (lowest + state.at * (highest - lowest));
 
+// Where the line runs through a cell: 0 at the smallest product, 1 at the largest.
+const placeOnLine = (cell) => (highest > lowest ? (Math.log10(product(cell)) - lowest) / (highest - lowest) : 0.5);
+
 // The cells within a factor of 1.5 of the line, of those that the map shows.
 function cellsOnLine() {
   if (!hasLine || !state.line) return [];
@@ -52,7 +55,7 @@ $("line").lastElementChild.addEventListener("pointerdown", (event) => {
   const move = (now) => {
     const cell = under(now);
     moved ||= cell !== first;
-    if (cell && moved) set({ at: (Math.log10(product(cell)) - lowest) / (highest - lowest) });
+    if (cell && moved) set({ at: placeOnLine(cell) });
   };
   event.target.setPointerCapture(event.pointerId);
   event.target.addEventListener("pointermove", move);

@@ -3,7 +3,7 @@
 const best = bestCell();
 // Cells with another network or other data do not show what batch size and learning rate do.
 const everyCell = sameOf(best, ["network", "condition"]);
-const ofAll = everyCell.length < cells.size ? "of its network and data" : "on the map";
+const ofAll = everyCell.length < cells.size ? "of its network and data" : "of all cells";
 const loss = study.measures[0].column;
 const finals = new Map(everyCell.map((cell) => [cell, cellMean(cell, loss)]));
 const finite = everyCell.filter((cell) => Number.isFinite(finals.get(cell)));
@@ -18,15 +18,15 @@ function unrest(cell) {
   }));
 }
 
-// Two cells of different batch size with nearly the same learning rate × updates: of all such pairs,
-// far apart and alike in loss; null where there is none.
+// Two cells with nearly the same learning rate × updates, of which the larger batch has the larger rate: of all
+// such pairs, far apart and alike in loss; null where there is none.
 function twins() {
-  const batch = axisNumber("batch_size");
-  const others = study.axes.map((_, i) => i).filter((i) => i !== batch && i !== axisNumber("learning_rate"));
+  const [batch, rate] = ["batch_size", "learning_rate"].map(axisNumber);
+  const others = study.axes.map((_, i) => i).filter((i) => i !== batch && i !== rate);
   let found = null;
   for (const p of finite) for (const q of finite) {
     const apart = q.cell[batch] - p.cell[batch];
-    if (apart <= 0 || others.some((i) => p.cell[i] !== q.cell[i])) continue;
+    if (apart <= 0 || q.cell[rate] <= p.cell[rate] || others.some((i) => p.cell[i] !== q.cell[i])) continue;
     if (Math.abs(Math.log10(product(p) / product(q))) > 0.25) continue;
     const unlike = Math.abs(Math.log10(finals.get(p) / finals.get(q))) - 0.05 * apart;
     if (!found || unlike < found.unlike) found = { p, q, unlike };
@@ -35,29 +35,38 @@ function twins() {
 }
 
 const worst = least(finite, (cell) => -finals.get(cell));
-const restless = least(finite, (cell) => -unrest(cell));
+// Of one or two epochs, or of curves that only fall, no cell is restless.
+const restless = least(finite.filter((cell) => unrest(cell) > 0), (cell) => -unrest(cell));
 const pair = hasLine ? twins() : null;
 const seconds = (cell) => mean(cell.runs.map((run) => value(run, "seconds")));
 const nearBest = finite.filter((cell) => finals.get(cell) <= 1.5 * finals.get(best));
 const cheap = least(nearBest, seconds);
 const view = { b: "", line: 0, seed: "all", epoch: lastEpoch, against: "epoch", curve: loss, log: 1, measure: loss };
 
+const slow = hasLine && finite.length > 1 && product(worst) < product(best);
+
 // A cell has no final loss where a run of it diverged. Of one cell there is nothing to tell.
 const steps = finite.length < 2 ? [] : [
-  { title: "Too slow", go: { ...view, a: worst.key },
+  { title: slow ? "Too slow" : "The highest loss", go: { ...view, a: worst.key },
     text: `With ${cellName(worst)}, the loss is still ${short(finals.get(worst))} at the end: the highest ${ofAll}. `
-      + (hasLine && product(worst) < product(best)
-        ? `Each update moves the network only a little, and there are only ${short(value(worst.runs[0], "updates"))} of them. It has hardly begun to learn.`
-        : "These settings do not learn in the time they have.") },
+      + (slow
+        ? `Learning rate × updates, which tells how far all updates together can move the network, is ${short(product(worst))}, `
+          + `and ${short(product(best))} where the loss is lowest.`
+        : "The next step shows the lowest beside it.") },
   { title: "Right", go: { ...view, a: best.key, b: worst.key },
     text: `With ${cellName(best)}, the loss falls to ${short(finals.get(best))}, the lowest ${ofAll}. `
       + "The cell of the step before is pinned beside it (dashed). Same network, same pictures: only the settings differ." },
-  { title: "Restless", go: { ...view, a: restless.key, b: best === restless ? "" : best.key, log: 0 },
-    text: `With ${cellName(restless)}, the loss goes up and down more than anywhere else. The steps are so long that the network `
-      + "jumps over the place it looks for. Look at single seeds: each one jumps in its own way." },
+  restless
+    ? { title: "Restless", go: { ...view, a: restless.key, b: best === restless ? "" : best.key, log: 0 },
+      text: `With ${cellName(restless)}, the loss goes up and down more than anywhere else: long steps jump over the place that the `
+        + "network looks for."
+        + (restless.runs.length > 1 ? " Look at single seeds: each one jumps in its own way." : "") }
+    : { title: "At rest", go: { ...view, a: best.key },
+      text: "Steps that are too long jump over the place that the network looks for, and the loss goes up and down. Of the cells that "
+        + "did not diverge, it does so in none, after the first third of the epochs." },
   pair
     ? { title: "Scaled together", go: { ...view, a: pair.p.key, b: pair.q.key, line: 1,
-        at: (Math.log10(product(pair.p)) - lowest) / (highest - lowest) },
+        at: placeOnLine(pair.p) },
       text: `A larger batch makes fewer updates. Give it a larger learning rate, so that learning rate × updates stays the same: ${cellName(pair.p)} `
         + `ends at ${short(finals.get(pair.p))}, ${cellName(pair.q)} at ${short(finals.get(pair.q))}. Drag the line over the map and see how far the rule carries.` }
     : { title: "Side by side", go: { ...view, a: best.key, b: cheap.key },
