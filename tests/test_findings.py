@@ -807,6 +807,21 @@ def test_cells_may_have_different_numbers_of_seeds(study):
     opening = findings.opening(copy)
     assert "- 2 cells with at most 3 seeds each, 5 runs: " in opening
     assert "; 1 run stopped early, " in opening
+    for name in ("fig8", "time"):
+        copy[name].loc[0, "runs"] = 3
+    summary = copy.summary | {"numbers": findings.numbers(copy)}
+    said = {
+        "fig8": "over at most 10 seeds, and",
+        "fig8_final_losses": "deviation over at most 10 seeds, with",
+        "variants": "(at most 10 seeds)",
+        "fig4_training_time": "30 epochs × at most 10 seeds of each cell",
+        "time": "(at most 10 seeds each)",
+        "time_fit": "(30 epochs × at most 10 seeds each)",
+        "seconds_against_loss": "from 30 epochs × at most 10 seeds (one compiled call per epoch)",
+    }
+    for name, words in said.items():
+        template = (ROOT / "workflow" / "report" / f"{name}.rst").read_text()
+        assert words in " ".join(captions.fill_in(template, summary).split()), name
 
 
 def test_the_best_cell_is_that_of_the_first_condition(study):

@@ -100,6 +100,19 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
+def of_each(counts: Iterable[int], noun: str) -> str:
+    """Say how many there are of each, by their numbers.
+
+    Examples
+    --------
+    >>> of_each([2, 2], "seed"), of_each([1, 3], "seed")
+    ('2 seeds', 'at most 3 seeds')
+    """
+    counts = list(counts)
+    text = plural(int(max(counts)), noun)
+    return text if min(counts) == max(counts) else f"at most {text}"
+
+
 def plain(value: Any) -> str:
     r"""Write a user's text so that neither Markdown nor rst takes a part of it for markup.
 

@@ -12,6 +12,7 @@ import pandas as pd
 from boxest.analysis import knee, knee_interval
 from boxest.analysis.columns import CELL
 from boxest.analysis.ranking import BOXES, first_condition
+from boxest.analysis.text import of_each
 from boxest.figures.style import setting
 from boxest.report.findings.study import Study
 from boxest.report.findings.timing import sources
@@ -36,6 +37,7 @@ def numbers(study: Study) -> dict[str, float | int | str | None]:
         "cells": len(cells),
         "conditions": cells["condition"].nunique() if "condition" in cells else 1,
         "seeds": cells["runs"].max(),
+        "seeds_of_cells": of_each(cells["runs"], "seed"),
         "stopped_early": cells["stopped_early"].sum(),
         "diverged": cells["diverged"].sum(),
         "similitude_smallest": cells["similitude"].min(),
@@ -127,7 +129,10 @@ def _verdicts(study: Study) -> dict[str, float]:
 def _times(study: Study) -> dict[str, float | str]:
     """Return what the times are of, where their knee is, and how many cells no other beats."""
     time, fit = study["time"], study["time_fit"]
-    values = {"time_epochs": time["planned_epochs"].iloc[0], "time_runs": time["runs"].max()}
+    values = {
+        "time_epochs": time["planned_epochs"].iloc[0],
+        "time_seeds": of_each(time["runs"], "seed"),
+    }
     if study.others:
         return values  # There is a fit for each combination of their values.
     mean = time.groupby("batch_size")["seconds_per_epoch"].mean()

@@ -5,7 +5,7 @@ import pandas as pd
 
 from boxest.analysis import ENGINES, knee, knee_interval
 from boxest.analysis.columns import CELL, by_condition
-from boxest.analysis.text import ends, loss, number, plural, table
+from boxest.analysis.text import ends, loss, number, of_each, plural, table
 from boxest.figures.style import named, value_text
 from boxest.report.findings.figures import Figures
 from boxest.report.findings.study import Study
@@ -158,8 +158,8 @@ def _knee(value: float, low: float, high: float) -> str:
 
 def _measured(study: Study) -> str:
     """Say how many epochs and runs the times of a study are of."""
-    epochs, seeds = int(study["runs"]["planned_epochs"].max()), int(study["fig8"]["runs"].max())
-    return f"{plural(epochs, 'epoch')} × {plural(seeds, 'seed')}"
+    epochs = int(study["runs"]["planned_epochs"].max())
+    return f"{plural(epochs, 'epoch')} × {of_each(study['fig8']['runs'], 'seed')}"
 
 
 def sources(study: Study) -> str:
