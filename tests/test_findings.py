@@ -837,6 +837,7 @@ def test_the_best_cell_is_that_of_the_first_condition(study):
     copy.tables["best"] = copy["best"].assign(condition="clean")
     opening = findings.opening(copy)
     assert "- **The best cell** by its validation loss under the first condition is" in opening
+    assert "on 10,000 images of 128 px, but for what the conditions change; " in opening
     with_others = {"config": copy.summary["config"] | {"grid": {"seeds": 1}}}
     del copy.tables["scaling_fit"]
     summary = copy.summary | with_others | {"numbers": findings.numbers(copy)}
