@@ -244,6 +244,18 @@ def test_the_best_cell_is_told_with_what_it_meets(tmp_path):
     assert "nan" not in page
 
 
+def test_networks_are_named_where_their_optimizers_tell_them_apart(tmp_path):
+    trained = [("paper", "sgd"), ("roi", "momentum"), ("roi", "adam")]
+    cells = [("clean", network, "iou", optimizer) for network, optimizer in trained]
+    runs, histories = tables([run(cell, losses=[0.5, 0.1 + i]) for i, cell in enumerate(cells)])
+    page = told(tmp_path, (runs, histories))
+    assert "| 1 | paper | SGD | " in page
+    assert "| 3 | roi | Adam | " in page
+    figure = figures.test_losses(runs, analysis.rank(runs, OTHERS))
+    shown = {label.get_text() for label in figure.axes[0].get_yticklabels()}
+    assert shown == {"paper", "roi"}
+
+
 def test_an_error_that_is_halved_in_equal_time_is_told(tmp_path):
     roi = ("clean", "roi", "giou", "sgd")
     page = told(tmp_path, tables([run(), run(roi, losses=[0.5, 0.2, 0.05])]))

@@ -83,7 +83,7 @@ def _independent(ranking: pd.DataFrame, keys: Sequence[str]) -> list[str]:
     kept = list(keys)
     for name in keys:
         others = [key for key in kept if key != name]
-        if others and len(ranking[others].drop_duplicates()) == len(ranking):
+        if name != "network" and others and len(ranking[others].drop_duplicates()) == len(ranking):
             kept = others
     return kept
 

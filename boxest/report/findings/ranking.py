@@ -56,13 +56,16 @@ def _networks(studies: list[Study]) -> set[str]:
 
 
 def _keys(study: Study) -> list[str]:
-    """Return the axes that tell the cells of a ranking apart, as columns of its table."""
+    """Return the axes that tell the cells of a ranking apart, as columns of its table.
+
+    Among them networks, which are compared, also where their optimizers would tell them apart.
+    """
     ranking = study["ranking"]
     varied = [name for name in (*study.others, *CELL) if ranking[name].nunique() > 1]
     kept = list(varied)
     for name in reversed(varied):
         others = [key for key in kept if key != name]
-        if others and len(ranking[others].drop_duplicates()) == len(ranking):
+        if name != "network" and others and len(ranking[others].drop_duplicates()) == len(ranking):
             kept = others
     return kept
 
