@@ -293,6 +293,38 @@ def test_an_error_of_several_lines_in_a_function_of_ones_own_is_one_line(tmp_pat
         estimators.check(cells, {"mine.py": str(tmp_path / "mine.py")}, (16, 16, 1))
 
 
+def test_a_network_of_ones_own_may_be_a_class_and_is_refused_for_its_outputs(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        """
+import keras
+
+
+class Own(keras.Model):
+    def __init__(self, n):
+        super().__init__()
+        self.last = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(n)])
+
+    def call(self, inputs, training=None):
+        return self.last(inputs)
+
+
+def four(shape, output_activation, seed):
+    return Own(4)
+
+
+def three(shape, output_activation, seed):
+    return Own(3)
+"""
+    )
+    four, three = (
+        read(settings={"network": f"mine.py:{n}"})["settings"] for n in ("four", "three")
+    )
+    files = {"mine.py": str(tmp_path / "mine.py")}
+    estimators.check([four], files, (16, 16, 1))
+    with pytest.raises(ValueError, match=r"must return 4 numbers per image.* \(None, 3\)"):
+        estimators.check([three], files, (16, 16, 1))
+
+
 # --- data ------------------------------------------------------------------------------------
 
 

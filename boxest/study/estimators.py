@@ -14,8 +14,6 @@ from boxest.data import augmentation
 from boxest.study.run_table import OWN, own_file
 from boxest.study.schema import ConfigurationError
 
-OUTPUTS = 4
-
 
 def make(settings: Mapping[str, Any], seed: int, files: Mapping[str, str] = {}) -> BoxRegressor:
     """Return the estimator of a run, not fitted.
@@ -88,19 +86,17 @@ def _check(cells: Sequence[Mapping], files: Mapping[str, str], image_shape: tupl
             regressor._validate_params()
             augmentation.of(regressor.augmentation)
             if own_file(cell["network"]):
-                _build(cell["network"], regressor, image_shape)
+                _build(regressor, image_shape)
         except Exception as error:
             raise ConfigurationError(f"config: {type(error).__name__}: {error}") from error
 
 
-def _build(name: str, regressor: BoxRegressor, image_shape: tuple[int, ...]) -> None:
+def _build(regressor: BoxRegressor, image_shape: tuple[int, ...]) -> None:
     from boxest import networks
     from boxest.system import backend
 
     backend.start()
-    model = networks.build(regressor.network, image_shape, n_outputs=OUTPUTS)
-    if tuple(model.output_shape) != (None, OUTPUTS):
-        raise ValueError(f"{name} should have {OUTPUTS} outputs, but has {model.output_shape}.")
+    networks.build(regressor.network, image_shape)
 
 
 def _loss(function: Callable[[Any, Any], Any]) -> Any:
