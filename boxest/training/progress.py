@@ -52,18 +52,7 @@ class Bar(Watcher):
         return False
 
 
-class Silence(Lines):
-    """Prints nothing."""
-
-    def resume(self, history: list[dict[str, float]]) -> None:
-        """Do nothing."""
-
-    def end(self, row: dict[str, float]) -> bool:
-        """Do nothing."""
-        return False
-
-
-def reporter(verbose: int, epochs: int) -> Lines | Bar:
+def reporter(verbose: int, epochs: int) -> Watcher:
     """Choose how to report a training; the result is a context manager.
 
     Parameters
@@ -75,7 +64,7 @@ def reporter(verbose: int, epochs: int) -> Lines | Bar:
         Number of planned epochs.
     """
     if not verbose:
-        return Silence()
+        return Watcher()
     return Bar(epochs) if verbose == 1 and (sys.stdout.isatty() or _in_notebook()) else Lines()
 
 
