@@ -10,7 +10,7 @@ from boxest.figures.curves import validation_curves
 from boxest.figures.errors import error_histogram, error_scatter
 from boxest.figures.images import dataset_preview, predictions, scenes
 from boxest.figures.photographs import photographs
-from boxest.figures.ranking import combination, test_losses
+from boxest.figures.ranking import test_losses
 from boxest.figures.rates import found_rates, rate_search
 from boxest.figures.scaling import loss_against_updates, residuals
 from boxest.figures.study import of_study
@@ -21,7 +21,6 @@ from boxest.figures.variants import variants
 
 __all__ = [
     "augmented",
-    "combination",
     "comparison",
     "dataset_preview",
     "error_histogram",

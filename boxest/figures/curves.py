@@ -94,7 +94,7 @@ def validation_curves(
     figure.supylabel(text, fontsize=9)
     _scale(panels, shown, metric, enlarged)
     figure.suptitle(_title(text, first_epoch, enlarged))
-    _legend(figure, panels, styles, outcomes, enlarged)
+    _legend(figure, panels, styles)
     return figure
 
 
@@ -232,7 +232,7 @@ def _title(loss: str, first_epoch: int, enlarged: bool) -> str:
     return "\n".join([*lines, "(each panel has its own vertical scale)"] if enlarged else lines)
 
 
-def _legend(figure: Figure, panels, styles: dict, outcomes: pd.DataFrame, enlarged: bool) -> None:
+def _legend(figure: Figure, panels: np.ndarray, styles: dict) -> None:
     drawn = {line.get_gid() for axes in panels.ravel() for line in axes.lines}
     if len(styles) <= NAMED_SEEDS:
         handles = [Line2D([], [], **style, label=f"seed {seed}") for seed, style in styles.items()]

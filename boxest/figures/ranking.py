@@ -19,7 +19,6 @@ from boxest.figures.style import (
     say,
     setting,
     styled,
-    value_text,
 )
 
 TITLES = {"test_iou_loss": "test set", "test_iou_loss_below_8px": "smallest side < 8 px"}
@@ -71,11 +70,6 @@ def test_losses(runs: pd.DataFrame, ranking: pd.DataFrame) -> Figure:
     seeds = int(ranking["runs"].max())
     figure.suptitle(f"Test loss of {shown}, {plural(seeds, 'seed')} each")
     return figure
-
-
-def combination(row: pd.Series) -> str:
-    """Name a cell by its network, loss and optimizer."""
-    return ", ".join(value_text(row[name]) for name in ("network", "loss", "optimizer"))
 
 
 def _independent(ranking: pd.DataFrame, keys: Sequence[str]) -> list[str]:

@@ -143,10 +143,10 @@ def ordered(values: pd.Series) -> list:
     return sorted(found) if numbers else found
 
 
-def graded(values: Iterable, palette: str = "viridis") -> dict:
-    """Assign each value, in order, a colour of a sequential palette, without its faint end."""
+def graded(values: Iterable) -> dict:
+    """Assign each value, in order, a colour of viridis, without its faint end."""
     values = ordered(pd.Series(list(values)))
-    colours = matplotlib.colormaps[palette]
+    colours = matplotlib.colormaps["viridis"]
     return {value: colours(0.85 * i / max(len(values) - 1, 1)) for i, value in enumerate(values)}
 
 

@@ -51,7 +51,7 @@ def read(given: Mapping[str, Any], schema: Schema, folders: Iterable[str] = ()) 
     if config["best"] is not None:
         config["best"] = _row(config["best"], schema, config, "best")
     _check_cells(config)
-    data.check(config["data"], "data", config["results"])
+    data.check(config["data"], "data")
     rule = schema.resolved(schema.root["properties"]["data"])
     # A study renders photographs once, for all conditions.
     rendered = {"render", "folder", "boxes"} if config["data"].get("render") else {"render"}
@@ -63,7 +63,7 @@ def read(given: Mapping[str, Any], schema: Schema, folders: Iterable[str] = ()) 
             )
         changed = schema.completed(data.of(config, name), rule)
         schema.check(changed, f"data.conditions.{name}", rule)
-        data.check(changed, f"data.conditions.{name}", config["results"])
+        data.check(changed, f"data.conditions.{name}")
     _check_runs(config)
     _check_figures(config)
     return config

@@ -98,7 +98,7 @@ def expected(data: Mapping[str, Any], split: str) -> dict[str, str | int] | None
     }
 
 
-def check(data: Mapping[str, Any], name: str, results: str) -> None:
+def check(data: Mapping[str, Any], name: str) -> None:
     """Refuse a data set that cannot be made.
 
     Raises

@@ -75,7 +75,7 @@ def page(
     import jinja2
     from plotly.offline import get_plotlyjs
 
-    study = _study(histories, tuple(axes), title)
+    study = _study(histories, tuple(axes))
     if followed is not None:
         study |= _watched(study["runs"], study["axes"], pictures, boxes, followed)
     source = resources.files(__package__) / "page"
@@ -95,7 +95,7 @@ def _files() -> list[str]:
     return ["page.html", "page.css", *(f"{name}.js" for name in SCRIPTS)]
 
 
-def _study(histories: "pd.DataFrame", axes: tuple[str, ...], title: str) -> dict[str, Any]:
+def _study(histories: "pd.DataFrame", axes: tuple[str, ...]) -> dict[str, Any]:
     """Return the data of the page: axes, runs, and one packed column per measure."""
     measures = [name for name in MEASURES if name in histories]
     if "loss" in axes:
