@@ -21,8 +21,8 @@ from boxest.data import annotations, photographs, shards
 from boxest.data.annotations.fields import some
 from boxest.data.annotations.tools import load_globox
 from boxest.data.annotations.writing import form_of, without_area
-from boxest.data.photographs.assignment import PARTS
 from boxest.data.photographs.image_table import lost
+from boxest.data.splits import PARTS
 from boxest.estimator.box_regressor import BoxRegressor
 from boxest.system.files import check_file, check_folder
 from boxest.training.checkpoint import opened

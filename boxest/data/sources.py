@@ -23,11 +23,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from boxest.data.splits import PARTS
+
 if TYPE_CHECKING:
     from boxest.data.array_files import Arrays
     from boxest.data.photographs.packing import Form
 
-PARTS = ("train", "validation", "test")
 DEFAULTS: dict[str, Any] = {
     "image_size": 128,
     "channels": 1,

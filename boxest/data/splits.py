@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-SPLITS = ("train", "validation", "test")
+# The parts of every data set.
+PARTS = ("train", "validation", "test")
 # Size of the unpacked images of one shard.
 MAX_SHARD_BYTES = 2**31
 
@@ -48,7 +49,7 @@ def splits(n_images: int, fractions: Sequence[float] = (0.8, 0.1, 0.1)) -> dict[
         )
     first, second = round(n_images * fractions[0]), round(n_images * (fractions[0] + fractions[1]))
     limits = (0, first, second, n_images)
-    parts = {name: range(limits[i], limits[i + 1]) for i, name in enumerate(SPLITS)}
+    parts = {name: range(limits[i], limits[i + 1]) for i, name in enumerate(PARTS)}
     empty = [name for name, part in parts.items() if len(part) == 0]
     if empty:
         raise ValueError(

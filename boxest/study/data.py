@@ -5,10 +5,10 @@ from typing import Any
 
 from boxest.data import sources
 from boxest.data.scene import CLEAN, Scene
-from boxest.data.splits import MAX_SHARD_BYTES, SPLITS, shard_ranges, splits
+from boxest.data.splits import MAX_SHARD_BYTES, PARTS, shard_ranges, splits
 from boxest.study.schema import ConfigurationError
 
-__all__ = ["SPLITS", "check", "described", "expected", "merged", "of", "scene", "shard_names"]
+__all__ = ["PARTS", "check", "described", "expected", "merged", "of", "scene", "shard_names"]
 
 # With more shards than this, Snakemake plans for hours.
 MAX_SHARDS = 10_000

@@ -134,7 +134,7 @@ def shards(split, condition=None):
 def expected(condition=None):
     """Return the expected description of the shards of each part."""
     data = images.of(config, condition)
-    return {split: images.expected(data, split) for split in images.SPLITS}
+    return {split: images.expected(data, split) for split in images.PARTS}
 
 
 def of_runs(paths, name):

@@ -14,9 +14,9 @@ import pandas as pd
 from boxest.data.annotations import AnnotationError
 from boxest.data.annotations.fields import some
 from boxest.data.annotations.folder import normal
+from boxest.data.splits import PARTS
 from boxest.system.files import regular
 
-PARTS = ("train", "validation", "test")
 # The names that tools and people use.
 _NAMES = {"training": "train", "val": "validation", "valid": "validation", "dev": "validation"}
 _NAMES |= {"testing": "test", "eval": "test"} | {part: part for part in PARTS}

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from boxest.boxes import CORNERS
 from boxest.data import image_files
-from boxest.data.photographs.assignment import PARTS, Split
+from boxest.data.photographs.assignment import Split
 from boxest.data.photographs.image_table import SCALES, TABLE, originals
 from boxest.data.photographs.matching import (
     boxes_of,
@@ -26,6 +26,7 @@ from boxest.data.photographs.matching import (
 )
 from boxest.data.photographs.packing import Form, Plan, lay_out
 from boxest.data.shards import arrange
+from boxest.data.splits import PARTS
 from boxest.system.files import atomic_folder, check_folder, write_text
 
 
