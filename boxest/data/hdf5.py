@@ -12,16 +12,14 @@ from typing import BinaryIO
 import h5py
 import numpy as np
 
+from boxest.data.metadata import ShardError
+
 Attributes = Mapping[str, str | int]
 
 # Number of bytes to pack and unpack at a time.
 CHUNK_BYTES = 2**20
 # gzip cannot pack more than this into a byte.
 GREATEST_RATIO = 1032
-
-
-class FormatError(ValueError):
-    """A file that is damaged, or has another layout than `pack` writes."""
 
 
 def pack(
@@ -68,7 +66,7 @@ def read_into(stream: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
 
     Raises
     ------
-    FormatError
+    ShardError
         If the file does not have the layout of `pack`.
     OSError
         If the disk cannot read it.
@@ -76,7 +74,7 @@ def read_into(stream: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
     try:
         with h5py.File(stream, "r") as file:
             if set(file) != set(arrays):
-                raise FormatError(f"it should hold {sorted(arrays)} and nothing else")
+                raise ShardError(f"it should hold {sorted(arrays)} and nothing else")
             for name, array in arrays.items():
                 _check(file, name, array)
                 file[name].read_direct(array)
@@ -84,7 +82,7 @@ def read_into(stream: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
         # An error of the disk; the file may be intact.
         if getattr(error, "errno", None) is not None:
             raise
-        raise FormatError(f"h5py cannot read it ({error})") from error
+        raise ShardError(f"h5py cannot read it ({error})") from error
 
 
 def _chunk(array: np.ndarray) -> tuple[int, ...]:
@@ -96,9 +94,9 @@ def _chunk(array: np.ndarray) -> tuple[int, ...]:
 def _check(file: h5py.File, name: str, array: np.ndarray) -> None:
     """Check that this file itself stores a data set with the shape and type of an array."""
     if not isinstance(file.get(name, getlink=True), h5py.HardLink):
-        raise FormatError(f"{name} is a link to another place")
+        raise ShardError(f"{name} is a link to another place")
     if file.get(name, getclass=True) is not h5py.Dataset:
-        raise FormatError(f"{name} is not a data set")
+        raise ShardError(f"{name} is not a data set")
     # The low-level interface only compares the type with ours; a type can be so deep that
     # describing it takes minutes.
     dataset = h5py.h5d.open(file.id, name.encode())
@@ -106,13 +104,13 @@ def _check(file: h5py.File, name: str, array: np.ndarray) -> None:
     # Data outside this file are never chunked: external data are in one piece, virtual data
     # nowhere.
     if properties.get_layout() != h5py.h5d.CHUNKED or properties.get_chunk() != _chunk(array):
-        raise FormatError(f"{name} is not stored in chunks of {_chunk(array)}")
+        raise ShardError(f"{name} is not stored in chunks of {_chunk(array)}")
     filters = [properties.get_filter(i)[0] for i in range(properties.get_nfilters())]
     if filters != [h5py.h5z.FILTER_DEFLATE]:
-        raise FormatError(f"{name} should be packed only with gzip; its filters are {filters}")
+        raise ShardError(f"{name} should be packed only with gzip; its filters are {filters}")
     is_type = dataset.get_type().equal(h5py.h5t.py_create(array.dtype))
     if not is_type or dataset.shape != array.shape:
-        raise FormatError(f"{name} should be {array.dtype} of shape {array.shape}, but is not")
+        raise ShardError(f"{name} should be {array.dtype} of shape {array.shape}, but is not")
     _check_chunks(dataset, name, array, file.id.get_filesize())
 
 
@@ -124,8 +122,8 @@ def _check_chunks(dataset: h5py.h5d.DatasetID, name: str, array: np.ndarray, mos
     starts = {(start, *[0] * len(rest)) for start in range(0, len(array), rows)}
     # Chunks could overlap, so that one serves for many.
     if stored.keys() != starts or sum(stored.values()) > most:
-        raise FormatError(f"{name} is not stored in the file")
+        raise ShardError(f"{name} is not stored in the file")
     # gzip enlarges noise, but by no more than this.
     greatest = 1.001 * rows * array[0].nbytes + 13
     if max(stored.values()) > greatest:
-        raise FormatError(f"{name} has chunks of more than {greatest:.0f} bytes")
+        raise ShardError(f"{name} has chunks of more than {greatest:.0f} bytes")

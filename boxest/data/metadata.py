@@ -15,8 +15,6 @@ from boxest.system.files import FileError
 
 Path = str | os.PathLike
 
-# A larger claim counts as damage, before memory is allocated.
-MAX_BYTES = MAX_SHARD_BYTES
 # It must fit into the header of a shard, which has a fixed size.
 _LONGEST_NAME = 100
 
@@ -61,10 +59,10 @@ class Part:
         if not 0 <= self.seed < 2**64:
             raise ValueError(f"A seed must be in 0..2**64-1; got {self.seed}.")
         shape = self.shapes()["images"]
-        if self.n_images * max(math.prod(shape[1:]), 32) > MAX_BYTES:
+        if self.n_images * max(math.prod(shape[1:]), 32) > MAX_SHARD_BYTES:
             raise ValueError(
                 f"{self.n_images} images of {'×'.join(map(str, shape[1:]))} pixels take more than "
-                f"{MAX_BYTES} bytes: make more and smaller shards."
+                f"{MAX_SHARD_BYTES} bytes: make more and smaller shards."
             )
 
     @property
@@ -104,7 +102,7 @@ class Meta(Part):
     Raises
     ------
     ValueError
-        If the range of indices is empty, or the shard would be larger than `MAX_BYTES`.
+        If the range of indices is empty, or the shard would be larger than `MAX_SHARD_BYTES`.
     """
 
     image_size: int
@@ -161,7 +159,7 @@ class PhotoMeta(Part):
     ------
     ValueError
         If the range of indices is empty, a side is not positive, channels is invalid, or the shard
-        would be larger than `MAX_BYTES`.
+        would be larger than `MAX_SHARD_BYTES`.
     """
 
     height: int

@@ -201,7 +201,7 @@ def _open(path: str | os.PathLike) -> Iterator[tuple[BinaryIO, Part, str]]:
     with open(path, "rb", opener=regular) as stream:
         try:
             yield stream, *_parsed(stream.read(HEADER_BYTES), stream, path)
-        except (hdf5.FormatError, ShardError) as error:
+        except ShardError as error:
             raise ShardError(f"{path}: {error}.", path) from error
 
 
