@@ -133,6 +133,13 @@ def by_condition(table: pd.DataFrame) -> list[pd.DataFrame]:
     return [rows for _, rows in table.groupby("condition", sort=False)]
 
 
+def ordered(values: pd.Series) -> list:
+    """Return the distinct values of a column: numbers by size, names in order of appearance."""
+    found = list(values.unique())
+    numbers = all(isinstance(value, (int, float, np.number)) for value in found)
+    return sorted(found) if numbers else found
+
+
 def rows_of(table: pd.DataFrame, values: dict) -> pd.DataFrame:
     """Return the rows that have these values, in columns that the table has.
 

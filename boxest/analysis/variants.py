@@ -7,10 +7,9 @@ import pandas as pd
 from scipy import stats
 
 from boxest.analysis.cells import cells, paper_loss, root_mean_square
+from boxest.analysis.claims.statistic import WORST
 from boxest.analysis.columns import CELL, require
 
-# The loss of a cell in which every run diverged.
-WORST = 1.0
 _LOSSES = ["validation_loss", "validation_inclusive_iou_loss", "validation_iou_loss"]
 
 

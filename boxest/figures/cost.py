@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from boxest.analysis import ENGINES, require
-from boxest.analysis.columns import CELL, by_condition
+from boxest.analysis.columns import CELL, by_condition, ordered
+from boxest.analysis.cost import LOSSES
 from boxest.figures.style import (
     MARKERS,
     cell_legend,
@@ -16,7 +17,6 @@ from boxest.figures.style import (
     log_ticks,
     named,
     new_figure,
-    ordered,
     say,
     styled,
     value_text,
@@ -25,7 +25,6 @@ from boxest.figures.timing import TOGETHER
 
 # Times that differ by less than this factor do not separate cells.
 SAME = 1.25
-LOSSES = ("validation_inclusive_iou_loss", "validation_iou_loss")
 
 
 @styled

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from boxest.analysis import require
+from boxest.analysis.columns import ordered, require, rows_of
 from boxest.analysis.text import plural
 from boxest.figures.style import (
     COLOURS,
@@ -18,7 +18,6 @@ from boxest.figures.style import (
     label,
     log_ticks,
     new_figure,
-    ordered,
     say,
     setting,
     styled,
@@ -88,7 +87,7 @@ def validation_curves(
     for line, value in zip(panels, down, strict=True):
         for axes, other in zip(line, across, strict=True):
             cell = {rows: value, columns: other}
-            _panel(axes, _select(shown, cell), _select(outcomes, cell), metric, styles, enlarged)
+            _panel(axes, rows_of(shown, cell), rows_of(outcomes, cell), metric, styles, enlarged)
     text = label(metric, histories)
     _label(panels, {rows: down}, {columns: across})
     figure.supylabel(text, fontsize=9)
@@ -125,10 +124,6 @@ def _chosen(histories: pd.DataFrame, column: str, wanted: Sequence | None) -> li
     if absent or not len(wanted):
         raise ValueError(f"{column}: choose from {present}, got {list(wanted)}")
     return list(wanted)
-
-
-def _select(table: pd.DataFrame, cell: dict) -> pd.DataFrame:
-    return table[np.logical_and.reduce([table[name] == value for name, value in cell.items()])]
 
 
 def _outcomes(

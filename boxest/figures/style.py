@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from boxest.analysis.columns import ordered
 from boxest.system.files import atomic_path
 
 # Sizes in points at the printed width, because figures are made at the size at which they are read.
@@ -134,13 +135,6 @@ def setting(axis: str, value: Any) -> str:
     if isinstance(value, str) and axis in ("network", "loss", "optimizer", "condition"):
         return value_text(value)
     return f"{named(axis).partition(' (')[0]} {value_text(value)}"
-
-
-def ordered(values: pd.Series) -> list:
-    """Return the distinct values of a column: numbers by size, names in order of appearance."""
-    found = list(values.unique())
-    numbers = all(isinstance(value, (int, float, np.number)) for value in found)
-    return sorted(found) if numbers else found
 
 
 def graded(values: Iterable) -> dict:

@@ -10,7 +10,7 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from boxest.analysis import require
+from boxest.analysis.columns import ordered, require
 from boxest.analysis.text import TINY, loss, plural
 from boxest.figures.style import (
     counts_text,
@@ -18,7 +18,6 @@ from boxest.figures.style import (
     log_ticks,
     named,
     new_figure,
-    ordered,
     styled,
     value_text,
 )

@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from boxest.analysis import fit_time, require, students_t
+from boxest.analysis.columns import CELL
 from boxest.analysis.text import plural
 from boxest.figures.style import (
     COLOURS,
@@ -20,7 +21,6 @@ from boxest.figures.style import (
     value_text,
 )
 
-CELL = ["batch_size", "learning_rate"]
 TOGETHER = "not measured: the runs\nwere trained together,\nnone has a time of its own"
 
 

@@ -205,6 +205,8 @@ def collect(
     """
     import pandas as pd
 
+    from boxest.analysis.columns import ordered
+
     names = [*dict.fromkeys([*CELL, *axes]), "seed"]
     histories, runs = [], []
     for directory in directories:
@@ -226,7 +228,7 @@ def collect(
         summary = _summary(run, history, tested) | identity
         runs.append(identity | others | summary | {"run": str(directory)})
     table = pd.DataFrame(runs)
-    order = {name: _order(table[name]) for name in names}
+    order = {name: {v: i for i, v in enumerate(ordered(table[name]))} for name in names}
     return (
         pd.concat(histories).sort_values([*names, "epoch"], key=_keyed(order), ignore_index=True),
         table.sort_values(names, key=_keyed(order), ignore_index=True),
@@ -247,13 +249,6 @@ def read_table(path: str | os.PathLike, **options: Any) -> "pd.DataFrame":
 
 # Settings that other columns already contain.
 _SAID = ("epochs", "engine", "xla", "memory_limit", *RUN)
-
-
-def _order(values: "pd.Series") -> dict[Any, int]:
-    """Return numbers for the values of a column: by size, or names in order of appearance."""
-    found = list(values.unique())
-    numbers = all(isinstance(value, (int, float, np.number)) for value in found)
-    return {value: i for i, value in enumerate(sorted(found) if numbers else found)}
 
 
 def _keyed(order: Mapping[str, Mapping[Any, int]]) -> Any:

@@ -5,11 +5,11 @@ import pandas as pd
 
 from boxest.analysis.cells import APART, PAPER_RUNS, in_the_papers_grid, root_mean_square
 from boxest.analysis.claims import CONFIDENCE
+from boxest.analysis.columns import CELL
 from boxest.analysis.text import names, number, percent, plural, spread, table
 from boxest.report.findings.figures import Figures
 from boxest.report.findings.study import Study
 
-CELL = ["batch_size", "learning_rate"]
 LOSS = "validation_inclusive_iou_loss"
 # A cell farther from the curve breaks the rule.
 FAR = 1.25
