@@ -28,9 +28,12 @@ later ones unchanged, and these must be similar.
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from boxest.data.inputs import Images, ShardImages
 
 WHITES = (1, 255, 4095, 65535)
 # Values up to a tenth of white beyond black and white come from an interpolation; up to four times
@@ -72,23 +75,13 @@ class Pixels(NamedTuple):
         return f"dtype {self.dtype}{values}"
 
 
-class Images(Protocol):
-    """The source of the images: `boxest.data.inputs.Images` or `boxest.data.inputs.ShardImages`."""
-
-    dtype: np.dtype
-    is_table: bool
-
-    def blocks(self) -> Iterator[np.ndarray]:
-        """Yield bool, uint8 or float32, each block of one type."""
-
-
 @dataclass
 class Reader:
     """Reads images as input for the network, and checks their values.
 
     Parameters
     ----------
-    images : Images
+    images : boxest.data.inputs.Images or boxest.data.inputs.ShardImages
     fitted : Pixels or None
         How `fit` read its images; None if these are the images of `fit`.
 
@@ -98,7 +91,7 @@ class Reader:
         How the images were read, once all blocks are read; for later images, `fitted`.
     """
 
-    images: Images
+    images: "Images | ShardImages"
     fitted: Pixels | None = None
 
     def blocks(self) -> Iterator[np.ndarray]:
