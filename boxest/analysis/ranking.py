@@ -134,6 +134,16 @@ def first_condition(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["condition"] == table["condition"].iloc[0]]
 
 
+def independent(ranking: pd.DataFrame, keys: Sequence[str]) -> list[str]:
+    """Leave out axes that follow from others, such as a rate of its optimizer, but no networks."""
+    kept = list(keys)
+    for name in keys:
+        others = [key for key in kept if key != name]
+        if name != "network" and others and len(ranking[others].drop_duplicates()) == len(ranking):
+            kept = others
+    return kept
+
+
 def best_of_networks(ranking: pd.DataFrame) -> pd.DataFrame:
     """Return the best cell of each network under each condition, in order of rank."""
     keys = [name for name in ("condition", "network") if name in ranking]

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from boxest.analysis import require
-from boxest.analysis.ranking import AIMS, BASELINE, best_of_networks
+from boxest.analysis.ranking import AIMS, BASELINE, best_of_networks, independent
 from boxest.analysis.text import plural
 from boxest.figures.style import (
     COLOURS,
@@ -56,7 +56,7 @@ def test_losses(runs: pd.DataFrame, ranking: pd.DataFrame) -> Figure:
         keys, series = ["condition"], "network" if "network" in keys else None
     else:
         keys = [name for name in keys if ranking[name].nunique() > 1] or keys[:1]
-        keys = _independent(ranking, keys) or keys
+        keys = independent(ranking, keys)
         series = (
             keys.pop() if len(keys) > 1 and ranking[keys[-1]].nunique() <= len(COLOURS) else None
         )
@@ -70,16 +70,6 @@ def test_losses(runs: pd.DataFrame, ranking: pd.DataFrame) -> Figure:
     seeds = int(ranking["runs"].max())
     figure.suptitle(f"Test loss of {shown}, {plural(seeds, 'seed')} each")
     return figure
-
-
-def _independent(ranking: pd.DataFrame, keys: Sequence[str]) -> list[str]:
-    """Leave out axes that follow from others, such as a rate that belongs to an optimizer."""
-    kept = list(keys)
-    for name in keys:
-        others = [key for key in kept if key != name]
-        if name != "network" and others and len(ranking[others].drop_duplicates()) == len(ranking):
-            kept = others
-    return kept
 
 
 def _panels(

@@ -11,6 +11,7 @@ from boxest.analysis.ranking import (
     SMALL,
     best_of_networks,
     first_condition,
+    independent,
     networks_of,
 )
 from boxest.analysis.text import loss, number, plural, table
@@ -62,12 +63,7 @@ def _keys(study: Study) -> list[str]:
     """
     ranking = study["ranking"]
     varied = [name for name in (*study.others, *CELL) if ranking[name].nunique() > 1]
-    kept = list(varied)
-    for name in reversed(varied):
-        others = [key for key in kept if key != name]
-        if name != "network" and others and len(ranking[others].drop_duplicates()) == len(ranking):
-            kept = others
-    return kept
+    return independent(ranking, varied[::-1])[::-1]
 
 
 def _ranking(study: Study, figures: Figures) -> list[str]:
