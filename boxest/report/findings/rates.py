@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from boxest.analysis.text import number, plural, spread, table
+from boxest.analysis.text import number, spread
 from boxest.figures.rates import METHODS
 from boxest.report.findings.figures import Figures
+from boxest.report.findings.jinja import rendered
 from boxest.report.findings.study import Study
 
 # Seeds that the rule of the range test was chosen by: `boxest.training.search.BELOW`.
@@ -22,71 +23,39 @@ def section(study: Study, figures: Figures) -> list[str]:
     if found is None:
         return []
     methods = [method for method in METHODS if method in set(found["method"])]
-    seeds = plural(found["seed"].nunique(), "seed")
-    lines = [
-        "## A learning rate from short trials",
-        "",
-        "§4 of the paper fixes the batch size and then looks for the rate: a few epochs with one, "
-        "then with a rate an order of magnitude away, as long as that is better. "
-        "`boxest.find_learning_rate` does that. Its other method is the range test (Smith 2017), "
-        "in which the rate rises during one short training, and which suggests a tenth of the rate "
-        f"with the smallest smoothed loss. Both were run with {seeds} on the study's own images, "
-        "with no schedule. A hit is a rate within half an order of magnitude of the best one of "
-        "the grid: the one with the smallest mean validation loss (the loss that was trained) at "
-        "the last epoch. The loss ratio is the loss that the grid reached with its rate nearest to "
-        "the one found, divided by the smallest of that batch size.",
-        "",
-        *_methods(study["found_rates_by_method"], methods),
-        *_unseen(found),
-        *_sizes(found, methods),
-    ]
-    return lines + figures.show(study, "found_rates", _CAPTION)
-
-
-def _methods(summary: pd.DataFrame, methods: list[str]) -> list[str]:
-    """Return a row per method."""
-    keyed = summary.set_index("method")
-    mean = "loss ratio, geometric mean"
-    heads = ["method", "hits", mean, "largest", "hits by 1 − IoU"]
-    heads += [mean, "largest", "epochs of a search"]
-    rows, outside = [], []
-    for method in methods:
-        one = keyed.loc[method]
-        row = [METHODS[method]]
-        for end in ("", "_iou"):
-            row.append(f"{one[f'hits{end}']:.0f} of {one['searches']:.0f}")
-            row += [_ratio(one[f"{which}loss_ratio{end}"]) for which in ("", "largest_")]
-        rows.append([*row, number(one["epochs"])])
-        if one["outside"]:
-            outside.append(f"{one['outside']:.0f} of the rates found ({METHODS[method]})")
-    lines = table(heads, rows)
-    if outside:
-        lines += [
-            f"{' and '.join(outside)} lie farther than half an order of magnitude from every rate "
-            "of the grid, which says nothing of their loss.",
-            "",
-        ]
-    return lines
-
-
-def _unseen(found: pd.DataFrame) -> list[str]:
-    """Say how the range test fares with the seeds that its rule was not chosen by."""
+    summary = study["found_rates_by_method"].set_index("method")
     tested = found[found["method"] == "range_test"]
-    unseen = tested[tested["seed"] >= CHOSEN_BY]
-    if unseen.empty:
-        return []
-    return [
-        f"That the range test suggests a tenth was chosen by the seeds 0 to {CHOSEN_BY - 1} of the "
-        f"paper's grid; with the others, {unseen['hit'].sum()} of {len(unseen)} are hits.",
-        "",
-    ]
-
-
-def _sizes(found: pd.DataFrame, methods: list[str]) -> list[str]:
-    """Return a row per batch size: the best rate, and what each method found."""
-    heads = ["batch size", "best rate", "its loss"]
+    values = {
+        "found": found,
+        "methods": [_method(method, summary.loc[method]) for method in methods],
+        "outside": [
+            f"{summary.loc[method, 'outside']:.0f} of the rates found ({METHODS[method]})"
+            for method in methods
+            if summary.loc[method, "outside"]
+        ],
+        # The seeds that the rule of the range test was not chosen by.
+        "unseen": tested[tested["seed"] >= CHOSEN_BY],
+        "chosen_by": CHOSEN_BY,
+        "heads": ["batch size", "best rate", "its loss"],
+        "sizes": _sizes(found, methods),
+    }
     for method in methods:
-        heads += [f"found, {METHODS[method]}", "hits", "loss ratio, geometric mean", "epochs"]
+        about = (f"found, {METHODS[method]}", "hits", "loss ratio, geometric mean", "epochs")
+        values["heads"] += about
+    return [rendered("rates.md", **values), *figures.show(study, "found_rates", _CAPTION)]
+
+
+def _method(method: str, one: pd.Series) -> list[str]:
+    """Return the row of a method."""
+    row = [METHODS[method]]
+    for end in ("", "_iou"):
+        row.append(f"{one[f'hits{end}']:.0f} of {one['searches']:.0f}")
+        row += [_ratio(one[f"{which}loss_ratio{end}"]) for which in ("", "largest_")]
+    return [*row, number(one["epochs"])]
+
+
+def _sizes(found: pd.DataFrame, methods: list[str]) -> list[list]:
+    """Return a row per batch size: the best rate, and what each method found."""
     rows = []
     for size, group in found.groupby("batch_size"):
         row = [size, *(number(group[f"best_{name}"].iloc[0]) for name in ("rate", "loss"))]
@@ -99,7 +68,7 @@ def _sizes(found: pd.DataFrame, methods: list[str]) -> list[str]:
                 number(one["epochs"].mean()),
             ]
         rows.append(row)
-    return table(heads, rows)
+    return rows
 
 
 def _ratio(value: float) -> str:
