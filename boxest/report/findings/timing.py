@@ -5,9 +5,10 @@ import pandas as pd
 
 from boxest.analysis import ENGINES, knee, knee_interval
 from boxest.analysis.columns import CELL, by_condition
-from boxest.analysis.text import ends, loss, number, of_each, plural, table
+from boxest.analysis.text import ends, loss, number, of_each, plural
 from boxest.figures.style import named, value_text
 from boxest.report.findings.figures import Figures
+from boxest.report.findings.jinja import rendered
 from boxest.report.findings.study import Study
 
 
@@ -28,18 +29,7 @@ def time(study: Study, figures: Figures) -> list[str]:
                 f"{number(mean[smallest] / mean[largest])}",
             )
         )
-    heads = ["trained by", "measured", "b / a (images)", "typical misfit"]
-    lines = [
-        "## Training time",
-        "",
-        "Time = a + b / batch size: a is the cost of the images, however they are batched, and "
-        "b / batch size that of the updates. At the batch size b / a, the knee of Fig. 4, both are "
-        "the same. Its 95 % interval is Fieller's, because the errors of a and b are not "
-        "independent, with Student's t (cells less two). Times depend on the machine; their "
-        "ratios say more.",
-        "",
-        *table([*heads, "smallest / largest batch size"], rows, left=2),
-    ]
+    lines = [rendered("time.md", rows=rows)]
     # The study's own figure is drawn from the first of the others.
     for one in (study, *study.times[1:]):
         caption = (
@@ -54,22 +44,11 @@ def cost(study: Study, figures: Figures) -> list[str]:
     """Return the Pareto front of seconds against loss, and the recommendation of §4."""
     costs, axes = study["cost"], [*CELL, *study.others]
     planned = study["runs"]["planned_epochs"].max()
-    lines = [
-        "## What accuracy costs",
-        "",
-        "The cells that no other beats in time (by more than 5 %) or in geometric loss without "
-        "being worse in the other. The time is that of an epoch at the batch size, whatever the "
-        "rate, multiplied by the epochs that the runs of the cell had on average, early stopping "
-        f"included; *all {planned}* multiplies by all planned epochs. Both are relative to the "
-        f"fastest cell. The times of an epoch are {'extrapolated from' if study.times else 'of'} "
-        f"{sources(study)}."
-        + (" Cells of other conditions are not compared." if "condition" in axes else ""),
-        "",
-    ]
+    fronts = {}
     for engine, cells in costs.groupby("engine"):
         front = cells[cells["pareto_validation_iou_loss"]]
         fastest = cells["seconds"].min()
-        rows = [
+        fronts[ENGINES.get(engine, engine)] = [
             (
                 *(value_text(getattr(row, name)) for name in axes),
                 number(row.epochs),
@@ -84,15 +63,13 @@ def cost(study: Study, figures: Figures) -> list[str]:
             for same in by_condition(front)
             for row in same.sort_values("seconds").itertuples()
         ]
-        heads = [
-            *(named(name).partition(" (")[0] for name in axes),
-            "epochs",
-            "time",
-            f"all {planned}",
-        ]
-        heads += ["1 − IoU", "1 − inclusive IoU"]
-        heads.append("a further percent of IoU costs, % of the fastest time")
-        lines += [f"Trained by {ENGINES.get(engine, engine)}:", "", *table(heads, rows, left=0)]
+    heads = [
+        *(named(name).partition(" (")[0] for name in axes),
+        *("epochs", "time", f"all {planned}", "1 − IoU", "1 − inclusive IoU"),
+        "a further percent of IoU costs, % of the fastest time",
+    ]
+    values = {"planned": planned, "extrapolated": bool(study.times), "sources": sources(study)}
+    lines = [rendered("cost.md", **values, axes=axes, heads=heads, fronts=fronts).rstrip(), ""]
     lines += figures.show(study, "seconds_against_loss")
     if "recommendation" not in study or study.others:
         return lines
