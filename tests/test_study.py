@@ -10,6 +10,7 @@ from conftest import ROOT
 
 from boxest import BoxRegressor, shards, synthetic
 from boxest.data import splits
+from boxest.networks import NETWORKS
 from boxest.report import captions
 from boxest.study import configuration, data, deviations, estimators, outputs, run_table
 
@@ -275,6 +276,16 @@ def test_functions_of_ones_own_are_looked_for_beside_the_configuration(tmp_path)
     config = read(settings={"network": "mine.py:smal"})
     with pytest.raises(ValueError, match=r"mine\.py has no 'smal'; did you mean small\?"):
         configuration.own_files(config, [str(tmp_path)])
+
+
+def test_a_network_that_is_added_may_have_an_output_activation(monkeypatch):
+    monkeypatch.setitem(NETWORKS, "mine", NETWORKS["paper"])
+    schema = configuration.Schema(ROOT / "workflow/schemas/config.schema.yaml")
+    given = {"settings": {"network": "mine", "output_activation": "tanh"}}
+    assert configuration.read(given, schema)["settings"]["output_activation"] == "tanh"
+    given["settings"]["network"] = "roi"
+    with pytest.raises(ValueError, match="output_activation must be linear for the network roi"):
+        configuration.read(given, schema)
 
 
 def test_what_boxregressor_refuses_is_refused_with_its_message():

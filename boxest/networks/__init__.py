@@ -42,6 +42,8 @@ LEAST_PARAMETERS: dict[str, Callable[[Shape, int], int]] = {
     "paper": least_dense_parameters,
     "roi": least_dense_parameters,
 }
+# Networks that compute a box from places in the image, and so have no output activation.
+FROM_PLACES = ("marginal", "profile", "roi")
 # Methods that a user's class of models may override for `keras.Model.fit` and `predict`.
 _STEPS = ("train_step", "predict_step", "compute_loss")
 

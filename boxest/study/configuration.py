@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from boxest.networks import FROM_PLACES
 from boxest.study import data, outputs, run_table
 from boxest.study.schema import ConfigurationError, Schema, nearest
 from boxest.system.files import LONGEST_FOLDER, LONGEST_NAME
@@ -14,8 +15,6 @@ __all__ = ["ConfigurationError", "Schema", "read"]
 
 # With more runs than this, Snakemake plans for hours.
 MAX_RUNS = 100_000
-# The other networks compute their outputs from places in the image.
-WITH_ACTIVATION = ("auto", "paper")
 
 
 def read(given: Mapping[str, Any], schema: Schema, folders: Iterable[str] = ()) -> dict[str, Any]:
@@ -229,7 +228,7 @@ def _check_cells(config: Mapping[str, Any]) -> None:
         _check_folders(run_table.path_of(cell, config))
     for cell in [*seen.values(), *best]:
         name, activation = cell["network"], cell["output_activation"]
-        if name not in WITH_ACTIVATION and ".py:" not in name and activation != "linear":
+        if name in FROM_PLACES and activation != "linear":
             raise ConfigurationError(
                 f"config: output_activation must be linear for the network {name}; got "
                 f"{activation!r}."
