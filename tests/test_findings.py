@@ -587,8 +587,8 @@ def test_a_variant_need_not_have_every_cell(tmp_path):
     figure = plots.variants(cells, ranking)
     assert len(figure.axes[0].texts) - 1 == cells["paper_validation_loss"].notna().sum()
     tables = {"variant_cells": cells, "variants": ranking, "runs": whole}
-    lines = variants.section(findings.Study(tmp_path, tables), Figures(tmp_path))
-    rows = [line for line in lines if line.startswith("|")]
+    section = variants.section(findings.Study(tmp_path, tables), Figures(tmp_path))
+    rows = [line for line in "\n".join(section).splitlines() if line.startswith("|")]
     heads = [i for i, line in enumerate(rows) if line.startswith("| ---")]
     for start, end in zip(heads, [*(i - 1 for i in heads[1:]), len(rows)], strict=True):
         assert {line.count("|") for line in rows[start - 1 : end]} == {rows[start].count("|")}
