@@ -127,7 +127,8 @@ rule reference:
             "snakemake --cores all --configfile config/forensics.yaml",
             "snakemake --cores all --configfile config/figure8.yaml",
             "snakemake --cores all --configfile config/architectures.yaml",
-            "snakemake --cores all --configfile config/harder.yaml",
+            "snakemake --cores all --configfile config/harder.yaml "
+            "--config 'data={images: 2500}' 'grid={seeds: 2}'",
             "snakemake --cores 1 --configfile config/timing.yaml",
             "snakemake --cores 1 --configfile config/timing.yaml config/timing_keras.yaml",
             "snakemake --cores all --configfile config/reference.yaml -- all reference",
