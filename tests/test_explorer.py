@@ -66,7 +66,7 @@ def test_page_holds_every_number_of_the_table():
 
 def test_cells_with_other_losses_are_compared_by_a_measure_that_all_have():
     histories = table(AXES | {"loss": ["giou", "iou"]})
-    study = explorer._study(histories, (*AXES, "loss"), "losses")
+    study = explorer._study(histories, (*AXES, "loss"))
     names = [measure["column"] for measure in study["measures"]]
     assert names == ["validation_iou_loss", "validation_loss", "train_loss"]
 
@@ -74,7 +74,7 @@ def test_cells_with_other_losses_are_compared_by_a_measure_that_all_have():
 def test_numbers_beside_a_name_are_ordered_by_size():
     """A table of text holds them as text."""
     histories = table(AXES | {"plateau_patience": ["10", "3", "never"]})
-    study = explorer._study(histories, (*AXES, "plateau_patience"), "patience")
+    study = explorer._study(histories, (*AXES, "plateau_patience"))
     assert study["axes"][2]["values"] == ["3", "10", "never"]
     cells = {tuple(run["cell"]) for run in study["runs"]}
     assert len(cells) == 27
