@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from boxest.data.splits import PARTS
+from boxest.system.files import walk
 
 if TYPE_CHECKING:
     from boxest.data.array_files import Arrays
@@ -71,8 +72,6 @@ def inputs(data: Mapping[str, Any]) -> list[str]:
     A folder of boxes comes with its files, because editing one does not change the folder's date.
     Snakemake would look for wildcards in names with braces.
     """
-    from boxest.system.files import walk
-
     split = _get(data, "split")
     lists = [part for part in split if isinstance(part, str)] if not isinstance(split, str) else []
     named = [str(data[name]) for name in _FILES[data["source"]]]

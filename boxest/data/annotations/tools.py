@@ -19,6 +19,7 @@ from boxest.data.annotations.fields import (
     Box,
     Notes,
     are_fractions,
+    is_turned,
     number,
     side,
     text,
@@ -120,7 +121,7 @@ def read_cvat(path: Path, folder: Folder | None, notes: Notes) -> Iterator[Box]:
         for count, shape in enumerate(item):
             where = f"{path}, image {name}, shape {count}"
             angle = number(where, name, "rotation", shape.get("rotation") or 0)
-            turned = shape.tag == "box" and angle % 360 != 0
+            turned = shape.tag == "box" and is_turned(angle)
             if shape.tag != "box" or turned:
                 reason = TURNED if turned else f"shapes of the kind <{shape.tag}>"
                 yield Box(where, name, None, size, None, path, reason=reason)
@@ -244,34 +245,36 @@ def _points(where: str, image: str, shape: dict) -> list[list[float]]:
     return [[number(where, image, "a point", value) for value in point] for point in points]
 
 
+def _name_files(path: Path) -> Iterator[Path]:
+    """Yield the files that may name the classes, in the folder and the two above it."""
+    for folder in (path, path.parent, path.parent.parent):
+        yield from filter(Path.is_file, (folder / name for name in _NAMES))
+
+
 def _class_names(path: Path) -> dict[str, str] | None:
     """Return the names of classes by number, if there is a file with them."""
-    for folder in (path, path.parent, path.parent.parent):
-        for file in (folder / name for name in _NAMES):
-            if file.is_file() and file.suffix == ".yaml":
-                return _names_of_yaml(file)
-            if file.is_file():
-                return {str(n): name for n, name in enumerate(_text(file).splitlines())}
+    for file in _name_files(path):
+        if file.suffix == ".yaml":
+            return _names_of_yaml(file)
+        return {str(n): name for n, name in enumerate(_text(file).splitlines())}
     return None
 
 
 def _key_points(path: Path) -> int:
     """Return how many values of key points follow each box, if there is a file that says so."""
-    for folder in (path, path.parent, path.parent.parent):
-        for file in (folder / name for name in _NAMES if name.endswith(".yaml")):
-            shape = None
-            if file.is_file():
-                # If its names are needed, `_class_names` has refused a damaged file.
-                with contextlib.suppress(AnnotationError):
-                    shape = _yaml(file).get("kpt_shape")
-            if shape is None:
-                continue
-            whole = isinstance(shape, list) and all(type(one) is int for one in shape)
-            if not (whole and len(shape) == 2 and shape[0] > 0 and shape[1] in (2, 3)):
-                raise AnnotationError(
-                    f"{file}: kpt_shape must be the number of key points and 2 or 3; got {shape}."
-                )
-            return shape[0] * shape[1]
+    for file in (file for file in _name_files(path) if file.suffix == ".yaml"):
+        shape = None
+        # If its names are needed, `_class_names` has refused a damaged file.
+        with contextlib.suppress(AnnotationError):
+            shape = _yaml(file).get("kpt_shape")
+        if shape is None:
+            continue
+        whole = isinstance(shape, list) and all(type(one) is int for one in shape)
+        if not (whole and len(shape) == 2 and shape[0] > 0 and shape[1] in (2, 3)):
+            raise AnnotationError(
+                f"{file}: kpt_shape must be the number of key points and 2 or 3; got {shape}."
+            )
+        return shape[0] * shape[1]
     return 0
 
 
