@@ -82,6 +82,11 @@ def listing(config: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def folder_of(results: Path, run: Mapping[str, Any]) -> Path:
+    """Return the folder of a run of the `listing`."""
+    return results / "runs" / run["cell"] / f"seed~{run['seed']}"
+
+
 def read(folder: str | os.PathLike) -> Status:
     """Read the progress of a study.
 
@@ -141,7 +146,7 @@ def _of_job(results: Path, log: str, runs: list[dict], begun: float) -> Iterator
     said = _said(results / "logs" / "train" / f"{log}.log", begun)
     for run in runs:
         cell, seed, epochs = run["cell"], run["seed"], run["settings"]["epochs"]
-        if done := _finished(results / "runs" / cell / f"seed~{seed}", run["settings"]):
+        if done := _finished(folder_of(results, run), run["settings"]):
             yield RunStatus(cell, seed, "done", done["epochs"], done["epochs"], *done["loss"])
         elif said is None:
             yield RunStatus(cell, seed, "waiting", 0, epochs)

@@ -16,7 +16,7 @@ from boxest.analysis.text import of_each
 from boxest.figures.style import setting
 from boxest.report.findings.study import Study
 from boxest.report.findings.timing import sources
-from boxest.study.status import LISTING
+from boxest.study.status import LISTING, folder_of
 from boxest.system import runtime
 
 VERSIONS = {
@@ -194,11 +194,11 @@ def provenance(root: Path) -> dict[str, Any]:
 
 def _of_runs(root: Path) -> list[Path]:
     """Return the files of the runs that a study lists; others are of an earlier configuration."""
-    listing, runs = root / LISTING, root / "runs"
+    listing = root / LISTING
     if not listing.exists():
-        return sorted(runs.glob("**/run.json"))
+        return sorted((root / "runs").glob("**/run.json"))
     listed = json.loads(listing.read_text("utf-8"))
-    return [runs / run["cell"] / f"seed~{run['seed']}" / "run.json" for run in listed]
+    return [folder_of(root, run) / "run.json" for run in listed]
 
 
 def machine() -> dict[str, str | int]:
