@@ -53,6 +53,11 @@ def pytest_addoption(parser):
         action="store_true",
         help="fail where a test was skipped for want of a package or a program",
     )
+    parser.addoption(
+        "--one-case",
+        action="store_true",
+        help="run each test with the first of its parameters only",
+    )
 
 
 def pytest_report_header(config):
@@ -61,12 +66,15 @@ def pytest_report_header(config):
     return None
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     def place(item):
         name = item.path.stem.removeprefix("test_")
         return LONGEST.index(name) if name in LONGEST else len(LONGEST)
 
     items.sort(key=place)
+    if config.option.one_case:
+        first = {(item.path, item.originalname): item for item in reversed(items)}
+        items[:] = [item for item in items if first[item.path, item.originalname] is item]
 
 
 def pytest_sessionfinish(session):
@@ -124,7 +132,7 @@ def scratch():
         yield Path(directory)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def python():
     """Run Python code in a process of its own and return what it printed."""
 
