@@ -26,7 +26,7 @@ START = (0.0, 5.0)
 
 CONFIG = {
     "results": "results/kills",
-    "data": {"images": 2000, "image_size": 32, "shard_size": 800, "box_law": {"max_side": 32}},
+    "data": {"images": 800, "image_size": 32, "shard_size": 320, "box_law": {"max_side": 32}},
     "settings": {"epochs": 120, "stop_patience": 120, "xla": False},
     "grid": {"batch_size": [16, 64], "learning_rate": [1e-3], "seeds": 2},
     "best": {"batch_size": 16, "learning_rate": 0.01, "seeds": 1},

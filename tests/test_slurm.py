@@ -49,16 +49,18 @@ def repository(tmp_path):
 @pytest.mark.slurm
 @pytest.mark.slow
 def test_runs_are_those_of_a_study_on_one_machine(cluster, study, repository):
-    (repository / "fewer.yaml").write_text("{execution: {runs_per_job: 1}, grid: {seeds: 1}}")
-    components = ("--group-components", "shards=10", "runs=4")
+    (repository / "fewer.yaml").write_text(
+        "{execution: {runs_per_job: 1}, grid: {batch_size: [16], seeds: 1}}"
+    )
+    components = ("--group-components", "shards=10", "runs=3")
     results = Path("results/tiny")
     target = str(results / "tables" / "fig8.csv")
     done = snakemake(repository, *PROFILE, *TINY, "fewer.yaml", *components, "--", target)
     assert done.returncode == 0, done.stderr
-    # 3 shards, 6 runs in groups of 4, the tables.
+    # 3 shards, 4 runs in groups of 3, the tables.
     assert done.stderr.count("has been submitted with SLURM jobid") == 1 + 2 + 1
     histories = list((repository / results).glob("runs/**/history.csv"))
-    assert len(histories) == 6
+    assert len(histories) == 4
     for history in histories:
         alone = study[0] / history.relative_to(repository / results)
         assert untimed(history) == untimed(alone)
@@ -114,7 +116,7 @@ def requests(printed, comment="", form="%C %m %l"):
 
 FAULTS = {
     "results": "results/faults",
-    "data": {"images": 2000, "image_size": 32, "shard_size": 800, "box_law": {"max_side": 32}},
+    "data": {"images": 800, "image_size": 32, "shard_size": 320, "box_law": {"max_side": 32}},
     "settings": {"epochs": 150, "stop_patience": 150, "xla": False},
     "grid": {"batch_size": [16, 64], "learning_rate": [1e-3, 1e-2], "seeds": 1},
     "best": {"batch_size": 16, "learning_rate": 1e-3, "plateau_patience": 2, "seeds": 1},
