@@ -1,6 +1,7 @@
 """Starting the backend, seen from outside: in processes of their own."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -188,57 +189,73 @@ def test_settings_of_the_user_are_respected(python):
     assert python(code, TF_CPP_MIN_LOG_LEVEL="0") == "0\n"
 
 
+@pytest.fixture(scope="module")
+def plain(python):
+    """What a fit prints that shares no programs."""
+    return python(FIT.format(directory=None))
+
+
+@pytest.fixture(scope="module")
+def shared(python, tmp_path_factory):
+    """Return a directory with the programs of a fit, and what the fit has printed.
+
+    Files of others are there and elsewhere; there is a blank in its path.
+    """
+    directory = tmp_path_factory.mktemp("results") / "of an old study"
+    directory.mkdir()
+    for foreign in (directory / "mine.pb", directory.parent / "thesis.txt"):
+        foreign.write_text("mine")
+    return directory, python(FIT.format(directory=str(directory)))
+
+
+def entries(directory):
+    return {path: path.stat().st_mtime_ns for path in directory.glob("*/*.checked")}
+
+
 @pytest.mark.slow
-def test_compiled_programs_are_shared_with_the_same_bits(python, tmp_path):
-    plain = python(FIT.format(directory=None))
-    cold = python(FIT.format(directory=str(tmp_path)))
-    entries = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.checked")}
-    warm = python(FIT.format(directory=str(tmp_path)))
+def test_compiled_programs_are_shared_with_the_same_bits(python, plain, shared):
+    directory, cold = shared
+    made = entries(directory)
+    assert len(made) >= 2
+    warm = python(FIT.format(directory=str(directory)))
     assert plain == cold == warm
-    assert len(entries) >= 2
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.checked")} == entries
+    assert entries(directory) == made
 
 
 @pytest.mark.slow
 @pytest.mark.fault
-def test_damaged_compiled_programs_are_made_again(python, tmp_path):
-    cold = python(FIT.format(directory=str(tmp_path)))
-    entries = list(tmp_path.rglob("*.checked"))
-    assert len(entries) >= 2
-    for path in entries:
+def test_damaged_compiled_programs_are_made_again(python, shared, tmp_path):
+    directory, cold = shared
+    copied = shutil.copytree(directory, tmp_path / "copied")
+    for path in entries(copied):
         content = bytearray(path.read_bytes())
         content[len(content) // 2] ^= 1
         path.write_bytes(content)
-    assert python(FIT.format(directory=str(tmp_path))) == cold
+    assert python(FIT.format(directory=str(copied))) == cold
 
 
 @pytest.mark.slow
 @pytest.mark.fault
-def test_where_programs_cannot_be_written_they_are_done_without(python, tmp_path):
+def test_where_programs_cannot_be_written_they_are_done_without(python, plain, tmp_path):
     """The backend's directory is a file: TensorFlow's own error would end the training."""
     spoil = "    (place,) = runtime._programs._places\n    place.rmdir()\n    place.touch()\nX, y"
     code = FIT.format(directory=str(tmp_path))
-    assert python(code.replace("X, y", spoil, 1)) == python(FIT.format(directory=None))
+    assert python(code.replace("X, y", spoil, 1)) == plain
 
 
 @pytest.mark.slow
-def test_shared_programs_lie_where_they_were_told_to(python, tmp_path):
-    """Blanks in the path included; other files, there and elsewhere, stay."""
-    foreign = [tmp_path / "results" / "thesis.txt", tmp_path / "results old" / "mine.pb"]
-    for path in foreign:
-        path.parent.mkdir(parents=True)
-        path.write_text("mine")
-    directory = tmp_path / "results old"
-    python(FIT.format(directory=str(directory)))
-    assert len(list(directory.glob("*/xla_compile_cache__*.pb.checked"))) >= 2
+def test_shared_programs_are_forgotten_and_nothing_else(python, shared, tmp_path):
+    copied = shutil.copytree(shared[0].parent, tmp_path / "results") / shared[0].name
+    assert entries(copied)
     code = (
         "from boxest.system import runtime\n"
-        f"runtime.share_compiled_programs({str(directory)!r})\n"
+        f"runtime.share_compiled_programs({str(copied)!r})\n"
         "print(runtime.forget_compiled_programs())"
     )
     assert python(code) == "True\n"
-    assert list(directory.glob("*/*.checked")) == []
-    assert all(path.read_text() == "mine" for path in foreign)
+    assert not entries(copied)
+    mine = [copied / "mine.pb", copied.parent / "thesis.txt"]
+    assert [path.read_text() for path in mine] == ["mine", "mine"]
 
 
 def test_nothing_is_deleted_where_nothing_is_shared():
