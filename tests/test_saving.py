@@ -99,7 +99,7 @@ def policy():
 @pytest.mark.parametrize("name", POLICIES)
 def test_copies_keep_the_types_of_their_numbers(data, tmp_path, policy, way, name):
     policy(name)
-    original = quick(network="marginal", epochs=1).fit(*data)
+    original = quick(network="profile", epochs=1).fit(*data)
     policy("float32")
     copied = way(original, tmp_path)
     assert np.array_equal(copied.predict(data[0]), original.predict(data[0]))
