@@ -40,7 +40,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--markdown", type=Path)
     options = parser.parse_args(arguments)
     if options.quick:
-        options.batch, options.runs, options.images, options.image_size = [4, 16], [1, 3], 60, 32
+        options.batch, options.runs, options.images, options.image_size = [16], [1, 3], 60, 32
         options.repetitions = 1
     return options
 

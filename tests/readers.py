@@ -27,6 +27,11 @@ def copy(directory: Path) -> Path:
 def environment(directory: Path) -> dict[str, str]:
     """Make an environment that holds nothing but pip; return the variables of a shell in it."""
     subprocess.run([sys.executable, "-m", "venv", directory], check=True)
+    return inside(directory)
+
+
+def inside(directory: Path) -> dict[str, str]:
+    """Return the variables of a shell in an environment."""
     of_tests = ("PYTEST", "PYTHON", "VIRTUAL_ENV", "MAKE", "MFLAGS")
     variables = {
         name: value for name, value in ENVIRONMENT.items() if not name.startswith(of_tests)

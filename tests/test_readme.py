@@ -1,4 +1,4 @@
-"""The commands of the README, as they are written, each form in an environment of its own."""
+"""The commands of the README, as they are written, in an environment of their own."""
 
 import re
 import shutil
@@ -70,8 +70,8 @@ def test_study_by_make_and_by_hand_and_the_network_on_jax(scratch):
     assert "fig8_final_losses" in report.read_text("utf-8")
     report.unlink()
 
-    # The same study, so there is nothing to train.
-    variables = readers.environment(scratch / "environment")
+    # The same study, in what make has installed: there is nothing to install or train.
+    variables = readers.inside(directory / ".venv")
     assert "Nothing to be done" in readers.run(by_hand, directory, variables)
     assert "fig8_final_losses" in report.read_text("utf-8")
     # The runs of the grid, and ten of the best parametrization.
