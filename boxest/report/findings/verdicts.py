@@ -1,5 +1,7 @@
 """The paper's claims, each with its verdict."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -9,20 +11,9 @@ from boxest.analysis.claims.statistic import AFTERWARDS, Statistic, readings
 from boxest.analysis.claims.statistic import interval as mean_and_interval
 from boxest.analysis.text import claimed, ends, interval, number, plural, table
 from boxest.report.findings.figures import Figures
+from boxest.report.findings.jinja import rendered
 from boxest.report.findings.study import Study
 
-RULE = (
-    "A statistic for each claim was chosen before the study was run (`boxest.analysis.claims` "
-    "says why). It is computed for each seed separately, so that runs are compared with runs of "
-    "the same first weights and the same order of the images; for time, for each series of runs. "
-    "Its mean has a 95 % interval (Student's t). A claim *holds* if the interval lies within what "
-    "is claimed, *does not hold* if it lies outside, and is *undecided* otherwise or with fewer "
-    "than five repetitions. For a share that is the same in all seeds, the interval by Student's "
-    "t would have no width: it is replaced by the exact one of a binomial (Clopper and Pearson) "
-    "for all pairs of all seeds. A diverged run counts with a loss of 1, and loses against every "
-    "run that did not diverge. A part labelled *added afterwards* was not chosen before the study "
-    "was run, and is no verdict on its claim."
-)
 # Other readings of a main part, by the end of their names.
 READINGS = {
     "at equal epochs": "runs are compared up to the last epoch that both have",
@@ -32,10 +23,6 @@ READINGS = {
     "other images": "the interval includes the choice of the test images, too (bootstrap)",
     "the loss itself": "without the logarithm",
 }
-WITHOUT_BEST = (
-    "The claims 9 and 10 are about the paper's best parametrization (§5.1), which this study does "
-    "not train: the key `best` names another one, or none."
-)
 CORRECTED = "corrected"
 # What the verdicts are read otherwise by where runs stopped early.
 STOPPING = ["at equal epochs", "stopped runs at their best epoch"]
@@ -53,109 +40,69 @@ NOTES = {
 def section(study: Study, figures: Figures) -> list[str]:
     """Return the verdicts in one table, then each claim with its parts."""
     inclusive, geometric = study["claims"], study["claims_geometric"]
-    if why := _undecided(study):
-        inclusive, geometric = inclusive.assign(verdict=""), geometric.assign(verdict="")
-        lines = ["## The paper's ten claims", "", why, ""]
-    else:
-        lines = ["## Verdicts on the paper's ten claims", "", RULE, "", *_counts(study)]
-        lines += ["", *_robustness(study)]
-    rows = []
-    for number_, claim in CLAIMS.items():
-        says = f"{number_}. {claim.says} ({claim.section})"
-        for row in _rows(inclusive, geometric, number_, main=True):
-            measured = [*row["inclusive"], *row["geometric"]]
-            if why:
-                measured = [row["statistic"], row["claimed"], *measured[::2]]
-            rows.append((says, row["part"], *measured))
-            says = ""
-    heads = ["the paper says", "", "inclusive IoU", "", "geometric IoU", ""]
+    why = _undecided(study)
+    values = {} if why else _robustness(study)
     if why:
-        heads[2:] = ["measured", "claimed", "inclusive IoU", "geometric IoU"]
-    lines += table(heads, rows, left=6)
-    if not (inclusive["claim"] == 10).any():
-        lines += [WITHOUT_BEST, ""]
+        inclusive, geometric = inclusive.assign(verdict=""), geometric.assign(verdict="")
+    rows, claims = [], []
     for number_, claim in CLAIMS.items():
         parts = list(_rows(inclusive, geometric, number_))
         if not parts:
             continue
-        lines += [f"### {number_}. {claim.says}", ""]
-        for statistic in dict.fromkeys(row["statistic"] for row in parts):
-            chosen = [row for row in parts if row["statistic"] == statistic]
-            lines += [f"{statistic[0].upper()}{statistic[1:]}:", "", *_parts(chosen)]
-        note = _note(number_, study, inclusive)
-        lines += [note, ""] if note else []
-        lines += figures.show(study, claim.figure)
-    return lines
-
-
-def _note(number_: int, study: Study, claims: pd.DataFrame) -> str:
-    """Say what must be known of a claim beside its numbers."""
-    if number_ == 5:
-        return _scale(claims)
-    note = NOTES.get(number_, "")
-    return f"{note} {_on_validation(study, claims)}".rstrip() if number_ == 10 else note
+        says = f"{number_}. {claim.says} ({claim.section})"
+        for row in parts:
+            if row["main"]:
+                measured = [*row["inclusive"], *row["geometric"]]
+                if why:
+                    measured = [row["statistic"], row["claimed"], *measured[::2]]
+                rows.append((says, row["part"], *measured))
+                says = ""
+        tables = {
+            statistic: _parts([row for row in parts if row["statistic"] == statistic])
+            for statistic in dict.fromkeys(row["statistic"] for row in parts)
+        }
+        note = _scale(inclusive) if number_ == 5 else NOTES.get(number_, "")
+        if number_ == 10:
+            note = f"{note} {_on_validation(study, inclusive)}".rstrip()
+        figure = figures.show(study, claim.figure)
+        claims.append((number_, claim.says, tables, [note, "", *figure] if note else figure))
+    tested = 10 in set(inclusive["claim"])
+    text = rendered("verdicts.md", why=why, rows=rows, tested=tested, claims=claims, **values)
+    return [text.rstrip(), ""]
 
 
 def _undecided(study: Study) -> str | None:
     """Say why a study decides nothing; None where it may."""
     seeds = int(study["fig8"]["runs"].max())
     if not study.summary["verdicts"]:
-        return (
-            f"No verdicts: they need the paper's settings ({study.summary['differences']}). What "
-            "was measured, mean over the seeds:"
-        )
+        return f"they need the paper's settings ({study.summary['differences']})"
     if seeds < LEAST_REPETITIONS:
-        return (
-            f"No verdicts: {plural(seeds, 'seed')} decide nothing, and {LEAST_REPETITIONS} are "
-            "needed. What was measured, mean over the seeds:"
-        )
+        return f"{plural(seeds, 'seed')} decide nothing, and {LEAST_REPETITIONS} are needed"
     return None
 
 
-def _counts(study: Study) -> list[str]:
-    """Say how many of the verdicts are which, by both losses."""
-    lines = []
-    for name, loss in (("claims", "inclusive"), ("claims_geometric", "geometric")):
-        table_ = study[name]
-        counts = table_.loc[table_["main"], "verdict"].value_counts()
-        text = ", ".join(f"{verdict} {count}" for verdict, count in counts.items())
-        lines.append(f"- By the {loss} IoU: {text}.")
-    return lines
-
-
-def _robustness(study: Study) -> list[str]:
-    """Say which verdicts stay the same by other readings, and after a correction for their number.
-
-    A row per reading.
-    """
-    tables = [study["claims"], study["claims_geometric"]]
-    read = [_read_otherwise(claims) for claims in tables]
-    hows = dict.fromkeys(how for one in read for how in one["how"] if how != CORRECTED)
+def _robustness(study: Study) -> dict[str, Any]:
+    """Return which verdicts stay the same by other readings, and corrected for their number."""
+    tables = {"inclusive": study["claims"], "geometric": study["claims_geometric"]}
+    read = {loss: _read_otherwise(claims) for loss, claims in tables.items()}
+    hows = dict.fromkeys(how for one in read.values() for how in one["how"] if how != CORRECTED)
     rows = []
     for how in [*hows, CORRECTED]:
-        cells = [one[one["how"] == how] for one in read]
+        cells = [one[one["how"] == how] for one in read.values()]
         name, means = f"*{how}*", READINGS.get(how, "")
         if how == CORRECTED:
             mains = [len(one) for one in cells]
             means = f"for {mains[0]} and {mains[1]} main verdicts at once (Bonferroni)"
         rows.append((f"{name}: {means}" if means else name, *map(_same, cells)))
-    stopping = "; ".join(
-        f"by the {loss} IoU, {_depending(one) or 'none'}"
-        for loss, one in zip(("inclusive", "geometric"), read, strict=True)
-    )
-    intervals = sum(int(claims["low"].notna().sum()) for claims in tables)
-    return [
-        "How many of the main verdicts stay the same by other readings (added afterwards), and "
-        "which do not:",
-        "",
-        *table(["read otherwise", "inclusive IoU", "geometric IoU"], rows, left=3),
-        f"Claims whose verdicts depend on how runs that stopped early are counted: {stopping}.",
-        "",
-        f"The tables below have {intervals} intervals of 95 %. Of so many, about "
-        f"{0.05 * intervals:.0f} miss what they estimate by chance alone. A verdict that does not "
-        "stay the same when it is corrected for their number is only an indication.",
-        "",
-    ]
+    return {
+        "counts": {
+            loss: claims.loc[claims["main"], "verdict"].value_counts().to_dict()
+            for loss, claims in tables.items()
+        },
+        "readings": rows,
+        "depending": {loss: _depending(one) for loss, one in read.items()},
+        "intervals": sum(int(claims["low"].notna().sum()) for claims in tables.values()),
+    }
 
 
 def _read_otherwise(claims: pd.DataFrame) -> pd.DataFrame:
@@ -221,19 +168,18 @@ def _scale(claims: pd.DataFrame) -> str:
     )
 
 
-def _rows(inclusive: pd.DataFrame, geometric: pd.DataFrame, claim: int, main: bool = False):
+def _rows(inclusive: pd.DataFrame, geometric: pd.DataFrame, claim: int):
     """Yield the parts of a claim with value and verdict by both losses."""
-    rows = inclusive[(inclusive["claim"] == claim) & (inclusive["main"] | (not main))]
-    for _, row in rows.iterrows():
+    for _, row in inclusive[inclusive["claim"] == claim].iterrows():
         same = geometric[(geometric["claim"] == claim) & (geometric["part"] == row["part"])]
-        other = same.iloc[0] if len(same) else None
         yield {
             "part": row["part"],
+            "main": row["main"],
             "statistic": row["statistic"],
             "claimed": claimed(row["claimed_from"], row["claimed_to"]),
             "paper": row["paper"],
             "inclusive": _decision(row),
-            "geometric": ("", "") if other is None else _decision(other),
+            "geometric": _decision(same.iloc[0]) if len(same) else ("", ""),
         }
 
 
