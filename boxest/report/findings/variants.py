@@ -1,5 +1,7 @@
 """What the paper leaves open, tried out."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -10,6 +12,7 @@ from boxest.analysis.text import names, number, plural, spread, table
 from boxest.analysis.variants import settings_of
 from boxest.figures.style import named, value_text
 from boxest.report.findings.figures import Figures
+from boxest.report.findings.jinja import rendered
 from boxest.report.findings.study import Study
 from boxest.study.data import described
 
@@ -27,23 +30,12 @@ def section(study: Study, figures: Figures) -> list[str]:
     told = [one for one in (study, *study.studies) if "variants" in one]
     if not told:
         return []
-    lines = [
-        "## What the paper leaves open",
-        "",
-        "The paper does not give output activation, loss, optimizer and schedule, nor how the "
-        "boxes were drawn. Variants of these were trained and ranked by the root mean square of "
-        "ln(ours / Fig. 8) over the cells that were tried. Ours is the validation value of the "
-        "loss that was trained: what the paper would have printed if it had trained in this way. "
-        "Variants that lost a cell, because all its runs diverged, come last; the cell counts with "
-        "a loss of 1. What follows holds only for the cells that were tried.",
-        "",
-    ]
-    for one in told:
-        lines += _stage(one, study, figures)
-    return lines
+    stages = [_stage(one, study, figures) for one in told]
+    return [rendered("variants.md", stages=stages).rstrip(), ""]
 
 
-def _stage(study: Study, whole: Study, figures: Figures) -> list[str]:
+def _stage(study: Study, whole: Study, figures: Figures) -> dict[str, Any]:
+    """Return what one study of variants came to."""
     ranking, cells = study["variants"], study["variant_cells"]
     tried = cells[["batch_size", "learning_rate"]].drop_duplicates().sort_values(
         ["batch_size", "learning_rate"]
@@ -57,39 +49,22 @@ def _stage(study: Study, whole: Study, figures: Figures) -> list[str]:
     heads = ["rank", *(_head(name) for name in names_), "distance", "farthest cell"]
     if repeated := "behind_se" in ranking and ranking["behind_se"].notna().all():
         heads.append("behind the nearest")
-    lines = [
-        f"### {form}",
-        "",
-        f"{_which(tried)}{_conditions(study, names_)} The nearest:",
-        "",
-        *table(
-            heads,
-            [_row(row, names_, repeated) for _, row in ranking.head(SHOWN).iterrows()],
-            left=1 + len(names_),
-        ),
-        " ".join(
-            [
-                _conclusion(ranking.iloc[0], cells, names_),
-                *(_apart(ranking, seeds) if repeated else _noise(ranking, whole, tried)),
-                *_lost(ranking),
-            ]
-        ),
-        "",
-        *_by_rate(ranking, cells, names_),
-        *_left_out(ranking, cells, names_),
-        "The smallest and the median distance of the variants with each setting:",
-        "",
-        *table(["setting", "", "nearest", "median"], _settings(ranking, names_), left=2),
-    ]
-    if "giou" in set(ranking.get("loss", ())):
-        lines += [
-            "Our GIoU loss adds a penalty for swapped corners, without which such a box would "
-            "never be corrected (`boxest.losses`): its validation loss is not quite what another "
-            "implementation would have printed.",
-            "",
-        ]
+    nearest = [_row(row, names_, repeated) for _, row in ranking.head(SHOWN).iterrows()]
     caption = f"Losses of each variant beside those of Fig. 8, the nearest on top: {form}."
-    return lines + figures.show(study, "variants", caption)
+    return {
+        "form": form,
+        "which": f"{_which(tried)}{_conditions(study, names_)}",
+        "nearest": table(heads, nearest, left=1 + len(names_)),
+        "conclusion": _conclusion(ranking.iloc[0], cells, names_),
+        "noise": _apart(ranking, seeds) if repeated else _noise(ranking, whole, tried),
+        "variants": len(ranking),
+        "lost": (ranking["lost"] > 0).sum(),
+        "by_rate": _by_rate(ranking, cells, names_),
+        "left_out": _left_out(ranking, cells, names_),
+        "settings": _settings(ranking, names_),
+        "giou": "giou" in set(ranking.get("loss", ())),
+        "figure": figures.show(study, "variants", caption),
+    }
 
 
 def _which(tried: pd.DataFrame) -> str:
@@ -155,24 +130,24 @@ def _conclusion(nearest: pd.Series, cells: pd.DataFrame, names_: list[str]) -> s
     )
 
 
-def _apart(ranking: pd.DataFrame, seeds: int) -> list[str]:
+def _apart(ranking: pd.DataFrame, seeds: int) -> str:
     """Say how far the ranking is that of its seeds, by the errors of its own runs."""
     near = ranking.loc[ranking["p_value"] > 1 - CONFIDENCE, "rank"]
     ranks = f"{'rank' if len(near) == 1 else 'ranks'} {', '.join(map(str, near))}"
     told = f"{ranks} may be as near as the nearest" if len(near) else "no other is as near"
-    return [
+    return (
         f"After ± are standard errors, by leaving out one of the {seeds} seeds at a time, in all "
         f"cells and variants at once: by a t test, {told}."
-    ]
+    )
 
 
-def _noise(ranking: pd.DataFrame, whole: Study, tried: pd.DataFrame) -> list[str]:
+def _noise(ranking: pd.DataFrame, whole: Study, tried: pd.DataFrame) -> str:
     """Say how much of a distance is the seed's, by the seeds of the grid at the same cells."""
     runs = whole["runs"].merge(tried.assign(paper=paper_loss(tried)))
     apart = np.log(runs["validation_inclusive_iou_loss"] / runs["paper"])
     spread = np.sqrt((apart**2).groupby(runs["seed"]).mean()).std(ddof=1)
     if not np.isfinite(spread):
-        return []
+        return ""
     distance, noise = ranking["distance"], np.sqrt(2) * spread
     near = int((distance[ranking["lost"] == 0] <= distance.iloc[0] + noise).sum())
     text = (
@@ -181,22 +156,13 @@ def _noise(ranking: pd.DataFrame, whole: Study, tried: pd.DataFrame) -> list[str
         "is smaller in the ranking is noise"
     )
     order = f", and the order of the first {near} tells nothing" if near > 1 else ""
-    return [f"{text}{order}."]
-
-
-def _lost(ranking: pd.DataFrame) -> list[str]:
-    """Say how many variants come last because all runs of a cell diverged."""
-    lost = int((ranking["lost"] > 0).sum())
-    return [f"Of the {len(ranking)} variants, {lost} lost a cell."] if lost else []
+    return f"{text}{order}."
 
 
 def _meets_all(cells: pd.DataFrame, names_: list[str]) -> bool:
     shared = cells.dropna(subset="paper_validation_loss")
-    return bool((shared.groupby(names_)["log_ratio"].agg(_farthest) <= np.log(MEETS)).any())
-
-
-def _farthest(log_ratios: pd.Series) -> float:
-    return log_ratios.abs().max()
+    farthest = shared.assign(off=shared["log_ratio"].abs()).groupby(names_)["off"].max()
+    return bool((farthest <= np.log(MEETS)).any())
 
 
 def _by_rate(ranking: pd.DataFrame, cells: pd.DataFrame, names_: list[str]) -> list[str]:
@@ -216,11 +182,7 @@ def _by_rate(ranking: pd.DataFrame, cells: pd.DataFrame, names_: list[str]) -> l
         )
         rows.append((row["rank"], *(_setting(name, row[name]) for name in names_), *distances))
     heads = ["rank", *(_head(name) for name in names_), *(f"rate {rate:g}" for rate in rates)]
-    return [
-        "The distance by learning rate, and the mean of ln(ours / Fig. 8), in parentheses:",
-        "",
-        *table(heads, rows, left=1 + len(names_)),
-    ]
+    return table(heads, rows, left=1 + len(names_))
 
 
 def _left_out(ranking: pd.DataFrame, cells: pd.DataFrame, names_: list[str]) -> list[str]:
@@ -240,12 +202,7 @@ def _left_out(ranking: pd.DataFrame, cells: pd.DataFrame, names_: list[str]) -> 
         for _, row in ranking.head(SHOWN).iterrows()
     ]
     heads = [f"({size}, {rate:g})" for size, rate in which.itertuples(index=False)]
-    return [
-        "Fig. 8 leaves out cells that were tried, perhaps because no run came to the last epoch. "
-        "Ours that did:",
-        "",
-        *table(["rank", *map(_head, names_), *heads], rows, left=1 + len(names_)),
-    ]
+    return table(["rank", *map(_head, names_), *heads], rows, left=1 + len(names_))
 
 
 def _whole(mine: pd.DataFrame, which: pd.DataFrame) -> list[str]:
