@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from boxest.report.findings.jinja import rendered
 from boxest.report.findings.page import page
 from boxest.report.findings.study import Study, with_others
 from boxest.report.findings.summary import machine, provenance
@@ -70,38 +71,19 @@ def publish(study: Study, target: Path, findings: Path, commands: list[str]) -> 
 
 def readme(made: Mapping[str, Any]) -> str:
     """Say in words how the committed results were made."""
-    lines = [
-        "# Reference results",
-        "",
-        "The outcome of the paper's study, as this repository computed it: `tables/`, `figures/` "
-        "and the captions of the report, by study. [docs/findings.md](../../docs/findings.md) says "
-        "what it means. Made by",
-        "",
-        "```sh",
-        *made["commands"],
-        "```",
-        "",
-        "The times of the studies named timing were measured while their machine did nothing else; "
-        "those of the others were not, and are only rough.",
-        "",
-        "| study | runs | first training to last | all jobs, added up | machine "
-        "| runs made by | tables and figures by commit |",
-        "| --- | ---: | ---: | ---: | --- | --- | --- |",
-    ]
+    rows = []
     for name, one in made["studies"].items():
         on = "{cores} cores, {processor}, {system}".format(**one["machine"])
         on = ", ".join([on, *one.get("gpus", [])])
         made_by = ", ".join(
-            "/".join(values) if what == "backend" else f"{what} {'/'.join(values)}"
+            f"{what} {'/'.join(values)}".removeprefix("backend ")
             for what, values in one["versions"].items()
         )
-        hours = " | ".join(_hours(one[which]) for which in ("wall_seconds", "seconds"))
-        row = f"| {name} | {one['runs']} | {hours} | {on} | {made_by} | {one['tables']} |"
-        lines.append(re.sub(r"\b([0-9a-f]{7})[0-9a-f]{33}\b", r"\1", row))
+        hours = [_hours(one[which]) for which in ("wall_seconds", "seconds")]
+        row = " | ".join([name, str(one["runs"]), *hours, on, made_by, one["tables"]])
+        rows.append(re.sub(r"\b([0-9a-f]{7})[0-9a-f]{33}\b", r"\1", row))
     remarks = [(name, text) for name, one in made["studies"].items() for text in one["remarks"]]
-    if remarks:
-        lines += ["", *(f"- {name}: {text}" for name, text in remarks)]
-    return "\n".join(lines) + "\n"
+    return rendered("reference.md", commands=made["commands"], rows=rows, remarks=remarks)
 
 
 def _copy(study: Study, target: Path) -> None:
