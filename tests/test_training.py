@@ -143,12 +143,7 @@ def test_paper_goes_from_a_tenth_to_0_0016():
 
 @pytest.mark.parametrize(
     ("batch_size", "loss"),
-    [
-        (4, "inclusive_iou"),
-        (32, "mean_absolute_error"),
-        (300, "inclusive_iou"),
-        (4096, "inclusive_iou"),
-    ],
+    [(4, "inclusive_iou"), (32, "mean_absolute_error"), (4096, "inclusive_iou")],
 )
 def test_same_weights_as_plain_keras(small_data, batch_size, loss):
     data = examples(small_data, slice(300))
