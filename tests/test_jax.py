@@ -22,11 +22,7 @@ def on_jax(test):
     ("names", "least", "options"),
     [
         # What is the same on both backends was tried with all of its parameters on TensorFlow.
-        (
-            ["training", "stream", "saving", "losses", "graph", "networks", "rates"],
-            125,
-            ["--one-case"],
-        ),
+        (["training", "stream", "saving", "losses", "graph"], 85, ["--one-case"]),
         (["many"], 60, []),
     ],
     ids=["one case of each test", "many"],

@@ -17,7 +17,7 @@ TRIED = {
     "pip install -e .\n": "here",
     "snakemake --cores all\n": "here, as a dry run: it takes an hour",
     "snakemake --cores all --use-conda": "test_conda.py, on the tiny study",
-    "snakemake --workflow-profile profiles/slurm": "test_slurm.py, on the tiny study",
+    "snakemake --workflow-profile profiles/slurm": "test_slurm.py, on smaller studies",
     "pip install -e '.[test]' && pytest": "make test, of the continuous integration",
     "make test": "the continuous integration",
 }

@@ -13,7 +13,7 @@ import clusters
 import pytest
 import yaml
 from clusters import PROFILE
-from studies import TINY, clone, snakemake, untimed, untimed_tables
+from studies import clone, snakemake, untimed, untimed_tables
 
 # In the place of a training: what the job was given, and when. The first waits until another GPU is
 # in use (not for ever: a cluster may have one).
@@ -44,26 +44,6 @@ def repository(tmp_path):
 
 
 # --- a cluster -------------------------------------------------------------------------------
-
-
-@pytest.mark.slurm
-@pytest.mark.slow
-def test_runs_are_those_of_a_study_on_one_machine(cluster, study, repository):
-    (repository / "fewer.yaml").write_text(
-        "{execution: {runs_per_job: 1}, grid: {batch_size: [16], seeds: 1}}"
-    )
-    components = ("--group-components", "shards=10", "runs=3")
-    results = Path("results/tiny")
-    target = str(results / "tables" / "fig8.csv")
-    done = snakemake(repository, *PROFILE, *TINY, "fewer.yaml", *components, "--", target)
-    assert done.returncode == 0, done.stderr
-    # 3 shards, 4 runs in groups of 3, the tables.
-    assert done.stderr.count("has been submitted with SLURM jobid") == 1 + 2 + 1
-    histories = list((repository / results).glob("runs/**/history.csv"))
-    assert len(histories) == 4
-    for history in histories:
-        alone = study[0] / history.relative_to(repository / results)
-        assert untimed(history) == untimed(alone)
 
 
 @pytest.mark.slurm
@@ -266,8 +246,10 @@ def test_group_that_is_cancelled_goes_on_from_the_member_that_was_trained(
     assert "Resumed" not in first.log.read_text()
     (resumed,) = re.findall(r"^Resumed after epoch (\d+)", second.log.read_text(), re.M)
     assert int(resumed) >= epochs
-    # The second attempt asks for twice the memory, and twice the time of two trainings.
     printed = (repository / "snakemake.log").read_text()
+    # All shards in one job, and two attempts at the two runs.
+    assert printed.count("has been submitted with SLURM jobid") == 3
+    # The second attempt asks for twice the memory, and twice the time of two trainings.
     assert requests(printed, "rule_runs") == {"1 2000M 30:00": 1, "1 4000M 1:00:00": 1}
     expected = undisturbed()
     for history in histories:

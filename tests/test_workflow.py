@@ -1,12 +1,7 @@
 """The workflow from outside: a copy of the repository, the real Snakemake, real jobs."""
 
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
-import time
 
 import h5py
 import numpy as np
@@ -423,29 +418,3 @@ def test_a_scene_reaches_the_shards_and_another_one_makes_them_again(repository)
     assert noisy.meta.scene == synthetic.Scene(noise=0.1, discs=2)
     assert "Params have changed" in make("{noise: 0.1}", "--dry-run").stdout
     assert "Nothing to be done" in make("{noise: 0.1, discs: 2}", "--dry-run").stdout
-
-
-# --- faults ----------------------------------------------------------------------------------
-
-
-@pytest.mark.fault
-@pytest.mark.slow
-def test_study_killed_in_a_training_goes_on_when_it_is_started_again(repository):
-    (repository / "small.yaml").write_text(
-        yaml.safe_dump(SMALL | {"grid": {"batch_size": [16], "learning_rate": [0.1], "seeds": 2}})
-    )
-    files = [*TINY, "small.yaml"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "snakemake", "--cores", "1", *files], cwd=repository,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
-    logs = repository / "results/tiny/logs"
-    while not list(logs.glob("train/**/*.log")):
-        assert process.poll() is None
-        time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    assert snakemake(repository, *files, "--unlock").returncode == 0
-    done = snakemake(repository, "--cores", "1", *files, "--", "results/tiny/tables/runs.csv")
-    assert done.returncode == 0, done.stderr
-    assert len(pd.read_csv(repository / "results/tiny/tables/runs.csv")) == 2
