@@ -65,6 +65,13 @@ def jobs(printed, rule):
 def test_study_by_make_and_by_hand_and_the_network_on_jax(scratch):
     _, _, photographs, own, by_hand, paper, *_ = readers.blocks("sh")
     directory = readers.copy(scratch / "boxest")
+    # Of fewer images and rates.
+    quick = directory / "config" / "quick.yaml"
+    text = quick.read_text("utf-8")
+    for long, short in (("images: 2500", "images: 500"), ("[1.0e-3, 1.0e-2, ", "[")):
+        assert long in text
+        text = text.replace(long, short)
+    quick.write_text(text, "utf-8")
     report = directory / "results" / "quick" / "report.html"
     readers.run("make run", directory, readers.environment(scratch / "nothing"))
     assert "fig8_final_losses" in report.read_text("utf-8")
