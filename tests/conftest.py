@@ -113,6 +113,18 @@ def study(tmp_path_factory):
     return directory / "boxest" / "results" / "tiny", (directory / "printed").read_text()
 
 
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory):
+    """Return a repository in which the study that others disturb has run on one machine."""
+    from studies import begin, clone, end, once
+
+    def make(directory):
+        repository = clone(directory / "boxest")
+        end(begin(repository, "--cores", "2"), repository)
+
+    return once(tmp_path_factory, "undisturbed", make) / "boxest"
+
+
 @pytest.fixture
 def study_copy(study, tmp_path):
     """Return a repository of one's own in which the tiny study is done."""

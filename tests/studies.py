@@ -10,10 +10,21 @@ import tempfile
 from pathlib import Path
 
 import pandas as pd
+import yaml
 from conftest import ROOT
 from filelock import FileLock
 
 TINY = ("--configfile", "config/tiny.yaml")
+# Five runs that take seconds each: time enough to disturb them.
+DISTURBED = {
+    "results": "results/disturbed",
+    "data": {"images": 800, "image_size": 32, "shard_size": 320, "box_law": {"max_side": 32}},
+    "settings": {"epochs": 150, "stop_patience": 150, "xla": False},
+    "grid": {"batch_size": [16, 64], "learning_rate": [1e-3, 1e-2], "seeds": 1},
+    "best": {"batch_size": 16, "learning_rate": 1e-3, "plateau_patience": 2, "seeds": 1},
+}
+DISTURBED_RESULTS = Path("results/disturbed")
+DISTURBED_TABLES = (DISTURBED_RESULTS / "tables/fig8.csv", DISTURBED_RESULTS / "predictions.csv")
 
 
 @functools.cache
@@ -84,3 +95,24 @@ def untimed_tables(results: Path) -> dict[str, str]:
     tables = (results / "tables").glob("*.csv")
     clocked = ("time", "time_fit", "recommendation")
     return {path.stem: untimed(path) for path in tables if path.stem not in clocked}
+
+
+def begin(directory: Path, *options: str, targets=DISTURBED_TABLES) -> subprocess.Popen:
+    """Start Snakemake on the study that is disturbed; return its process."""
+    (directory / "disturbed.yaml").write_text(yaml.safe_dump(DISTURBED))
+    command = [sys.executable, "-m", "snakemake", *options, "--configfile", "disturbed.yaml", "--"]
+    with open(directory / "snakemake.log", "ab") as log:
+        return subprocess.Popen(
+            [*command, *targets], cwd=directory, stdout=log, stderr=log, start_new_session=True
+        )
+
+
+def end(process: subprocess.Popen, directory: Path) -> None:
+    """Wait for Snakemake, which is to succeed."""
+    assert process.wait() == 0, (directory / "snakemake.log").read_text()
+
+
+def everything(directory: Path) -> dict[str, str]:
+    """Return all that this study has found, less what a clock has measured."""
+    predictions = (directory / DISTURBED_TABLES[1]).read_text()
+    return untimed_tables(directory / DISTURBED_RESULTS) | {"predictions": predictions}

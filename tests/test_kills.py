@@ -5,15 +5,12 @@ import math
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import psutil
 import pytest
-import yaml
-from studies import clone, snakemake, untimed_tables
+from studies import DISTURBED_RESULTS, begin, clone, end, everything, snakemake
 
 pytestmark = [pytest.mark.fault, pytest.mark.slow]
 
@@ -23,36 +20,6 @@ KILLS_OF_ALL = 3
 # Of three jobs, two die when so many more epochs are logged, one so many seconds after its start.
 EPOCHS = (50, 70)
 START = (0.0, 5.0)
-
-CONFIG = {
-    "results": "results/kills",
-    "data": {"images": 800, "image_size": 32, "shard_size": 320, "box_law": {"max_side": 32}},
-    "settings": {"epochs": 120, "stop_patience": 120, "xla": False},
-    "grid": {"batch_size": [16, 64], "learning_rate": [1e-3], "seeds": 2},
-    "best": {"batch_size": 16, "learning_rate": 0.01, "seeds": 1},
-}
-TARGETS = ["results/kills/tables/fig8.csv", "results/kills/predictions.csv"]
-COMMAND = ["--cores", "2", "--configfile", "kills.yaml", "--retries", "40", *TARGETS]
-
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory):
-    """Copies of the project, undisturbed and disturbed, with the study's configuration."""
-
-    def make(name):
-        directory = clone(tmp_path_factory.mktemp(name) / "boxest")
-        (directory / "kills.yaml").write_text(yaml.safe_dump(CONFIG))
-        return directory
-
-    return make
-
-
-def start(directory):
-    with open(directory / "snakemake.log", "ab") as log:
-        command = [sys.executable, "-m", "snakemake", *COMMAND]
-        return subprocess.Popen(
-            command, cwd=directory, stdout=log, stderr=log, start_new_session=True
-        )
 
 
 def training_jobs(directory):
@@ -111,33 +78,23 @@ def kill_all(snakemake_process, directory):
         job.kill()
 
 
-def tables(directory):
-    """Return all that the study found, times aside."""
-    results = directory / "results" / "kills"
-    predictions = (results / "predictions.csv").read_text()
-    return untimed_tables(results) | {"predictions": predictions}
-
-
-@pytest.fixture(scope="module")
-def expected(repository):
-    """What the study finds when nothing happens."""
-    undisturbed = repository("undisturbed")
-    assert start(undisturbed).wait() == 0, (undisturbed / "snakemake.log").read_text()
-    return tables(undisturbed)
-
-
-def test_a_study_survives_its_processes(repository, expected):
-    disturbed = repository("disturbed")
+def test_a_study_survives_its_processes(tmp_path, undisturbed):
+    disturbed = clone(tmp_path / "boxest")
+    options = ("--cores", "2", "--retries", "40")
     rng, kills = random.Random(0), 0
     for limit in (KILLS_OF_ALL, KILLS):
-        process = start(disturbed)
+        process = begin(disturbed, *options)
         kills += kill_jobs(process, disturbed, rng, limit - kills)
         if limit != KILLS:
             kill_all(process, disturbed)
-            assert snakemake(disturbed, "--unlock", *COMMAND).returncode == 0
-    assert process.wait() == 0, (disturbed / "snakemake.log").read_text()
+            unlock = ("--unlock", "--configfile", "disturbed.yaml")
+            assert snakemake(disturbed, *unlock).returncode == 0
+    end(process, disturbed)
     assert kills == KILLS
-    assert tables(disturbed) == expected
-    logs = [path.read_text() for path in (disturbed / "results/kills/logs").glob("train*/**/*.log")]
+    assert everything(disturbed) == everything(undisturbed)
+    logs = [
+        path.read_text()
+        for path in (disturbed / DISTURBED_RESULTS / "logs").glob("train*/**/*.log")
+    ]
     assert sum("Resumed after epoch" in log for log in logs) >= 2
-    assert list((disturbed / "results/kills/state").iterdir()) == []
+    assert list((disturbed / DISTURBED_RESULTS / "state").iterdir()) == []

@@ -2,18 +2,23 @@
 
 import json
 import re
-import subprocess
-import sys
 import time
 from collections import Counter
 from itertools import pairwise
-from pathlib import Path
 
 import clusters
 import pytest
-import yaml
 from clusters import PROFILE
-from studies import clone, snakemake, untimed, untimed_tables
+from studies import (
+    DISTURBED,
+    DISTURBED_RESULTS,
+    begin,
+    clone,
+    end,
+    everything,
+    snakemake,
+    untimed,
+)
 
 # In the place of a training: what the job was given, and when. The first waits until another GPU is
 # in use (not for ever: a cluster may have one).
@@ -71,9 +76,9 @@ def test_trainings_get_a_gpu_each_and_never_two_the_same_at_once(cluster, reposi
     assert Counter(rule for rule, *_ in seen) == {"shard": 3, "train": 4}
     assert {where for *_, where in seen} == {str(scratch)}
     by_gpu = {}
-    for rule, gpu, begin, end, _ in seen:
+    for rule, gpu, began, ended, _ in seen:
         assert (gpu is None) == (rule == "shard")
-        by_gpu.setdefault(gpu, []).append((begin, end))
+        by_gpu.setdefault(gpu, []).append((began, ended))
     del by_gpu[None]
     if cluster.ours:
         assert set(by_gpu) == {"0", "1"}
@@ -94,31 +99,8 @@ def requests(printed, comment="", form="%C %m %l"):
 
 # --- faults ----------------------------------------------------------------------------------
 
-FAULTS = {
-    "results": "results/faults",
-    "data": {"images": 800, "image_size": 32, "shard_size": 320, "box_law": {"max_side": 32}},
-    "settings": {"epochs": 150, "stop_patience": 150, "xla": False},
-    "grid": {"batch_size": [16, 64], "learning_rate": [1e-3, 1e-2], "seeds": 1},
-    "best": {"batch_size": 16, "learning_rate": 1e-3, "plateau_patience": 2, "seeds": 1},
-}
-RESULTS = Path("results/faults")
-TABLES = (RESULTS / "tables/fig8.csv", RESULTS / "predictions.csv")
-RUNS = [f"learning_rate~{rate}/seed~0/history.csv" for rate in FAULTS["grid"]["learning_rate"]]
+RUNS = [f"learning_rate~{rate}/seed~0/history.csv" for rate in DISTURBED["grid"]["learning_rate"]]
 ALONE = ("--group-components", "shards=10", "runs=1")
-
-
-def begin(directory, *options, targets):
-    """Start Snakemake; return its process."""
-    (directory / "faults.yaml").write_text(yaml.safe_dump(FAULTS))
-    command = [sys.executable, "-m", "snakemake", *options, "--configfile", "faults.yaml", "--"]
-    with open(directory / "snakemake.log", "ab") as log:
-        return subprocess.Popen(
-            [*command, *targets], cwd=directory, stdout=log, stderr=log, start_new_session=True
-        )
-
-
-def end(process, directory):
-    assert process.wait() == 0, (directory / "snakemake.log").read_text()
 
 
 @pytest.fixture
@@ -145,26 +127,6 @@ def nearby(cluster):
     return cluster
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    """Run the study on one machine; return a function that waits for it and returns where it is."""
-    directory = clone(tmp_path_factory.mktemp("undisturbed") / "boxest")
-    process = begin(directory, "--cores", "2", targets=TABLES)
-
-    def wait():
-        end(process, directory)
-        return directory
-
-    yield wait
-    process.kill()
-
-
-def everything(directory):
-    """Return all that a study has found, less what a clock has measured."""
-    predictions = (directory / TABLES[1]).read_text()
-    return untimed_tables(directory / RESULTS) | {"predictions": predictions}
-
-
 def hold(number, process, repository):
     """Stop so many trainings in their midst, when they have written their state once."""
     held = {}
@@ -182,7 +144,7 @@ def hold(number, process, repository):
 @pytest.mark.slow
 @pytest.mark.fault
 def test_study_survives_what_happens_to_its_jobs(nearby, repository, start, undisturbed):
-    process = start(repository, *PROFILE, *ALONE, targets=TABLES)
+    process = start(repository, *PROFILE, *ALONE)
     held = cancelled, killed, hung, preempted, orphaned = hold(5, process, repository)
     epochs = {training: training.epochs() for training in held}
     clusters.slurm("scontrol", "update", f"JobId={hung.job}", "TimeLimit=1")
@@ -200,7 +162,7 @@ def test_study_survives_what_happens_to_its_jobs(nearby, repository, start, undi
     end(process, repository)
     states = ["CANCELLED", "FAILED", "TIMEOUT", "COMPLETED", "COMPLETED"]
     assert [clusters.state(training.job) for training in held] == states
-    assert everything(repository) == everything(undisturbed())
+    assert everything(repository) == everything(undisturbed)
     for training in (cancelled, killed, hung, preempted):
         (resumed,) = re.findall(r"^Resumed after epoch (\d+)", training.log.read_text(), re.M)
         # All but the killed one were asked to end, and wrote what they had.
@@ -208,22 +170,33 @@ def test_study_survives_what_happens_to_its_jobs(nearby, repository, start, undi
     assert "Resumed" not in orphaned.log.read_text()
 
 
+# In the place of a training: it takes more than the first attempt has asked for, and waits.
+GREEDY = """
+import time
+from pathlib import Path
+taken = b"x" * 2**30
+if snakemake.resources.mem_mb == 200:
+    time.sleep(600)
+for path in snakemake.output:
+    Path(path).touch()
+"""
+
+
 @pytest.mark.slurm
 @pytest.mark.slow
 @pytest.mark.fault
-def test_training_that_exceeds_its_memory_is_ended_and_gets_more(
-    nearby, repository, start, undisturbed
-):
+def test_training_that_exceeds_its_memory_is_ended_and_gets_more(nearby, repository, start):
     if not nearby.ours:
         pytest.skip("not every SLURM ends jobs that take more memory than they asked for")
-    history = RESULTS / "runs/batch_size~64" / RUNS[0]
+    (repository / "workflow" / "scripts" / "train.py").write_text(GREEDY)
+    history = DISTURBED_RESULTS / "runs/batch_size~64" / RUNS[0]
     memory = ("--set-resources", "train:mem_mb=200*attempt**3")
     end(start(repository, *PROFILE, *ALONE, *memory, targets=[history]), repository)
     printed = (repository / "snakemake.log").read_text()
     assert requests(printed, "rule_runs") == {"1 200M 15:00": 1, "1 1600M 30:00": 1}
     assert requests(printed, "rule_runs", "%T") == {"FAILED": 1, "COMPLETED": 1}
     assert "exceeded memory limit" in printed
-    assert untimed(repository / history) == untimed(undisturbed() / history)
+    assert (repository / history).exists()
 
 
 @pytest.mark.slurm
@@ -232,7 +205,7 @@ def test_training_that_exceeds_its_memory_is_ended_and_gets_more(
 def test_group_that_is_cancelled_goes_on_from_the_member_that_was_trained(
     nearby, repository, start, undisturbed
 ):
-    histories = [RESULTS / f"runs/batch_size~64/{run}" for run in RUNS]
+    histories = [DISTURBED_RESULTS / f"runs/batch_size~64/{run}" for run in RUNS]
     components = ("--group-components", "shards=10", "runs=2")
     process = start(repository, *PROFILE, *components, targets=histories)
     (first,) = hold(1, process, repository)
@@ -251,9 +224,8 @@ def test_group_that_is_cancelled_goes_on_from_the_member_that_was_trained(
     assert printed.count("has been submitted with SLURM jobid") == 3
     # The second attempt asks for twice the memory, and twice the time of two trainings.
     assert requests(printed, "rule_runs") == {"1 2000M 30:00": 1, "1 4000M 1:00:00": 1}
-    expected = undisturbed()
     for history in histories:
-        assert untimed(repository / history) == untimed(expected / history)
+        assert untimed(repository / history) == untimed(undisturbed / history)
 
 
 @pytest.mark.slurm
@@ -262,12 +234,12 @@ def test_group_that_is_cancelled_goes_on_from_the_member_that_was_trained(
 def test_restart_beside_living_jobs_does_not_train_a_run_twice_at_once(
     nearby, repository, start, undisturbed
 ):
-    histories = [RESULTS / f"runs/batch_size~16/{run}" for run in RUNS]
+    histories = [DISTURBED_RESULTS / f"runs/batch_size~16/{run}" for run in RUNS]
     first = start(repository, *PROFILE, *ALONE, targets=histories)
     old = hold(len(RUNS), first, repository)
     first.kill()
     first.wait()
-    assert snakemake(repository, "--unlock", "--configfile", "faults.yaml").returncode == 0
+    assert snakemake(repository, "--unlock", "--configfile", "disturbed.yaml").returncode == 0
     second = start(repository, *PROFILE, *ALONE, targets=histories)
     while len(new := waiting(repository, old)) < len(RUNS):
         assert second.poll() is None, (repository / "snakemake.log").read_text()
@@ -279,9 +251,8 @@ def test_restart_beside_living_jobs_does_not_train_a_run_twice_at_once(
     # The two have written the same log.
     for training in old:
         assert "\0" not in training.log.read_text()
-    expected = undisturbed()
     for history in histories:
-        assert untimed(repository / history) == untimed(expected / history)
+        assert untimed(repository / history) == untimed(undisturbed / history)
 
 
 def waiting(repository, old):
