@@ -65,7 +65,8 @@ build: $(VENV)/bin/python
 	build/tried/environment/bin/pip install --quiet dist/*.whl
 	cd build/tried && environment/bin/boxest new study
 	cd build/tried/study && ../environment/bin/snakemake --quiet \
-		--config 'data={images: 200}' 'settings={epochs: 1}' 'grid={seeds: 1}'
+		--config 'data={images: 200}' 'settings={epochs: 1}' \
+		'grid={batch_size: [16], seeds: 1}'
 	cd build/tried && environment/bin/boxest status study --once
 	cd build/tried && environment/bin/boxest train study/results/data --epochs 1
 	@echo "To be published: dist"

@@ -260,12 +260,10 @@ def test_photographs_from_files_to_boxes_in_pixels(tmp_path):
 
 @pytest.mark.slow
 def test_augmentation_is_measured_beside_that_of_keras():
-    text = run("augmented.py", "--images", "48", "--epochs", "2", "--batch", "16")
-    rows = [[cell.strip() for cell in line.split("|")] for line in text.splitlines()[-2:]]
-    assert [row[1] for row in rows] == ["one process, all cores", "a process per core"]
-    for row in rows:
-        keras, own, ratio = (float(cell.replace(",", "")) for cell in row[2:5])
-        assert ratio == pytest.approx(own / keras, rel=0.1)
+    row = run("augmented.py", "--quick").splitlines()[-1].strip("| ").split(" | ")
+    assert row[0] == "one process, all cores"
+    keras, own, ratio = (float(cell.replace(",", "")) for cell in row[1:])
+    assert ratio == pytest.approx(own / keras, rel=0.1)
 
 
 @pytest.fixture
