@@ -24,16 +24,15 @@ if keras.backend.backend() != "jax":
 stacks = importlib.import_module("boxest.training.stack")
 jax = stacks.jax
 
-# Without a state, with one, with one that does not begin at zero; what clips all gradients at once,
-# and what does not update at each step.
+# With a state, with one that does not begin at zero; what clips all gradients at once, and what
+# does not update at each step. The other tests train by SGD without one, and the inclusive IoU.
 OPTIMIZERS = [
-    "sgd",
     "adam",
     "adagrad",
     keras.optimizers.SGD(momentum=0.9, nesterov=True, global_clipnorm=0.1),
     keras.optimizers.Adam(use_ema=True, gradient_accumulation_steps=2),
 ]
-LOSSES = ["inclusive_iou", "ciou", "mse"]
+LOSSES = ["ciou", "mse"]
 
 
 @pytest.fixture(scope="module")
@@ -95,16 +94,15 @@ def dense(image_shape, output_activation="linear", seed=0):
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda o: o if type(o) is str else o.name)
-def test_same_histories_as_alone_with_every_optimizer(data, optimizer):
-    rate = 0.001 if optimizer != "sgd" else 0.05
-    settings = {"rates": (rate, rate / 3), "seeds": (0,), "optimizer": optimizer}
+def test_same_histories_as_alone_with_other_optimizers(data, optimizer):
+    settings = {"rates": (1e-3, 3e-4), "seeds": (0,), "optimizer": optimizer}
     many = fit_many(runs(**settings), *data)
     assert_same(many, fit_alone(runs(**settings), data))
     assert many[0].history_[0]["train_loss"] != many[1].history_[0]["train_loss"]
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_same_histories_as_alone_with_every_loss(data, loss):
+def test_same_histories_as_alone_with_other_losses(data, loss):
     settings = {"rates": (0.01,), "loss": loss}
     assert_same(fit_many(runs(**settings), *data), fit_alone(runs(**settings), data))
 
