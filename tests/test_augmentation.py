@@ -228,9 +228,9 @@ def test_a_saved_file_has_the_options(data, fitted, tmp_path):
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
 @pytest.mark.skipif(keras.backend.backend() == "jax", reason="this is that run")
 def test_with_jax():
+    options = ["-q", "-n", "0", "--one-case", "-k", "pixel or lost or engines"]
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-k"]
-        + ["pixel or lost or engines", __file__],
+        [sys.executable, "-m", "pytest", *options, __file__],
         env={**os.environ, "KERAS_BACKEND": "jax"},
         capture_output=True,
         text=True,
