@@ -227,6 +227,7 @@ def test_compiled_programs_are_shared_with_the_same_bits(python, plain, shared):
 def test_damaged_compiled_programs_are_made_again(python, shared, tmp_path):
     directory, cold = shared
     copied = shutil.copytree(directory, tmp_path / "copied")
+    assert entries(copied)
     for path in entries(copied):
         content = bytearray(path.read_bytes())
         content[len(content) // 2] ^= 1
