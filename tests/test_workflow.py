@@ -216,7 +216,7 @@ def test_a_study_that_is_there_is_reported_grown_and_not_trained_again(study_cop
 
 @pytest.fixture(scope="module")
 def axes(tmp_path_factory):
-    """Run a study of optimizer × condition, with settings from the command line."""
+    """Run a study of network × optimizer × condition, with settings from the command line."""
     repository = clone(tmp_path_factory.mktemp("axes") / "boxest")
     config = SMALL | {
         "results": "results/with space",
@@ -224,6 +224,7 @@ def axes(tmp_path_factory):
         "grid": {
             "batch_size": None,
             "learning_rate": None,
+            "network": ["paper", "roi"],
             "optimizer": ["sgd", {"name": "sgd", "momentum": 0.5}],
             "condition": ["clean", "noisy"],
             "seeds": 1,
@@ -238,14 +239,14 @@ def axes(tmp_path_factory):
 
 def test_any_parameter_and_condition_is_an_axis_by_configuration_alone(axes):
     runs = pd.read_csv(axes / "tables" / "runs.csv")
-    assert len(runs) == 4
+    assert len(runs) == 8
     assert set(runs["optimizer"]) == {"sgd", "name=sgd,momentum=0.5"}
     assert set(runs["planned_epochs"]) == {2}
     run, _ = history.read(axes / "runs/batch_size~16/learning_rate~0.002/condition~clean/seed~0")
     assert run["settings"]["optimizer"] == "sgd"
     ranking = pd.read_csv(axes / "tables" / "ranking.csv")
     assert ranking.groupby("condition")["rank"].apply(list).to_dict() == {
-        "clean": [1, 2], "noisy": [1, 2],
+        "clean": [1, 2, 3, 4], "noisy": [1, 2, 3, 4],
     }  # fmt: skip
     clean, noisy = (
         shards.read(axes / "data" / folder / "test-000.h5").images for folder in ("", "noisy")
