@@ -74,7 +74,9 @@ def pytest_collection_modifyitems(config, items):
     items.sort(key=place)
     if config.option.one_case:
         first = {(item.path, item.originalname): item for item in reversed(items)}
-        items[:] = [item for item in items if first[item.path, item.originalname] is item]
+        others = [item for item in items if first[item.path, item.originalname] is not item]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
 
 
 def pytest_sessionfinish(session):

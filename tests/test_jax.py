@@ -23,7 +23,7 @@ def on_jax(test):
     [
         # What is the same on both backends was tried with all of its parameters on TensorFlow.
         (["training", "stream", "losses"], 55, ["--one-case"]),
-        (["many"], 60, []),
+        (["many"], 55, []),
     ],
     ids=["one case of each test", "many"],
 )
