@@ -2,8 +2,8 @@
 
     python benchmarks/start.py
 
-Processes with Python's usual garbage collection and with `boxest.system.garbage`, as jobs have it,
-take turns. Each number is a median.
+Processes with Python's usual garbage collection, with `boxest.system.garbage`, and with that and
+`boxest.system.runtime.prepare`, as jobs have both, take turns. Each number is a median.
 """
 
 import argparse
@@ -13,11 +13,15 @@ import sys
 
 import pandas as pd
 
-MODES = {"usual": "", "rare, none at the end": "garbage.spare_this_process()"}
+MODES = {
+    "usual": "",
+    "rare collections, none at the end": "garbage.spare_this_process()",
+    "also without unused packages": "garbage.spare_this_process()\nruntime.prepare(1)",
+}
 STEPS = ("Python, boxest and scikit-learn", "Keras and its backend", "the end")
 JOB = """
 import time
-from boxest.system import backend, garbage
+from boxest.system import backend, garbage, runtime
 {mode}
 from boxest import BoxRegressor
 from boxest.study import estimators, history
@@ -53,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
         {mode: pd.DataFrame(rows, columns=STEPS).median() for mode, rows in taken.items()}
     )
     table.loc["all"] = [pd.DataFrame(rows).sum(axis=1).median() for rows in taken.values()]
-    print(f"| seconds of a core | {' | '.join(table)} |\n| --- | ---: | ---: |")
+    print(f"| seconds of a core | {' | '.join(table)} |\n| --- |{' ---: |' * len(MODES)}")
     for row in table.itertuples():
         print(f"| {row[0]} | {' | '.join(f'{seconds:.2f}' for seconds in row[1:])} |")
     return 0

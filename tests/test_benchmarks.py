@@ -368,6 +368,6 @@ def test_the_memory_of_a_training_is_measured_step_by_step():
 @pytest.mark.slow
 def test_start_and_end_of_a_job_are_measured():
     rows = run("start.py", "--repeats", 1).splitlines()[2:]
-    seconds = {row.split("|")[1].strip(): list(map(float, row.split("|")[2:4])) for row in rows}
+    seconds = {row.split("|")[1].strip(): list(map(float, row.split("|")[2:5])) for row in rows}
     assert seconds.keys() >= {"Keras and its backend", "the end", "all"}
     assert seconds["all"] == pytest.approx(np.sum([*seconds.values()][:3], axis=0), abs=0.02)

@@ -62,6 +62,35 @@ def test_backend_obeys_the_number_of_threads(python):
     assert int(three.split()[1]) > int(one.split()[1])
 
 
+@pytest.mark.slow
+def test_a_training_job_starts_without_what_no_training_uses(python):
+    code = (
+        "import sys\nfrom boxest.system import backend, runtime\n"
+        "runtime.prepare(1)\nbackend.start()\n"
+        "print(*{'keras', 'matplotlib', 'jax'} & set(sys.modules))\n"
+        "import matplotlib.pyplot"
+    )
+    assert python(code) == "keras\n"
+
+
+def test_jax_is_imported_where_keras_runs_on_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(runtime, "_only_trains", True)
+    monkeypatch.setattr(runtime, "_UNUSED", ("jax",))
+    monkeypatch.delitem(sys.modules, "jax", raising=False)
+
+    def hidden():
+        with runtime.without_unused_packages():
+            return "jax" in sys.modules
+
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    assert not hidden()
+    monkeypatch.delenv("KERAS_BACKEND")
+    assert hidden()
+    (tmp_path / "keras.json").write_text('{"backend": "jax"}')
+    assert not hidden()
+
+
 def test_start_leaves_garbage_collection_as_it_was(python):
     code = (
         "import gc\nbefore = gc.get_threshold()\n"

@@ -7,16 +7,19 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from boxest.system.garbage import rare_collections
-from boxest.system.runtime import quiet
+from boxest.system.runtime import quiet, without_unused_packages
 
 if TYPE_CHECKING:
     import keras
+    import numpy.typing as npt
 
 SUPPORTED = ("tensorflow", "jax")
 
@@ -47,7 +50,7 @@ def import_seconds() -> float:
 def _started() -> float:
     quiet()
     before = time.perf_counter()
-    with _greetings_withheld(), rare_collections():
+    with _greetings_withheld(), rare_collections(), without_unused_packages():
         import keras
 
         if keras.backend.backend() in SUPPORTED:
@@ -162,3 +165,16 @@ def all_layers(model: "keras.Model") -> "Iterator[keras.Layer]":
     yield model
     for layer in getattr(model, "layers", ()):
         yield from all_layers(layer)
+
+
+def values_of(variables: "Iterable[keras.Variable]") -> list[np.ndarray]:
+    """Return copies of the values of variables."""
+    from keras import ops
+
+    return [np.array(ops.convert_to_numpy(variable)) for variable in variables]
+
+
+def assign(variables: "Iterable[keras.Variable]", values: "Iterable[npt.ArrayLike]") -> None:
+    """Set each of the variables to its value, in the same order."""
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
