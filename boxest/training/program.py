@@ -225,7 +225,7 @@ class EpochProgram:
     ):
         self.backend = load()
         self.trunk, self.optimizer, self.loss = trunk, optimizer, loss
-        self.measures, self.augmentation = dict(measures), augmentation
+        self.measures, self.augmentation, self.xla = dict(measures), augmentation, xla
         # A batch normalisation needs the whole batch, and nothing else; so may a user's loss.
         self.sees_the_batch = layout.sees_the_batch(trunk) or layout.is_of_a_user(loss)
         self.rest = 0
@@ -313,8 +313,9 @@ class EpochProgram:
         """Divide an epoch's order into the pieces over which the compiled program loops.
 
         A smaller last batch is filled up with examples of weight 0, so it needs no separate
-        program. If the network sees the whole batch, it would see these as well. In that case, the
-        last update is a second loop in the same program, with one step or none, over the actual
+        program. If the network sees the whole batch, it would see these as well. In that case, they
+        are left out by a program without XLA, which takes batches of any size; with XLA, the last
+        update is a second loop in the same program, with one step or none, over the actual
         examples.
 
         Parameters
@@ -330,7 +331,7 @@ class EpochProgram:
             Orders, the rate of each of their steps, and how many of these are made.
         """
         rates = np.asarray(rates, np.float32)
-        if not (self.sees_the_batch and self.rest):
+        if not (self.sees_the_batch and self.xla and self.rest):
             return [(order, rates, n_steps)]
         at = max(n_steps - 1, 0)
         last = order[..., at : at + 1, :]
@@ -388,7 +389,7 @@ class EpochProgram:
 
 
 class UnfoldedProgram(EpochProgram):
-    """The same for the trunk of `layout.unfolded`: the patches are cut only once."""
+    """The same for the trunk of `graph.unfolded`: the patches are cut only once."""
 
     def put(self, features: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> None:
         """Put the training examples on the device, with the images as patches."""

@@ -63,6 +63,8 @@ def compile_epoch(program, *, xla: bool):
     variables = trunk.trainable_variables
 
     def gradient(examples, indices, extent):
+        if program.sees_the_batch and not xla:
+            indices = indices[: extent[1]]
         features, targets, weights = program.part_of(examples, indices)
         with tf.GradientTape() as tape:
             outputs = trunk(features, training=True)
