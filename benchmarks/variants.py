@@ -23,23 +23,19 @@ def as_it_is():
 def pooling_in_every_step():
     from boxest.training import layout
 
-    head_of = layout.split
+    split = layout.split
 
-    def split(model, **options):
-        from keras import Input, Sequential
+    def whole(model, **options):
+        return split(model, **options | {"whole": True})
 
-        head, trunk = head_of(model, **options)
-        whole = [*(head.layers if head else []), *trunk.layers]
-        return layout.Split(None, Sequential([Input(model.input_shape[1:]), *whole]))
-
-    layout.split = split
+    layout.split = whole
     return {}
 
 
 def convolutions_as_they_are():
-    from boxest.training import layout
+    from boxest.training import graph
 
-    layout._fused = iter
+    graph._fused = list
     return {}
 
 

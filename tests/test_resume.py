@@ -22,6 +22,7 @@ from boxest.training import checkpoint as checkpoints
 from boxest.training.checkpoint import Checkpoint, State
 from boxest.training.program import EpochProgram
 from boxest.training.record import Training
+from boxest.training.schedule import Schedule
 
 
 def small(image_shape, *, output_activation, seed):
@@ -492,7 +493,7 @@ def test_writing_takes_a_hundredth_of_the_time_at_most(tmp_path, monkeypatch):
 
 def test_a_state_does_not_copy_the_rows_of_a_history_that_grows():
     training = Training(history=[{"epoch": 1}, {"epoch": 2}])
-    about = training.to_dict()
+    about = training.state(Schedule(0.1))
     training.history.append({"epoch": 3})
     assert [row["epoch"] for row in about["history"]] == [1, 2]
     assert all(a is b for a, b in zip(about["history"], training.history, strict=False))

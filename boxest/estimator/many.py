@@ -236,8 +236,7 @@ def _variables(trainer: "Trainer") -> tuple:
 def _assign(trainer: "Trainer", state: tuple) -> None:
     """Store the trained values in the network and its optimizer."""
     for part, values in zip(_variables(trainer), state, strict=True):
-        for variable, value in zip(part, values, strict=True):
-            variable.assign(value)
+        backend.assign(part, values)
 
 
 def _check(estimators: Sequence[ImageRegressor]) -> None:

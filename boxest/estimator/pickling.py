@@ -11,8 +11,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-
 from boxest.estimator import building, optimizers
 from boxest.system import backend, versions
 
@@ -114,7 +112,7 @@ def _loss(kind: type, attributes: dict[str, Any]) -> "keras.Loss":
 
 def _parts_of_optimizer(optimizer: "keras.Optimizer") -> tuple:
     config = optimizer.get_config()
-    values = _values(optimizer.variables) if optimizer.built else None
+    values = backend.values_of(optimizer.variables) if optimizer.built else None
     return type(optimizer), config, _classes(config), values
 
 
@@ -130,7 +128,7 @@ def _optimizer(
         # Otherwise layers were frozen or unfrozen since, and the next training uses a new
         # optimizer.
         if [value.shape for value in values] == [tuple(v.shape) for v in optimizer.variables]:
-            _assign(optimizer.variables, values)
+            backend.assign(optimizer.variables, values)
     return optimizer
 
 
@@ -154,7 +152,7 @@ def _parts_of_model(model: "keras.Model") -> tuple:
     return (
         config,
         _classes(config, backend.all_layers(model)),
-        _values(model.variables),
+        backend.values_of(model.variables),
         optimizer,
         stored(getattr(model, "loss", None)),
     )
@@ -167,22 +165,11 @@ def _model(
 
     with keras.saving.custom_object_scope(classes):
         model = keras.saving.deserialize_keras_object(config, safe_mode=False)
-    _assign(model.variables, values)
+    backend.assign(model.variables, values)
     if optimizer:
         model.optimizer = _optimizer(*optimizer, model.trainable_variables)
     model.loss = loss
     return model
-
-
-def _values(variables: Iterable) -> list[np.ndarray]:
-    from keras import ops
-
-    return [np.asarray(ops.convert_to_numpy(variable)) for variable in variables]
-
-
-def _assign(variables: Iterable, values: list[np.ndarray]) -> None:
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
 
 
 def _classes(config: dict, layers: Iterable = ()) -> dict[str, Any]:

@@ -234,9 +234,7 @@ def _dtype_policy(model: "keras.Model") -> str:
 
 
 def _values(variables: list) -> list[np.ndarray]:
-    from keras import ops
-
-    values = [np.asarray(ops.convert_to_numpy(variable)) for variable in variables]
+    values = backend.values_of(variables)
     if unknown := {str(v.dtype) for v in values} - set(_DTYPES):
         raise ValueError(f"Variables of dtype {sorted(unknown)} cannot be saved; pickle can.")
     return values

@@ -58,14 +58,12 @@ def of_examples(examples: "Examples | None") -> str | None:
 
 def of_network(model: "keras.Model", optimizer: "keras.Optimizer") -> str:
     """Return a digest of the layers, and of the numbers at the start of training."""
-    from keras import ops
-
     # The layers of a model with its own `call` have no output attribute.
     outputs = [getattr(layer, "output", None) for layer in model.layers]
     shapes = [getattr(output, "shape", None) for output in outputs]
     layers = [*zip(shapes, map(_of_layer, model.layers), strict=True)]
     variables = [*model.variables, *optimizer.variables]
-    return _digest(layers, map(ops.convert_to_numpy, variables))
+    return _digest(layers, backend.values_of(variables))
 
 
 def _of_layer(layer: "keras.Layer") -> list:

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from boxest.system.backend import device
-from boxest.training import layout
+from boxest.system.backend import assign, device, values_of
 from boxest.training.backend import load
 from boxest.training.program import EpochProgram, Measure, augmented
 
@@ -46,8 +45,10 @@ class KerasProgram:
     ):
         import keras
 
+        from boxest.training.graph import plain
+
         self.measures = dict(measures)
-        self.network, self.optimizer = layout.plain(trunk), optimizer
+        self.network, self.optimizer = plain(trunk), optimizer
         functions = {"loss": loss.call, **self.measures}
         self.network.compile(
             optimizer,
@@ -91,10 +92,9 @@ class KerasProgram:
         """Compile the step, and undo its effect."""
         del rest  # The batches are not divided.
         variables = [*self.network.variables, *self.optimizer.variables]
-        before = [np.array(variable) for variable in variables]
+        before = values_of(variables)
         self._step(order[0])
-        for variable, value in zip(variables, before, strict=True):
-            variable.assign(value)
+        assign(variables, before)
 
     __call__ = EpochProgram.__call__
 

@@ -2,8 +2,6 @@
 
 import inspect
 import math
-from collections import deque
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -110,13 +108,15 @@ def split(model: "keras.Model", *, fuse: bool = True, whole: bool = False) -> Sp
     -------
     Split
         ``head`` is None if the first layer already learns, or the fixed ones together compare the
-        images of a batch. ``trunk`` is the model itself if it is neither sequential nor a graph
-        that can be split. Programs apply it to a known number of images.
+        images of a batch. ``trunk`` is the model itself if it cannot be rebuilt. Programs apply it
+        to a known number of images.
     """
-    found = _split(model, fuse=fuse, whole=whole)
+    from boxest.training.graph import split_graph
+
+    found = Split(*split_graph(model, fuse=fuse, whole=whole))
     if found.head is None or not sees_the_batch(found.head) or not _mixes_images(found.head):
         return found
-    return _split(model, fuse=fuse, whole=True)
+    return Split(*split_graph(model, fuse=fuse, whole=True))
 
 
 def _mixes_images(head: "keras.Model") -> bool:
@@ -127,89 +127,6 @@ def _mixes_images(head: "keras.Model") -> bool:
     pairs = (np.stack([image, np.full_like(image, level)]) for level in (-1, 2))
     one, other = (ops.convert_to_numpy(head(pair))[0].tobytes() for pair in pairs)
     return one != other
-
-
-def _split(model: "keras.Model", *, fuse: bool, whole: bool) -> Split:
-    from keras import Input, Sequential
-
-    from boxest.training.graph import is_fixed, split_graph
-
-    layers = chain(model)
-    if layers is None:
-        return Split(*split_graph(model, fuse=fuse, whole=whole))
-    n_head = next((i for i, layer in enumerate(layers) if not is_fixed(layer)), len(layers))
-    if n_head == len(layers):
-        return Split(None, model)
-    n_head = 0 if whole else n_head
-    shape = model.input_shape[1:]
-    learning = _fused(layers[n_head:]) if fuse else layers[n_head:]
-    if n_head == 0:
-        return Split(None, Sequential([Input(shape), *learning], name="trunk"))
-    head = Sequential([Input(shape), *layers[:n_head]], name="head")
-    return Split(head, Sequential([Input(head.output_shape[1:]), *learning], name="trunk"))
-
-
-def _fused(layers: "list[keras.Layer]") -> "Iterator[keras.Layer]":
-    """Replace each convolution and the pooling after it, if one layer gives the same faster."""
-    from boxest.training.fused import ConvolutionPooling, fuses
-
-    layers = deque(layers)
-    while layers:
-        layer = layers.popleft()
-        if layers and fuses(layer, layers[0]):
-            layer = ConvolutionPooling(layer, layers.popleft(), name=f"{layer.name}_pooling")
-        yield layer
-
-
-def unfolded(trunk: "keras.Model") -> "keras.Model | None":
-    """Return the trunk that takes images already cut into patches by `fused.unfold`.
-
-    Patches that are cut once and kept take `UNFOLDED` times the memory of the images, and save a
-    sixth of the training time.
-
-    Returns
-    -------
-    keras.Model or None
-        None if the first layer is not a fused one.
-    """
-    from keras import Input, Sequential
-
-    from boxest.training import fused
-
-    layers = chain(trunk)
-    if layers is None or not isinstance(layers[0], fused.ConvolutionPooling):
-        return None
-    height, width, channels = trunk.input_shape[1:]
-    first = fused.UnfoldedConvolutionPooling(layers[0].convolution, layers[0].pooling)
-    shape = 16 * channels, height * width // 4
-    return Sequential([Input(shape), first, *layers[1:]], name="unfolded_trunk")
-
-
-def plain(trunk: "keras.Model") -> "keras.Model":
-    """Return a trunk that uses the layers of the original model."""
-    from keras import Input, Sequential
-
-    from boxest.training.fused import ConvolutionPooling
-    from boxest.training.graph import plain_graph
-
-    layers = chain(trunk)
-    if layers is None:
-        return plain_graph(trunk)
-    given = []
-    for layer in layers:
-        fused = isinstance(layer, ConvolutionPooling)
-        given += [layer.convolution, layer.pooling] if fused else [layer]
-    return Sequential([Input(trunk.input_shape[1:]), *given], name="plain_trunk")
-
-
-def chain(model: "keras.Model") -> "list[keras.Layer] | None":
-    """Return the layers of a model in which each feeds only the next one; otherwise None."""
-    from keras import Sequential
-    from keras.layers import InputLayer
-
-    if type(model) is not Sequential:
-        return None
-    return [layer for layer in model.layers if not isinstance(layer, InputLayer)]
 
 
 def sees_the_batch(model: "keras.Model") -> bool:

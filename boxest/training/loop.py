@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from boxest.system import runtime
+from boxest.system.backend import assign, values_of
 from boxest.training import layout, shared
 from boxest.training.checkpoint import Checkpoint, State, written_if_interrupted
 from boxest.training.clock import Clock
@@ -177,7 +178,7 @@ class Trainer:
                 if checkpoint is not None:
                     checkpoint.offer(self._state(training, schedule))
             if settings.epochs:
-                training.check_weights(_arrays(self.model.trainable_variables))
+                training.check_weights(values_of(self.model.trainable_variables))
                 self._finish()
         return training
 
@@ -234,8 +235,7 @@ class Trainer:
 
     def _state(self, training: Training, schedule: Schedule) -> State:
         """Return everything that the next epochs depend on, and the results so far."""
-        about = training.to_dict() | {"schedule": asdict(schedule)}
-        return State(about, [*self.arrays(), *self._best])
+        return State(training.state(schedule), [*self.arrays(), *self._best])
 
     @contextmanager
     def undone_if_interrupted(self, schedule: Schedule) -> Iterator[None]:
@@ -249,15 +249,7 @@ class Trainer:
             raise
 
     def _restore(self, state: State, training: Training, schedule: Schedule) -> None:
-        """Restore a state. The seconds of this start are added to the previous ones."""
-        about = state.about
-        training.history[:] = about["history"]
-        for name in ("diverged", "stopped_early", "learning_rate", "best_epoch", "best_loss"):
-            setattr(training, name, about[name])
-        for name, seconds in about["seconds"].items():
-            training.seconds[name] += seconds
-        for name, value in about["schedule"].items():
-            setattr(schedule, name, value)
+        training.restore(state.about, schedule)
         n_variables = len(self._variables())
         self.assign(state.arrays[:n_variables])
         self._best = state.arrays[n_variables:]
@@ -268,12 +260,11 @@ class Trainer:
 
     def arrays(self) -> list[np.ndarray]:
         """Return copies of the values of all variables."""
-        return _arrays(self._variables())
+        return values_of(self._variables())
 
     def assign(self, arrays: list[np.ndarray]) -> None:
         """Restore the result of `arrays`."""
-        for variable, array in zip(self._variables(), arrays, strict=True):
-            variable.assign(array)
+        assign(self._variables(), arrays)
 
     def _load(
         self,
@@ -335,12 +326,6 @@ class Trainer:
                 "schedule='constant' without warmup_epochs and without a Keras schedule."
             )
         schedule.learning_rate = after
-
-
-def _arrays(variables: "Iterable[keras.Variable]") -> list[np.ndarray]:
-    from keras import ops
-
-    return [np.array(ops.convert_to_numpy(variable)) for variable in variables]
 
 
 def _program(engine: str) -> type:

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -169,7 +169,7 @@ def _seconds(run: Run, n_runs: int, clock: Clock) -> dict[str, float]:
 
 def _state(stack: "Stack", runs: Sequence[Run], clock: Clock) -> State:
     """Return everything that the next epochs depend on, and the results so far."""
-    about = [run.training.to_dict() | {"schedule": asdict(run.schedule)} for run in runs]
+    about = [run.training.state(run.schedule) for run in runs]
     best = [array for run in runs for part in run.best or () for array in part]
     return State({"runs": about, "seconds": dict(clock.seconds)}, [*stack.arrays(), *best])
 
@@ -179,10 +179,7 @@ def _restore(state: State, stack: "Stack", runs: Sequence[Run], clock: Clock) ->
     arrays = iter(state.arrays)
     stack.set_arrays(list(itertools.islice(arrays, len(stack.arrays()))))
     for place, (run, about) in enumerate(zip(runs, state.about["runs"], strict=True)):
-        vars(run.schedule).update(about["schedule"])
-        run.training.history[:] = about["history"]
-        for name in ("diverged", "stopped_early", "best_epoch", "best_loss"):
-            setattr(run.training, name, about[name])
+        run.training.restore(about, run.schedule)
         if run.training.best_epoch is not None:
             form = stack.state(place)
             run.best = tuple([next(arrays) for _ in part] for part in form)

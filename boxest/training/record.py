@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
@@ -106,10 +106,23 @@ class Training:
         if not all(np.isfinite(weight).all() for weight in weights):
             self.diverged, self.stopped_early = True, False
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields without copying the history, whose rows do not change."""
+    def state(self, schedule: Schedule) -> dict[str, Any]:
+        """Return the results so far, and the state of the schedule.
+
+        The rows of the history do not change, and are not copied.
+        """
         copies = {"history": list(self.history), "seconds": dict(self.seconds)}
-        return vars(self) | copies
+        return vars(self) | copies | {"schedule": asdict(schedule)}
+
+    def restore(self, state: dict[str, Any], schedule: Schedule) -> None:
+        """Restore a `state`. The seconds of this start are added to the previous ones."""
+        for name, value in state["schedule"].items():
+            setattr(schedule, name, value)
+        for name in ("diverged", "stopped_early", "learning_rate", "best_epoch", "best_loss"):
+            setattr(self, name, state[name])
+        self.history[:] = state["history"]
+        for name, seconds in state["seconds"].items():
+            self.seconds[name] += seconds
 
 
 class Watcher:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
 from boxest.system.backend import device
-from boxest.training import layout
 from boxest.training.program import EpochProgram, Predictor, UnfoldedProgram
 
 if TYPE_CHECKING:
@@ -70,7 +69,9 @@ class Programs:
             return None
         if self._settings["augmentation"] is not None:
             return None
-        trunk = layout.unfolded(self.predictor.trunk)
+        from boxest.training.graph import unfolded
+
+        trunk = unfolded(self.predictor.trunk)
         return trunk and self._new(UnfoldedProgram, trunk)
 
     def _new(self, program_class: type, trunk: "keras.Model") -> EpochProgram:

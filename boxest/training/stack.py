@@ -17,6 +17,7 @@ from boxest.data.augmentation import N_DRAWS
 from boxest.system.backend import device
 from boxest.training import layout
 from boxest.training.backend import jax as backend
+from boxest.training.graph import unfolded
 from boxest.training.program import (
     PART,
     PREDICTION_BATCH,
@@ -56,7 +57,7 @@ class Stack:
     def __init__(self, program: EpochProgram, states: Sequence[State], *, unfold: bool):
         # With augmentation, the patches would have to be cut again in each epoch.
         unfold = unfold and program.augmentation is None
-        trunk = layout.unfolded(program.trunk) if unfold else None
+        trunk = unfolded(program.trunk) if unfold else None
         self._unfolds = trunk is not None
         if self._unfolds:
             program = EpochProgram(

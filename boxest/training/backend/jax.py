@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from boxest.system.backend import assign
+
 ALWAYS_XLA = True
 
 
@@ -32,8 +34,7 @@ def compile_epoch(program, *, xla: bool):
         state = tuple([variable.value for variable in part] for part in parts)
         state, sums = compiled(state, examples, pieces)
         for part, values in zip(parts, state, strict=True):
-            for variable, value in zip(part, values, strict=True):
-                variable.assign(value)
+            assign(part, values)
         return sums
 
     return epoch
