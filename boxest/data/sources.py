@@ -1,6 +1,7 @@
 """The sources of the images of a study, and how to write each shard independently.
 
-A section ``data`` of a configuration names its ``source``:
+A section ``data`` of a configuration, completed with the defaults of the schema, names its
+``source``:
 
 - "photographs": ``folder``, ``boxes`` (a table in any format of `boxest.annotations`), and, if
   needed, ``label``, ``several``, ``coordinates`` and ``columns``;
@@ -30,19 +31,6 @@ if TYPE_CHECKING:
     from boxest.data.array_files import Arrays
     from boxest.data.photographs.packing import Form
 
-DEFAULTS: dict[str, Any] = {
-    "image_size": 128,
-    "channels": 1,
-    "mode": "stretch",
-    "split": [0.8, 0.1, 0.1],
-    "seed": 0,
-    "shards": 1,
-    "label": None,
-    "several": "error",
-    "coordinates": "auto",
-    "columns": None,
-    "images": None,
-}
 # Options for reading a table of boxes; see `boxest.annotations.read`.
 _OPTIONS = ("label", "several", "coordinates", "columns")
 _FILES = {"photographs": ("folder", "boxes"), "arrays": ("file",)}
@@ -61,9 +49,7 @@ def shard_names(data: Mapping[str, Any]) -> dict[str, list[str]]:
     >>> shard_names({"source": "arrays", "file": "a.npz", "shards": 2})["train"]
     ['train-000', 'train-001']
     """
-    return {
-        part: [f"{part}-{number:03d}" for number in range(_get(data, "shards"))] for part in PARTS
-    }
+    return {part: [f"{part}-{number:03d}" for number in range(data["shards"])] for part in PARTS}
 
 
 def inputs(data: Mapping[str, Any]) -> list[str]:
@@ -72,7 +58,7 @@ def inputs(data: Mapping[str, Any]) -> list[str]:
     A folder of boxes comes with its files, because editing one does not change the folder's date.
     Snakemake would look for wildcards in names with braces.
     """
-    split = _get(data, "split")
+    split = data["split"]
     lists = [part for part in split if isinstance(part, str)] if not isinstance(split, str) else []
     named = [str(data[name]) for name in _FILES[data["source"]]]
     has_folder = data["source"] == "photographs" and os.path.isdir(named[1])
@@ -122,19 +108,12 @@ def check(data: Mapping[str, Any]) -> None:
     if source == "shards":
         files(data)
         return
-    if source not in _FILES:
-        raise ValueError(
-            f"config: data.source must be photographs, arrays or shards here; got {source!r}."
-        )
     for name in _FILES[source]:
         if not data.get(name):
             raise ValueError(f"config: data.{name} is required for the source {source!r}.")
     for path in inputs(data):
         if not os.path.exists(path):
             raise ValueError(f"config: data: {path} does not exist.")
-    n = _get(data, "shards")
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
-        raise ValueError(f"config: data.shards must be a whole number of at least 1; got {n!r}.")
 
 
 def write_plan(data: Mapping[str, Any], path: str | os.PathLike) -> list[str]:
@@ -173,7 +152,7 @@ def write_plan(data: Mapping[str, Any], path: str | os.PathLike) -> list[str]:
     from boxest.data.photographs import matching, packing
     from boxest.system.files import write_text
 
-    split = _get(data, "split")
+    split = data["split"]
     column = split if isinstance(split, str) else None
     if data["source"] == "arrays":
         arrays = _arrays(data)
@@ -181,13 +160,13 @@ def write_plan(data: Mapping[str, Any], path: str | os.PathLike) -> list[str]:
         told, keys = matching.facts(table), arrays.digests()
     else:
         folder = matching.open_folder(data["folder"])
-        options = {name: _get(data, name) for name in _OPTIONS}
+        options = {name: data[name] for name in _OPTIONS}
         boxes = matching.boxes_of(data["boxes"], folder, split=column, **options)
         (table, turned), form = matching.measure(boxes, folder), _form(data)
         told = matching.facts(table, folder, turned)
         keys = matching.digests(table["image"], folder.path)
     plan, text = packing.lay_out(
-        table, form, split=split, seed=_get(data, "seed"), n_shards=_get(data, "shards")
+        table, form, split=split, seed=data["seed"], n_shards=data["shards"]
     )
     lacking = [part for part in PARTS if not (plan.table["split"] == part).any()]
     if lacking:
@@ -234,31 +213,25 @@ def write_shard(
         if data["source"] == "arrays":
             arrays = _arrays(data)
             form = _form(data, arrays)
-            made = packing.Plan(rows, form, _get(data, "seed"), checksum)
+            made = packing.Plan(rows, form, data["seed"], checksum)
             made.write_shard(name, path, lambda n, size: arrays.read(n, form.channels, size))
         else:
             folder, form = Path(data["folder"]), _form(data)
-            made = packing.Plan(rows, form, _get(data, "seed"), checksum)
+            made = packing.Plan(rows, form, data["seed"], checksum)
             made.write_shard(
                 name, path, lambda n, size: image_files.read(folder / n, form.channels, size)
             )
 
 
-def _get(data: Mapping[str, Any], key: str) -> Any:
-    """Return a setting, or its default."""
-    value = data.get(key)
-    return DEFAULTS.get(key) if value is None else value
-
-
 def _arrays(data: Mapping[str, Any]) -> "Arrays":
     from boxest.data.array_files import Arrays
 
-    split = _get(data, "split")
+    split = data["split"]
     return Arrays(
         data["file"],
-        data.get("images"),
-        data.get("boxes"),
-        coordinates=_get(data, "coordinates"),
+        data["images"],
+        data["boxes"],
+        coordinates=data["coordinates"],
         split=split if isinstance(split, str) else None,
     )
 
@@ -267,8 +240,8 @@ def _form(data: Mapping[str, Any], arrays: "Arrays | None" = None) -> "Form":
     """Return the form of the images in the shards; by default, arrays stay unchanged."""
     from boxest.data.photographs.packing import Form
 
-    size, channels = _get(data, "image_size"), _get(data, "channels")
+    size, channels = data["image_size"], data["channels"]
     if arrays is not None:
-        size = data.get("image_size") or arrays.image_shape[:2]
-        channels = data.get("channels") or arrays.image_shape[2]
-    return Form.of(size, channels, _get(data, "mode"))
+        size = size or arrays.image_shape[:2]
+        channels = channels or arrays.image_shape[2]
+    return Form.of(size, channels, data["mode"])
