@@ -61,13 +61,8 @@ def tables(
     # engines.
     timed = times[0] if times else runs
     timed_others = [name for name in others if name in timed]
+    _check_times(runs, timed, timed_others)
     all_times = pd.concat(times, ignore_index=True) if times else runs
-    for name in timed_others:
-        if missing := sorted(set(map(str, runs[name])) - set(map(str, timed[name]))):
-            raise ValueError(
-                f"The first study in findings.times has no times of {name} {', '.join(missing)}. "
-                "Time these, too, or leave findings.times out."
-            )
     made: dict[str, pd.DataFrame] = {}
     makers: dict[str, Callable[[], pd.DataFrame]] = {
         "ranking": lambda: rank(runs, others, histories),
@@ -96,6 +91,15 @@ def tables(
         if name.startswith("claims") and name in made and not decide:
             made[name][["verdict", "corrected"]] = ""
     return made
+
+
+def _check_times(runs: pd.DataFrame, timed: pd.DataFrame, axes: Sequence[str]) -> None:
+    for name in axes:
+        if missing := sorted(set(map(str, runs[name])) - set(map(str, timed[name]))):
+            raise ValueError(
+                f"The first study in findings.times has no times of {name} {', '.join(missing)}. "
+                "Time these, too, or leave findings.times out."
+            )
 
 
 def _fits(runs: pd.DataFrame) -> pd.DataFrame:

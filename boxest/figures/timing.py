@@ -1,5 +1,7 @@
 """Draw the training time against the batch size (Fig. 4)."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -50,16 +52,9 @@ def training_time(times: pd.DataFrame) -> Figure:
     for i, rate in enumerate(rates):
         table = times[(times["learning_rate"] == rate) & np.isfinite(times["seconds"])]
         table = table.sort_values("batch_size")
-        style = {
-            "color": COLOURS[i % len(COLOURS)],
-            "marker": MARKERS[i % len(MARKERS)],
-            "markersize": 4.5,
-            "markerfacecolor": "white",
-            "capsize": 2,
-            "elinewidth": 0.9,
-        }
         y = table["seconds"].to_numpy()
         error = np.abs(table[spread].to_numpy().T - y)
+        style = _style(i, markerfacecolor="white", capsize=2, elinewidth=0.9)
         line = LINES[i % len(LINES)]
         left.errorbar(
             table["batch_size"], y, error, label=value_text(rate), linestyle=line, **style
@@ -119,13 +114,7 @@ def time_fit(times: pd.DataFrame, fit: pd.DataFrame | None = None) -> Figure:
     figure = new_figure(5.0, 5.8)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.2])
     for i, (rate, table) in enumerate(times.groupby("learning_rate")):
-        style = {
-            "color": COLOURS[i % len(COLOURS)],
-            "marker": MARKERS[i % len(MARKERS)],
-            "markersize": 5,
-            "markerfacecolor": "none",
-            "linestyle": "",
-        }
+        style = _style(i, markerfacecolor="none", linestyle="")
         above.plot(table["batch_size"], table[value], label=setting("learning_rate", rate), **style)
         below.plot(table["batch_size"], table[value] / (a + b / table["batch_size"]), **style)
     sizes = sorted(times["batch_size"].unique())
@@ -143,6 +132,12 @@ def time_fit(times: pd.DataFrame, fit: pd.DataFrame | None = None) -> Figure:
     figure.legend(*above.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     above.set_title(_title(times))
     return figure
+
+
+def _style(i: int, **settings: Any) -> dict[str, Any]:
+    """Return the colour and the marker of the i-th rate."""
+    marker = {"marker": MARKERS[i % len(MARKERS)], "markersize": 4.5}
+    return {"color": COLOURS[i % len(COLOURS)], **marker, **settings}
 
 
 def _batch_axis(axes: Axes, sizes: list) -> None:

@@ -58,52 +58,23 @@ def marginal(
     import keras
     from keras import layers
 
-    from boxest.networks.layers import Profile, Slope, SoftArgmax
-
     check_is_a_box("marginal", n_outputs, output_activation)
     glorot = initializers(seed)
     height, width, _ = image_shape
     # Padding to a multiple of 4, so that two halvings give whole numbers. It is black, at the right
     # and the bottom.
     below, right = -height % 4, -width % 4
-
-    def learnt(values, convolution, filters, size, name, **settings):
-        """Apply a convolution, a batch normalisation and a relu."""
-        convolution = convolution(
-            filters,
-            size,
-            padding="same",
-            use_bias=False,
-            kernel_initializer=next(glorot),
-            name=name,
-            **settings,
-        )
-        normalised = layers.BatchNormalization(momentum=MOMENTUM, name=f"{name}_normalised")
-        return layers.ReLU(name=f"{name}_relu")(normalised(convolution(values)))
-
     image = keras.Input(image_shape)
     values = image
     if below or right:
         values = layers.ZeroPadding2D(((0, below), (0, right)), name="padding")(values)
-    values = learnt(values, layers.Conv2D, FILTERS[0], 4, "half", strides=2)
-    values = learnt(values, layers.Conv2D, FILTERS[1], 3, "quarter", strides=2)
+    values = _learnt(values, layers.Conv2D, FILTERS[0], 4, "half", glorot, strides=2)
+    values = _learnt(values, layers.Conv2D, FILTERS[1], 3, "quarter", glorot, strides=2)
     for dilation in DILATIONS:
         name = f"around_{dilation}"
-        around = learnt(values, layers.Conv2D, FILTERS[1], 3, name, dilation_rate=dilation)
+        around = _learnt(values, layers.Conv2D, FILTERS[1], 3, name, glorot, dilation_rate=dilation)
         values = layers.Add(name=f"features_{dilation}")([values, around])
-    both = []
-    for axis in ("x", "y"):
-        # Maximum and mean, at twice the length.
-        scores = Profile(axis, windows=(1,), name=f"marginals_{axis}")(values)
-        scores = layers.UpSampling1D(2, name=f"places_{axis}")(scores)
-        for number in (1, 2):
-            scores = learnt(scores, layers.Conv1D, FILTERS[2], 5, f"along_{axis}_{number}")
-        # Four values see the place between them: L + 4 of them see L + 1 places.
-        scores = layers.ZeroPadding1D(2, name=f"ends_{axis}")(scores)
-        scores = layers.Conv1D(2, 4, kernel_initializer=next(glorot), name=f"scores_{axis}")(scores)
-        scores = Slope((-2, 2), name=f"slope_{axis}")(scores)
-        edges = SoftArgmax(name=f"edges_{axis}")(scores)
-        both.append(layers.Reshape((2, 1), name=f"first_and_second_{axis}", dtype=exact())(edges))
+    both = [_edges(values, axis, glorot) for axis in ("x", "y")]
     box = layers.Flatten(name="box", dtype=exact())(
         layers.Concatenate(name="corners", dtype=exact())(both)
     )
@@ -111,3 +82,40 @@ def marginal(
         scale = [1 + right / width, 1 + below / height] * 2
         box = layers.Rescaling(scale, name="unpadded", dtype=exact())(box)
     return keras.Model(image, box, name="marginal")
+
+
+def _learnt(values, convolution, filters, size, name, glorot, **settings):
+    """Apply a convolution, a batch normalisation and a relu."""
+    from keras import layers
+
+    convolution = convolution(
+        filters,
+        size,
+        padding="same",
+        use_bias=False,
+        kernel_initializer=next(glorot),
+        name=name,
+        **settings,
+    )
+    normalised = layers.BatchNormalization(momentum=MOMENTUM, name=f"{name}_normalised")
+    return layers.ReLU(name=f"{name}_relu")(normalised(convolution(values)))
+
+
+def _edges(values, axis, glorot):
+    """Return the places of the first and the second edge along an axis, shape (n, 2, 1)."""
+    from keras import layers
+
+    from boxest.networks.layers import Profile, Slope, SoftArgmax
+
+    # Maximum and mean, at twice the length.
+    scores = Profile(axis, windows=(1,), name=f"marginals_{axis}")(values)
+    scores = layers.UpSampling1D(2, name=f"places_{axis}")(scores)
+    for number in (1, 2):
+        name = f"along_{axis}_{number}"
+        scores = _learnt(scores, layers.Conv1D, FILTERS[2], 5, name, glorot)
+    # Four values see the place between them: L + 4 of them see L + 1 places.
+    scores = layers.ZeroPadding1D(2, name=f"ends_{axis}")(scores)
+    scores = layers.Conv1D(2, 4, kernel_initializer=next(glorot), name=f"scores_{axis}")(scores)
+    scores = Slope((-2, 2), name=f"slope_{axis}")(scores)
+    edges = SoftArgmax(name=f"edges_{axis}")(scores)
+    return layers.Reshape((2, 1), name=f"first_and_second_{axis}", dtype=exact())(edges)
