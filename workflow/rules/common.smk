@@ -115,6 +115,10 @@ def per_attempt(amount):
     return resource
 
 
+# The resources of a job that trains nothing.
+SMALL = {"mem_mb": per_attempt(1000), "runtime": per_attempt(10)}
+
+
 def data_folder(condition):
     """Return the folder of the shards of a condition in data; empty for the unchanged data."""
     return (

@@ -13,8 +13,7 @@ rule render:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=per_attempt(1000),
-        runtime=per_attempt(10),
+        **SMALL,
     params:
         render=config["data"].get("render"),
     script:
@@ -56,8 +55,7 @@ rule shard:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=per_attempt(1000),
-        runtime=per_attempt(10),
+        **SMALL,
     params:
         data=drawn if DRAWN else data_of,
     script:
@@ -77,8 +75,7 @@ rule dataset_preview:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=per_attempt(1000),
-        runtime=per_attempt(10),
+        **SMALL,
     params:
         expected=expected(FIRST)["test"],
     script:

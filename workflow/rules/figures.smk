@@ -16,8 +16,7 @@ rule figures:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=per_attempt(1000),
-        runtime=per_attempt(10),
+        **SMALL,
     params:
         names=FROM_TABLES,
         pages=outputs.pages(config),

@@ -22,8 +22,7 @@ rule pages:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=per_attempt(1000),
-        runtime=per_attempt(10),
+        **SMALL,
     script:
         script_path("pages")
 
@@ -57,8 +56,7 @@ rule findings:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=per_attempt(1000),
-        runtime=per_attempt(10),
+        **SMALL,
     params:
         config=config,
         templates={name: template(name) for name in CAPTIONS},
@@ -91,8 +89,7 @@ rule explorer:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=per_attempt(1000),
-        runtime=per_attempt(10),
+        **SMALL,
     params:
         axes=list(AXES) or list(run_table.CELL),
         title=os.path.basename(os.getcwd() if RESULTS == "results" else RESULTS),
@@ -120,8 +117,7 @@ rule reference:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=per_attempt(1000),
-        runtime=per_attempt(10),
+        **SMALL,
     params:
         commands=[
             "snakemake --cores all --configfile config/forensics.yaml",

@@ -16,8 +16,7 @@ rule collect:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=per_attempt(1000),
-        runtime=per_attempt(10),
+        **SMALL,
     params:
         axes=list(AXES),
     script:
@@ -49,8 +48,7 @@ rule best:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=per_attempt(1000),
-        runtime=per_attempt(10),
+        **SMALL,
     params:
         # The one of the images that the figures show.
         **({"condition": FIRST} if FIRST and not BEST else {}),
@@ -96,8 +94,7 @@ rule tables:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=per_attempt(1000),
-        runtime=per_attempt(10),
+        **SMALL,
     params:
         axes=list(AXES),
         decide=VERDICTS,
