@@ -190,6 +190,8 @@ def predict(
         check_folder(out)
     _check_outputs(None if into_folder else out, figure, overwrite=overwrite)
     found = photographs.predict(BoxRegressor.load(model), paths, mode=mode)
+    # A photograph may be named twice, once by its folder; COCO and YOLO hold one box of each.
+    found = found[~found["image"].map(os.path.abspath).duplicated()].reset_index(drop=True)
     empty = without_area(found)
     if form != "csv" and empty.any():
         warnings.warn(
@@ -361,8 +363,8 @@ def _shards_of(
             )
         if missing := lost(data):
             warnings.warn(
-                f"{data} lacks {len(missing)} shards that are in {photographs.TABLE} "
-                f"({some(missing)}): the others are used without them.",
+                f"{data} lacks shards that are in {photographs.TABLE} ({some(missing)}): the "
+                "others are used without them.",
                 stacklevel=4,
             )
         yield parts

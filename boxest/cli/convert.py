@@ -12,13 +12,7 @@ from boxest.cli import options
 @click.argument("boxes")
 @click.argument("out")
 @options.form
-@click.option(
-    "--split",
-    type=options.SPLIT,
-    default="0.8,0.1,0.1",
-    metavar="PARTS",
-    help="Shares, a column, or three lists.  [0.8,0.1,0.1]",
-)
+@options.split
 @click.option("--shard-size", default=1000, metavar="N", help="Images per file.  [1000]")
 @click.option("--seed", default=0, metavar="N", help="Seed of the order of the photographs.  [0]")
 @options.reading

@@ -57,7 +57,6 @@ def _pairs(text: str) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
-SPLIT = _Parsed("split", _split)
 PAIRS = _Parsed("columns", _pairs)
 MODE = click.Choice(["stretch", "pad"])
 
@@ -102,6 +101,14 @@ _READING = (
     ),
 )
 
+# How to divide photographs into training, validation and test set.
+split = click.option(
+    "--split",
+    type=_Parsed("split", _split),
+    default="0.8,0.1,0.1",
+    metavar="PARTS",
+    help="Shares, a column, or three lists.  [0.8,0.1,0.1]",
+)
 # How to fit photographs into the images of a trained network.
 fitted = click.option("--mode", type=MODE, help="How to fit photographs.  [as in training]")
 overwrite = click.option("--overwrite", is_flag=True, help="Replace existing files.")

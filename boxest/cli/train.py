@@ -8,7 +8,7 @@ import click
 from boxest.cli import options
 
 
-@click.command()
+@click.command(short_help="Train a network to find the object.")
 @click.argument("data")
 @click.argument("boxes", required=False)
 @click.option(
@@ -31,11 +31,10 @@ from boxest.cli import options
 @click.option("--checkpoint", metavar="FILE", help="File for resuming after an interruption.")
 @options.overwrite
 @options.form
+@options.split
 @options.reading
 def train(data: str, boxes: str | None, **given: Any) -> None:
-    """Train a network to find the object.
-
-    DATA is a folder of shards; or of photographs, with their table BOXES.
+    """Train a network on a folder DATA of shards; or of photographs, with their table BOXES.
 
     Example: boxest train shards --epochs 20 --set batch_size=16
     """
