@@ -41,7 +41,7 @@ def of_study(
     note : str, optional
         What readers must know to compare the study with the paper.
     """
-    named = {axis: written(value) for axis, value in page.items()}
+    named = {axis: written(axis, value) for axis, value in page.items()}
     shown = {name: rows_of(table, named) for name, table in tables.items()}
 
     def curves(**form: Any) -> Figure:

@@ -120,7 +120,8 @@ def named(axis: str) -> str:
 def value_text(value: Any) -> str:
     """Write a value of an axis."""
     if isinstance(value, str):
-        return VALUES.get(value, value).replace("_", " ")
+        is_of_a_user = ".py:" in value  # The name of a file and a function.
+        return value if is_of_a_user else VALUES.get(value, value).replace("_", " ")
     return str(value) if isinstance(value, (int, np.integer, np.bool_)) else f"{value:g}"
 
 
@@ -131,6 +132,8 @@ def setting(axis: str, value: Any) -> str:
     --------
     >>> setting("batch_size", 16), setting("optimizer", "adam"), setting("stop_patience", "never")
     ('batch size 16', 'Adam', 'stop patience never')
+    >>> setting("network", "my_net.py:small")
+    'my_net.py:small'
     """
     if isinstance(value, str) and axis in ("network", "loss", "optimizer", "condition"):
         return value_text(value)

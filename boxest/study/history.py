@@ -213,7 +213,7 @@ def collect(
         run, history = read(directory)
         settings = run["settings"]
         settings = {
-            name: written(value)
+            name: written(name, value)
             for name, value in settings.items()
             if name != "condition" or value is not None
         }

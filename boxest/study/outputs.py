@@ -257,9 +257,8 @@ def common(config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 def shared_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that all runs of a study share, with their names in words."""
     _, settings = common(config)
-    off = {"augmentation": "none"}  # The others that may be null are a patience.
     return {
-        name.replace("_", " "): off.get(name, "never") if value is None else value
+        name.replace("_", " "): run_table.written(name, value) if value is None else value
         for name, value in settings.items()
         if not isinstance(value, tuple) and name not in (*run_table.CELL, *WITHOUT_EFFECT)
     }

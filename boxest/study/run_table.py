@@ -152,15 +152,19 @@ def text(value: Any) -> str:
     return re.sub(r"[^A-Za-z0-9._+=,-]+", "_", str(value))
 
 
-def written(value: Any) -> Any:
-    """Return a setting in the form of tables; null becomes a patience that never ends.
+def written(name: str, value: Any) -> Any:
+    """Return a setting in the form of tables; a patience of null never ends.
 
     Examples
     --------
-    >>> written(None), written(0.1), written({"name": "sgd", "momentum": 0.5})
-    ('never', 0.1, 'name=sgd,momentum=0.5')
+    >>> written("stop_patience", None), written("augmentation", None)
+    ('never', 'none')
+    >>> written("optimizer", {"name": "sgd", "momentum": 0.5}), written("learning_rate", 0.1)
+    ('name=sgd,momentum=0.5', 0.1)
     """
-    return "never" if value is None else text(value) if isinstance(value, Mapping) else value
+    if value is None:
+        return "none" if name == "augmentation" else "never"
+    return text(value) if isinstance(value, Mapping) else value
 
 
 def runs(config: Mapping[str, Any]) -> list[Run]:

@@ -71,9 +71,13 @@ def _which(tried: pd.DataFrame) -> str:
     """Name the cells, or their batch sizes and rates where these are all combined."""
     sizes, rates = (sorted(tried[name].unique()) for name in ("batch_size", "learning_rate"))
     if len(tried) > 1 and len(sizes) * len(rates) == len(tried):
-        all_ = (", ".join(f"{value:g}" for value in values) for values in (sizes, rates))
-        return "All cells of the batch sizes {} and the rates {}.".format(*all_)
+        named = ("batch size", sizes), ("rate", rates)
+        return "All cells of {} and {}.".format(*(_listed(*each) for each in named))
     return f"Cells (batch size, rate): {names(tried)}."
+
+
+def _listed(noun: str, values: list[float]) -> str:
+    return f"the {noun}{'s' if len(values) > 1 else ''} {', '.join(f'{v:g}' for v in values)}"
 
 
 def _conditions(study: Study, names_: list[str]) -> str:
