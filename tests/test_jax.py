@@ -17,18 +17,25 @@ def on_jax(test):
     return pytest.mark.slow(pytest.mark.jax(skipped(test)))
 
 
+# A search for a rate with a known answer, and one that precedes a training.
+SEARCHES = [
+    "rates.py::test_range_test_finds_where_gradient_descent_diverges",
+    "rates.py::test_auto_is_the_rate_that_is_found",
+]
+
+
 @on_jax
 @pytest.mark.parametrize(
     ("names", "least", "options"),
     [
         # What is the same on both backends was tried with all of its parameters on TensorFlow.
-        (["training", "stream", "losses"], 55, ["--one-case"]),
-        (["many"], 55, []),
+        (["training.py", "stream.py", "losses.py", *SEARCHES], 57, ["--one-case"]),
+        (["many.py"], 55, []),
     ],
     ids=["one case of each test", "many"],
 )
 def test_training_passes_its_tests_on_jax(names, least, options):
-    files = [f"tests/test_{name}.py" for name in names]
+    files = [f"tests/test_{name}" for name in names]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-n", "0", *options, *files],
         cwd=ROOT,

@@ -209,7 +209,7 @@ def test_errors_of_several_runs_stand_side_by_side():
 # --- words -----------------------------------------------------------------------------------
 
 
-def write(root, runs, histories, conditions=None):
+def write(root, runs, histories, conditions=None, source="synthetic"):
     """Write a study of further axes."""
     conditions = conditions or {"clean": {}, "dark": {"scene": {"noise": 0.2}}}
     made = {"runs": runs, "ranking": analysis.rank(runs, OTHERS, histories)}
@@ -217,7 +217,7 @@ def write(root, runs, histories, conditions=None):
     for name, content in made.items():
         content.to_csv(root / "tables" / f"{name}.csv", index=False)
     summary = {"tables": list(made), "figures": [], "numbers": {}, "verdicts": False}
-    data = {"source": "synthetic", "images": 300, "image_size": 64, "conditions": conditions}
+    data = {"source": source, "images": 300, "image_size": 64, "conditions": conditions}
     config = {"data": data, "findings": {"times": [], "studies": []}}
     (root / "summary.json").write_text(json.dumps(summary | {"config": config}))
     return root
@@ -242,6 +242,17 @@ def test_the_best_cell_is_told_with_what_it_meets(tmp_path):
     # In 2 s, `roi` has had one epoch of two: 0.06 in place of 0.03.
     assert "- `roi` with GIoU: 0.0660, 2 times that, **not halved**." in page
     assert "nan" not in page
+
+
+def test_what_a_network_should_reach_on_other_images_is_unknown(tmp_path):
+    runs, histories = several(of=("clean",))
+    root = write(tmp_path, runs, histories, source="arrays")
+    page = "\n".join(words.sections(findings.read(root), Figures(root)))
+    assert "- fewer parameters than `paper`: 8,328 of 16,656, **met**." in page
+    assert "1 − IoU of at most" not in page
+    ranking = analysis.rank(runs, OTHERS)
+    assert "aim ≤ 0.002" in texts(figures.test_losses(runs, ranking))
+    assert "aim" not in texts(figures.test_losses(runs, ranking, drawn=False))
 
 
 def test_networks_are_named_where_their_optimizers_tell_them_apart(tmp_path):

@@ -29,13 +29,21 @@ MAX_ROWS = 40
 
 
 @styled
-def test_losses(runs: pd.DataFrame, ranking: pd.DataFrame) -> Figure:
+def test_losses(  # A figure, not a test.
+    runs: pd.DataFrame,
+    ranking: pd.DataFrame,
+    *,
+    drawn: bool = True,  # noqa: PT028
+) -> Figure:
     """Draw the test loss of every run, one row per cell.
 
     Parameters
     ----------
     runs, ranking : pandas.DataFrame
         From `boxest.study.history.collect` and `boxest.analysis.rank`.
+    drawn : bool, default=True
+        Whether the images are drawn boxes: for these, lines show what a better network than the
+        paper's should reach.
 
     Returns
     -------
@@ -66,26 +74,30 @@ def test_losses(runs: pd.DataFrame, ranking: pd.DataFrame) -> Figure:
         order = ranking[keys].drop_duplicates().head(MAX_ROWS)
     rows = list(order.itertuples(index=False, name=None))
     names = [", ".join(map(setting, keys, row)) for row in rows]
-    figure = _panels(runs, dict(zip(rows, names, strict=True)), keys, series)
+    compares = drawn and BASELINE in set(runs.get("network", ())) and series != "condition"
+    rows = dict(zip(rows, names, strict=True))
+    figure = _panels(runs, rows, keys, series, aims=AIMS if compares else {})
     seeds = int(ranking["runs"].max())
     figure.suptitle(f"Test loss of {shown}, {plural(seeds, 'seed')} each")
     return figure
 
 
 def _panels(
-    runs: pd.DataFrame, rows: Mapping[tuple, str], keys: list[str], series: str | None
+    runs: pd.DataFrame,
+    rows: Mapping[tuple, str],
+    keys: list[str],
+    series: str | None,
+    aims: Mapping[str, float],
 ) -> Figure:
     """Draw one panel per loss, with rows of dots and several series per row."""
     values = list(runs[series].unique()) if series else [None]
     height = len(rows) * max(0.17 * len(values), 0.3) + 1.6
     figure = new_figure(7.2, max(height, 2.6))
     panels = figure.subplots(1, len(TITLES), sharey=True)
-    # The aims for a better network are only known for the paper's data and network.
-    aims = AIMS if BASELINE in set(runs.get("network", ())) and series != "condition" else {}
     for axes, (loss, title) in zip(panels, TITLES.items(), strict=True):
-        axes.set_title(title + (f"; aim ≤ {AIMS[loss]:g}" if aims else ""))
+        axes.set_title(title + (f"; aim ≤ {aims[loss]:g}" if aims else ""))
         if aims:
-            axes.axvline(AIMS[loss], color="0.4", linestyle="--", linewidth=0.9, zorder=1)
+            axes.axvline(aims[loss], color="0.4", linestyle="--", linewidth=0.9, zorder=1)
         for i, value in enumerate(values):
             offset = SPREAD * ((i + 0.5) / len(values) - 0.5)
             mine = runs[runs[series] == value] if series else runs

@@ -25,6 +25,7 @@ def of_study(
     page: Mapping[str, Any],
     rows_and_columns: Sequence[str],
     note: str | None = None,
+    drawn: bool = True,
 ) -> Figure:
     """Draw a figure of a study.
 
@@ -40,6 +41,8 @@ def of_study(
         The axes for the layout of panels.
     note : str, optional
         What readers must know to compare the study with the paper.
+    drawn : bool, default=True
+        Whether its images are drawn boxes, as the paper's are.
     """
     named = {axis: written(axis, value) for axis, value in page.items()}
     shown = {name: rows_of(table, named) for name, table in tables.items()}
@@ -50,7 +53,7 @@ def of_study(
             shown["histories"], shown["runs"], rows=rows, columns=columns, **form
         )
 
-    drawn: dict[str, Callable[[], Figure]] = {
+    makers: dict[str, Callable[[], Figure]] = {
         "fig3_validation_losses": curves,
         "fig3_geometric": lambda: curves(metric="validation_iou_loss"),
         "appendix_a": lambda: curves(enlarged=True),
@@ -61,8 +64,8 @@ def of_study(
         "loss_against_updates": lambda: loss_against_updates(shown["runs"]),
         "scaling_residuals": lambda: residuals(shown["scaling_residuals"]),
         "seconds_against_loss": lambda: seconds_against_loss(tables["cost"]),
-        "test_losses": lambda: test_losses(tables["runs"], tables["ranking"]),
+        "test_losses": lambda: test_losses(tables["runs"], tables["ranking"], drawn=drawn),
         "variants": lambda: variants(tables["variant_cells"], tables["variants"]),
         "found_rates": lambda: found_rates(tables["found_rates"]),
     }
-    return drawn[name]()
+    return makers[name]()

@@ -22,5 +22,6 @@ rule figures:
         pages=outputs.pages(config),
         rows_and_columns=outputs.rows_and_columns(config),
         note=DIFFERENCES,
+        drawn=DRAWN,
     script:
         script_path("figures")

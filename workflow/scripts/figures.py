@@ -14,5 +14,7 @@ with logs.to_file(snakemake.log[0]):
         name, _, page = name.partition(",")
         # A figure without pages shows the whole study.
         shown = params.pages.get(f",{page}" if page else "", {})
-        figure = figures.of_study(name, tables, shown, params.rows_and_columns, params.note)
+        figure = figures.of_study(
+            name, tables, shown, params.rows_and_columns, params.note, params.drawn
+        )
         figures.save(figure, path)
