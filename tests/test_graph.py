@@ -168,6 +168,29 @@ def test_layers_that_ask_for_training_are_not_computed_once(nested):
     assert "Sequential" in names(trunk) if nested else "Dimmed" in names(trunk)
 
 
+def test_a_mask_is_not_lost_at_the_cut(images):
+    """Rows without light are masked."""
+    model = keras.Sequential(
+        [
+            keras.Input((16, 16, 1)),
+            layers.Reshape((16, 16)),
+            layers.Masking(),
+            layers.LSTM(3),
+            layers.Dense(4),
+        ]
+    )
+    dark = images.copy()
+    dark[:, 5:] = 0
+    assert_exact(model, dark)
+
+
+def test_a_layer_may_have_any_name(images):
+    convolution = layers.Conv2D(2, 3, padding="same", activation="relu", name="c")
+    parts = [convolution, layers.MaxPooling2D(2), layers.Flatten(name="c_pooling"), layers.Dense(4)]
+    model = keras.Sequential([keras.Input((16, 16, 1)), *parts])
+    assert "ConvolutionPooling" in names(layout.split(model).trunk)
+
+
 class Subclassed(keras.Model):
     """A model that is a class with a ``call`` of its own."""
 

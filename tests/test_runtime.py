@@ -89,6 +89,14 @@ def test_jax_is_imported_where_keras_runs_on_it(tmp_path, monkeypatch):
     assert hidden()
     (tmp_path / "keras.json").write_text('{"backend": "jax"}')
     assert not hidden()
+    monkeypatch.setenv("KERAS_BACKEND", "")
+    monkeypatch.setenv("KERAS_HOME", "~/somewhere")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "keras.json").rename(tmp_path / "elsewhere.json")
+    assert hidden()
+    (tmp_path / "somewhere").mkdir()
+    (tmp_path / "elsewhere.json").rename(tmp_path / "somewhere" / "keras.json")
+    assert not hidden()
 
 
 def test_start_leaves_garbage_collection_as_it_was(python):

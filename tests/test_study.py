@@ -297,6 +297,19 @@ def test_what_boxregressor_refuses_is_refused_with_its_message():
         estimators.make(settings, 0).fit(*synthetic.make(0, 20, seed=0, image_size=16))
 
 
+def test_a_loss_of_ones_own_sees_the_whole_batch(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from keras import ops\n\n\n"
+        "def size(true, found):\n"
+        "    return 0 * ops.mean(found, -1) + found.shape[0]\n"
+    )
+    settings = read(settings={"loss": "mine.py:size", "batch_size": 40, "xla": False})["settings"]
+    files = {"mine.py": str(tmp_path / "mine.py")}
+    regressor = estimators.make(settings | {"epochs": 1}, 0, files)
+    regressor.fit(*synthetic.make(0, 50, seed=0, image_size=16))
+    assert regressor.history_[0]["train_loss"] == pytest.approx((40 * 40 + 5 * 5) / 45)
+
+
 def test_an_error_of_several_lines_in_a_function_of_ones_own_is_one_line(tmp_path):
     (tmp_path / "mine.py").write_text("raise ValueError('the cause\\nand where')")
     cells = [read(settings={"network": "mine.py:small"})["settings"]]
@@ -371,6 +384,18 @@ def test_a_condition_changes_what_it_names_and_nothing_else():
     assert small["box_law"] == {"name": "sides_uniform", "min_side": 5, "max_side": 64}
     assert data.of(config, "clean") == data.of(config)
     assert data.of(config)["image_size"] == 128
+
+
+def test_values_of_a_condition_may_be_text():
+    """As Snakemake passes them from its command line."""
+    conditions = {"small": {"image_size": "64", "box_law": {"max_side": "32"}}}
+    config = read(data={"conditions": conditions})
+    assert config["data"]["conditions"]["small"] == {"image_size": 64, "box_law": {"max_side": 32}}
+    shares = {"source": "arrays", "file": "setup.cfg", "split": ["0.5", "0.25", "0.25"]}
+    files = {"source": "arrays", "file": "setup.cfg", "split": ["a.txt", "b.txt", "c.txt"]}
+    schema = SCHEMA.of_source("arrays")
+    for given, split in ((shares, [0.5, 0.25, 0.25]), (files, files["split"])):
+        assert schema.completed({"data": given})["data"]["split"] == split
 
 
 def test_a_condition_is_described_by_what_its_lists_mean():

@@ -732,6 +732,37 @@ def test_a_loss_of_a_user_sees_the_batch_as_it_is(small_data):
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
+class OfKnownNumber(keras.layers.Layer):
+    """A layer of a user's that only works for a known number of images."""
+
+    def call(self, inputs):
+        if (n := inputs.shape[0]) is None:
+            return inputs
+        return inputs - keras.ops.sum(inputs, axis=0, keepdims=True) / n
+
+
+class OfKnownSize(keras.losses.Loss):
+    """A loss of a user's that only works for a known number of examples."""
+
+    def call(self, y_true, y_pred):
+        errors = keras.ops.mean(keras.ops.abs(y_true - y_pred), axis=-1)
+        return errors + keras.ops.sum(errors) / y_pred.shape[0]
+
+
+@pytest.mark.parametrize("part", ["layer", "loss"])
+def test_code_of_a_user_knows_how_many_examples_there_are(small_data, part):
+    """With and without XLA, also beside a normalisation; of 50 examples, the last batch has 18."""
+    data, losses = examples(small_data, slice(50)), []
+    for xla in (False, True):
+        model, loss = network_that_sees_the_batch(), OfKnownSize() if part == "loss" else "iou"
+        if part == "layer":
+            model = keras.Sequential([model.layers[0], OfKnownNumber(), *model.layers[1:]])
+            model.build((None, 32, 32, 1))
+        training = fit(model, data, keras.optimizers.SGD(0.001), loss=loss, xla=xla)
+        losses.append([row["train_loss"] for row in training.history])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
 @pytest.mark.parametrize("dtype", [*DOUBLE, "mixed_bfloat16"])
 def test_engines_agree_on_outputs_in_another_precision(small_data, dtype):
     losses = []

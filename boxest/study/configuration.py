@@ -63,9 +63,18 @@ def read(given: Mapping[str, Any], schema: Schema, folders: Iterable[str] = ()) 
         changed = schema.completed(data.of(config, name), rule)
         schema.check(changed, f"data.conditions.{name}", rule)
         data.check(changed, f"data.conditions.{name}")
+        config["data"]["conditions"][name] = _picked(changed, overrides)
     _check_runs(config)
     _check_figures(config)
     return config
+
+
+def _picked(values: Mapping[str, Any], keys: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values for some keys, and of sections for the keys in these."""
+    return {
+        name: _picked(values[name], inner) if isinstance(inner, Mapping) else values[name]
+        for name, inner in keys.items()
+    }
 
 
 def _grid(grid: Mapping[str, Any], schema: Schema, config: Mapping) -> dict[str, Any]:

@@ -107,6 +107,8 @@ def _loss(function: Callable[[Any, Any], Any]) -> Any:
         def call(self, y_true: Any, y_pred: Any) -> Any:
             return function(y_true, y_pred)
 
+    # It is the user's, and may see the whole batch; see `boxest.training.layout.is_of_a_user`.
+    FunctionLoss.__module__ = function.__module__
     return FunctionLoss(name=function.__name__)
 
 

@@ -124,7 +124,8 @@ class Schema:
                 value = float(value)
             return value
         wanted = kinds or [type(one).__name__ for one in schema.get("enum", ())]
-        if not isinstance(value, str) or not wanted or "string" in kinds:
+        is_text = "string" in kinds and "number" not in kinds
+        if not isinstance(value, str) or not wanted or is_text:
             return value
         if value in schema.get("enum", ()) or value == schema.get("const"):
             return value
@@ -139,7 +140,8 @@ class Schema:
         text = error.message
         if error.validator == "anyOf":
             choices = [one for part in error.validator_value for one in part.get("enum", ())]
-            text = f"{error.instance!r} is not one of {choices}, nor what else it may be"
+            one_of = f"one of {choices}, nor what else it may be" if choices else "what it may be"
+            text = f"{error.instance!r} is not {one_of}"
         if error.validator == "additionalProperties" and isinstance(error.instance, Mapping):
             known = error.schema.get("properties", {})
             unknown = [name for name in error.instance if name not in known]

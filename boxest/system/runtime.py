@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import importlib.util
-import json
 import os
 import platform
 import sys
@@ -94,7 +93,7 @@ def prepare(threads: int, *, gpus: int = 0, compiled: str | os.PathLike | None =
 def without_unused_packages() -> Iterator[None]:
     """In a process that only trains, let imports fail of packages that it does not use."""
     hidden = [name for name in _UNUSED if _only_trains and name not in sys.modules]
-    if "jax" in hidden and _backend() == "jax":
+    if "jax" in hidden and _may_run_on_jax():
         hidden.remove("jax")
     sys.modules.update(dict.fromkeys(hidden))
     try:
@@ -104,14 +103,15 @@ def without_unused_packages() -> Iterator[None]:
             del sys.modules[name]
 
 
-def _backend() -> str:
-    """Return the backend that Keras will choose."""
-    with contextlib.suppress(KeyError):
-        return os.environ["KERAS_BACKEND"]
-    home = os.environ.get("KERAS_HOME") or Path("~/.keras").expanduser()
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        return json.loads(Path(home, "keras.json").read_text("utf-8")).get("backend")
-    return "tensorflow"
+def _may_run_on_jax() -> bool:
+    """Whether the environment, or any file that Keras might read, names JAX as the backend."""
+    if name := os.environ.get("KERAS_BACKEND"):
+        return name == "jax"
+    for home in (os.environ.get("KERAS_HOME", ""), "~/.keras", "/tmp/.keras"):
+        with contextlib.suppress(OSError, ValueError):
+            if '"jax"' in Path(home, "keras.json").expanduser().read_text("utf-8"):
+                return True
+    return False
 
 
 def set_threads(threads: int) -> None:

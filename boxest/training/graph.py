@@ -259,8 +259,7 @@ def _fused(calls: list[Call]) -> list[Call]:
         # `fuses` looks at the shape of a layer's first call.
         if any(operations.count(layer) > 1 for layer in (before.operation, call.operation)):
             return call
-        name = f"{before.operation.name}_pooling"
-        layer = ConvolutionPooling(before.operation, call.operation, name=name)
+        layer = ConvolutionPooling(before.operation, call.operation)
         return Call(layer, before.args, before.kwargs, call.outputs)
 
     return [fused(call) for call in calls]

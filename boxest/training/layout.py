@@ -108,8 +108,8 @@ def split(model: "keras.Model", *, fuse: bool = True, whole: bool = False) -> Sp
     -------
     Split
         ``head`` is None if the first layer already learns, or the fixed ones together compare the
-        images of a batch. ``trunk`` is the model itself if it cannot be rebuilt. Programs apply it
-        to a known number of images.
+        images of a batch. ``trunk`` is the model itself if it cannot be rebuilt. Programs that XLA
+        compiles apply it to a known number of images.
     """
     from boxest.training.graph import split_graph
 
@@ -136,16 +136,25 @@ def sees_the_batch(model: "keras.Model") -> bool:
     activity is penalised. A user's layers and activations, functions and arithmetic may do
     anything.
     """
-    from keras.layers import Lambda, Layer
+    from keras.layers import Layer
 
-    def alone(part: Any) -> bool:
-        if not isinstance(part, Layer) or isinstance(part, Lambda):
-            return False
-        parts = part, getattr(part, "activation", None), getattr(part, "recurrent_activation", None)
-        return not any(map(is_of_a_user, parts)) and part.activity_regularizer is None
+    parts = _parts(model)
+    return (
+        bool(model.non_trainable_variables)
+        or has_code_of_a_user(model)
+        or not all(isinstance(part, Layer) and part.activity_regularizer is None for part in parts)
+    )
 
-    parts = [part for layer in all_layers(model) for part in (layer, *_operations(layer))]
-    return bool(model.non_trainable_variables) or not all(map(alone, parts))
+
+def has_code_of_a_user(model: "keras.Model") -> bool:
+    """Whether a layer or an activation of a network is neither Keras' nor boxest's."""
+    from keras.layers import Lambda
+
+    def is_own(part: Any) -> bool:
+        activations = (getattr(part, f"{kind}activation", None) for kind in ("", "recurrent_"))
+        return isinstance(part, Lambda) or any(map(is_of_a_user, (part, *activations)))
+
+    return any(map(is_own, _parts(model)))
 
 
 def is_of_a_user(part: Any) -> bool:
@@ -182,6 +191,11 @@ def keeps_grey_levels(head: "keras.Model | None") -> bool:
     # By class and not by name: a subclass of the same name may compute something else.
     selecting = {getattr(layers, name) for name in _SELECTING}
     return head is None or all(type(part) in selecting for part in _operations(head))
+
+
+def _parts(model: "keras.Model") -> list:
+    """Return a network, and all layers and other operations in it."""
+    return [part for layer in all_layers(model) for part in (layer, *_operations(layer))]
 
 
 def _operations(layer: "keras.Layer") -> list:

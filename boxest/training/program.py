@@ -225,9 +225,12 @@ class EpochProgram:
     ):
         self.backend = load()
         self.trunk, self.optimizer, self.loss = trunk, optimizer, loss
-        self.measures, self.augmentation, self.xla = dict(measures), augmentation, xla
+        self.measures, self.augmentation = dict(measures), augmentation
         # A batch normalisation needs the whole batch, and nothing else; so may a user's loss.
         self.sees_the_batch = layout.sees_the_batch(trunk) or layout.is_of_a_user(loss)
+        # Without XLA, a program takes batches of any size. A user's code may need a known one.
+        has_code_of_a_user = layout.has_code_of_a_user(trunk) or layout.is_of_a_user(loss)
+        self.takes_any_size = self.sees_the_batch and not (xla or has_code_of_a_user)
         self.rest = 0
         # Pairs of a variable of the other network, which learns, and the variable here.
         self.pairs: Sequence[tuple[keras.Variable, keras.Variable]] = ()
@@ -314,9 +317,8 @@ class EpochProgram:
 
         A smaller last batch is filled up with examples of weight 0, so it needs no separate
         program. If the network sees the whole batch, it would see these as well. In that case, they
-        are left out by a program without XLA, which takes batches of any size; with XLA, the last
-        update is a second loop in the same program, with one step or none, over the actual
-        examples.
+        are left out by a program that takes batches of any size; in another one, the last update is
+        a second loop, with one step or none, over the actual examples.
 
         Parameters
         ----------
@@ -331,7 +333,7 @@ class EpochProgram:
             Orders, the rate of each of their steps, and how many of these are made.
         """
         rates = np.asarray(rates, np.float32)
-        if not (self.sees_the_batch and self.xla and self.rest):
+        if self.takes_any_size or not (self.sees_the_batch and self.rest):
             return [(order, rates, n_steps)]
         at = max(n_steps - 1, 0)
         last = order[..., at : at + 1, :]

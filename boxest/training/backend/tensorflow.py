@@ -63,7 +63,7 @@ def compile_epoch(program, *, xla: bool):
     variables = trunk.trainable_variables
 
     def gradient(examples, indices, extent):
-        if program.sees_the_batch and not xla:
+        if program.takes_any_size:
             indices = indices[: extent[1]]
         features, targets, weights = program.part_of(examples, indices)
         with tf.GradientTape() as tape:
