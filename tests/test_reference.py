@@ -81,7 +81,7 @@ def test_tables_come_from_this_code(study):
 
 
 def test_the_other_studies_come_from_this_code(study):
-    forensics, figure8, networks, harder = study.studies
+    forensics, figure8, networks, harder, photographs = study.studies
     settings = ["output_activation", "loss", "optimizer", "plateau_patience"]
     ranking = analysis.rank_variants(forensics["variant_cells"], settings)
     pd.testing.assert_frame_equal(ranking, forensics["variants"], rtol=1e-6, check_dtype=False)
@@ -95,7 +95,7 @@ def test_the_other_studies_come_from_this_code(study):
     assert len(made["variants"]) == 4
     assert made["variants"]["cells"].eq(21).all()
     assert made["variant_cells"]["runs"].eq(3).all()
-    for one in (networks, harder):
+    for one in (networks, harder, photographs):
         losses = one["runs"]["validation_iou_loss"]
         runs = one["runs"].assign(train_loss=losses, validation_loss=losses)
         ranking = analysis.rank(runs, one.others)
@@ -103,7 +103,8 @@ def test_the_other_studies_come_from_this_code(study):
         made = one["ranking"][[name for name in one["ranking"] if name in ranking]]
         assert {*one["ranking"]} - {*made} <= {"equal_time_iou_loss"}
         pd.testing.assert_frame_equal(ranking, made, rtol=1e-6, check_dtype=False)
-    assert (len(networks["ranking"]), len(harder["ranking"])) == (36, 48)
+    cells = [len(one["ranking"]) for one in (networks, harder, photographs)]
+    assert cells == [36, 48, 4]
 
 
 @pytest.mark.skipif(

@@ -125,6 +125,7 @@ rule reference:
             "snakemake --cores all --configfile config/architectures.yaml",
             "snakemake --cores all --configfile config/harder.yaml "
             "--config 'data={images: 2500}' 'grid={seeds: 2}'",
+            "snakemake --cores all --configfile config/photographs.yaml",
             "snakemake --cores 1 --configfile config/timing.yaml",
             "snakemake --cores 1 --configfile config/timing.yaml config/timing_keras.yaml",
             "snakemake --cores all --configfile config/reference.yaml -- all reference",
