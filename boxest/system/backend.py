@@ -12,13 +12,12 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from boxest.system.garbage import rare_collections
 from boxest.system.runtime import quiet, without_unused_packages
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
     import numpy.typing as npt
 
 SUPPORTED = ("tensorflow", "jax")
@@ -167,8 +166,9 @@ def all_layers(model: "keras.Model") -> "Iterator[keras.Layer]":
         yield from all_layers(layer)
 
 
-def values_of(variables: "Iterable[keras.Variable]") -> list[np.ndarray]:
+def values_of(variables: "Iterable[keras.Variable]") -> "list[np.ndarray]":
     """Return copies of the values of variables."""
+    import numpy as np
     from keras import ops
 
     return [np.array(ops.convert_to_numpy(variable)) for variable in variables]
