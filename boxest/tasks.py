@@ -363,8 +363,8 @@ def _shards_of(
             )
         if missing := lost(data):
             warnings.warn(
-                f"{data} lacks shards that are in {photographs.TABLE} ({some(missing)}): the "
-                "others are used without them.",
+                f"{data} lacks {len(missing)} of the shards in {photographs.TABLE} "
+                f"({some(missing)}): the others are used without them.",
                 stacklevel=4,
             )
         yield parts

@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import ROOT
 from PIL import Image
 
 from boxest import photographs, shards
@@ -15,7 +16,7 @@ from boxest.data import sources
 from boxest.data.photographs import assignment
 from boxest.study.schema import Schema
 
-SCHEMA = Schema(Path(__file__).parents[1] / "workflow/schemas/config.schema.yaml")
+SCHEMA = Schema(ROOT / "workflow/schemas/config.schema.yaml")
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 20, 30, 3)).astype(np.uint8)
 BOXES = np.array([[2.0, 3, 20, 15]] * 6 + [[1.0, 1, 30, 20]] * 6)
 SPLIT = [0.5, 0.25, 0.25]

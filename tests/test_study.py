@@ -361,6 +361,8 @@ def three(shape, output_activation, seed):
         ({"source": "photographs", "images": 10}, "unknown key 'images'"),
         ({"source": "arrays"}, "'file' is a required property"),
         ({"source": "arrays", "file": "none.npz"}, r"data: none\.npz does not exist"),
+        ({"source": "arrays", "file": "x", "shards": 0}, "data.shards: 0 is less than the minimum"),
+        ({"source": "photographs", "image_size": None}, "data.image_size: None is not what it may"),
         ({"source": "shards", "train": "a", "validation": "b", "test": "c"}, "a does not exist"),
         ({"source": "photographs", "render": {"images": 1}}, "1 is less than the minimum of 10"),
     ],

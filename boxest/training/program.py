@@ -227,9 +227,9 @@ class EpochProgram:
         self.trunk, self.optimizer, self.loss = trunk, optimizer, loss
         self.measures, self.augmentation = dict(measures), augmentation
         # A batch normalisation needs the whole batch, and nothing else; so may a user's loss.
-        self.sees_the_batch = layout.sees_the_batch(trunk) or layout.is_of_a_user(loss)
-        # Without XLA, a program takes batches of any size. A user's code may need a known one.
         has_code_of_a_user = layout.has_code_of_a_user(trunk) or layout.is_of_a_user(loss)
+        self.sees_the_batch = has_code_of_a_user or layout.sees_the_batch(trunk)
+        # Without XLA, a program takes batches of any size. A user's code may need a known one.
         self.takes_any_size = self.sees_the_batch and not (xla or has_code_of_a_user)
         self.rest = 0
         # Pairs of a variable of the other network, which learns, and the variable here.

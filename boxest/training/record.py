@@ -116,8 +116,7 @@ class Training:
 
     def restore(self, state: dict[str, Any], schedule: Schedule) -> None:
         """Restore a `state`. The seconds of this start are added to the previous ones."""
-        for name, value in state["schedule"].items():
-            setattr(schedule, name, value)
+        vars(schedule).update(state["schedule"])
         for name in ("diverged", "stopped_early", "learning_rate", "best_epoch", "best_loss"):
             setattr(self, name, state[name])
         self.history[:] = state["history"]
