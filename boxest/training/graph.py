@@ -46,9 +46,10 @@ def graph_of(model: keras.Model) -> Graph | None:
     Graph or None
         None for any other model, for example of a class with its own ``call``.
     """
+    # The class of functional models is not public. Keras 3.10 refuses one that has no layer.
     image = keras.Input((1,))
-    # The class of functional models is not public.
-    if type(model) not in (keras.Sequential, type(keras.Model(image, image))):
+    functional = type(keras.Model(image, keras.layers.Identity()(image)))
+    if type(model) not in (keras.Sequential, functional):
         return None
     # A sequential model whose layers have no symbolic calls lacks both.
     if [len(getattr(model, name, ())) for name in ("inputs", "outputs")] != [1, 1]:
