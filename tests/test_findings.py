@@ -49,7 +49,7 @@ PNG = one_pixel()
 
 def best_table(seeds):
     table = pd.DataFrame({"seed": range(seeds), "batch_size": 16, "learning_rate": 0.1})
-    table = table.assign(diverged=False, last_learning_rate=0.05, paper_test_loss=0.038)
+    table = table.assign(diverged=False, last_learning_rate=0.05)
     for part in ("validation", "test"):
         table[f"{part}_inclusive_iou_loss"] = 0.04 + 0.001 * table["seed"]
         table[f"{part}_iou_loss"] = 0.17 + 0.001 * table["seed"]

@@ -157,8 +157,7 @@ def best_table(
     -------
     pandas.DataFrame
         One row per run: batch size, first and last learning rate, seed, epochs, validation and test
-        loss by both measures (NaN where a prediction is NaN), and the paper's test loss (0.038) to
-        compare with.
+        loss by both measures (NaN where a prediction is NaN).
     """
     require(runs, ["batch_size", "learning_rate", "seed", "epochs", "test_iou_loss"], "runs")
     last = histories.groupby("seed")["learning_rate_now"].last()
@@ -168,4 +167,4 @@ def best_table(
     for name in ("inclusive_iou_loss", "iou_loss"):
         table[f"validation_{name}"] = runs[f"validation_{name}"]
         table[f"test_{name}"] = runs[f"test_{name}"]
-    return table.assign(paper_test_loss=PAPER_TEST_LOSS)
+    return table

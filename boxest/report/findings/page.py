@@ -9,6 +9,7 @@ import pandas as pd
 from boxest.analysis import text
 from boxest.analysis.claims import LEAST_REPETITIONS
 from boxest.analysis.columns import CELL
+from boxest.analysis.errors import PAPER_TEST_LOSS
 from boxest.analysis.ranking import VALIDATED, first_condition
 from boxest.figures.style import setting
 from boxest.report.findings import grid, ranking, rates, timing, variants, verdicts
@@ -121,6 +122,7 @@ def _best(study: Study) -> dict[str, Any]:
             setting(name, best[name].iloc[0]) for name in (*CELL, *study.others) if name in best
         ),
         "papers": not study.summary["differences"] or "claims" in study,
+        "paper_test_loss": PAPER_TEST_LOSS,
         "best": best,
         "kept": kept,
         "rows": rows,
