@@ -335,6 +335,20 @@ def test_damaged_photograph_in_the_middle_leaves_nothing(folder, tmp_path):
     assert os.listdir(tmp_path) == ["copy"]
 
 
+def test_all_damaged_photographs_are_named_at_once(tmp_path):
+    rendered.make(tmp_path, 6, seed=0)
+    one, other = sorted((tmp_path / "images").iterdir())[1:3]
+    images, boxes, out = (tmp_path / name for name in ("images", "boxes.csv", "out"))
+    for keep in (-60, 0):  # The data, and then also the sizes at the beginning, are lost.
+        for path in (one, other):
+            path.write_bytes(path.read_bytes()[:keep])
+        with pytest.raises(ValueError, match="2 photographs cannot be read") as raised:
+            photographs.convert(images, boxes, out, split=(1, 0, 0))
+        assert one.name in str(raised.value)
+        assert other.name in str(raised.value)
+    assert not out.exists()
+
+
 def test_rendered_photographs_are_the_same_in_each_format(tmp_path):
     rendered.make(tmp_path / "a", 10, seed=0)
     tables = [annotations.read(tmp_path / "a" / name) for name in ("boxes.csv", "coco.json", "voc")]

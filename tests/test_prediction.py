@@ -91,6 +91,10 @@ def test_what_cannot_be_predicted_on(folder, fitted, tmp_path):
     (tmp_path / "damaged.png").write_bytes((folder / "images" / "tiny.png").read_bytes()[:-20])
     with pytest.raises(ValueError, match=r"damaged\.png cannot be read"):
         photographs.predict(regressor, tmp_path)
+    (tmp_path / "other.jpg").write_bytes((tmp_path / "damaged.png").read_bytes())
+    both = r"2 photographs cannot be read: .*damaged\.png, .*other\.jpg\. The first: .*damaged\.png"
+    with pytest.raises(ValueError, match=both):
+        photographs.predict(regressor, [tmp_path, folder / "images"])
     with pytest.raises(FileNotFoundError, match=r"absent\.png"):
         photographs.predict(regressor, [tmp_path / "absent.png"])
     with pytest.raises(NotFittedError):

@@ -5,7 +5,7 @@ import hashlib
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -204,8 +204,11 @@ def measure(
             f"{len(missing)} of {len(table)}.{folder.suggestion(missing[0])}"
         )
     rows, turned = [], []
-    for row in tqdm(table.itertuples(), "measuring", len(table), disable=None if verbose else True):
-        size = image_files.size(folder.path / row.image)
+    with failing_together() as tried:
+        paths = [folder.path / name for name in table["image"]]
+        bar = tqdm(paths, "measuring", disable=None if verbose else True)
+        sizes = [tried(image_files.size, path) for path in bar]
+    for row, size in zip(table.itertuples(), sizes, strict=True):
         if size.orientation != 1:
             turned.append(row.image)
         for told, real in ((row.width, size.width), (row.height, size.height)):
@@ -269,6 +272,40 @@ def gathered() -> Iterator[None]:
     for text, names in paths.items():
         few = f"{len(names)} pictures ({some(names)})" if len(names) > 1 else names[0]
         warnings.warn(f"{few}: {text}", stacklevel=4)
+
+
+@contextlib.contextmanager
+def failing_together() -> Iterator[Callable]:
+    """Let the reading of many files go on after an error; in the end, name all that failed.
+
+    Yields
+    ------
+    callable
+        ``tried(function, path, *arguments)`` returns ``function(path, *arguments)``, or None if
+        that raises a ValueError.
+
+    Raises
+    ------
+    ValueError
+        At the end of the block, if a call failed.
+    """
+    failed = {}
+
+    def tried(read, path, *arguments):
+        try:
+            return read(path, *arguments)
+        except ValueError as error:
+            failed[str(path)] = error
+
+    yield tried
+    errors = list(failed.values())
+    if len(errors) > 1:
+        names = some(list(failed), most=20)
+        raise ValueError(
+            f"{len(errors)} photographs cannot be read: {names}. The first: {errors[0]}"
+        )
+    if errors:
+        raise errors[0]
 
 
 def _other_size(folder: Path, row: tuple, size: image_files.Size) -> str:

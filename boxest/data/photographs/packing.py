@@ -17,6 +17,7 @@ from boxest.data.annotations.fields import some
 from boxest.data.metadata import MODES, PhotoMeta
 from boxest.data.photographs.assignment import Split, cut, divide
 from boxest.data.photographs.image_table import COLUMNS, OFFSETS, PLACE, SCALES, place, windows
+from boxest.data.photographs.matching import failing_together
 
 # Reads one picture, given its name and its size in the image as (width, height).
 Reader = Callable[[str, tuple[int, int]], np.ndarray]
@@ -103,10 +104,12 @@ class Plan:
         rows = self.table.iloc[meta.start : meta.stop]
         images = np.zeros(meta.shapes()["images"], np.uint8)
         corners, sizes = windows(rows, (meta.width, meta.height))
-        for number, image in enumerate(rows["image"]):
-            (left, top), (width, height) = corners[number], sizes[number]
-            pixels = read(image, (int(width), int(height)))
-            images[number, top : top + height, left : left + width] = pixels
+        with failing_together() as tried:
+            for number, image in enumerate(rows["image"]):
+                (left, top), (width, height) = corners[number], sizes[number]
+                pixels = tried(read, image, (int(width), int(height)))
+                if pixels is not None:
+                    images[number, top : top + height, left : left + width] = pixels
         scale, offset = rows[SCALES * 2].to_numpy(), rows[OFFSETS * 2].to_numpy()
         boxes = rows[CORNERS].to_numpy() * scale + offset
         shards.write(path, images, boxes.clip(0, 1), meta)  # Corrects rounding at the edges.

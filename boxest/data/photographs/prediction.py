@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from boxest.data import image_files
 from boxest.data.annotations.fields import some
 from boxest.data.annotations.folder import Folder
 from boxest.data.photographs.image_table import clipped, place, to_pixels, windows
-from boxest.data.photographs.matching import gathered
+from boxest.data.photographs.matching import failing_together, gathered
 from boxest.data.photographs.packing import Form
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def predict(
     Raises
     ------
     ValueError
-        If a file is damaged or not a photograph, there are no photographs, or the mode is unknown.
+        If files are damaged or not photographs, there are no photographs, or the mode is unknown.
     OSError
         If a file cannot be opened.
 
@@ -76,12 +76,13 @@ def predict(
         )
     form = Form(height, width, channels, mode)
     files = [str(path) for path in _files(paths)]
-    sizes = [image_files.size(path)[:2] for path in files]
+    with failing_together() as tried:
+        sizes = [tried(image_files.size, path) for path in files]
     table = pd.DataFrame({"image": files})
-    table[["width", "height"]] = sizes
+    table[["width", "height"]] = [(size.width, size.height) for size in sizes]
     placed = place(table, (width, height), mode)
-    with gathered():
-        found = [regressor.predict(images) for images in _images(placed, form)]
+    with gathered(), failing_together() as tried:
+        found = [regressor.predict(images) for images in _images(placed, form, tried)]
     boxes = clipped(to_pixels(np.concatenate(found), placed), table)
     return table.assign(**dict(zip(CORNERS, boxes.T, strict=True)))
 
@@ -112,7 +113,7 @@ def _files(paths: str | os.PathLike | Iterable[str | os.PathLike]) -> list[str |
     return files
 
 
-def _images(table: pd.DataFrame, form: Form) -> Iterator[np.ndarray]:
+def _images(table: pd.DataFrame, form: Form, tried: Callable) -> Iterator[np.ndarray]:
     """Yield the photographs as images, in blocks."""
     shape = (form.height, form.width, form.channels)[: 2 if form.channels == 1 else 3]
     rows = max(1, _BLOCK // int(np.prod(shape)))
@@ -123,6 +124,7 @@ def _images(table: pd.DataFrame, form: Form) -> Iterator[np.ndarray]:
         for image, path, (left, top), (width, height) in zip(
             images, table["image"][block], corners[block], sizes[block], strict=True
         ):
-            pixels = image_files.read(path, form.channels, (int(width), int(height)))
-            image[top : top + height, left : left + width] = pixels
+            pixels = tried(image_files.read, path, form.channels, (int(width), int(height)))
+            if pixels is not None:
+                image[top : top + height, left : left + width] = pixels
         yield images
