@@ -44,7 +44,7 @@ def work(filters: list[int], pooled: bool, xla: bool, batch: int, images: int) -
     runtime.set_threads(1)
     backend.start()
     from boxest import BoxRegressor, synthetic
-    from boxest.training.program import Predictor
+    from boxest.training.predictor import Predictor
 
     regressor = BoxRegressor.paper(
         network=network(tuple(filters), pooled), xla=xla, batch_size=batch, epochs=4,

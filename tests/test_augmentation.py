@@ -13,7 +13,8 @@ from keras import ops
 from boxest import BoxRegressor, losses, networks, synthetic
 from boxest.data.augmentation import FLIPS, Augmentation, of
 from boxest.training import stream
-from boxest.training.program import EpochProgram, Predictor, rest
+from boxest.training.predictor import Predictor
+from boxest.training.program import EpochProgram, rest
 
 OFF = {"flip": None, "shift": 0, "zoom": 0, "brightness": 0, "contrast": 0, "colour": 0}
 SIZE = (24, 32)

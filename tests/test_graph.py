@@ -8,7 +8,7 @@ from keras import layers
 from boxest import BoxRegressor, synthetic
 from boxest.training import fused, layout
 from boxest.training.graph import plain, unfolded
-from boxest.training.program import Predictor
+from boxest.training.predictor import Predictor
 
 
 @pytest.fixture(scope="module")

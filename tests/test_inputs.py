@@ -9,7 +9,7 @@ from sklearn.base import clone
 
 from boxest import BoxRegressor, shards, synthetic
 from boxest.data import inputs
-from boxest.training.program import Predictor
+from boxest.training.predictor import Predictor
 
 LAW = synthetic.BoxLaw()
 

@@ -6,7 +6,8 @@ import pytest
 
 from boxest import losses, networks
 from boxest.training import stream
-from boxest.training.program import EpochProgram, Predictor, rest
+from boxest.training.predictor import Predictor
+from boxest.training.program import EpochProgram, rest
 
 
 @pytest.fixture

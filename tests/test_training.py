@@ -6,7 +6,8 @@ import pytest
 
 from boxest import BoxRegressor, losses, networks
 from boxest.training import Schedule, Trainer, epoch_order, layout
-from boxest.training.program import Predictor, in_parts
+from boxest.training.predictor import Predictor
+from boxest.training.program import in_parts
 from boxest.training.record import Examples, Settings
 
 
@@ -467,6 +468,28 @@ def test_other_layers_are_left_as_they_are(convolution, pooling, size):
     np.testing.assert_allclose(
         predictor(predictor.features(images)), model.predict(images, verbose=0), atol=1e-6
     )
+
+
+class Own(keras.Model):
+    """A network that is not a graph, so that nobody knows the shape of its outputs."""
+
+    def __init__(self):
+        super().__init__()
+        self.flatten, self.dense = keras.layers.Flatten(), keras.layers.Dense(3)
+
+    def call(self, inputs, training=None):
+        return self.dense(self.flatten(inputs))
+
+
+@pytest.mark.parametrize("network", [lambda: networks.paper((16, 16, 1)), Own])
+@pytest.mark.parametrize("n", [1, 16, 17, 255, 256, 257])
+def test_any_number_of_images_is_predicted_as_by_keras(network, n):
+    images = np.random.default_rng(n).random((n, 16, 16, 1), np.float32)
+    keras.utils.set_random_seed(0)
+    model = network()
+    expected = model.predict(images, verbose=0)
+    predictor = Predictor(model)
+    np.testing.assert_allclose(predictor(predictor.features(images)), expected, atol=1e-5)
 
 
 def test_parts_of_a_batch_are_filled_up():

@@ -31,7 +31,7 @@ from boxest.training.callbacks import (
 )
 from boxest.training.checkpoint import Checkpoint, opened
 from boxest.training.loop import Trainer
-from boxest.training.program import Predictor
+from boxest.training.predictor import Predictor
 from boxest.training.record import Examples, Followed, Settings, Watcher
 from boxest.training.schedule import Schedule
 

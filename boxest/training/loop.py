@@ -15,7 +15,8 @@ from boxest.training import layout, shared
 from boxest.training.checkpoint import Checkpoint, State, written_if_interrupted
 from boxest.training.clock import Clock
 from boxest.training.order import epoch_order
-from boxest.training.program import EpochProgram, Measure, Predictor, rest
+from boxest.training.predictor import Predictor
+from boxest.training.program import EpochProgram, Measure, rest
 from boxest.training.record import (
     Examples,
     Settings,

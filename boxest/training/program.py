@@ -1,7 +1,6 @@
-"""The compiled programs: all updates of an epoch in one call, and predictions in large batches."""
+"""The compiled program that makes all updates of an epoch in one call."""
 
-import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +8,7 @@ import numpy as np
 from boxest.system.backend import device
 from boxest.training import layout
 from boxest.training.backend import load
+from boxest.training.layout import PART, grey_levels
 
 if TYPE_CHECKING:
     import keras
@@ -16,142 +16,6 @@ if TYPE_CHECKING:
     from boxest.data.augmentation import Augmentation
 
 Measure = Callable[[Any, Any], Any]
-
-# Images per call when only outputs are needed: enough to fill a GPU, few enough for a CPU's cache.
-PREDICTION_BATCH = {"cpu": 50, "gpu": 1000}
-# Number of examples whose gradients are computed at once. For a larger batch, the gradients of its
-# parts are added up, which is mathematically the same and stays in the cache of a CPU; otherwise,
-# batch size 4096 is 2.5 times slower.
-PART = 16
-
-
-class Predictor:
-    """Applies a network to many images.
-
-    Parameters
-    ----------
-    model : keras.Model
-        Its weights are read at each call.
-    xla : bool or "auto", default=True
-        Compile with XLA; "auto" where it is faster, see `layout.arrange`.
-    whole : bool, default=False
-        Keep the fixed layers in the program, because images that change in every epoch
-        have to pass through them each time.
-    """
-
-    # Made on demand, because most of many networks in one program are never called.
-
-    def __init__(self, model: "keras.Model", *, xla: bool | str = True, whole: bool = False):
-        self.backend, self._model, self._asked, self._whole = load(), model, xla, whole
-        self.batch = PREDICTION_BATCH["cpu" if device() == "cpu" else "gpu"]
-
-    @functools.cached_property
-    def _arranged(self) -> tuple[layout.Split, bool]:
-        return layout.arrange(self._model, self._asked, whole=self._whole)
-
-    @functools.cached_property
-    def _predict(self) -> Callable:
-        return self.backend.compile(self._forward, xla=self.xla)
-
-    @functools.cached_property
-    def _apply_head(self) -> Callable:
-        return self.backend.compile(self._forward_head, xla=self.xla)
-
-    @property
-    def head(self) -> "keras.Model | None":
-        """The leading fixed layers; None if there are none."""
-        return self._arranged[0].head
-
-    @property
-    def trunk(self) -> "keras.Model":
-        """The layers after them."""
-        return self._arranged[0].trunk
-
-    @property
-    def xla(self) -> bool:
-        """Whether XLA compiles it."""
-        return self.backend.ALWAYS_XLA or self._arranged[1]
-
-    def features(self, images: np.ndarray) -> np.ndarray:
-        """Apply the leading fixed layers to all images, once.
-
-        Parameters
-        ----------
-        images : ndarray of bool, uint8 or float, shape (n, height, width, channels)
-
-        Returns
-        -------
-        ndarray of uint8 or float32, shape (n, ...)
-            The input of `__call__` and `EpochProgram`.
-        """
-        images = layout.resident(images)
-        if self.head is None:
-            return images
-        return self._in_batches(self._apply_head, images)
-
-    def __call__(self, features: np.ndarray) -> np.ndarray:
-        """Return the outputs of the network, shape (n, 4), for the result of `features`."""
-        values = [v.value for v in self.trunk.variables]
-        return self._in_batches(lambda batch: self._predict(values, batch), features)
-
-    def of_blocks(self, blocks: Iterable[np.ndarray]) -> np.ndarray:
-        """Return the outputs for blocks of images, which need not fit into memory together."""
-        outputs, rest = [], None
-        for block in blocks:
-            features = self.features(block)
-            rest = features if rest is None else np.concatenate([rest, features])
-            # Only whole batches, so that the blocks make no difference.
-            n_whole = len(rest) // self.batch * self.batch
-            if n_whole:
-                outputs.append(self(rest[:n_whole]))
-                rest = rest[n_whole:]
-        if len(rest):
-            outputs.append(self(rest))
-        return np.concatenate(outputs)
-
-    def use_programs_of(self, other: "Predictor") -> None:
-        """Take the compiled programs of another network with the same layers; keep the weights."""
-        self._predict, self._apply_head = other._predict, other._apply_head
-
-    def _in_batches(self, program: Callable, rows: np.ndarray) -> np.ndarray:
-        """Apply a compiled program to rows of one shape; the last batch is filled up."""
-        outputs = []
-        for start in range(0, len(rows), self.batch):
-            batch = rows[start : start + self.batch]
-            missing = self.batch - len(batch)
-            if missing:
-                batch = np.concatenate([batch, np.zeros((missing, *rows.shape[1:]), rows.dtype)])
-            output = self.backend.get(program(self.backend.put(batch)))
-            outputs.append(output[: self.batch - missing])
-        return np.concatenate(outputs)
-
-    def _forward(self, values, rows):
-        from keras import ops
-
-        # Layers may be frozen in the network that gives the values, or after the compilation.
-        by_variable = dict(zip(map(id, self.trunk.variables), values, strict=True))
-        trainable, fixed = (
-            [by_variable[id(variable)] for variable in part]
-            for part in (self.trunk.trainable_variables, self.trunk.non_trainable_variables)
-        )
-        outputs, _ = self.trunk.stateless_call(trainable, fixed, grey_levels(rows), training=False)
-        return ops.cast(outputs, "float32")
-
-    def _forward_head(self, rows):
-        from keras import ops
-
-        if layout.keeps_grey_levels(self.head):
-            return ops.cast(self.head(ops.cast(rows, "float32")), rows.dtype)
-        return self.head(grey_levels(rows))
-
-
-def grey_levels(rows):
-    """Return rows as input for the network: float32, with the grey levels 0..255 as 0..1."""
-    from keras import backend, ops
-
-    if backend.standardize_dtype(rows.dtype) == "uint8":
-        return ops.cast(rows, "float32") / 255.0
-    return rows
 
 
 def augmented(augmentation: "Augmentation | None", rows, targets, draws=None):

@@ -13,7 +13,8 @@ from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
 from boxest.system.backend import device
-from boxest.training.program import EpochProgram, Predictor, UnfoldedProgram
+from boxest.training.predictor import Predictor
+from boxest.training.program import EpochProgram, UnfoldedProgram
 
 if TYPE_CHECKING:
     import keras

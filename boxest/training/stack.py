@@ -18,14 +18,9 @@ from boxest.system.backend import device
 from boxest.training import layout
 from boxest.training.backend import jax as backend
 from boxest.training.graph import unfolded
-from boxest.training.program import (
-    PART,
-    PREDICTION_BATCH,
-    EpochProgram,
-    grey_levels,
-    in_parts,
-    rest,
-)
+from boxest.training.layout import PART, grey_levels
+from boxest.training.predictor import BATCH
+from boxest.training.program import EpochProgram, in_parts, rest
 
 # Share of the free memory of a device that may be used.
 SHARE_OF_MEMORY = 0.8
@@ -38,7 +33,7 @@ class Stack:
 
     A group of `width` runs goes through it at once, one group after another. The width is
 
-    - on a CPU, as many runs as have `program.PART` examples per update together, which stay in the
+    - on a CPU, as many runs as have `layout.PART` examples per update together, which stay in the
       cache: 4 runs of batch size 4; from 16 on, one run at a time;
     - on a GPU, all runs; or, if the compiler's memory estimate for training or for evaluation
       exceeds 80 % of the free memory, as many as fit.
@@ -238,7 +233,7 @@ class Stack:
         """Compile for groups of this many runs."""
         before = time.perf_counter()
         self.width = width
-        at_once = PREDICTION_BATCH["cpu" if self._on_cpu else "gpu"]
+        at_once = BATCH["cpu" if self._on_cpu else "gpu"]
         self._evaluated_at_once = max(1, at_once // self.width)
         places = np.zeros(self.width, np.int32)
         orders = np.repeat(self._order[np.newaxis], self.width, axis=0)
