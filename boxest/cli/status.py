@@ -10,8 +10,9 @@ import click
 def status(folder: str, once: bool, seconds: float) -> None:
     """Show the progress of a running study.
 
-    FOLDER holds the results of a study, also on a cluster's file system. The table shows finished
-    runs, current runs with epoch and loss, failures, and the time left.
+    FOLDER holds the results of a study, or of several: then the newest are shown. It may lie on a
+    cluster's file system. The table shows finished runs, current runs with epoch and loss,
+    failures, and the time left.
 
     Example: boxest status results/paper
     """

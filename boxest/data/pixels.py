@@ -7,11 +7,11 @@ numbers and, if that is not enough, from the values that `fit` sees:
 bool                                       1
 uint8                                      255
 whole numbers and floats within 0..1       1
-those whose largest is 64..255             255
-whole numbers up to 1024..4095             4095 (12 bits)
-whole numbers up to 16384..65535           65535 (16 bits)
-uint16 of another largest value            least of 255, 4095, 65535 that holds all; a warning
-with negative ones, such as standardised   none: used unchanged
+the same with the largest in 64..255       255
+whole numbers, largest in 1024..4095       4095 (12 bits)
+whole numbers, largest in 16384..65535     65535 (16 bits)
+uint16 with another largest value          least of 255, 4095, 65535 that holds all; a warning
+with negative numbers, as standardised     none: used unchanged, with a warning beyond ±16
 others                                     none: used unchanged, with a warning
 =========================================  =====================================================
 

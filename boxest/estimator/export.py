@@ -34,10 +34,10 @@ def export(
     """Write the network of a fitted estimator for programs without boxest and Keras.
 
     The input has the name ``images`` and takes a batch of images of the fitted shape, (n, height,
-    width, channels), with numbers of the type that `fit` was given. They are read as in `fit`, for
-    example uint8 as grey levels 0..255 (see `boxest.data.pixels`). The output equals that of
-    `predict` in single precision: for `BoxRegressor`, boxes (x1, y1, x2, y2) divided by image width
-    and height.
+    width, channels), with numbers of the type that `fit` was given; for floats of any precision, in
+    float32. They are read as in `fit`, for example uint8 as grey levels 0..255 (see
+    `boxest.data.pixels`). The output equals that of `predict` in single precision: for
+    `BoxRegressor`, boxes (x1, y1, x2, y2) divided by image width and height.
 
     Parameters
     ----------
