@@ -130,7 +130,7 @@ def test_every_claim_has_its_verdict(page, study):
 def test_another_best_parametrization_has_no_part_in_the_claims(tmp_path):
     root = write(tmp_path / "paper", papers_best=False)
     page = findings.page(findings.read(root), root)
-    assert "The claims 9 and 10 are about the paper's best parametrization" in page
+    assert "Claims 9 and 10 are about the paper's best parametrization" in page
     assert "### 8. " in page
     assert "### 9. " not in page
     assert "### 10. " not in page
@@ -152,25 +152,25 @@ def test_ours_beside_the_paper(page, study):
 
 
 def test_cells_that_the_paper_leaves_out_have_a_reason(page):
-    assert "- batch size 4, rate 0.1: 0 of 10 stopped early, 10 diverged; no run came" in page
-    assert "batch size 1024, rate 0.1: 2 of 10 stopped early, 0 diverged; 8 came" in page
+    assert "- batch size 4, rate 0.1: 0 of 10 stopped early, 10 diverged; no run reached" in page
+    assert "batch size 1024, rate 0.1: 2 of 10 stopped early, 0 diverged; 8 reached" in page
     assert page.count("\n- batch size ") == 3
     assert (
-        "Early stopping with our patience is not why these cells are missing: runs came to the "
-        "last epoch where the paper has no mean, at (256, 0.1), (1024, 0.1); none came so far "
-        "where the paper has one, at (16, 0.1), (64, 0.1)." in page
+        "Early stopping with our patience does not explain why these cells are missing: runs "
+        "reached the last epoch where the paper has no mean, at (256, 0.1), (1024, 0.1); none "
+        "reached it where the paper has one, at (16, 0.1), (64, 0.1)." in page
     )
 
 
 @pytest.mark.parametrize(
     ("reached", "said"),
     [
-        ({}, "Early stopping with our patience would leave out just these cells"),
+        ({}, "Early stopping with our patience would leave out exactly these cells"),
         (
             {(16, 0.1): 0, (256, 0.1): 2},
-            "at (256, 0.1); none came so far where the paper has one, at (16, 0.1).",
+            "at (256, 0.1); none reached it where the paper has one, at (16, 0.1).",
         ),
-        ({(16, 0.1): 0}, "missing: none came so far where the paper has one, at (16, 0.1)."),
+        ({(16, 0.1): 0}, "missing: none reached it where the paper has one, at (16, 0.1)."),
     ],
 )
 def test_patience_is_refuted_by_cells_on_either_side(study, reached, said):
@@ -188,7 +188,10 @@ def test_patience_is_refuted_by_cells_on_either_side(study, reached, said):
 @pytest.mark.parametrize(
     ("absent", "said"),
     [
-        ([(4, 0.1), (256, 0.1), (1024, 0.1)], "patience 2, exactly the cells of Fig. 8 have one."),
+        (
+            [(4, 0.1), (256, 0.1), (1024, 0.1)],
+            "patience 2, exactly the cells of Fig. 8 have a mean.",
+        ),
         ([(4, 0.1), (16, 0.1)], "no patience explains"),
     ],
 )
@@ -209,12 +212,12 @@ def test_the_paper_did_not_leave_out_what_it_never_tried(tmp_path):
     page = findings.page(copy, root)
     assert "(8, 0.01)" not in page.partition("## How far")[0].partition("## Ours beside")[2]
     assert "The paper leaves out these cells" not in page
-    assert "The paper gives no patience" not in page
+    assert "The paper does not state its patience" not in page
     assert row(page, "| 8 | 1 | ")[3] == "–"
 
     cells = analysis.variant_cells(copy["runs"].assign(loss="iou"), ["loss"])
     copy.tables.update(variants=analysis.rank_variants(cells, ["loss"]), variant_cells=cells)
-    assert "Fig. 8 leaves out cells" not in findings.page(copy, root)
+    assert "Fig. 8 leaves out some of these cells" not in findings.page(copy, root)
 
 
 def test_shares_without_spread_are_counted(page):
@@ -314,8 +317,8 @@ def test_the_validation_loss_stands_beside_that_of_the_test_set(study):
     copy["best"]["validation_inclusive_iou_loss"] = losses
     half = stats.sem(losses) * stats.t.ppf(0.975, 9)
     ends = text.ends(losses.mean() - half, losses.mean() + half)
-    said = f"the same runs have {text.number(losses.mean())} {ends}, which by the same rule would"
-    assert f"{said} be: *holds*." in findings.page(copy, study)
+    said = f"the same runs have {text.number(losses.mean())} {ends}; by the same rule, the"
+    assert f"{said} verdict would be *holds*." in findings.page(copy, study)
 
 
 def test_scaling_says_what_was_fitted(page, study):
@@ -327,8 +330,8 @@ def test_scaling_says_what_was_fitted(page, study):
     assert cells[5] == ", ".join(map(str, at_largest.loc[at_largest["extrapolated"], "batch_size"]))
     fitted = residuals.loc[residuals["fitted"], "residual"]
     ends = f"{text.percent(fitted.min())} to {text.percent(fitted.max())}"
-    assert f"Of 18 cells, the losses are {ends} off it." in page
-    assert f"Of {len(at_largest)} cells that were not fitted, the losses are " in page
+    assert f"The losses of 18 cells are {ends} off it." in page
+    assert f"The losses of {len(at_largest)} cells that were not fitted are " in page
 
 
 def test_a_study_of_one_cell_has_a_page(tmp_path):
@@ -336,7 +339,7 @@ def test_a_study_of_one_cell_has_a_page(tmp_path):
     page = findings.page(findings.read(root), root)
     assert "nan" not in page
     assert "- 1 cell with 1 seed each, 1 run: batch size 16;" in page
-    assert "It is fitted to all runs. Of 1 cell, the losses are 0 % to 0 % off it." in page
+    assert "It is fitted to all runs. The losses of 1 cell are 0 % to 0 % off it." in page
 
 
 def test_a_study_without_times_has_a_page(tmp_path, monkeypatch):
@@ -478,10 +481,10 @@ def test_found_rates_are_told_of_where_they_were_searched(study, page):
     assert (by_size[3], by_size[7]) == ("0.02 to 0.04", "0.1")
     hits = found[found["method"] == "range_test"]["hit"].sum()
     assert row(told, "| range test |")[1] == f"{hits} of 12"
-    assert "which says nothing of their loss" not in told
-    assert "chosen by the seeds" not in told
+    assert "so the grid does not tell their loss" not in told
+    assert "suited the seeds" not in told
     copy.tables["found_rates"] = found.assign(seed=found["seed"] + 2, hit=found["seed"] == 1)
-    assert "with the others, 6 of 6 are hits." in findings.page(copy, study)
+    assert "with the other seeds, 6 of 6 are hits." in findings.page(copy, study)
     copy.tables["found_rates"] = found.assign(best_rate=np.nan, best_loss=np.nan)
     assert "nan" not in findings.page(copy, study)
     copy.tables["found_rates_by_method"]["outside"] = [0, 3]
@@ -502,7 +505,7 @@ def test_found_rates_are_told_of_where_they_were_searched(study, page):
             "Of the 1 cell of Fig. 8 tried with 1 seed, no variant meets each within a factor of "
             "1.25: the nearest is off at (64, 0.01): × 2.",
         ),
-        ({"linear": 1.1, "tanh": 1.101}, "is noise, and the order of the first 2 tells nothing."),
+        ({"linear": 1.1, "tanh": 1.101}, "are noise, and the order of the first 2 tells nothing."),
     ],
 )
 def test_variants_are_told_of(study, tmp_path, distances, conclusion):
@@ -522,7 +525,7 @@ def test_noise_of_the_ranking_is_that_of_the_seeds(study, tmp_path):
     # Of one cell, the distance is the size of its log ratio.
     spread = np.log(cell["validation_inclusive_iou_loss"] / 0.105992).abs().std(ddof=1)
     assert f"a standard deviation of {text.number(spread, 2)}, and the difference" in page
-    assert f"one of {text.number(np.sqrt(2) * spread, 2)}: what" in page
+    assert f"one of {text.number(np.sqrt(2) * spread, 2)}: smaller" in page
     assert "1 of 3 variants lost a cell." in page
 
 
@@ -531,7 +534,7 @@ def test_a_ranking_says_which_differences_are_those_of_its_seeds(study, tmp_path
     root = write_variants(tmp_path / "figure8", factors)
     page = findings.page(findings.read(study, studies=[root]), study)
     assert "Of the 1 cell of Fig. 8 tried with 3 seeds, the nearest" in page
-    assert "by a t test, rank 2 may be as near as the nearest." in page
+    assert "By a t test, rank 2 may be as near as the nearest." in page
     # Without one of the seeds, the mean is 1.125, 1.1 or 1.075.
     assert row(page, "| 1 | linear |")[5:] == ["0.095 ± 0.026", "× 1.1", "–"]
     assert row(page, "| 3 | sigmoid |")[7] == "0.647 ± 0.001"
@@ -563,7 +566,7 @@ def test_a_ranking_of_whole_grids_is_told_by_rate(study):
     differences = np.subtract(off["few"], off["clean"])
     assert differences == pytest.approx([0, 0, np.log(2), 0], abs=0.011)
 
-    told = page[page.index("Fig. 8 leaves out cells that were tried") :].split("\n\n")[1]
+    told = page[page.index("Fig. 8 leaves out some of these cells") :].split("\n\n")[1]
     heads, _, first, _ = (line.strip("| ").split(" | ") for line in told.splitlines())
     assert heads[2:] == ["(4, 0.1)", "(256, 0.1)", "(1024, 0.1)"]
     missing = cells[(cells["learning_rate"] == 0.1) & (cells["condition"] == "clean")]
@@ -864,7 +867,7 @@ def test_the_farthest_cell_is_not_farther_where_it_lies_below_the_curve(study):
     fitted = copy["scaling_residuals"]["fitted"]
     copy["scaling_residuals"].loc[fitted, "residual"] = np.log([1.1, 0.8] * 9)
     page = findings.page(copy, study)
-    assert "Of 18 cells, the losses are −20 % to +10 % off it." in page
+    assert "The losses of 18 cells are −20 % to +10 % off it." in page
     assert "gives the loss of each cell to within 20 %" in page
 
 

@@ -92,10 +92,10 @@ def _against(missing: pd.DataFrame, present: pd.DataFrame) -> list[str]:
     A mean at the last epoch needs a run that comes so far.
     """
     against = {
-        "runs came to the last epoch where the paper has no mean": missing[
+        "runs reached the last epoch where the paper has no mean": missing[
             missing["reached_last_epoch"] > 0
         ],
-        "none came so far where the paper has one": present[present["reached_last_epoch"] == 0],
+        "none reached it where the paper has one": present[present["reached_last_epoch"] == 0],
     }
     return [f"{what}, at {names(cells)}" for what, cells in against.items() if len(cells)]
 
@@ -177,7 +177,7 @@ def _broken(residuals: pd.DataFrame) -> str:
     if broken.empty:
         return f"No cell is off by more than a factor of {FAR}."
     text = f"Off by more than a factor of {FAR}: {names(broken)}."
-    return text if broken["fitted"].any() else f"{text} All are of a rate that was not fitted."
+    return text if broken["fitted"].any() else f"{text} All have a rate that was not fitted."
 
 
 def carries(study: Study) -> str:

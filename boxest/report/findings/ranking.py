@@ -142,7 +142,7 @@ def _aims(first: pd.Series, paper: pd.DataFrame, keys: list[str], drawn: bool) -
     best = f"The best is {_name(first, keys)}."
     if not aims:
         return [best, ""]
-    lines = [f"{best} What a better network should reach, and what it does:", ""]
+    lines = [f"{best} What a better network should reach, and what this one reaches:", ""]
     for aim, value, limit, of in aims:
         said = f"{value:,}" if isinstance(value, (int, np.integer)) else number(value, 2)
         verdict = "met" if value <= limit else "not met" if np.isfinite(value) else "unknown"
@@ -164,7 +164,7 @@ def _equal_time(networks: pd.DataFrame, paper: pd.DataFrame, keys: list[str]) ->
     lines = [
         f"At equal training time: when the best cell of `paper`, {_name(than, keys)}, has ended "
         f"its epochs, it has a geometric validation loss of {loss(than['equal_time_iou_loss'])}. "
-        "The best of the others, at that time:",
+        "The best cells of the other networks, at that time:",
         "",
     ]
     for _, row in others.iterrows():

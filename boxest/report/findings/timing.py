@@ -87,13 +87,13 @@ def _recommendation(row: pd.Series, sizes: pd.Series) -> str:
     best = (row["best_batch_size"], row["best_learning_rate"])
     text = (
         f"{trained} {_grid(row, sizes)}, so batch size {row['batch_size']:.0f}{_at_the_ends(row)}; "
-        f"a few epochs each lead to the rate {row['learning_rate']:g}"
+        f"a few epochs at each rate lead to {row['learning_rate']:g}"
     )
     if gone := np.isnan(row["validation_inclusive_iou_loss"]):
         text += ", where every run diverged."
     else:
         text += (
-            f". 1 − inclusive IoU comes to {row['validation_inclusive_iou_loss']:.3f} "
+            f". There, 1 − inclusive IoU is {row['validation_inclusive_iou_loss']:.3f} "
             f"(1 − IoU {row['validation_iou_loss']:.3f})."
         )
     if np.isnan(best[0]):

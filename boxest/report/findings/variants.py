@@ -140,8 +140,8 @@ def _apart(ranking: pd.DataFrame, seeds: int) -> str:
     ranks = f"{'rank' if len(near) == 1 else 'ranks'} {', '.join(map(str, near))}"
     told = f"{ranks} may be as near as the nearest" if len(near) else "no other is as near"
     return (
-        f"After ± are standard errors, by leaving out one of the {seeds} seeds at a time, in all "
-        f"cells and variants at once: by a t test, {told}."
+        f"After ± are standard errors, from leaving out one of the {seeds} seeds at a time, in "
+        f"all cells and variants at once. By a t test, {told}."
     )
 
 
@@ -156,8 +156,8 @@ def _noise(ranking: pd.DataFrame, whole: Study, tried: pd.DataFrame) -> str:
     near = int((distance[ranking["lost"] == 0] <= distance.iloc[0] + noise).sum())
     text = (
         "Over the seeds of the grid, the distance of these cells has a standard deviation of "
-        f"{number(spread, 2)}, and the difference of two distances one of {number(noise, 2)}: what "
-        "is smaller in the ranking is noise"
+        f"{number(spread, 2)}, and the difference of two distances one of {number(noise, 2)}: "
+        "smaller differences in the ranking are noise"
     )
     order = f", and the order of the first {near} tells nothing" if near > 1 else ""
     return f"{text}{order}."

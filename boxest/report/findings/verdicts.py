@@ -27,13 +27,13 @@ CORRECTED = "corrected"
 # What the verdicts are read otherwise by where runs stopped early.
 STOPPING = ["at equal epochs", "stopped runs at their best epoch"]
 NOTES = {
-    4: "Two runs of one cell differ, too: more than the share that another seed of the same cell "
-    "reaches cannot be asked of two cells.",
-    8: "The paper's similitude is of means over ten runs, and that of a single run scatters more: "
-    "the means over our seeds are what compares with the paper's.",
+    4: "Two runs of one cell differ, too. So two cells cannot be expected to agree more often than "
+    "two seeds of the same cell do.",
+    8: "The paper computes the similitude from means over ten runs; that of a single run scatters "
+    "more. So compare the paper's with the similitude of the means over our seeds.",
     10: "A test of equivalence: the claim holds if the whole interval lies within 10 % of the "
-    "paper's number, a margin that is ours. The geometric loss has no verdict, for the paper's "
-    "number is an inclusive one.",
+    "paper's number; this margin is ours. The geometric loss has no verdict, because the paper's "
+    "number is an inclusive loss.",
 }
 
 
@@ -151,7 +151,7 @@ def _on_validation(study: Study, claims: pd.DataFrame) -> str:
     if not main["verdict"]:
         return f"{text}."
     decided = verdict(low, high, (main["claimed_from"], main["claimed_to"]))
-    return f"{text}, which by the same rule would be: *{decided}*."
+    return f"{text}; by the same rule, the verdict would be *{decided}*."
 
 
 def _scale(claims: pd.DataFrame) -> str:
