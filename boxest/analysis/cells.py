@@ -18,9 +18,9 @@ LOSSES = [
     "train_inclusive_iou_loss",
     "validation_inclusive_iou_loss",
 ]
-# Those whose means Fig. 8 gives.
+# The number of runs per cell whose means Fig. 8 gives.
 PAPER_RUNS = 10
-# Two means that are farther apart than so many standard errors differ by more than they scatter.
+# Two means that are more standard errors apart than this differ by more than they scatter.
 APART = 2
 
 
@@ -262,7 +262,7 @@ def _p_value(runs: pd.DataFrame) -> float:
     with np.errstate(divide="ignore"):
         ratios = np.log(runs["validation_inclusive_iou_loss"] / paper_loss(runs))
     ratios = ratios.where(np.isfinite(ratios))
-    # What a seed shares with itself in all cells; a seed without a run in a cell loses nothing.
+    # What a seed has in common in all cells; a seed that lacks a run in one of them still counts.
     within = ratios - ratios.groupby([runs[name] for name in CELL]).transform("mean")
     seeds = within.groupby(runs["seed"]).mean().dropna()
     scatter = seeds.std(ddof=1) * np.sqrt(1 / max(len(seeds), 1) + 1 / PAPER_RUNS)

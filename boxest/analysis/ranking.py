@@ -135,7 +135,7 @@ def first_condition(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def independent(ranking: pd.DataFrame, keys: Sequence[str]) -> list[str]:
-    """Leave out axes that follow from others, such as a rate of its optimizer, but no networks."""
+    """Leave out axes that follow from others, as a rate from its optimizer, but no networks."""
     kept = list(keys)
     for name in keys:
         others = [key for key in kept if key != name]

@@ -135,9 +135,9 @@ def _lack_of_fit(
 ) -> dict[str, float]:
     """Return the F test for lack of fit of a curve to repeated measurements.
 
-    What the curve leaves unexplained and the means of the cells do not, by what is left about
-    those. Runs of one cell that stopped at different epochs have different products: what the
-    curve explains of them is nothing that it lacks.
+    F compares the part of the scatter that the means of the cells explain but the curve does not
+    with the scatter about these means. Runs of one cell that stopped at different epochs have
+    different products; if the curve explains these differences, that does not count against it.
     """
     missed, free = cells - parameters, len(about_mean) - cells
     within = (about_mean**2).sum()

@@ -31,7 +31,7 @@ _computing: int | None = None
 
 def start() -> None:
     """Import Keras and its backend, quietly."""
-    # Of two threads at once, each would put back the stderr that it found, one of them the other's.
+    # Of two threads at once, one would restore the temporary stderr of the other.
     with _starting:
         _started()
 

@@ -24,7 +24,7 @@ _ADVICE = {
 }
 
 
-# File systems take names of so many bytes.
+# The longest name that file systems take, in bytes.
 LONGEST_FOLDER = 255
 # `atomic_path` puts a part before the name, and a suffix may follow.
 LONGEST_NAME = LONGEST_FOLDER - 35

@@ -102,9 +102,9 @@ def of_parameters(parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 def of_plan(settings: "Settings", schedule: "Schedule") -> dict[str, Any]:
-    """Describe where a training goes on.
+    """Describe where a training continues.
 
-    After earlier ones of different lengths, the best weights may be the same.
+    The weights do not tell: earlier trainings of different lengths may leave the same best ones.
     """
     return {
         "earlier epochs": settings.epochs_before,

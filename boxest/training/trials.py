@@ -86,7 +86,7 @@ class Trials:
         Parameters
         ----------
         lowest, highest : float
-            The rates at the begin and at the end.
+            The first and the last rate.
         n_rates : int
             How many rates, about: updates cannot be divided, nor be shared by two epochs.
         """

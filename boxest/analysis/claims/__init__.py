@@ -1,17 +1,18 @@
 """The paper's ten claims, each with a statistic that was chosen before the study was run.
 
-One rule for all verdicts: a statistic is computed for each repetition apart (a seed of the whole
-grid, so that everything is paired by seed; for time, a series of runs), and the mean over the
-repetitions has a 95 % interval by Student's t. The claim says where the statistic should lie. It
-*holds* if the interval lies inside, *does not hold* if it lies outside, and is *undecided* if it
-does neither, or if there are fewer than five repetitions. A share that is the same in every
-repetition has the exact interval of a binomial, for Student's t would give it none.
+One rule for all verdicts: a statistic is computed for each repetition separately, and the mean over
+the repetitions has a 95 % interval by Student's t. A repetition is a seed of the whole grid, so
+that everything is paired by seed; for time, it is a series of runs. The claim says where the
+statistic should lie. It *holds* if the interval lies inside, *does not hold* if the interval lies
+outside, and is *undecided* otherwise, or if there are fewer than five repetitions. A share that is
+the same in every repetition gets the exact binomial interval, because Student's t would give it no
+width.
 
-A diverged run is a result: from there on it counts with a loss of 1, the worst one minus IoU, and
-it loses against every run that did not diverge. Parts that are labelled as added afterwards were
-not chosen beforehand; none of them is the verdict on a claim. Those that are named after a main
-part are other readings of it: runs that stopped early at equal epochs or at their best one, exact
-intervals of shares, other test images.
+A run that diverges is a result, too: from then on it counts with a loss of 1, the largest one minus
+IoU, and it loses against every run that did not diverge. Parts that are labelled as added
+afterwards were not chosen beforehand; none of them is the verdict on a claim. Those that are named
+after a main part are other readings of it: runs that stopped early, compared at equal epochs or at
+their best epoch; exact intervals of shares; other test images.
 """
 
 from typing import NamedTuple
@@ -96,14 +97,14 @@ def claims(
     Returns
     -------
     pandas.DataFrame
-        One row per claim and part: `claim`, `part`, `main` (whether the verdict on the claim is
-        this one; the others say where it holds), `statistic` in words with its unit, `value`,
+        One row per claim and part: `claim`, `part`, `main` (whether this is the verdict on the
+        claim; the others say where it holds), `statistic` in words with its unit, `value`,
         `low`, `high` (mean and interval over the `repetitions`), `agree` (whether all repetitions
         have the same value), `claimed_from`, `claimed_to`, `paper` (the statistic of the paper's
-        own Fig. 8, where it can be computed), `out_of` (of how many each repetition's share is,
-        where that is the same for all), `verdict` (empty for a part that is there to compare
-        with), `corrected` (of a main part, the verdict by an interval that Bonferroni's correction
-        for all main parts makes wider) and the name of the `figure`.
+        own Fig. 8, where it can be computed), `out_of` (the number that
+        each repetition's share refers to, if it is the same for all), `verdict` (empty for a part
+        that is only there for comparison), `corrected` (for a main part, the verdict by the wider
+        interval of Bonferroni's correction for all main parts) and the name of the `figure`.
 
     Raises
     ------
@@ -129,7 +130,7 @@ def claims(
 
 
 def _row(number: int, statistic: Statistic, tests: int) -> dict:
-    """Return a row of the table, corrected for so many tests."""
+    """Return a row of the table, corrected for this number of tests."""
     value, low, high = interval(statistic)
     claimed, counts = statistic.claimed, statistic.out_of
     decided, corrected = "", ""

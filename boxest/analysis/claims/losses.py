@@ -1,4 +1,4 @@
-"""The statistics of the claims 1 to 5 and 8: learning curves and final losses of the grid."""
+"""The statistics of claims 1 to 5 and 8: learning curves and final losses of the grid."""
 
 from collections.abc import Callable
 
@@ -19,19 +19,19 @@ from boxest.analysis.claims.pairs import (
 from boxest.analysis.claims.statistic import AFTERWARDS, WORST, Statistic
 from boxest.analysis.columns import CELL, RUN, diverged, flag
 
-# Loss of the epoch above that of the epoch before by more than this is a rise that can be seen.
+# A rise of the loss by more than this factor from one epoch to the next can be seen.
 VISIBLE = 1.01
-# Curves that are nowhere far apart: a factor, root mean square over the epochs.
+# Curves within this factor of each other, by the root mean square over the epochs, count as alike.
 ALIKE = 1.25
 
 
 def statistics(histories: pd.DataFrame, runs: pd.DataFrame, metric: str) -> dict:
-    """Return the statistics of the claims 1 to 5 and 8 by number; see `boxest.analysis.claims`."""
+    """Return the statistics of claims 1 to 5 and 8 by number; see `boxest.analysis.claims`."""
     found = _statistics(histories, runs, metric)
     if not flag(runs, "stopped_early").any():
         return found
     restored = _statistics(*_stopped_at_best(histories, runs, metric), metric)
-    # A loss that is the smallest so far never rises, so that claim 2 cannot be read so.
+    # The smallest loss so far never rises, so claim 2 has no such reading.
     for number in found.keys() - {2}:
         how = "stopped runs at their best epoch"
         found[number] += [
@@ -60,9 +60,8 @@ def _statistics(histories: pd.DataFrame, runs: pd.DataFrame, metric: str) -> dic
 def falls_faster(curves: pd.DataFrame, gone: pd.DataFrame) -> list[Statistic]:
     """Claim 1: the share of pairs in which the larger of two neighbouring rates falls faster.
 
-    A run falls faster if the mean logarithm of its validation loss over the first third of the
-    epochs is lower than that of the other run, of the same batch size and seed; not if it diverged
-    within them.
+    A run falls faster than another one of the same batch size and seed if the mean logarithm of its
+    validation loss over the first third of the epochs is lower, and it did not diverge within them.
     """
     epochs = max(1, round(curves.shape[1] / 3))
     lost = gone.iloc[:, epochs - 1]
@@ -76,15 +75,16 @@ def falls_faster(curves: pd.DataFrame, gone: pd.DataFrame) -> list[Statistic]:
 
 
 def oscillates(curves: pd.DataFrame, gone: pd.DataFrame) -> list[Statistic]:
-    """Claim 2: the share of epochs, from the third on, that end visibly above the one before.
+    """Claim 2: the share of epochs, from the third on, whose loss is visibly above the one before.
 
-    At the largest rate; the claim is that at least every fourth epoch does. A diverging epoch does.
+    The claim is that at the largest rate this happens in at least every fourth epoch. An epoch in
+    which a run diverges counts as such a rise.
     """
     before, now = curves.iloc[:, 1:-1].to_numpy(), curves.iloc[:, 2:]
     ratio = (now / before).where(~gone.to_numpy()[:, 1:-1])
     rises = (ratio > VISIBLE) | (ratio.notna() & gone.iloc[:, 2:])
     up, seen = rises.sum(axis=1), ratio.notna().sum(axis=1)
-    # A run that diverged before the third epoch has nothing but its divergence.
+    # A run that diverged before the third epoch has only its divergence to count.
     up, seen = up.where(seen > 0, 1), seen.where(seen > 0, gone.any(axis=1))
     counts = seen.where(seen > 0).astype(float)
     share = 100 * up / counts
@@ -118,10 +118,10 @@ def oscillates(curves: pd.DataFrame, gone: pd.DataFrame) -> list[Statistic]:
 def ends_lower(curves: pd.DataFrame, lost: pd.Series, paper: pd.Series | None) -> list[Statistic]:
     """Claim 3: the share of pairs in which the smaller of two neighbouring batch sizes ends lower.
 
-    Pairs of runs of the same rate and seed, by their last validation loss; infinite where one
-    diverged, which so loses against all that did not. Where one of a pair stopped early, their last
-    epochs differ: beside it stand the pairs at the last epoch that both have, and those without the
-    largest rate, at which runs stop.
+    Runs of the same rate and seed are compared by their last validation loss, which is infinite for
+    a run that diverged, so that it loses against all that did not. If one of a pair stopped early,
+    their last epochs differ. So two other readings are given: the pairs at the last epoch that both
+    have, and the pairs without the largest rate, at which runs stop.
     """
 
     def final(table: pd.DataFrame) -> pd.Series:
@@ -142,11 +142,11 @@ def ends_lower(curves: pd.DataFrame, lost: pd.Series, paper: pd.Series | None) -
 def keeps_the_curve(curves: pd.DataFrame, lost: pd.Series) -> list[Statistic]:
     """Claim 4: the share of pairs along the diagonals of the grid whose curves are alike.
 
-    Pairs of cells in which batch size and rate are both larger, and by about the same factor (at
-    most 2 apart); the runs of the same seed are alike if the root mean square of ln(loss / loss)
-    over the epochs from the third on that both have is below ln(1.25). Beside it: pairs with the
-    same batch sizes, and only these changed; and the runs of one cell with those of the next seed,
-    which no pair of cells can be expected to beat.
+    A pair is two cells of which one has a larger batch size and a larger rate, by about the same
+    factor (within a factor of 2). Two runs of the same seed are alike if the root mean square of
+    the logarithm of the ratio of their losses, over the epochs from the third on that both have, is
+    below ln(1.25). For comparison: pairs in which only the batch size changes; and runs of one cell
+    paired with those of the next seed, which no pair of cells can be expected to beat.
     """
     logs = np.log(curves.iloc[:, 2:] if curves.shape[1] > 3 else curves)
     cells = list(logs.index.droplevel("seed").unique())
@@ -184,10 +184,10 @@ def is_less_sensitive(curves: pd.DataFrame, paper: pd.Series | None) -> list[Sta
     """Claim 5: the slope of the sensitivity to the rate over the logarithm of the batch size.
 
     The sensitivity of a batch size is the range, over the rates, of ln(final validation loss): 0.7
-    is a factor of 2. The claim is that it grows with the batch size. Beside it without the largest
-    rate, which the paper's table has for three of the batch sizes only; the same of the loss
-    itself, for which the reading of "sensitive" decides; and at the last epoch that the runs of all
-    rates have.
+    is a factor of 2. The claim is that it grows with the batch size. Other readings: without the
+    largest rate, which the paper's table has for only three of the batch sizes; with the loss
+    itself instead of its logarithm, as "sensitive" may mean either; and at the last epoch that the
+    runs of all rates have.
     """
     final, equal = last_losses(curves), last_losses(to_common_epochs(curves, "learning_rate"))
     rates = sorted(final.index.unique("learning_rate"))
@@ -220,8 +220,8 @@ def agrees(runs: pd.DataFrame, metric: str) -> list[Statistic]:
     """Claim 8: the share of cells whose similitude is within 10 % of 100, for each seed.
 
     The similitude of a run is 100 * training / validation loss of its last epoch; runs that
-    diverged have none. The paper's own is of means over ten runs: beside it stands the one share
-    that the means over our seeds give, which has no interval.
+    diverged have none. The paper computes its own from means over ten runs. The share of cells by
+    the means over our seeds is given beside it; as a single number, it has no interval.
     """
     kept = runs[~diverged(runs)]
     names = [f"train_{metric}", f"validation_{metric}"]
@@ -250,10 +250,10 @@ def agrees(runs: pd.DataFrame, metric: str) -> list[Statistic]:
 def _curves(
     histories: pd.DataFrame, runs: pd.DataFrame, column: str
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the losses, a row per run and a column per planned epoch, and where it is diverged.
+    """Return the losses, a row per run and a column per planned epoch, and where runs are diverged.
 
-    From divergence on the loss is WORST, but a loss may be so large in a run that goes on. NaN
-    after early stopping.
+    From divergence on, the loss is WORST, which a run that goes on may also have. After early
+    stopping it is NaN.
     """
     table = histories.pivot(index=RUN, columns="epoch", values=column)
     planned = int(runs["planned_epochs"].max())
@@ -269,7 +269,7 @@ def _stopped_at_best(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Give each epoch of a run that stopped early the losses of its best epoch so far.
 
-    As if the weights of that epoch had been restored.
+    This is as if the weights of that epoch had been restored.
     """
     names = [f"{part}_{metric}" for part in ("train", "validation")]
     stopped = runs.loc[flag(runs, "stopped_early"), RUN]
@@ -290,7 +290,7 @@ def _paper_losses() -> pd.Series:
 
 
 def _alike(logs: pd.DataFrame, lost: pd.Series, pairs: list, seeds_apart: int = 0) -> pd.DataFrame:
-    """Tell of pairs of cells, in columns, whether their curves are alike: 100 or 0 by seed."""
+    """Return for each seed and pair of cells (column) whether the curves are alike: 100 or 0."""
     wide, gone = logs.unstack("seed"), lost.unstack("seed", fill_value=False)
     seeds = gone.columns
     if seeds_apart and len(seeds) == 1:

@@ -1,4 +1,4 @@
-"""Pairs of runs that are neighbours along an axis of the grid: which of both has the lower loss."""
+"""Pairs of runs that are neighbours along an axis of the grid: which has the lower loss."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -9,13 +9,13 @@ import pandas as pd
 from boxest.analysis.claims.statistic import Statistic
 from boxest.analysis.columns import RUN
 
-# The paper says "the graphs show": nine pairs of ten should.
+# The paper says "the graphs show", so we expect it of nine pairs in ten.
 MOST = (90.0, np.inf)
 SHARE = (0.0, 100.0)
 
 
 def wins(losses: pd.Series, along: str, *, larger_is_lower: bool) -> pd.DataFrame:
-    """Tell of all pairs of neighbours along an axis whether they are as claimed, in %.
+    """Return for all pairs of neighbours along an axis whether they are as claimed, 100 or 0 (%).
 
     Returns
     -------
@@ -35,10 +35,10 @@ def wins(losses: pd.Series, along: str, *, larger_is_lower: bool) -> pd.DataFram
 def compared(
     score: Callable, curves: pd.DataFrame, along: str, *, larger_is_lower: bool
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Compare neighbours along an axis by the score of their curves: each pair as by `wins`.
+    """Compare neighbours along an axis by the score of their curves; each result is that of `wins`.
 
-    First with the last loss of a run that stopped early in the place of those it has not, then with
-    the epochs alone that both have.
+    In the first, the last loss of a run that stopped early stands for the epochs that it lacks; the
+    second only compares the epochs that both have.
     """
     levels = curves.index.get_level_values(along)
     steps = pairwise(sorted(levels.unique()))
@@ -74,16 +74,16 @@ def ordered(
 
 
 def shares(table: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    """Return the mean of each row, and of how many it is."""
+    """Return the mean of each row, and the number of its values."""
     return table.mean(axis=1), table.count(axis=1)
 
 
 def last_losses(curves: pd.DataFrame) -> pd.Series:
-    """Return the last loss that each run has."""
+    """Return the last loss of each run."""
     return curves.ffill(axis=1).iloc[:, -1]
 
 
 def to_common_epochs(curves: pd.DataFrame, along: str) -> pd.DataFrame:
-    """Cut the curves of runs that differ by `along` alone at the last epoch that all have."""
+    """Cut the curves of runs that only differ in `along` after the last epoch that all have."""
     others = [name for name in RUN if name != along]
     return curves.where(curves.notna().groupby(others).transform("all"))

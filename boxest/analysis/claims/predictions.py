@@ -1,7 +1,7 @@
-"""The statistics of the claims 9 and 10: the best parametrization on the test set.
+"""The statistics of claims 9 and 10: the best parametrization on the test set.
 
-Their intervals are over the seeds, for one set of test images. A second reading of each has the
-sampling of the images in it, too.
+Their intervals are over the seeds, for one set of test images. A second reading of each also
+includes the choice of the test images.
 """
 
 from collections.abc import Callable
@@ -17,14 +17,14 @@ from boxest.boxes import corners_of
 
 # Shares of the image: 16 and 64 px of the paper's 128.
 SMALL, LARGE = 1 / 8, 1 / 2
-# What counts as the paper's 0.038.
+# The range that counts as the paper's 0.038.
 TOLERANCE = 0.1
 # Sets of images drawn by the bootstrap: its standard error is known to about 3 %.
 RESAMPLES = 500
 
 
 def statistics(predictions: pd.DataFrame, metric: str) -> dict:
-    """Return the statistics of the claims 9 and 10 by number."""
+    """Return the statistics of claims 9 and 10 by number."""
     errors = _errors(predictions, metric)
     x1, y1, x2, y2 = (errors.index.get_level_values(name) for name in corners_of("true"))
     sides = np.sort([x2 - x1, y2 - y1], axis=0).T
@@ -32,7 +32,7 @@ def statistics(predictions: pd.DataFrame, metric: str) -> dict:
 
 
 def _errors(predictions: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Return the errors, a row per image and a column per seed whose predictions are numbers."""
+    """Return the errors, a row per image, and a column per seed whose predictions are numbers."""
     images = ["image", *corners_of("true")]
     require(predictions, [*images, "seed", metric], "predictions")
     seeds = predictions.groupby("image")["seed"].nunique()
@@ -48,10 +48,10 @@ def _errors(predictions: pd.DataFrame, metric: str) -> pd.DataFrame:
 def are_harder(errors: pd.DataFrame, sides: np.ndarray) -> list[Statistic]:
     """Claim 9: errors against the smallest side, and of thin objects against large ones.
 
-    Spearman's rank correlation of the error with the smallest side, which the claim has below 0;
-    and the mean error of objects with one side of at most an eighth of the image and the other of
-    at least a half, over that of objects with both sides of at least a half, which the claim
-    ("greatly degrade") has at 2 or more.
+    The first statistic is Spearman's rank correlation of the error with the smallest side; the
+    claim is that it is below 0. The second is the mean error of thin objects (one side at most an
+    eighth of the image, the other at least a half) divided by that of large ones (both sides at
+    least a half); we take the claim ("greatly degrade") to mean 2 or more.
     """
     what = "mean error of objects with one small side / of objects with two large ones"
     correlation, ratio = (
@@ -75,9 +75,9 @@ def are_harder(errors: pd.DataFrame, sides: np.ndarray) -> list[Statistic]:
 def reaches(errors: pd.DataFrame, sides: np.ndarray, metric: str) -> list[Statistic]:
     """Claim 10: the mean test loss, within 10 % of the paper's 0.038.
 
-    A test of equivalence: the claim holds if the whole interval lies within that margin. The
-    paper's number is an inclusive loss, as far as we can tell: of the geometric one it says
-    nothing, which therefore has no verdict.
+    This is a test of equivalence: the claim holds if the whole interval lies within that margin. As
+    far as we can tell, the paper's number is an inclusive loss. It says nothing about the geometric
+    loss, which therefore has no verdict.
     """
     claimed = (PAPER_TEST_LOSS * (1 - TOLERANCE), PAPER_TEST_LOSS * (1 + TOLERANCE))
     inclusive = {"claimed": claimed, "paper": PAPER_TEST_LOSS}
@@ -93,11 +93,11 @@ def _by_seed(statistic: Callable, errors: pd.DataFrame, sides: np.ndarray) -> pd
 def _resampled(
     main: Statistic, statistic: Callable, errors: pd.DataFrame, sides: np.ndarray
 ) -> Statistic:
-    """Add to the error over the seeds that over the images, by the bootstrap.
+    """Add the standard error over the images, by the bootstrap, to that over the seeds.
 
-    The images are drawn with replacement, the same for all seeds. The two errors add up as those of
-    a crossed design do; what is left of an image and a seed together is in both, and the sum is
-    never too small for that.
+    The images are drawn with replacement, the same for all seeds. The two errors add up as in a
+    crossed design. The interaction of image and seed is in both, so the sum is rather too large
+    than too small.
     """
     if errors.empty:
         return main.read("other images")
@@ -120,7 +120,7 @@ def _rank_correlation(errors: np.ndarray, sides: np.ndarray) -> np.ndarray:
 
 
 def _thin_over_large(errors: np.ndarray, sides: np.ndarray) -> np.ndarray:
-    """Return the mean error of thin objects by that of large ones, for each seed."""
+    """Return the mean error of thin objects divided by that of large ones, for each seed."""
     narrow, wide = sides.T
     thin, large = (narrow <= SMALL) & (wide >= LARGE), narrow >= LARGE
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -1,4 +1,4 @@
-"""What a claim is decided by: a number per repetition, and its interval."""
+"""What decides a claim: a number per repetition, and the interval of its mean."""
 
 import math
 from typing import NamedTuple
@@ -7,41 +7,41 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-# One minus IoU of boxes that share nothing: what a diverged run counts with.
+# One minus the IoU of boxes that share nothing; diverged runs count with this loss.
 WORST = 1.0
 # Ends the name of a part whose statistic was not chosen before the study was run.
 AFTERWARDS = "(added afterwards)"
 CONFIDENCE = 0.95
-# Of fewer, the spread is hardly known.
+# With fewer repetitions, the spread is hardly known.
 LEAST_REPETITIONS = 5
 
 
 class Statistic(NamedTuple):
-    """A number per repetition, and where a claim says that its mean lies.
+    """A number per repetition, and where its mean lies according to a claim.
 
     Attributes
     ----------
     part : str
-        Which part of the study it is of.
+        The part of the study that it describes.
     what : str
         What it is, with its unit.
     values : pandas.Series
         One per repetition; NaN where it does not exist.
     claimed : tuple of two floats or None
-        From, to; None for what is there to compare with.
+        From, to; None for a part that is only there for comparison.
     main : bool
-        Whether the verdict on the claim is this one.
+        Whether this is the verdict on the claim.
     paper : float
-        The same of the paper's own table.
+        The same number from the paper's own table.
     bounds : tuple of two floats
-        What it can be at all: an interval does not go beyond.
+        Its possible values; no interval extends beyond them.
     out_of : pandas.Series or None
-        For a share in %, of how many each repetition's is.
+        For a share in %, the number that it refers to, for each repetition.
     exact : bool
-        Whether the interval of a share is that of a binomial, as where all repetitions agree.
+        Whether a share gets the binomial interval, as it does if all repetitions agree.
     image_error : float
-        Standard error of the mean that comes from which images were drawn, beside the one that
-        comes from the repetitions.
+        Standard error of the mean that comes from the choice of the images, in addition to the one
+        that comes from the repetitions.
     """
 
     part: str
@@ -62,7 +62,7 @@ class Statistic(NamedTuple):
         return len(values) > 1 and bool(np.isclose(values.min(), values.max(), rtol=1e-9, atol=0))
 
     def read(self, how: str, **changed) -> "Statistic":
-        """Return another reading of it, which is named after it and was added afterwards."""
+        """Return another reading of this statistic, marked as added afterwards."""
         return self._replace(part=f"{self.part}, {how} {AFTERWARDS}", main=False, **changed)
 
 
@@ -76,9 +76,9 @@ def readings(claims: pd.DataFrame, main: pd.Series) -> pd.DataFrame:
 def interval(statistic: Statistic, confidence: float = CONFIDENCE) -> tuple[float, float, float]:
     """Return the mean of a statistic and its interval; NaN where there is none.
 
-    By Student's t, but for a share that is the same in every repetition: there it would have no
-    width, and the interval is that of Clopper and Pearson (1934) for a binomial, of all that were
-    counted in all repetitions.
+    The interval is Student's, except for a share that is the same in every repetition, where it
+    would have no width. There, it is the binomial interval of Clopper and Pearson (1934), over
+    everything that was counted in all repetitions.
     """
     values = statistic.values.dropna()
     mean = float(values.mean()) if values.size else math.nan

@@ -1,4 +1,4 @@
-"""The statistics of the claims 6 and 7: training time."""
+"""The statistics of claims 6 and 7: training time."""
 
 import numpy as np
 import pandas as pd
@@ -9,14 +9,14 @@ from boxest.analysis.timing import ENGINES, SHARED, by_engine, fit_time
 
 
 def statistics(runs: pd.DataFrame) -> dict:
-    """Return the statistics of the claims 6 and 7 by number, each for every engine."""
+    """Return the statistics of claims 6 and 7 by number, each for every engine."""
     require(
         runs, ["batch_size", "learning_rate", "seed", "epochs", "train_seconds", "engine"], "times"
     )
     kept = runs[~diverged(runs) & (runs["engine"] != SHARED)]
     kept = kept.assign(seconds_per_epoch=kept["train_seconds"] / kept["epochs"])
     result = {6: [], 7: []}
-    # There are none where all runs diverged, or were trained together.
+    # There are none if all runs diverged, or were trained together.
     for name, rows in by_engine(kept) if len(kept) else ():
         part = ENGINES.get(name, name)
         result[6] += follows_the_inverse(rows, part)
@@ -27,12 +27,12 @@ def statistics(runs: pd.DataFrame) -> dict:
 def follows_the_inverse(runs: pd.DataFrame, part: str) -> list[Statistic]:
     """Claim 6: the share of the time at the smallest batch size that goes as 1 / batch size.
 
-    For each rate and seed, the time per epoch is fitted by a + b / batch size; the share is that of
-    b / batch size. The claim is that it is at least a half. Beside it, the exponent of a power law,
-    which a pure 1 / x would have at −1.
+    For each rate and seed, a + b / batch size is fitted to the time per epoch; the share is that of
+    b / batch size. The claim is that it is at least a half. For comparison, the exponent of a power
+    law is given, which would be −1 for a pure 1 / x.
     """
     groups = runs.groupby(["learning_rate", "seed"])
-    # A series that lacks batch sizes, because runs diverged, has another curve.
+    # A series that lacks batch sizes, because runs diverged, would give another curve.
     whole = {key: rows for key, rows in groups if len(rows) == runs["batch_size"].nunique() > 1}
     share, exponent = {}, {}
     smallest = runs["batch_size"].min()

@@ -21,9 +21,9 @@ class Figures:
         self.shown: set[Path] = set()
 
     def show(self, study: Study, name: str, caption: str = "") -> list[str]:
-        """Return the lines of a figure with its caption; of one shown before, a mention.
+        """Return the lines of a figure with its caption, or a mention if it was shown before.
 
-        None where the study has no such figure; `caption` is for one that has none of its own.
+        There are no lines if the study has no such figure. `caption` is for a figure without one.
         """
         if name not in study.summary.get("figures", ()):
             return []

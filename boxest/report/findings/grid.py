@@ -1,4 +1,4 @@
-"""The grid: ours beside the paper's, and how far learning rate × updates carries."""
+"""The grid: ours beside the paper's, and how far learning rate × updates determines the loss."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def comparison(study: Study, figures: Figures) -> list[str]:
     both = study["comparison"].merge(study["fig8"][[*CELL, "reached_last_epoch"]], on=CELL)
     distances = study["distances"]
     far = both.loc[both[f"{LOSS}_log_ratio"].abs().idxmax()] if distances["cells"].iloc[0] else None
-    # What the paper never tried, such as a rate of 1, it did not leave out.
+    # The paper cannot leave out what it never tried, such as a rate of 1.
     missing = both[both[f"paper_{LOSS}"].isna() & in_the_papers_grid(both)]
     values = {
         "apart": APART,
@@ -89,7 +89,7 @@ def systematic(study: Study) -> str:
 def _against(missing: pd.DataFrame, present: pd.DataFrame) -> list[str]:
     """Say what speaks against early stopping as the reason why the paper leaves out cells.
 
-    A mean at the last epoch needs a run that comes so far.
+    A mean at the last epoch needs a run that reaches it.
     """
     against = {
         "runs reached the last epoch where the paper has no mean": missing[
@@ -181,7 +181,7 @@ def _broken(residuals: pd.DataFrame) -> str:
 
 
 def carries(study: Study) -> str:
-    """Say how far the rule carries where it was fitted, and whether the curve is all there is."""
+    """Say how well the rule holds where it was fitted, and whether the curve explains all."""
     fit = study["scaling_fit"].set_index("loss").loc[LOSS]
     fitted = study["scaling_residuals"].query("fitted")["residual"].dropna()
     if np.isnan(fit["p_value"]):

@@ -23,8 +23,8 @@ from boxest.study.data import described, words
 
 # Cells of a table.
 SHOWN = 10
-# What a network is asked for that looks where the box is: the error of the paper's, at most so much
-# of it, in the same time.
+# A network that looks where the box is should reach at most this share of the error of the paper's
+# network, in the same time.
 HALF = 0.5
 MEASURES = {"test_iou_loss": "1 − IoU", "test_inclusive_iou_loss": "1 − inclusive IoU"}
 HEADS = ["1 − IoU", *(f"< {side} px" for side in SMALL), "1 − inclusive IoU", "parameters"]
@@ -59,7 +59,7 @@ def _networks(studies: list[Study]) -> set[str]:
 def _keys(study: Study) -> list[str]:
     """Return the axes that tell the cells of a ranking apart, as columns of its table.
 
-    Among them networks, which are compared, also where their optimizers would tell them apart.
+    Networks are among them, because they are compared, even if their optimizers tell them apart.
     """
     ranking = study["ranking"]
     varied = [name for name in (*study.others, *CELL) if ranking[name].nunique() > 1]
@@ -67,7 +67,7 @@ def _keys(study: Study) -> list[str]:
 
 
 def _ranking(study: Study, figures: Figures) -> list[str]:
-    """Return what one study came to, under its first condition."""
+    """Return the outcome of one study, under its first condition."""
     ranking, keys = first_condition(study["ranking"]), _keys(study)
     networks = best_of_networks(ranking) if "network" in keys else ranking.head(1)
     paper = networks[networks["network"] == BASELINE] if "network" in keys else networks[:0]

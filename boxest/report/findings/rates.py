@@ -9,7 +9,7 @@ from boxest.report.findings.figures import Figures
 from boxest.report.findings.jinja import rendered
 from boxest.report.findings.study import Study
 
-# Seeds that the rule of the range test was chosen by: `boxest.training.search.BELOW`.
+# Seeds with which the rule of the range test was chosen: `boxest.training.search.BELOW`.
 CHOSEN_BY = 3
 _CAPTION = (
     "Rates found against the batch size, a point per seed; the bar is the best rate of the grid by "
@@ -18,7 +18,7 @@ _CAPTION = (
 
 
 def section(study: Study, figures: Figures) -> list[str]:
-    """Return what the searches for a rate came to; nothing where none was made."""
+    """Return the outcome of the searches for a rate; nothing if there were none."""
     found = study.tables.get("found_rates")
     if found is None:
         return []
@@ -33,7 +33,7 @@ def section(study: Study, figures: Figures) -> list[str]:
             for method in methods
             if summary.loc[method, "outside"]
         ],
-        # The seeds that the rule of the range test was not chosen by.
+        # The seeds with which the rule of the range test was not chosen.
         "unseen": tested[tested["seed"] >= CHOSEN_BY],
         "chosen_by": CHOSEN_BY,
         "heads": ["batch size", "best rate", "its loss"],
@@ -76,6 +76,6 @@ def _ratio(value: float) -> str:
 
 
 def _range(rates: pd.Series) -> str:
-    """Write rates: their ends, or the one that all are."""
+    """Write rates as a range, or as one number if all are equal."""
     low, high = number(rates.min(), 2), number(rates.max(), 2)
     return low if low == high else f"{low} to {high}"

@@ -24,22 +24,22 @@ FOLLOWED = Path("followed.npz")
 
 
 def publish(study: Study, target: Path, findings: Path, commands: list[str]) -> None:
-    """Copy the outcome of a study, and of those that its findings take from, and write its page.
+    """Copy the outcome of a study, and of those that its findings use, and write its page.
 
-    A study that lies in `target` already, made earlier or on another machine, stays as it is, with
-    what is said of how it was made. Remarks, which are added by hand, stay as long as the versions
-    of the runs do.
+    A study that is already in `target`, made earlier or on another machine, stays as it is, with
+    the text on how it was made. Remarks, which are added by hand, stay as long as the versions of
+    the runs stay the same.
 
     Parameters
     ----------
     study : Study
         Finished, with its summary.
     target : Path
-        Directory of the committed results; what is there and belongs to no study is removed.
+        Directory of the committed results; everything there that belongs to no study is removed.
     findings : Path
         The page of findings.
     commands : list of str
-        What makes all of it, in order, for the text.
+        The commands that make all of it, in order, for the text.
     """
     earlier = target / "provenance.json"
     earlier = json.loads(earlier.read_text("utf-8"))["studies"] if earlier.exists() else {}

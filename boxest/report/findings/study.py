@@ -66,7 +66,7 @@ def read(
     studies: Sequence[str | os.PathLike] = (),
     tables: Sequence[str] | None = None,
 ) -> Study:
-    """Read a finished study, and those that its findings take from.
+    """Read a finished study, and those that its findings use.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The numbers that captions and pages speak of, and what a study was computed with."""
+"""The numbers in captions and pages, and what a study was computed with."""
 
 import contextlib
 import json
@@ -63,7 +63,7 @@ def numbers(study: Study) -> dict[str, float | int | str | None]:
 
 
 def _of_seeds(diverged: pd.Series) -> str:
-    """Say which seeds a mean is of, where it leaves out those that diverged."""
+    """Say which seeds a mean includes: it leaves out those that diverged."""
     count, kept = len(diverged), int((~diverged).sum())
     if kept in (0, count):
         return f"all seeds ({count})"
@@ -71,7 +71,7 @@ def _of_seeds(diverged: pd.Series) -> str:
 
 
 def _ranking(study: Study) -> dict[str, Any]:
-    """Return what the best cell reached, and of how many."""
+    """Return what the best cell reached, and the number of cells."""
     ranking = first_condition(study["ranking"])
     best = ranking.iloc[0]
     named = ["test_iou_loss", "test_inclusive_iou_loss", "test_iou_loss_below_8px"]
@@ -113,7 +113,7 @@ def _scaling(study: Study) -> dict[str, float]:
 
 
 def _verdicts(study: Study) -> dict[str, float]:
-    """Return how many verdicts are which, and how much harder thin objects are than large ones."""
+    """Count the verdicts of each kind, and say how much harder thin objects are than large ones."""
     values = {}
     for name, suffix in (("claims", ""), ("claims_geometric", "_geometric")):
         claims = study[name]
@@ -127,7 +127,7 @@ def _verdicts(study: Study) -> dict[str, float]:
 
 
 def _times(study: Study) -> dict[str, float | str]:
-    """Return what the times are of, where their knee is, and how many cells no other beats."""
+    """Return what was timed, where the knee is, and how many cells no other beats."""
     time, fit = study["time"], study["time_fit"]
     values = {
         "time_epochs": time["planned_epochs"].iloc[0],

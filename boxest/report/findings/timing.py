@@ -80,7 +80,7 @@ def cost(study: Study, figures: Figures) -> list[str]:
 
 
 def _recommendation(row: pd.Series, sizes: pd.Series) -> str:
-    """Say where the recipe leads, and what it gives away."""
+    """Say where the recipe leads, and how much better the best cell is."""
     trained = f"- {ENGINES.get(row['engine'], row['engine'])}:"
     if np.isnan(row["knee"]):
         return f"{trained} no knee, which needs times of two batch sizes."
@@ -134,13 +134,13 @@ def _knee(value: float, low: float, high: float) -> str:
 
 
 def _measured(study: Study) -> str:
-    """Say how many epochs and runs the times of a study are of."""
+    """Say how many epochs and runs were timed in a study."""
     epochs = int(study["runs"]["planned_epochs"].max())
     return f"{plural(epochs, 'epoch')} × {of_each(study['fig8']['runs'], 'seed')}"
 
 
 def sources(study: Study) -> str:
-    """Say how many epochs and runs of each engine the times are of."""
+    """Say how many epochs and runs of each engine were timed."""
     measured = study.times or (study,)
     return " and ".join(f"{_measured(one)} ({_engine(one)})" for one in measured)
 

@@ -26,7 +26,7 @@ def _head(name: str) -> str:
 
 
 def section(study: Study, figures: Figures) -> list[str]:
-    """Return what the studies of variants came to; nothing without any."""
+    """Return the outcome of the studies of variants; nothing if there are none."""
     told = [one for one in (study, *study.studies) if "variants" in one]
     if not told:
         return []
@@ -35,7 +35,7 @@ def section(study: Study, figures: Figures) -> list[str]:
 
 
 def _stage(study: Study, whole: Study, figures: Figures) -> dict[str, Any]:
-    """Return what one study of variants came to."""
+    """Return the outcome of one study of variants."""
     ranking, cells = study["variants"], study["variant_cells"]
     tried = cells[["batch_size", "learning_rate"]].drop_duplicates().sort_values(
         ["batch_size", "learning_rate"]
@@ -135,7 +135,7 @@ def _conclusion(nearest: pd.Series, cells: pd.DataFrame, names_: list[str]) -> s
 
 
 def _apart(ranking: pd.DataFrame, seeds: int) -> str:
-    """Say how far the ranking is that of its seeds, by the errors of its own runs."""
+    """Say how much of the ranking is due to its seeds, by the errors of its own runs."""
     near = ranking.loc[ranking["p_value"] > 1 - CONFIDENCE, "rank"]
     ranks = f"{'rank' if len(near) == 1 else 'ranks'} {', '.join(map(str, near))}"
     told = f"{ranks} may be as near as the nearest" if len(near) else "no other is as near"
@@ -146,7 +146,7 @@ def _apart(ranking: pd.DataFrame, seeds: int) -> str:
 
 
 def _noise(ranking: pd.DataFrame, whole: Study, tried: pd.DataFrame) -> str:
-    """Say how much of a distance is the seed's, by the seeds of the grid at the same cells."""
+    """Say how much of a distance is due to the seed, by the seeds of the grid at the same cells."""
     runs = whole["runs"].merge(tried.assign(paper=paper_loss(tried)))
     apart = np.log(runs["validation_inclusive_iou_loss"] / runs["paper"])
     spread = np.sqrt((apart**2).groupby(runs["seed"]).mean()).std(ddof=1)
@@ -190,7 +190,7 @@ def _by_rate(ranking: pd.DataFrame, cells: pd.DataFrame, names_: list[str]) -> l
 
 
 def _left_out(ranking: pd.DataFrame, cells: pd.DataFrame, names_: list[str]) -> list[str]:
-    """Return how many runs came to the last epoch in the cells that the paper leaves out."""
+    """Return how many runs reached the last epoch in the cells that the paper leaves out."""
     missing = cells[cells["paper_validation_loss"].isna() & in_the_papers_grid(cells)]
     if missing.empty:
         return []
@@ -210,7 +210,7 @@ def _left_out(ranking: pd.DataFrame, cells: pd.DataFrame, names_: list[str]) -> 
 
 
 def _whole(mine: pd.DataFrame, which: pd.DataFrame) -> list[str]:
-    """Return how many runs of a variant came to the last epoch, by cell; it may lack some."""
+    """Return how many runs of a variant reached the last epoch, by cell; it may lack some."""
     cells = which.merge(mine, "left").itertuples()
     return [
         "–" if np.isnan(cell.runs) else f"{cell.whole:.0f} of {cell.runs:.0f}" for cell in cells

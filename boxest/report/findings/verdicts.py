@@ -24,7 +24,7 @@ READINGS = {
     "the loss itself": "without the logarithm",
 }
 CORRECTED = "corrected"
-# What the verdicts are read otherwise by where runs stopped early.
+# The readings that differ in how they treat runs that stopped early.
 STOPPING = ["at equal epochs", "stopped runs at their best epoch"]
 NOTES = {
     4: "Two runs of one cell differ, too. So two cells cannot be expected to agree more often than "
@@ -82,7 +82,7 @@ def _undecided(study: Study) -> str | None:
 
 
 def _robustness(study: Study) -> dict[str, Any]:
-    """Return which verdicts stay the same by other readings, and corrected for their number."""
+    """Return which verdicts stay the same under other readings, and corrected for their number."""
     tables = {"inclusive": study["claims"], "geometric": study["claims_geometric"]}
     read = {loss: _read_otherwise(claims) for loss, claims in tables.items()}
     hows = dict.fromkeys(how for one in read.values() for how in one["how"] if how != CORRECTED)
@@ -123,13 +123,13 @@ def _read_otherwise(claims: pd.DataFrame) -> pd.DataFrame:
 
 
 def _depending(read: pd.DataFrame) -> str:
-    """Name the claims whose verdicts early stopping has a part in."""
+    """Name the claims whose verdicts depend on early stopping."""
     other = read[read["how"].isin(STOPPING) & (read["verdict"] != read["main"])]
     return ", ".join(dict.fromkeys(other["name"]))
 
 
 def _same(rows: pd.DataFrame) -> str:
-    """Say how many verdicts are the main ones, and which are not."""
+    """Say how many verdicts equal the main ones, and which differ."""
     if rows.empty:
         return ""
     other = rows[rows["verdict"] != rows["main"]]
@@ -141,7 +141,7 @@ def _same(rows: pd.DataFrame) -> str:
 
 
 def _on_validation(study: Study, claims: pd.DataFrame) -> str:
-    """Return the loss of claim 10 on the validation set, which is no part of the claim."""
+    """Return the loss of claim 10 on the validation set, which is not part of the claim."""
     best, main = study["best"], claims[(claims["claim"] == 10) & claims["main"]].iloc[0]
     losses = best.loc[~best["diverged"], "validation_inclusive_iou_loss"]
     value, low, high = mean_and_interval(Statistic("validation set", "mean loss", losses))
