@@ -18,8 +18,8 @@ from boxest.cli import options
 def export(model: str, out: str, form: str | None, overwrite: bool) -> None:
     """Write a model for other programs: ONNX or SavedModel.
 
-    OUT is a file name.onnx, or the folder of a SavedModel. It takes images as in training, and
-    returns boxes as fractions of width and height.
+    OUT is an ONNX file, whose name ends in .onnx, or the folder of a SavedModel. The network in it
+    takes images as in training, and returns boxes as fractions of width and height.
 
     Example: boxest export model.boxest model.onnx
     """

@@ -91,7 +91,7 @@ _READING = (
         type=click.Choice(COORDINATES),
         metavar="KIND",
         default="auto",
-        help="Meaning of the numbers of a box.  [auto]",
+        help="edges, fractions, pixels-from-0 (or -1).  [auto]",
     ),
     click.option(
         "--columns",

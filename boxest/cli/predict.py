@@ -29,8 +29,8 @@ def predict(
 ) -> None:
     """Find the box in each photograph, in pixels.
 
-    PHOTOGRAPHS are files and folders. OUT ends in .csv, or in .json for COCO, or has no suffix, for
-    a folder of YOLO files.
+    PHOTOGRAPHS are files and folders. The name of OUT ends in .csv, or in .json for COCO, or has no
+    suffix, for a folder of YOLO files.
 
     Example: boxest predict model.boxest holiday --figure found.png
     """

@@ -23,8 +23,8 @@ from boxest.cli import options
 def score(model: str, data: str, boxes: str | None, **chosen: Any) -> None:
     """Compare the boxes that a model finds with the true ones.
 
-    DATA is a folder of shards; or of photographs, with their table BOXES. The score is the mean
-    geometric IoU; 1 is perfect.
+    DATA is a folder of shards; or of photographs, with BOXES, the table of their boxes. The score
+    is the mean geometric IoU; 1 is perfect.
 
     Example: boxest score model.boxest shards --part validation
     """

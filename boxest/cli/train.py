@@ -34,7 +34,7 @@ from boxest.cli import options
 @options.split
 @options.reading
 def train(data: str, boxes: str | None, **given: Any) -> None:
-    """Train a network on a folder DATA of shards; or of photographs, with their table BOXES.
+    """Train on DATA, a folder of shards; or of photographs, with BOXES, the table of their boxes.
 
     Example: boxest train shards --epochs 20 --set batch_size=16
     """
