@@ -26,7 +26,7 @@ _TINY = 1e-12
 # Smallest side in an aspect ratio (a hundredth of a pixel in 128): it bounds the gradient of
 # arctan(w/h), which is w/(w² + h²), and leaves the ratio of every larger box exact.
 _LEAST_SIDE = 1e-4
-# Larger corners are no fractions of an image that reach beyond its edge.
+# Larger corners cannot be fractions, not even of a box that extends beyond the image.
 _LARGEST = 2
 # Columns of a box in a table.
 CORNERS = ["x1", "y1", "x2", "y2"]

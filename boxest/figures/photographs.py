@@ -70,7 +70,7 @@ def photographs(
             corners = table[CORNERS].iloc[row].to_numpy(float)
             outline(axes, corners / np.tile(size, 2), pixels.shape, style)
         above = "" if true is None else f"\nIoU {measured[row]:.3f}"
-        # Between two dollars in a name is no formula.
+        # Text between two dollars in a name is not a formula.
         axes.set_title(f"{path.name:.24}{above}", fontsize=7, parse_math=False)
     handles = [Line2D([], [], label=text, **style) for text, (_, style) in boxes.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=2)

@@ -12,7 +12,7 @@ __all__ = ["PARTS", "check", "described", "expected", "merged", "of", "scene", "
 
 # With more shards than this, Snakemake plans for hours.
 MAX_SHARDS = 10_000
-# What stands between the parts of a value in words; of other lists, a slash.
+# Separators of the parts of a value in words; those of other lists are slashes.
 _BETWEEN = {"object_level": " to ", "background_level": " to ", "image_size": " × "}
 
 

@@ -23,7 +23,7 @@ except ImportError:  # Windows has no such locks.
 _DRIVER = Path("/proc/driver/nvidia")
 _BACKEND_MODULES = {"tensorflow": "tensorflow", "jax": "jaxlib"}
 
-# How the lines of /proc/cpuinfo begin that say what a processor can do: on x86, and on ARM.
+# Beginnings of the lines of /proc/cpuinfo that list what a processor can do: on x86, and on ARM.
 _PROCESSOR = ("model name", "flags", "CPU ", "Features")
 
 # The flag of XLA for a single thread.
@@ -91,7 +91,7 @@ def prepare(threads: int, *, gpus: int = 0, compiled: str | os.PathLike | None =
 
 @contextlib.contextmanager
 def without_unused_packages() -> Iterator[None]:
-    """In a process that only trains, let imports fail of packages that it does not use."""
+    """In a process that only trains, let imports of packages that it does not use fail."""
     hidden = [name for name in _UNUSED if _only_trains and name not in sys.modules]
     if "jax" in hidden and _may_run_on_jax():
         hidden.remove("jax")
