@@ -26,5 +26,5 @@ def convert(images: str, boxes: str, out: str, **given: Any) -> None:
     """
     from boxest.data import photographs
 
-    done = photographs.convert(images, boxes, out, verbose=1, **options.conversion(given))
+    done = photographs.convert(images, boxes, out, verbose=1, **options.given(given))
     click.echo(done.summary())

@@ -8,8 +8,6 @@ from click.core import ParameterSource
 
 # The same as `boxest.data.annotations.COORDINATES`; importing that takes a second.
 COORDINATES = ("auto", "edges", "pixels-from-1", "pixels-from-0", "fractions")
-# Names of options in Python.
-_NAMES = {"size": "image_size"}
 Decorator = Callable[[Callable], Callable]
 
 
@@ -57,19 +55,31 @@ def _pairs(text: str) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
-PAIRS = _Parsed("columns", _pairs)
 MODE = click.Choice(["stretch", "pad"])
 
+
+def _all(*options: Decorator) -> Decorator:
+    """Return a decorator that adds several options."""
+
+    def add(function: Callable) -> Callable:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
+
+
 # How to turn photographs into images for the network.
-_FORM = (
+form = _all(
     click.option(
         "--size",
+        "image_size",
         type=_Parsed("size", _size),
         default=128,
         metavar="PX",
         help="Side of the images, or HEIGHTxWIDTH.  [128]",
     ),
-    click.option("--colour", is_flag=True, help="Keep the colours.  [grey levels]"),
+    click.option("--colour", "channels", flag_value=3, help="Keep the colours.  [grey levels]"),
     click.option(
         "--mode",
         type=MODE,
@@ -78,7 +88,7 @@ _FORM = (
     ),
 )
 # How to read a table of boxes.
-_READING = (
+reading = _all(
     click.option("--label", metavar="NAME", help="Use only objects with this name."),
     click.option(
         "--several",
@@ -95,12 +105,11 @@ _READING = (
     ),
     click.option(
         "--columns",
-        type=PAIRS,
+        type=_Parsed("columns", _pairs),
         metavar="NAME=COLUMN",
         help="Columns of a CSV file: image=path,x1=left,…",
     ),
 )
-
 # How to divide photographs into training, validation and test set.
 split = click.option(
     "--split",
@@ -114,16 +123,6 @@ fitted = click.option("--mode", type=MODE, help="How to fit photographs.  [as in
 overwrite = click.option("--overwrite", is_flag=True, help="Replace existing files.")
 
 
-def form(function: Callable) -> Callable:
-    """Add the options for turning photographs into images."""
-    return _all(_FORM)(function)
-
-
-def reading(function: Callable) -> Callable:
-    """Add the options for reading a table of boxes."""
-    return _all(_READING)(function)
-
-
 def given(options: dict[str, Any]) -> dict[str, Any]:
     """Return only the options that the user has set: the package has the same defaults."""
     source = click.get_current_context().get_parameter_source
@@ -132,20 +131,3 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
         for name, value in options.items()
         if source(name) is not ParameterSource.DEFAULT
     }
-
-
-def conversion(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options that were set, as arguments of `boxest.photographs.convert`."""
-    found = given(options)
-    if found.pop("colour", False):
-        found["channels"] = 3
-    return {_NAMES.get(name, name): value for name, value in found.items()}
-
-
-def _all(options: tuple[Decorator, ...]) -> Decorator:
-    def add(function: Callable) -> Callable:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return add

@@ -46,7 +46,7 @@ def train(data: str, boxes: str | None, **given: Any) -> None:
             parameters[name] = value
     seed, out = given.pop("seed"), given.pop("out")
     files = {name: given.pop(name) for name in ("figure", "overwrite")}
-    conversion = options.conversion(given) | ({"seed": seed} if boxes else {})
+    conversion = options.given(given) | ({"seed": seed} if boxes else {})
     parameters = {"random_state": seed} | parameters
     done = tasks.train(data, out, boxes=boxes, conversion=conversion, **files, **parameters)
     click.echo(done.summary())
