@@ -28,6 +28,8 @@ from boxest.data.splits import PARTS
 from boxest.system.files import walk
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from boxest.data.array_files import Arrays
     from boxest.data.photographs.packing import Form
 
@@ -212,15 +214,14 @@ def write_shard(
     with matching.gathered():
         if data["source"] == "arrays":
             arrays = _arrays(data)
-            form = _form(data, arrays)
-            made = packing.Plan(rows, form, data["seed"], checksum)
-            made.write_shard(name, path, lambda n, size: arrays.read(n, form.channels, size))
+            form, read = _form(data, arrays), arrays.read
         else:
             folder, form = Path(data["folder"]), _form(data)
-            made = packing.Plan(rows, form, data["seed"], checksum)
-            made.write_shard(
-                name, path, lambda n, size: image_files.read(folder / n, form.channels, size)
-            )
+
+            def read(image: str, channels: int, size: tuple[int, int]) -> "np.ndarray":
+                return image_files.read(folder / image, channels, size)
+
+        packing.Plan(rows, form, data["seed"], checksum).write_shard(name, path, read)
 
 
 def _arrays(data: Mapping[str, Any]) -> "Arrays":

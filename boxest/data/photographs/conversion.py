@@ -160,9 +160,9 @@ def _write(plan: Plan, text: str, folder: Path, out: str | os.PathLike, verbose:
         tqdm(total=len(plan.table), desc="converting", disable=quiet) as bar,
     ):
 
-        def read(image: str, size: tuple[int, int]) -> np.ndarray:
+        def read(image: str, channels: int, size: tuple[int, int]) -> np.ndarray:
             bar.update()
-            return image_files.read(folder / image, plan.form.channels, size)
+            return image_files.read(folder / image, channels, size)
 
         for name in plan.shards():
             plan.write_shard(name, made / f"{name}.h5", read)

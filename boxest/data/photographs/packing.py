@@ -1,6 +1,7 @@
 """Assign pictures to shards, and write each shard independently."""
 
 import dataclasses
+import functools
 import hashlib
 import operator
 import os
@@ -19,8 +20,8 @@ from boxest.data.photographs.assignment import Split, cut, divide
 from boxest.data.photographs.image_table import COLUMNS, OFFSETS, PLACE, SCALES, place, windows
 from boxest.data.photographs.matching import failing_together
 
-# Reads one picture, given its name and its size in the image as (width, height).
-Reader = Callable[[str, tuple[int, int]], np.ndarray]
+# Reads one picture, given its name, its channels and its size in the image as (width, height).
+Reader = Callable[[str, int, tuple[int, int]], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +56,21 @@ class Form:
         """Accept one size, or height and width."""
         pair = image_size if isinstance(image_size, (tuple, list)) else (image_size, image_size)
         return cls(*map(operator.index, pair), channels, mode)
+
+    def images(self, table: pd.DataFrame, read: Reader) -> np.ndarray:
+        """Read the pictures of a table, which are placed, as (n, height, width, channels).
+
+        An image stays black where ``read`` returns None.
+        """
+        images = np.zeros((len(table), self.height, self.width, self.channels), np.uint8)
+        placed = windows(table, (self.width, self.height))
+        for image, name, (left, top), (width, height) in zip(
+            images, table["image"], *placed, strict=True
+        ):
+            pixels = read(name, self.channels, (int(width), int(height)))
+            if pixels is not None:
+                image[top : top + height, left : left + width] = pixels.reshape(height, width, -1)
+        return images
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,14 +118,9 @@ class Plan:
         """
         meta = self.shards()[name]
         rows = self.table.iloc[meta.start : meta.stop]
-        images = np.zeros(meta.shapes()["images"], np.uint8)
-        corners, sizes = windows(rows, (meta.width, meta.height))
         with failing_together() as tried:
-            for number, image in enumerate(rows["image"]):
-                (left, top), (width, height) = corners[number], sizes[number]
-                pixels = tried(read, image, (int(width), int(height)))
-                if pixels is not None:
-                    images[number, top : top + height, left : left + width] = pixels
+            images = self.form.images(rows, functools.partial(tried, read))
+        images = images.reshape(meta.shapes()["images"])
         scale, offset = rows[SCALES * 2].to_numpy(), rows[OFFSETS * 2].to_numpy()
         boxes = rows[CORNERS].to_numpy() * scale + offset
         shards.write(path, images, boxes.clip(0, 1), meta)  # Corrects rounding at the edges.

@@ -1,8 +1,9 @@
 """Find boxes in photographs without known boxes."""
 
+import functools
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from boxest.boxes import CORNERS
 from boxest.data import image_files
 from boxest.data.annotations.fields import some
 from boxest.data.annotations.folder import Folder
-from boxest.data.photographs.image_table import clipped, place, to_pixels, windows
+from boxest.data.photographs.image_table import clipped, place, to_pixels
 from boxest.data.photographs.matching import failing_together, gathered
 from boxest.data.photographs.packing import Form
 
@@ -81,8 +82,13 @@ def predict(
     table = pd.DataFrame({"image": files})
     table[["width", "height"]] = [(size.width, size.height) for size in sizes]
     placed = place(table, (width, height), mode)
+    rows = max(1, _BLOCK // (height * width * channels))
     with gathered(), failing_together() as tried:
-        found = [regressor.predict(images) for images in _images(placed, form, tried)]
+        read = functools.partial(tried, image_files.read)
+        found = [
+            regressor.predict(form.images(placed[start : start + rows], read))
+            for start in range(0, len(placed), rows)
+        ]
     boxes = clipped(to_pixels(np.concatenate(found), placed), table)
     return table.assign(**dict(zip(CORNERS, boxes.T, strict=True)))
 
@@ -111,20 +117,3 @@ def _files(paths: str | os.PathLike | Iterable[str | os.PathLike]) -> list[str |
     if not files:
         raise ValueError("There are no photographs, because the list of paths is empty.")
     return files
-
-
-def _images(table: pd.DataFrame, form: Form, tried: Callable) -> Iterator[np.ndarray]:
-    """Yield the photographs as images, in blocks."""
-    shape = (form.height, form.width, form.channels)[: 2 if form.channels == 1 else 3]
-    rows = max(1, _BLOCK // int(np.prod(shape)))
-    corners, sizes = windows(table, (form.width, form.height))
-    for start in range(0, len(table), rows):
-        block = slice(start, start + rows)
-        images = np.zeros((len(table[block]), *shape), np.uint8)
-        for image, path, (left, top), (width, height) in zip(
-            images, table["image"][block], corners[block], sizes[block], strict=True
-        ):
-            pixels = tried(image_files.read, path, form.channels, (int(width), int(height)))
-            if pixels is not None:
-                image[top : top + height, left : left + width] = pixels
-        yield images
