@@ -59,11 +59,11 @@ def read(path: Path, coordinates: str, notes: Notes) -> Iterator[Box]:
         category = categories.get(_key(annotation.get("category_id")))
         label = None if category is None else text(category.get("name"))
         if _flag(where, annotation.get("iscrowd")):
-            yield Box(where, name, None, size, label, path, reason="crowds (iscrowd)")
+            yield Box.skipped(where, name, path, "crowds (iscrowd)")
             continue
         more = annotation.get("attributes")  # CVAT has the angle there.
         if is_turned((annotation | (more if isinstance(more, dict) else {})).get("rotation")):
-            yield Box(where, name, None, size, label, path, reason=TURNED)
+            yield Box.skipped(where, name, path, TURNED)
             continue
         yield Box(where, name, bboxes.corners(where, name, annotation, size), size, label, path)
     bboxes.check(notes)

@@ -170,9 +170,7 @@ def _box(
         values = {name: value.replace(",", ".") for name, value in values.items()}
     label = text(row.get(names.label))
     if row.get("isgroupof", "").strip() == "1":
-        return Box(
-            where, image, None, (None, None), label, path, reason="groups (IsGroupOf)"
-        ), False
+        return Box.skipped(where, image, path, "groups (IsGroupOf)"), False
     corners = edges(where, image, values, coordinates)
     size = tuple(side(where, image, name, row.get(name)) for name in SIDES)
     part = None if names.split is None else row[names.split].strip()

@@ -51,6 +51,11 @@ class Box(NamedTuple):
     split: str | None = None
     reason: str | None = None
 
+    @classmethod
+    def skipped(cls, where: str, image: str, file: Path, reason: str) -> "Box":
+        """Return an object that is left out, without its corners."""
+        return cls(where, image, None, (None, None), None, file, reason=reason)
+
 
 def say(coordinates: str) -> str:
     """Return how to set coordinates in Python and on the command line."""

@@ -36,10 +36,10 @@ def read(path: Path, folder: Folder | None, notes: Notes) -> Iterator[Box]:
             )
         if not found:
             reason = "photographs whose mask is black"
-            yield Box(str(file), image, None, size, None, file, reason=reason)
+            yield Box.skipped(str(file), image, file, reason)
         if len(found) > 1 and _VOID in found:
             reason = f"level {_VOID} beside others, the border in masks of Pascal VOC"
-            yield Box(str(file), image, None, size, None, file, reason=reason)
+            yield Box.skipped(str(file), image, file, reason)
         for level in found if len(found) == 1 else [one for one in found if one != _VOID]:
             rows, columns = np.nonzero(levels == level)
             corners = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1

@@ -64,7 +64,7 @@ def read_yolo(path: Path, folder: Folder | None, notes: Notes) -> Iterator[Box]:
         size = image_files.size(folder.path / image)[:2]
         lines = _text(file).splitlines()
         if not any(map(str.strip, lines)):
-            yield Box(str(file), image, None, size, None, file, reason=_NO_OBJECT)
+            yield Box.skipped(str(file), image, file, _NO_OBJECT)
         for count, line in enumerate(lines, 1):
             if line.strip():
                 where, values = f"{file}, line {count}", _without_points(file, count, line, points)
@@ -90,13 +90,12 @@ def read_labelme(path: Path, folder: Folder | None, notes: Notes) -> Iterator[Bo
         keys = ("imageWidth", "imageHeight")
         size = tuple(side(file, name, key, content.get(key)) for key in keys)
         if not shapes:
-            yield Box(str(file), name, None, size, None, file, reason=_NO_OBJECT)
+            yield Box.skipped(str(file), name, file, _NO_OBJECT)
         for count, shape in enumerate(shapes):
             where = f"{file}, shape {count}"
             kind = shape.get("shape_type", "polygon") if isinstance(shape, dict) else shape
             if kind not in ("rectangle", "polygon"):
-                reason = f"shapes of the kind {kind!r}"
-                yield Box(where, name, None, size, None, file, reason=reason)
+                yield Box.skipped(where, name, file, f"shapes of the kind {kind!r}")
                 continue
             points = _points(where, name, shape)
             found = _parsed(where, "from_labelme", shape | {"points": points})
@@ -117,14 +116,14 @@ def read_cvat(path: Path, folder: Folder | None, notes: Notes) -> Iterator[Box]:
         name = item.get("name") or ""
         size = tuple(side(path, name, key, item.get(key)) for key in ("width", "height"))
         if not len(item):
-            yield Box(str(path), name, None, size, None, path, reason=_NO_OBJECT)
+            yield Box.skipped(str(path), name, path, _NO_OBJECT)
         for count, shape in enumerate(item):
             where = f"{path}, image {name}, shape {count}"
             angle = number(where, name, "rotation", shape.get("rotation") or 0)
             turned = shape.tag == "box" and is_turned(angle)
             if shape.tag != "box" or turned:
                 reason = TURNED if turned else f"shapes of the kind <{shape.tag}>"
-                yield Box(where, name, None, size, None, path, reason=reason)
+                yield Box.skipped(where, name, path, reason)
                 continue
             found = _parsed(where, "from_cvat", shape)
             yield Box(where, name, found.ltrb, size, text(shape.get("label")), path)

@@ -56,19 +56,12 @@ def read(path: Path, coordinates: str, notes: Notes, folder: Folder | None) -> I
         size = tuple(side(file, image, name, root.findtext(f"size/{name}")) for name in SIDES)
         objects = root.findall("object")
         if not objects:
-            yield Box(
-                str(file),
-                image,
-                None,
-                size,
-                None,
-                file,
-                reason="photographs without an object in their XML",
-            )
+            reason = "photographs without an object in their XML"
+            yield Box.skipped(str(file), image, file, reason)
         for count, item in enumerate(objects):
             where = f"{file}, object {count}"
             if is_turned(_attribute(item, "rotation")):
-                yield Box(where, image, None, size, None, file, reason=TURNED)
+                yield Box.skipped(where, image, file, TURNED)
                 continue
             values = _corners(where, item)
             decimals += any("." in (value or "") for value in values.values())
