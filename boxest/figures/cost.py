@@ -10,13 +10,13 @@ from boxest.analysis import ENGINES, require
 from boxest.analysis.columns import CELL, by_condition, ordered
 from boxest.analysis.cost import LOSSES
 from boxest.figures.style import (
-    MARKERS,
     cell_legend,
     graded,
     label,
     log_ticks,
     named,
     new_figure,
+    numbered,
     say,
     styled,
     value_text,
@@ -70,9 +70,8 @@ def _legend(costs: pd.DataFrame) -> dict[str, dict]:
     names = costs.columns[: list(costs.columns).index("runs")]
     names = [name for name in names if costs[name].nunique() > 1]
     first, second = [*names, *(name for name in CELL if name not in names)][:2]
-    shapes = ordered(costs[second])
-    markers = {value: MARKERS[i % len(MARKERS)] for i, value in enumerate(shapes)}
-    return {first: graded(ordered(costs[first])), second: markers}
+    markers = {value: numbered(i)["marker"] for i, value in enumerate(ordered(costs[second]))}
+    return {first: graded(costs[first]), second: markers}
 
 
 def _alike(seconds: pd.Series) -> bool:

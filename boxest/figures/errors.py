@@ -20,13 +20,6 @@ LEVEL_COLOURS = ("#e3e7ea", "#fdcc8a", "#e8743b", "#7a0b0b")
 LEVEL_TEXT = ("negligible (≤ 0.1)", "low (≤ 0.2)", "medium (≤ 0.3)", "big (> 0.3)")
 
 
-def _check_metrics(metric: str | Sequence[str]) -> list[str]:
-    metrics = [metric] if isinstance(metric, str) else list(metric)
-    if not metrics:
-        raise ValueError("metric must name at least one column of the predictions, got none")
-    return metrics
-
-
 @styled
 def error_histogram(
     predictions: pd.DataFrame | Mapping[str, pd.DataFrame],
@@ -92,9 +85,12 @@ def _panels(
     several = predictions if isinstance(predictions, Mapping) else {"": predictions}
     if not several:
         raise ValueError("predictions must name at least one table, got none")
+    metrics = [metric] if isinstance(metric, str) else list(metric)
+    if not metrics:
+        raise ValueError("metric must name at least one column of the predictions, got none")
     shown = []
     for name, tested in several.items():
-        for loss in _check_metrics(metric):
+        for loss in metrics:
             require(tested, [loss], "predictions")
             title = f"error = {label(loss)}: {_mean_text(tested[loss])}"
             shown.append((f"{name}\n{title}" if name else title, loss, tested))

@@ -61,8 +61,7 @@ def show(axes: Axes, image: np.ndarray) -> None:
     axes.imshow(image, extent=(0, width, height, 0), rasterized=True, **greys)
     margin = 0.04 * max(width, height)
     axes.set(xlim=(-margin, width + margin), ylim=(height + margin, -margin), xticks=[], yticks=[])
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    axes.spines[:].set_visible(False)
 
 
 def outline(axes: Axes, box: np.ndarray, shape: tuple[int, ...], style: dict) -> None:

@@ -13,9 +13,9 @@ from boxest.analysis.ranking import AIMS, BASELINE, best_of_networks, independen
 from boxest.analysis.text import plural
 from boxest.figures.style import (
     COLOURS,
-    MARKERS,
     log_ticks,
     new_figure,
+    numbered,
     say,
     setting,
     styled,
@@ -101,8 +101,7 @@ def _panels(
         for i, value in enumerate(values):
             offset = SPREAD * ((i + 0.5) / len(values) - 0.5)
             mine = runs[runs[series] == value] if series else runs
-            form = {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
-            _dots(axes, mine, rows, keys, loss, offset, form)
+            _dots(axes, mine, rows, keys, loss, offset, form=numbered(i))
         axes.set_xscale("log")
         axes.set_xlabel("1 − IoU")
         axes.set_yticks(range(len(rows)), list(rows.values()))
@@ -152,12 +151,10 @@ def _dots(
 def _legend(figure: Figure, series: str | None, values: Sequence, aims: bool) -> None:
     """Name the series, the mean and the aim."""
     handles = [
-        Line2D(
-            [], [], linestyle="", marker=MARKERS[i % len(MARKERS)],
-            color=COLOURS[i % len(COLOURS)], label=setting(series, value),
-        )
-        for i, value in enumerate(values) if series
-    ]  # fmt: skip
+        Line2D([], [], linestyle="", **numbered(i), label=setting(series, value))
+        for i, value in enumerate(values)
+        if series
+    ]
     handles.append(
         Line2D([], [], linestyle="", marker="|", markersize=9, color="0.3", label="mean")
     )

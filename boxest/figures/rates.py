@@ -8,11 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
-from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
 from boxest.analysis import require
 from boxest.analysis.rates import NEAR
-from boxest.figures.style import COLOURS, MARKERS, log_ticks, new_figure, styled
+from boxest.figures.style import COLOURS, log_ticks, new_figure, numbered, styled
 
 if TYPE_CHECKING:
     from boxest.training.search import RateSearch
@@ -88,12 +87,7 @@ def found_rates(found: pd.DataFrame) -> Figure:
         Patch(color="0.88", label="half an order of magnitude around it"),
     ]
     for i, method in enumerate(methods):
-        style = {
-            "linestyle": "",
-            "marker": MARKERS[i],
-            "color": COLOURS[i],
-            "markerfacecolor": "none",
-        }
+        style = {"linestyle": "", **numbered(i), "markerfacecolor": "none"}
         for place, size in enumerate(sizes):
             rows = found[(found["batch_size"] == size) & (found["method"] == method)]
             # Side by side, because equal rates would be on top of each other.
@@ -103,9 +97,7 @@ def found_rates(found: pd.DataFrame) -> Figure:
         handles.append(Line2D([], [], **style, markersize=5, label=METHODS[method]))
     axes.set_yscale("log")
     log_ticks(axes.yaxis, found[["found_rate", "best_rate"]])
-    axes.xaxis.set_major_locator(FixedLocator(range(len(sizes))))
-    axes.xaxis.set_major_formatter(FixedFormatter([str(size) for size in sizes]))
-    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticks(range(len(sizes)), [str(size) for size in sizes])
     axes.grid(False, axis="x")
     axes.set(xlabel="batch size", ylabel="learning rate", xlim=(-0.6, len(sizes) - 0.4))
     figure.suptitle("Rates found by short trials, a point per seed,\nbeside the best of the grid")

@@ -10,12 +10,12 @@ from matplotlib.ticker import NullLocator
 from boxest.analysis import diverged, fit_scaling, require, scaling_curve
 from boxest.analysis.text import plural
 from boxest.figures.style import (
-    MARKERS,
     cell_legend,
     graded,
     label,
     log_ticks,
     new_figure,
+    numbered,
     styled,
 )
 
@@ -47,7 +47,7 @@ def loss_against_updates(runs: pd.DataFrame, loss: str = "validation_loss") -> F
     axes.set(xscale="log", yscale="log")
     colours = graded(runs["batch_size"])
     rates = sorted(runs["learning_rate"].unique())
-    markers = {rate: MARKERS[i % len(MARKERS)] for i, rate in enumerate(rates)}
+    markers = {rate: numbered(i)["marker"] for i, rate in enumerate(rates)}
     product = runs["learning_rate"] * runs["updates"]
     for (size, rate), rows in runs[~gone].groupby(["batch_size", "learning_rate"]):
         axes.plot(

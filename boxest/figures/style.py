@@ -61,6 +61,16 @@ LABELS = {
 }
 
 
+def numbered(i: int) -> dict[str, str]:
+    """Return the colour and the marker of the i-th of several series."""
+    return {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
+
+
+def text_on(colour: Sequence[float]) -> str:
+    """Return the colour of a text that is to be read on another colour."""
+    return "white" if np.dot(colour[:3], [0.299, 0.587, 0.114]) < 0.5 else "black"
+
+
 def styled(function: Callable) -> Callable:
     """Run a figure function in the style of this package, independently of the user's style."""
 

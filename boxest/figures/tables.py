@@ -19,6 +19,7 @@ from boxest.figures.style import (
     named,
     new_figure,
     styled,
+    text_on,
     value_text,
 )
 
@@ -136,8 +137,7 @@ def _value_table(
         note = counts_text(row.runs, row.diverged, row.stopped_early, "\n")
         if name != "similitude" and note:
             lines.append(note)
-        red, green, blue, _ = colormaps[palette](norm(value)) if np.isfinite(value) else (1,) * 4
-        dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
+        colour = colormaps[palette](norm(value)) if np.isfinite(value) else (1, 1, 1)
         axes.text(
             across.index(getattr(row, keys[1])),
             down.index(getattr(row, keys[0])),
@@ -146,7 +146,7 @@ def _value_table(
             va="center",
             fontsize=7,
             linespacing=1.25,
-            color="white" if dark else "black",
+            color=text_on(colour),
         )
     axes.set_xticks(range(len(across)), [value_text(value) for value in across])
     axes.set_yticks(range(len(down)), [value_text(value) for value in down])
@@ -154,8 +154,7 @@ def _value_table(
     axes.tick_params(length=0)
     axes.hlines(np.arange(len(down) - 1) + 0.5, -0.5, len(across) - 0.5, color="white", linewidth=1)
     axes.vlines(np.arange(len(across) - 1) + 0.5, -0.5, len(down) - 0.5, color="white", linewidth=1)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    axes.spines[:].set_visible(False)
     return drawn
 
 

@@ -11,12 +11,11 @@ from boxest.analysis import fit_time, require, students_t
 from boxest.analysis.columns import CELL
 from boxest.analysis.text import plural
 from boxest.figures.style import (
-    COLOURS,
     LINES,
-    MARKERS,
     label,
     log_ticks,
     new_figure,
+    numbered,
     say,
     setting,
     styled,
@@ -74,7 +73,7 @@ def training_time(times: pd.DataFrame) -> Figure:
     right.set_ylabel("time / mean time of the batch size")
     if np.isfinite(mean).any():
         right.axhline(1, color="0.4", linewidth=0.8, zorder=0)
-        _at_least(right, 0.05)
+        _show_around_1(right)
     else:
         _nothing(right, _why_none(times))
     figure.suptitle(_title(times))
@@ -123,7 +122,7 @@ def time_fit(times: pd.DataFrame, fit: pd.DataFrame | None = None) -> Figure:
         x = np.geomspace(sizes[0], sizes[-1], 200)
         above.plot(x, a + b / x, color="black", label=_fit_text(fit), zorder=1)
         below.axhline(1, color="black", zorder=1)
-        _at_least(below, 0.05)
+        _show_around_1(below)
     else:
         _nothing(below, "too few times for a fit")
     _time_axis(above, times, [value])
@@ -136,8 +135,7 @@ def time_fit(times: pd.DataFrame, fit: pd.DataFrame | None = None) -> Figure:
 
 def _style(i: int, **settings: Any) -> dict[str, Any]:
     """Return the colour and the marker of the i-th rate."""
-    marker = {"marker": MARKERS[i % len(MARKERS)], "markersize": 4.5}
-    return {"color": COLOURS[i % len(COLOURS)], **marker, **settings}
+    return {**numbered(i), "markersize": 4.5, **settings}
 
 
 def _batch_axis(axes: Axes, sizes: list) -> None:
@@ -180,10 +178,10 @@ def _time_label(times: pd.DataFrame, value: str) -> str:
     return f"training time of {plural(int(times['planned_epochs'].iloc[0]), 'epoch')} (s)"
 
 
-def _at_least(axes: Axes, margin: float) -> None:
-    """Show at least 1 ± margin, so that noise of a per mille does not fill the panel."""
+def _show_around_1(axes: Axes) -> None:
+    """Show at least 1 ± 5 %, so that noise of a per mille does not fill the panel."""
     low, high = axes.get_ylim()
-    axes.set_ylim(min(low, 1 - margin), max(high, 1 + margin))
+    axes.set_ylim(min(low, 0.95), max(high, 1.05))
 
 
 def _title(times: pd.DataFrame) -> str:

@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 from boxest.analysis import require
 from boxest.analysis.text import plural
 from boxest.analysis.variants import settings_of
-from boxest.figures.style import COLOURS, log_ticks, new_figure, setting, styled
+from boxest.figures.style import COLOURS, log_ticks, new_figure, setting, styled, text_on
 
 # Beyond this factor, the colour does not change.
 FACTOR = 3
@@ -38,9 +38,7 @@ def variants(cells: pd.DataFrame, ranking: pd.DataFrame) -> Figure:
     keys = ["batch_size", "learning_rate"]
     columns = cells[[*keys, "paper_validation_loss"]].drop_duplicates().sort_values(keys)
     columns = columns[columns["paper_validation_loss"].notna()]
-    figure = new_figure(
-        5.4 + 0.55 * len(columns), max(0.165 * len(ranking) + 2.0, 3.2), "constrained"
-    )
+    figure = new_figure(5.4 + 0.55 * len(columns), max(0.165 * len(ranking) + 2.0, 3.2))
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=[0.55 * len(columns), 2.2])
     _losses(left, cells, ranking, columns)
     y = np.arange(len(ranking))
@@ -80,12 +78,9 @@ def _losses(axes: Axes, cells: pd.DataFrame, ranking: pd.DataFrame, columns: pd.
             row = keyed.loc[key]
             colour = palette(norm(row["log_ratio"]))
             axes.fill_between([j - 0.5, j + 0.5], i - 0.5, i + 0.5, color=colour, linewidth=0)
-            dark = np.dot(colour[:3], [0.299, 0.587, 0.114]) < 0.5
             loss = row["validation_loss"]
             text = f"{loss:.3f}" if np.isfinite(loss) else "diverged"
-            axes.text(
-                j, i, text, ha="center", va="center", fontsize=6, color="white" if dark else "black"
-            )
+            axes.text(j, i, text, ha="center", va="center", fontsize=6, color=text_on(colour))
     heads = [
         f"{cell.batch_size}\n{cell.learning_rate:g}\n{cell.paper_validation_loss:.3f}"
         for cell in columns.itertuples()
@@ -102,8 +97,7 @@ def _losses(axes: Axes, cells: pd.DataFrame, ranking: pd.DataFrame, columns: pd.
         textcoords="offset points", ha="right", va="bottom", fontsize=7, weight="bold",
     )  # fmt: skip
     axes.set_xlabel("trained loss,\nvalidation", fontsize=8)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    axes.spines[:].set_visible(False)
 
 
 def _named(name: str, value: Any) -> str:
