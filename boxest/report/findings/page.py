@@ -118,9 +118,7 @@ def _best(study: Study) -> dict[str, Any]:
         for name, part in (("validation set", "validation"), ("test set", "test"))
     ]
     return {
-        "words": ", ".join(
-            setting(name, best[name].iloc[0]) for name in (*CELL, *study.others) if name in best
-        ),
+        "words": study.in_full(best.iloc[0]),
         "papers": not study.summary["differences"] or "claims" in study,
         "paper_test_loss": PAPER_TEST_LOSS,
         "best": best,

@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from boxest.analysis.columns import CELL
+from boxest.figures.style import setting
 from boxest.study.history import read_table
 
 
@@ -58,6 +60,12 @@ class Study:
         """The axes beside batch size and learning rate."""
         columns = list(self["ranking"].columns)
         return columns[2 : columns.index("rank")]
+
+    def in_full(self, cell: pd.Series) -> str:
+        """Name a cell by all axes that its row has."""
+        return ", ".join(
+            setting(name, cell[name]) for name in (*CELL, *self.others) if name in cell
+        )
 
 
 def read(

@@ -10,10 +10,8 @@ import numpy as np
 import pandas as pd
 
 from boxest.analysis import knee, knee_interval
-from boxest.analysis.columns import CELL
 from boxest.analysis.ranking import BOXES, first_condition
 from boxest.analysis.text import of_each
-from boxest.figures.style import setting
 from boxest.report.findings.study import Study
 from boxest.report.findings.timing import sources
 from boxest.study.status import LISTING, folder_of
@@ -44,9 +42,7 @@ def numbers(study: Study) -> dict[str, float | int | str | None]:
         "similitude_largest": cells["similitude"].max(),
         # Fig. 5 to 7 show the first run that did not diverge.
         "shown_seed": kept["seed"].iloc[0],
-        "shown": ", ".join(
-            setting(name, kept[name].iloc[0]) for name in (*CELL, *study.others) if name in kept
-        ),
+        "shown": study.in_full(kept.iloc[0]),
         "best_seeds": _of_seeds(best["diverged"]),
         "longest": study["runs"]["epochs"].max(),
     }
@@ -75,11 +71,10 @@ def _ranking(study: Study) -> dict[str, Any]:
     ranking = first_condition(study["ranking"])
     best = ranking.iloc[0]
     named = ["test_iou_loss", "test_inclusive_iou_loss", "test_iou_loss_below_8px"]
-    words = ", ".join(setting(name, best[name]) for name in (*CELL, *study.others))
     return {
         **{name: int(best[name]) for name in BOXES},
         **{f"best_{name}": best[name] for name in named},
-        "best": words,
+        "best": study.in_full(best),
         "epochs": ranking["planned_epochs"].max(),
     }
 
