@@ -156,16 +156,15 @@ def write_plan(data: Mapping[str, Any], path: str | os.PathLike) -> list[str]:
 
     split = data["split"]
     column = split if isinstance(split, str) else None
+    folder = None
     if data["source"] == "arrays":
         arrays = _arrays(data)
-        table, form = arrays.table(), _form(data, arrays)
-        told, keys = matching.facts(table), arrays.digests()
+        table, form, keys = arrays.table(), _form(data, arrays), arrays.digests()
     else:
         folder = matching.open_folder(data["folder"])
         options = {name: data[name] for name in _OPTIONS}
         boxes = matching.boxes_of(data["boxes"], folder, split=column, **options)
-        (table, turned), form = matching.measure(boxes, folder), _form(data)
-        told = matching.facts(table, folder, turned)
+        table, form = matching.measure(boxes, folder), _form(data)
         keys = matching.digests(table["image"], folder.path)
     plan, text = packing.lay_out(
         table, form, split=split, seed=data["seed"], n_shards=data["shards"]
@@ -181,7 +180,7 @@ def write_plan(data: Mapping[str, Any], path: str | os.PathLike) -> list[str]:
         warnings.warn(remark, stacklevel=2)
     plan.shards()
     write_text(path, text)
-    return matching.report(table, **told)
+    return matching.report(table, **matching.facts(table, folder))
 
 
 def write_shard(

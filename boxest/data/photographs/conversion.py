@@ -137,9 +137,9 @@ def convert(
     folder = open_folder(images)
     check_folder(out)
     table = boxes_of(boxes, folder, split=split if isinstance(split, str) else None, **reading)
-    measured, turned = measure(table, folder, verbose)
-    plan, text = lay_out(measured, form, split=split, seed=seed, shard_size=shard_size)
-    names = measured["image"]
+    table = measure(table, folder, verbose)
+    plan, text = lay_out(table, form, split=split, seed=seed, shard_size=shard_size)
+    names = table["image"]
     copies = shared(plan.table, names, digests(names, folder.path))
     for remark in [*table.attrs.get("remarks", ()), *copies]:
         warnings.warn(remark, stacklevel=2)
@@ -149,7 +149,7 @@ def convert(
     paths = {part: [] for part in PARTS}
     for name, meta in plan.shards().items():
         paths[meta.split].append(Path(out) / f"{name}.h5")
-    return Conversion(**paths, **facts(table, folder, turned))
+    return Conversion(**paths, **facts(table, folder))
 
 
 def _write(plan: Plan, text: str, folder: Path, out: str | os.PathLike, verbose: int) -> None:

@@ -125,16 +125,14 @@ def true_boxes(
         sentences of `report`.
     """
     folder = open_folder(images)
-    table, turned = measure(boxes_of(boxes, folder, split=None, **reading), folder)
+    table = measure(boxes_of(boxes, folder, split=None, **reading), folder)
     for remark in table.attrs.get("remarks", ()):
         warnings.warn(remark, stacklevel=2)
-    table.attrs["report"] = report(table, **facts(table, folder, turned))
+    table.attrs["report"] = report(table, **facts(table, folder))
     return table
 
 
-def facts(
-    table: pd.DataFrame, folder: Folder | None = None, turned: Sequence[str] = ()
-) -> dict[str, Any]:
+def facts(table: pd.DataFrame, folder: Folder | None) -> dict[str, Any]:
     """Return how a table of boxes was read, and what was left out, as arguments of `report`."""
     passed_over = table.attrs.get("passed_over", {})
     known = set(table["image"]).union(*passed_over.values())
@@ -143,7 +141,7 @@ def facts(
         "read_as": table.attrs.get("read_as", MEANING["edges"]),
         "passed_over": passed_over,
         "without_box": [name for name in pictures if name not in known],
-        "turned": list(turned),
+        "turned": table.attrs.get("turned", []),
     }
 
 
@@ -186,16 +184,11 @@ def report(
     return lines
 
 
-def measure(
-    table: pd.DataFrame, folder: Folder, verbose: int = 0
-) -> tuple[pd.DataFrame, list[str]]:
+def measure(table: pd.DataFrame, folder: Folder, verbose: int = 0) -> pd.DataFrame:
     """Fill in the size of each photograph, and check that its box lies inside.
 
-    Returns
-    -------
-    table : DataFrame
-    turned : list of str
-        The photographs that are displayed in another orientation than they are stored.
+    The photographs that are displayed in another orientation than they are stored are in
+    ``attrs["turned"]``.
     """
     missing = [name for name in table["image"] if not (folder.path / name).is_file()]
     if missing:
@@ -219,7 +212,8 @@ def measure(
         rows.append((*cut_off, *size[:2]))
     measured = table.reset_index(drop=True)
     measured[[*CORNERS, "width", "height"]] = rows
-    return measured.astype({"width": int, "height": int}), turned
+    measured.attrs["turned"] = turned
+    return measured.astype({"width": int, "height": int})
 
 
 def digests(names: Iterable[str], folder: Path) -> list[str | bytes]:
