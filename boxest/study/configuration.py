@@ -176,10 +176,7 @@ def own_files(config: Mapping[str, Any], folders: Iterable[str]) -> dict[str, st
     ConfigurationError
         If a file, or a function in it, does not exist.
     """
-    cells = [
-        *run_table.cells(config),
-        *([config["settings"] | config["best"]] if config["best"] else []),
-    ]
+    cells = [*run_table.cells(config), *run_table.best_cells(config)]
     named = {
         cell[name] for cell in cells for name in run_table.OWN if run_table.own_file(cell.get(name))
     }
@@ -232,7 +229,7 @@ def _check_cells(config: Mapping[str, Any]) -> None:
                 f"config: `grid` and `runs` have more than {MAX_RUNS} runs, which is too many to "
                 "plan. Make seeds smaller."
             )
-    best = [config["settings"] | config["best"]] if config["best"] else []
+    best = run_table.best_cells(config)
     for cell in best:
         _check_folders(run_table.path_of(cell, config))
     for cell in [*seen.values(), *best]:
@@ -269,7 +266,7 @@ def _check_figures(config: Mapping[str, Any]) -> None:
 def _check_runs(config: Mapping[str, Any]) -> None:
     """Refuse cells that the tables cannot compare, and settings of execution that do not fit."""
     cells, axes = list(run_table.cells(config)), run_table.axes(config)
-    every = [*cells, *([config["settings"] | config["best"]] if config["best"] else [])]
+    every = [*cells, *run_table.best_cells(config)]
     epochs = sorted({cell["epochs"] for cell in cells})
     if len(epochs) > 1:
         raise ConfigurationError(

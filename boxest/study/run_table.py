@@ -172,9 +172,14 @@ def runs(config: Mapping[str, Any]) -> list[Run]:
     return [run for cell in cells(config) for run in _runs(cell, config)]
 
 
+def best_cells(config: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the cell of ``best``, with all settings; none if the study does not name it."""
+    return [config["settings"] | config["best"]] if config["best"] else []
+
+
 def best(config: Mapping[str, Any]) -> list[Run]:
-    """Return the runs of ``best``; none if the study does not name a best parametrization."""
-    return _runs(config["settings"] | config["best"], config) if config["best"] else []
+    """Return the runs of ``best``."""
+    return [run for cell in best_cells(config) for run in _runs(cell, config)]
 
 
 def shown(config: Mapping[str, Any]) -> Run:
