@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from boxest.data.pixels import WHITES
+from boxest.data.pixels import WHITES, Pixels
 from boxest.system.files import FileError
 from boxest.training import Schedule
 
@@ -51,13 +51,6 @@ FITTED = {
     "_first_rate": float,
 }
 _SCHEDULE = {field.name: field.type for field in fields(Schedule)}
-_PIXELS = {
-    "dtype": str,
-    "white": int | None,
-    "low": float | None,
-    "high": float | None,
-    "two_levels": bool,
-}
 _SECONDS = dict.fromkeys(("import", "data", "compile", "train", "evaluation"), float)
 
 
@@ -96,7 +89,7 @@ def check(about: Any) -> None:
 
 def _check_pixels(pixels: Any) -> None:
     """Check the description of the numbers in images."""
-    _check_types(pixels, _PIXELS, "pixels")
+    _check_types(pixels, Pixels.__annotations__, "pixels")
     dtype, white, low, high = (pixels[name] for name in ("dtype", "white", "low", "high"))
     known = re.fullmatch("bool|u?int(8|16|32|64)|float(16|32|64|96|128)", dtype)
     ordered = low is high is None or (
