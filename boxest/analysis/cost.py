@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from boxest.analysis.cells import cells
-from boxest.analysis.columns import CELL, by_condition, diverged, require
+from boxest.analysis.columns import CELL, RUN, by_condition, diverged, require
 from boxest.analysis.timing import by_engine, fit_time, students_t, time_table
 
 # "A few epochs" of §4.
@@ -156,7 +156,7 @@ def recommend(
         both losses and `seconds`; and the same, with the prefix `best_`, for the cell with the
         smallest loss of all. NaN if a time is unknown.
     """
-    require(histories, [*CELL, "seed", "epoch", loss], "histories")
+    require(histories, [*RUN, "epoch", loss], "histories")
     costs = cost_table(runs, times)
     sizes = sorted(runs["batch_size"].unique())
     rows = []

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from boxest import boxes
-from boxest.analysis.columns import CELL, require
+from boxest.analysis.columns import CELL, RUN, require
 
 ERROR_LEVELS = ("negligible", "low", "medium", "big")
 # Footnote 3 of the paper: negligible <= 0.1 < low <= 0.2 < medium <= 0.3 < big.
@@ -159,7 +159,7 @@ def best_table(
         One row per run: batch size, first and last learning rate, seed, epochs, validation and test
         loss by both measures (NaN where a prediction is NaN).
     """
-    require(runs, ["batch_size", "learning_rate", "seed", "epochs", "test_iou_loss"], "runs")
+    require(runs, [*RUN, "epochs", "test_iou_loss"], "runs")
     last = histories.groupby("seed")["learning_rate_now"].last()
     others = [name for name in axes if name not in CELL]
     table = runs[[*CELL, "seed", *others, "epochs", "diverged"]].copy()

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from boxest.analysis.columns import CELL, require
+from boxest.analysis.columns import CELL, RUN, require
 
 # Half an order of magnitude, within which the best rate is the nearest decade of the grid.
 NEAR = math.sqrt(10)
@@ -34,8 +34,8 @@ def found_rates(searches: pd.DataFrame, histories: pd.DataFrame) -> pd.DataFrame
         `_iou`.
     """
     require(searches, ["batch_size", "method", "seed", "found_rate", "epochs"], "searches")
-    require(histories, [*CELL, "seed", "epoch", *_LOSSES], "histories")
-    last = histories.loc[histories.groupby([*CELL, "seed"])["epoch"].idxmax()]
+    require(histories, [*RUN, "epoch", *_LOSSES], "histories")
+    last = histories.loc[histories.groupby(RUN)["epoch"].idxmax()]
     # A diverged run has no final loss, and a cell with only such runs cannot be the best.
     means = last.groupby(CELL)[list(_LOSSES)].mean()
     rows = [row | _beside(row, means.loc[row["batch_size"]]) for row in searches.to_dict("records")]

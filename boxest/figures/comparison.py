@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from boxest.analysis import distance as log_distance
 from boxest.analysis import require
+from boxest.analysis.columns import CELL
 from boxest.analysis.text import plural
 from boxest.figures.style import COLOURS, label, log_ticks, new_figure, styled
 
@@ -34,8 +35,8 @@ def comparison(table: pd.DataFrame, note: str | None = None) -> Figure:
     columns = [name for loss in losses for name in (loss, f"{loss}_sd", f"paper_{loss}")]
     columns += [f"{loss}_{name}" for loss in losses for name in ("log_ratio", "difference_in_se")]
     counts = ["runs", "stopped_early", "diverged"]
-    require(table, ["batch_size", "learning_rate", *counts, *columns], "comparison")
-    table = table.sort_values(["batch_size", "learning_rate"]).reset_index(drop=True)
+    require(table, [*CELL, *counts, *columns], "comparison")
+    table = table.sort_values(CELL, ignore_index=True)
     figure = new_figure(9.6, max(0.2 * len(table) + 1.7, 2.9))
     *panels, numbers = figure.subplots(1, 3, sharey=True, width_ratios=[1, 1, 1.05])
     panels[1].sharex(panels[0])

@@ -42,7 +42,7 @@ def seconds_against_loss(costs: pd.DataFrame) -> Figure:
         A column of panels per engine, the inclusive loss above, the geometric one below. Each
         condition of the data has its own front.
     """
-    columns = ["engine", "batch_size", "learning_rate", "seconds", *LOSSES]
+    columns = ["engine", *CELL, "seconds", *LOSSES]
     require(costs, [*columns, *(f"pareto_{loss}" for loss in LOSSES)], "costs")
     engines = sorted(costs["engine"].unique())
     legend = _legend(costs)

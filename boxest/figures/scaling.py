@@ -8,6 +8,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from boxest.analysis import diverged, fit_scaling, require, scaling_curve
+from boxest.analysis.columns import CELL
 from boxest.analysis.text import plural
 from boxest.figures.style import (
     cell_legend,
@@ -49,7 +50,7 @@ def loss_against_updates(runs: pd.DataFrame, loss: str = "validation_loss") -> F
     rates = sorted(runs["learning_rate"].unique())
     markers = {rate: numbered(i)["marker"] for i, rate in enumerate(rates)}
     product = runs["learning_rate"] * runs["updates"]
-    for (size, rate), rows in runs[~gone].groupby(["batch_size", "learning_rate"]):
+    for (size, rate), rows in runs[~gone].groupby(CELL):
         axes.plot(
             product[rows.index], rows[loss], linestyle="", marker=markers[rate], markersize=5,
             color=colours[size], markeredgecolor="white", markeredgewidth=0.4, gid="cell",
@@ -135,7 +136,7 @@ def residuals(table: pd.DataFrame) -> Figure:
         over the runs of a cell; hollow where the curve is extrapolated. If the product of rate and
         updates determines the loss, they lie on the line; the grey band is within 10 %.
     """
-    columns = ["batch_size", "learning_rate", "product", "residual", "residual_sd", "diverged"]
+    columns = [*CELL, "product", "residual", "residual_sd", "diverged"]
     require(table, [*columns, "loss", "fitted", "extrapolated"], "residuals")
     rates = sorted(table["learning_rate"].unique())
     colours = graded(table["batch_size"])

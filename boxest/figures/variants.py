@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from boxest.analysis import require
+from boxest.analysis.columns import CELL
 from boxest.analysis.text import plural
 from boxest.analysis.variants import settings_of
 from boxest.figures.style import COLOURS, log_ticks, new_figure, setting, styled, text_on
@@ -35,8 +36,7 @@ def variants(cells: pd.DataFrame, ranking: pd.DataFrame) -> Figure:
         the paper's. Right: the root mean square log ratio of the trained and of the inclusive loss.
     """
     require(ranking, ["rank", "cells", "distance", "inclusive_distance"], "ranking")
-    keys = ["batch_size", "learning_rate"]
-    columns = cells[[*keys, "paper_validation_loss"]].drop_duplicates().sort_values(keys)
+    columns = cells[[*CELL, "paper_validation_loss"]].drop_duplicates().sort_values(CELL)
     columns = columns[columns["paper_validation_loss"].notna()]
     figure = new_figure(5.4 + 0.55 * len(columns), max(0.165 * len(ranking) + 2.0, 3.2))
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=[0.55 * len(columns), 2.2])
@@ -67,7 +67,7 @@ def _losses(axes: Axes, cells: pd.DataFrame, ranking: pd.DataFrame, columns: pd.
     """Draw the table of losses, coloured by their ratio to the paper's."""
     norm, palette = Normalize(-np.log(FACTOR), np.log(FACTOR)), colormaps["PuOr"]
     settings = settings_of(ranking)
-    keyed = cells.set_index([*settings, "batch_size", "learning_rate"])
+    keyed = cells.set_index([*settings, *CELL])
     axes.grid(False)
     axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(ranking) - 0.5, -0.5))
     for j, cell in enumerate(columns.itertuples()):

@@ -22,7 +22,7 @@ import pandas as pd
 
 from boxest.analysis.claims import losses, predictions, time
 from boxest.analysis.claims.statistic import CONFIDENCE, LEAST_REPETITIONS, Statistic, interval
-from boxest.analysis.columns import check_runs, require
+from boxest.analysis.columns import RUN, check_runs, require
 
 __all__ = ["CLAIMS", "CONFIDENCE", "LEAST_REPETITIONS", "claims", "verdict"]
 
@@ -115,7 +115,7 @@ def claims(
         raise ValueError(f"metric must be inclusive_iou_loss or iou_loss, got {metric!r}")
     names = [f"{part}_{metric}" for part in ("train", "validation")]
     check_runs(runs, ["epochs", "planned_epochs", "stopped_early", *names])
-    require(histories, ["batch_size", "learning_rate", "seed", "epoch", names[1]], "histories")
+    require(histories, [*RUN, "epoch", names[1]], "histories")
     found = losses.statistics(histories, runs, metric)
     if times is not None:
         found |= time.statistics(times)

@@ -4,15 +4,13 @@ import numpy as np
 import pandas as pd
 
 from boxest.analysis.claims.statistic import Statistic
-from boxest.analysis.columns import diverged, require
+from boxest.analysis.columns import RUN, diverged, require
 from boxest.analysis.timing import ENGINES, SHARED, by_engine, fit_time
 
 
 def statistics(runs: pd.DataFrame) -> dict:
     """Return the statistics of claims 6 and 7 by number, each for every engine."""
-    require(
-        runs, ["batch_size", "learning_rate", "seed", "epochs", "train_seconds", "engine"], "times"
-    )
+    require(runs, [*RUN, "epochs", "train_seconds", "engine"], "times")
     kept = runs[~diverged(runs) & (runs["engine"] != SHARED)]
     kept = kept.assign(seconds_per_epoch=kept["train_seconds"] / kept["epochs"])
     result = {6: [], 7: []}

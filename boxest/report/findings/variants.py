@@ -7,7 +7,7 @@ import pandas as pd
 
 from boxest.analysis.cells import in_the_papers_grid, paper_loss, root_mean_square
 from boxest.analysis.claims import CONFIDENCE
-from boxest.analysis.columns import rows_of
+from boxest.analysis.columns import CELL, rows_of
 from boxest.analysis.text import names, number, plural, spread, table
 from boxest.analysis.variants import settings_of
 from boxest.figures.style import named, value_text
@@ -37,9 +37,7 @@ def section(study: Study, figures: Figures) -> list[str]:
 def _stage(study: Study, whole: Study, figures: Figures) -> dict[str, Any]:
     """Return the outcome of one study of variants."""
     ranking, cells = study["variants"], study["variant_cells"]
-    tried = cells[["batch_size", "learning_rate"]].drop_duplicates().sort_values(
-        ["batch_size", "learning_rate"]
-    )  # fmt: skip
+    tried = cells[CELL].drop_duplicates().sort_values(CELL)
     seeds = int(cells["runs"].max())
     form = ", ".join(
         plural(n, of)
@@ -69,7 +67,7 @@ def _stage(study: Study, whole: Study, figures: Figures) -> dict[str, Any]:
 
 def _which(tried: pd.DataFrame) -> str:
     """Name the cells, or their batch sizes and rates where these are all combined."""
-    sizes, rates = (sorted(tried[name].unique()) for name in ("batch_size", "learning_rate"))
+    sizes, rates = (sorted(tried[name].unique()) for name in CELL)
     if len(tried) > 1 and len(sizes) * len(rates) == len(tried):
         named = ("batch size", sizes), ("rate", rates)
         return "All cells of {} and {}.".format(*(_listed(*each) for each in named))
@@ -196,7 +194,7 @@ def _left_out(ranking: pd.DataFrame, cells: pd.DataFrame, names_: list[str]) -> 
         return []
     whole = missing["runs"] - missing["stopped_early"] - missing["diverged"]
     missing = missing.assign(whole=whole).sort_values(["learning_rate", "batch_size"])
-    which = missing[["batch_size", "learning_rate"]].drop_duplicates()
+    which = missing[CELL].drop_duplicates()
     rows = [
         (
             row["rank"],
