@@ -81,7 +81,9 @@ def tables(
         "cost": lambda: cost_table(runs, all_times, others),
         "recommendation": lambda: of_others(recommend, others, histories, runs, all_times),
         "scaling_fit": lambda: of_others(_fits, others, runs),
-        "scaling_residuals": lambda: of_others(_residuals, others, runs),
+        "scaling_residuals": lambda: of_others(
+            lambda rows: scaling_residuals(rows, _fits(rows)), others, runs
+        ),
         "found_rates": lambda: found_rates(pd.concat(searches, ignore_index=True), histories),
         "found_rates_by_method": lambda: rates_by_method(made["found_rates"]),
     }
@@ -106,7 +108,3 @@ def _fits(runs: pd.DataFrame) -> pd.DataFrame:
     """Fit the curve to the inclusive loss, then to the geometric one."""
     losses = ("validation_inclusive_iou_loss", "validation_iou_loss")
     return pd.concat([fit_scaling(runs, loss) for loss in losses], ignore_index=True)
-
-
-def _residuals(runs: pd.DataFrame) -> pd.DataFrame:
-    return scaling_residuals(runs, _fits(runs))

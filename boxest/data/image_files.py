@@ -205,7 +205,10 @@ def _open(path: str | os.PathLike, *, whole: bool = False) -> Iterator[Image.Ima
                     _CHECKS[image.format](stream)
                 yield image
         except Image.DecompressionBombError:
-            raise ValueError(f"{path}: {_bomb()}") from None
+            raise ValueError(
+                f"{path}: it has more than {Image.MAX_IMAGE_PIXELS:,} pixels, and could be made to "
+                "fill the memory. Make it smaller; if you trust it, set PIL.Image.MAX_IMAGE_PIXELS."
+            ) from None
         except Image.UnidentifiedImageError:
             raise ValueError(
                 f"{path} is not an image, is damaged, or has another format than "
@@ -226,13 +229,6 @@ def _check_pixels(image: Image.Image) -> None:
     """Refuse images with more pixels than Pillow's limit for warnings, before they are unpacked."""
     if Image.MAX_IMAGE_PIXELS is not None and image.width * image.height > Image.MAX_IMAGE_PIXELS:
         raise Image.DecompressionBombError
-
-
-def _bomb() -> str:
-    return (
-        f"it has more than {Image.MAX_IMAGE_PIXELS:,} pixels, and could be made to fill the "
-        "memory. Make it smaller; if you trust it, set PIL.Image.MAX_IMAGE_PIXELS."
-    )
 
 
 def _check_jpeg(stream: io.BufferedReader) -> None:

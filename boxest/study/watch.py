@@ -78,7 +78,8 @@ def shown(status: Status) -> Group:
     for run in status.runs:
         # Those of `best` may be further seeds of a cell of the grid.
         cells.setdefault(run.cell, []).append(run)
-    for runs in sorted(cells.values(), key=_first_state):
+    order = {state: i for i, state in enumerate(STATES)}
+    for runs in sorted(cells.values(), key=lambda runs: min(order[run.state] for run in runs)):
         states = [run.state for run in runs]
         table.add_row(
             runs[0].cell.replace("~", " ").replace("/", ", "),
@@ -102,10 +103,6 @@ def _summary(status: Status) -> str:
     else:
         told = f"; about {timedelta(seconds=round(left))} left" if left else ""
     return f"{status.results}: {len(status.runs)} runs: {counts}{told}"
-
-
-def _first_state(runs: Iterable[RunStatus]) -> int:
-    return min(STATES.index(run.state) for run in runs)
 
 
 def _loss(runs: Iterable[RunStatus]) -> str:

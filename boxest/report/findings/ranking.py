@@ -41,7 +41,8 @@ def sections(study: Study, figures: Figures) -> list[str]:
         for many in (False, True)
     )
     if plain:
-        lines += ["## Other architectures" if BASELINE in _networks(plain) else "## Ranking", ""]
+        networks = {name for one in plain for name in one["ranking"].get("network", ())}
+        lines += ["## Other architectures" if BASELINE in networks else "## Ranking", ""]
         lines += [rendered("ranking_intro.md"), ""]
         for one in plain:
             lines += _ranking(one, figures)
@@ -50,10 +51,6 @@ def sections(study: Study, figures: Figures) -> list[str]:
         for one in harder:
             lines += _conditions(one, figures)
     return lines
-
-
-def _networks(studies: list[Study]) -> set[str]:
-    return {name for one in studies for name in one["ranking"].get("network", ())}
 
 
 def _keys(study: Study) -> list[str]:
