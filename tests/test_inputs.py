@@ -245,9 +245,9 @@ def test_predict_checks_the_shape_of_images(fitted):
 def test_the_right_image_in_another_form_is_recognised(change, advice):
     X = np.zeros((3, 16, 24, 3))
     with pytest.raises(ValueError, match=advice):
-        inputs.open_images(change(X), image_shape=(16, 24, 3))
+        inputs.Images(change(X), image_shape=(16, 24, 3))
 
 
 def test_many_channels_of_small_images_are_taken_where_they_are_said():
     X = np.zeros((3, 4, 16, 8))
-    assert inputs.open_images(X, image_shape=(4, 16, 8)).shape == (3, 4, 16, 8)
+    assert inputs.Images(X, image_shape=(4, 16, 8)).shape == (3, 4, 16, 8)

@@ -21,7 +21,7 @@ from strangers import header, seal
 
 from boxest import shards, synthetic
 from boxest.data import hdf5
-from boxest.data.inputs import open_images
+from boxest.data.inputs import ShardImages
 from boxest.data.shards import Meta, ShardError
 from boxest.data.synthetic import BoxLaw, Scene
 
@@ -435,7 +435,7 @@ def test_threads_read_at_once(tmp_path, monkeypatch):
 def test_no_file_stays_open(path):
     """So shards can be read in processes that are forked, and by what is pickled."""
     before = h5py.h5f.get_obj_count()
-    images = open_images([path])
+    images = ShardImages([path])
     list(images.blocks())
     assert h5py.h5f.get_obj_count() == before
     again = pickle.loads(pickle.dumps(images))

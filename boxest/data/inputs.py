@@ -11,6 +11,7 @@ from sklearn import get_config
 from sklearn.utils import check_array
 
 Shape = tuple[int, int, int]
+Paths = str | os.PathLike | list[str | os.PathLike]
 
 # Number of bytes to read from a data set on disk at a time.
 BLOCK_BYTES = 2**25
@@ -100,7 +101,7 @@ class ShardImages:
 
     Parameters
     ----------
-    paths : list of path-like
+    paths : path-like, or list of path-like
         The files of one split, in any order of indices.
 
     Raises
@@ -112,7 +113,7 @@ class ShardImages:
     dtype = np.dtype(np.uint8)
     is_table = False
 
-    def __init__(self, paths: list[str | os.PathLike], *, image_shape: Shape | None = None):
+    def __init__(self, paths: Paths, *, image_shape: Shape | None = None):
         from boxest.data import shards
 
         self._shards = shards.arrange(paths)
@@ -141,20 +142,6 @@ class ShardImages:
                 raise shards.ShardError(f"{path} was replaced by another shard while it was read.")
             self.boxes[meta.start - first : meta.stop - first] = shard.boxes
             yield shard.images.reshape(-1, *self.shape[1:])
-
-
-def open_images(X: Any, *, image_shape: Shape | None = None) -> Images | ShardImages:
-    """Return `Images` or `ShardImages` for any object that holds images.
-
-    Parameters
-    ----------
-    X : array-like, data set on disk, path of a shard, or list of such paths
-    image_shape : (height, width, channels), optional
-        The shape that each image must have.
-    """
-    if are_paths(X):
-        return ShardImages([X] if isinstance(X, (str, os.PathLike)) else X, image_shape=image_shape)
-    return Images(X if is_lazy(X) else as_array(X), image_shape=image_shape)
 
 
 def are_paths(X: Any) -> bool:

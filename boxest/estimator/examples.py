@@ -86,9 +86,9 @@ def validate_data(
 
 def validate_images(
     estimator: "BaseImageRegressor", X: Any, *, reset: bool
-) -> inputs.Images | inputs.ShardImages:
+) -> Images | ShardImages:
     """Check images without reading them yet."""
-    if inputs.are_paths(X) or inputs.is_lazy(X):
+    if are_paths(X) or inputs.is_lazy(X):
         if reset:  # They have no names of columns.
             vars(estimator).pop("feature_names_in_", None)
     else:
@@ -103,7 +103,7 @@ def validate_images(
     shape = estimator.image_shape if reset else estimator.image_shape_
     if shape is not None and len(shape) == 2:
         shape = (*shape, 1)
-    opened = inputs.open_images(X, image_shape=shape)
+    opened = (ShardImages if are_paths(X) else Images)(X, image_shape=shape)
     if reset:
         estimator.image_shape_, estimator.pixels_ = opened.shape[1:], None
         estimator.n_features_in_ = math.prod(estimator.image_shape_)
