@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from boxest.analysis import distance as log_distance
 from boxest.analysis import require
 from boxest.analysis.columns import CELL
-from boxest.analysis.text import plural
+from boxest.analysis.text import plural, spread
 from boxest.figures.style import COLOURS, label, log_ticks, new_figure, styled
 
 
@@ -55,8 +55,7 @@ def comparison(table: pd.DataFrame, note: str | None = None) -> Figure:
     panels[0].set_yticks(range(len(table)), names)
     panels[0].set(ylim=(len(table) - 0.5, -0.5), ylabel="batch size,  learning rate")
     _numbers(numbers, table, losses[1])
-    handles, texts = panels[0].get_legend_handles_labels()
-    figure.legend(handles, texts, loc="outside lower center", ncols=2)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     if note:
         figure.suptitle(note, fontsize=9)
     return figure
@@ -107,11 +106,10 @@ def _numbers(axes: Axes, table: pd.DataFrame, loss: str) -> None:
         )  # fmt: skip
     for i, row in enumerate(table.to_dict("records")):
         ours, sd, theirs = row[loss], row[f"{loss}_sd"], row[f"paper_{loss}"]
-        spread = f" ± {sd:.3f}" if np.isfinite(sd) else ""
         apart = row[f"{loss}_difference_in_se"]
         texts = [
-            f"{ours:.3f}{spread}" if np.isfinite(ours) else "–",
-            f"{theirs:.3f}" if np.isfinite(theirs) else "–",
+            spread(ours, sd),
+            spread(theirs, np.nan),
             f"{apart:+.1f}".replace("-", "−") if np.isfinite(apart) else "–",
             *(f"{row[name]} of {row['runs']}" if row[name] else "" for name, _ in counts.values()),
         ]

@@ -73,8 +73,7 @@ def error_histogram(
     figure.suptitle(
         f"Errors by the smallest side of the object, {plural(len(shown[0][2]), 'image')}"
     )
-    handles, texts = panels[0, 0].get_legend_handles_labels()
-    figure.legend(handles, texts, loc="outside lower center", ncols=4)
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from boxest.analysis.columns import ordered, require
-from boxest.analysis.text import TINY, loss, plural
+from boxest.analysis.text import TINY, loss, plural, spread
 from boxest.figures.style import (
     counts_text,
     label,
@@ -164,6 +164,5 @@ def _value_text(row, name: str) -> str:
         return "–" if name == "similitude" else ""
     if name == "similitude":
         return f"{value:.1f}"
-    if 0 < value < TINY:
-        return loss(value, sd).replace(" ±", "\n±")
-    return f"{value:.3f}" + (f"\n± {sd:.3f}" if np.isfinite(sd) else "")
+    text = loss(value, sd) if 0 < value < TINY else spread(value, sd)
+    return text.replace(" ±", "\n±")
