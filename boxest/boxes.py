@@ -197,8 +197,10 @@ def ciou(a: Any, b: Any, xp: ModuleType = np) -> Any:
 MEASURES = {"iou": iou, "inclusive_iou": inclusive_iou, "giou": giou, "diou": diou, "ciou": ciou}
 
 
-def sides(boxes: npt.ArrayLike, image_size: int = 1) -> np.ndarray:
+def sides(boxes: npt.ArrayLike, image_size: npt.ArrayLike = 1) -> np.ndarray:
     """Return width and height (..., 2) of boxes (..., 4), in pixels if the image size is given.
+
+    The size is one number, or width and height.
 
     Examples
     --------
@@ -206,7 +208,7 @@ def sides(boxes: npt.ArrayLike, image_size: int = 1) -> np.ndarray:
     array([64., 32.])
     """
     boxes = np.asarray(boxes, dtype=np.float64)
-    return (boxes[..., 2:] - boxes[..., :2]) * image_size
+    return (boxes[..., 2:] - boxes[..., :2]) * np.asarray(image_size)
 
 
 def check_boxes(boxes: npt.ArrayLike) -> np.ndarray:

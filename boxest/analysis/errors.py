@@ -102,17 +102,15 @@ def predictions(
     columns["iou_loss"] = 1 - boxes.iou(true, predicted)
     columns["inclusive_iou_loss"] = 1 - boxes.inclusive_iou(true, predicted)
     rows, columns_ = np.broadcast_to(image_size, 2)
-    width, height = ((true[:, 2:] - true[:, :2]) * [columns_, rows]).T
+    width, height = boxes.sides(true, (columns_, rows)).T
     columns |= {"width": width, "height": height, "smallest_side": np.minimum(width, height)}
     return pd.DataFrame(columns)
 
 
 def boxes_of(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Return the true and the predicted boxes of a table of `predictions`, each (n, 4)."""
-    true, predicted = (
-        predictions[boxes.corners_of(which)].to_numpy() for which in ("true", "predicted")
-    )
-    return true, predicted
+    both = (boxes.corners_of("true"), boxes.corners_of("predicted"))
+    return tuple(predictions[corners].to_numpy() for corners in both)
 
 
 def in_pixels(predictions: pd.DataFrame, originals: pd.DataFrame | None) -> pd.DataFrame:

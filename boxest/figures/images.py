@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
 from boxest.analysis import require
-from boxest.boxes import inclusive_iou, iou
+from boxest.boxes import inclusive_iou, iou, sides
 from boxest.figures.style import COLOURS, new_figure, styled
 
 TRUE = {"color": COLOURS[4], "linestyle": "-", "linewidth": 1.5}
@@ -94,8 +94,8 @@ def dataset_preview(images: np.ndarray, boxes: np.ndarray) -> Figure:
     for axes, image, box in zip(grid, images, boxes, strict=True):
         show(axes, image)
         outline(axes, box, (height, width), PREDICTED | {"linestyle": "-"})
-        sides = np.rint([(box[2] - box[0]) * width, (box[3] - box[1]) * height]).astype(int)
-        axes.set_title(f"{sides[0]} × {sides[1]} px", fontsize=8)
+        across, down = np.rint(sides(box, (width, height))).astype(int)
+        axes.set_title(f"{across} × {down} px", fontsize=8)
     figure.suptitle(f"Images of {width} × {height} px; width × height of the box")
     return figure
 

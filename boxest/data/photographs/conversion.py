@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from boxest.boxes import CORNERS
+from boxest.boxes import CORNERS, sides
 from boxest.data import image_files
 from boxest.data.photographs.assignment import Split
 from boxest.data.photographs.image_table import SCALES, TABLE, originals
@@ -53,9 +53,8 @@ class Conversion(NamedTuple):
         tables = {part: originals(paths) for part, paths in parts.items() if paths}
         rows = pd.concat(tables.values())
         counts = ", ".join(f"{len(tables.get(part, ()))} {part}" for part in PARTS)
-        corners = rows[CORNERS].to_numpy()
         shape = arrange(self.train)[0][1].image_shape
-        shown = (corners[:, 2:] - corners[:, :2]) * rows[SCALES].to_numpy() * [shape[1], shape[0]]
+        shown = sides(rows[CORNERS]) * rows[SCALES].to_numpy() * [shape[1], shape[0]]
         told = {name: getattr(self, name) for name in self._fields if name not in PARTS}
         return "\n".join(
             [

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
-from boxest.boxes import CORNERS
+from boxest.boxes import CORNERS, sides
 from boxest.data import annotations, image_files
 from boxest.data.annotations import AnnotationError
 from boxest.data.annotations.fields import MEANING, SIDES, are_fractions, number, side, some
@@ -162,9 +162,8 @@ def report(
     read_as, passed_over, without_box, turned
         See `boxest.photographs.Conversion`.
     """
-    corners = table[CORNERS].to_numpy()
-    sides = corners[:, 2:] - corners[:, :2]
-    lines = [f"Boxes were read as {read_as}; sides of {sides.min():g} to {sides.max():g} px."]
+    px = sides(table[CORNERS])
+    lines = [f"Boxes were read as {read_as}; sides of {px.min():g} to {px.max():g} px."]
     for reason, images in passed_over.items():
         names = list(dict.fromkeys(images))
         lines.append(f"Objects that were skipped, {reason}: {len(images)} ({some(names, 5)}).")
