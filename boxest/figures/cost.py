@@ -46,7 +46,7 @@ def seconds_against_loss(costs: pd.DataFrame) -> Figure:
     require(costs, [*columns, *(f"pareto_{loss}" for loss in LOSSES)], "costs")
     engines = sorted(costs["engine"].unique())
     legend = _legend(costs)
-    (first, colours), (second, markers) = legend.items()
+    first, _ = legend
     figure = new_figure(2.9 * len(engines) + 2.1, 5.2)
     panels = figure.subplots(2, len(engines), sharex="col", sharey="row", squeeze=False)
     for row, loss in zip(panels, LOSSES, strict=True):
@@ -61,7 +61,7 @@ def seconds_against_loss(costs: pd.DataFrame) -> Figure:
         _time_axis(axes, costs[costs["engine"] == engine], first)
     figure.suptitle("What accuracy costs: every cell,\nand the Pareto front")
     front = Line2D([], [], color="0.3", label="Pareto front")
-    cell_legend(figure, {first: colours}, {second: markers}, [front], "outside right center")
+    cell_legend(figure, legend, [front], "outside right center")
     return figure
 
 

@@ -74,8 +74,8 @@ def loss_against_updates(runs: pd.DataFrame, loss: str = "validation_loss") -> F
     log_ticks(axes.yaxis, runs.loc[~gone, loss])
     axes.set_title(_scaling_title(fit.iloc[0], len(runs), int(gone.sum())), pad=16)
     others = _other_handles({line.get_gid() for line in axes.lines})
-    axes_of = {"batch_size": colours}, {"learning_rate": markers}
-    cell_legend(figure, *axes_of, others, "outside right upper")
+    cells = {"batch_size": colours, "learning_rate": markers}
+    cell_legend(figure, cells, others, "outside right upper")
     return figure
 
 

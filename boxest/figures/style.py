@@ -176,28 +176,22 @@ def counts_text(runs: int, diverged: int, stopped_early: int, separator: str = "
 
 
 def cell_legend(
-    figure: Figure,
-    colours: Mapping[str, dict],
-    markers: Mapping[str, dict],
-    others: Sequence[Line2D],
-    loc: str,
+    figure: Figure, cells: Mapping[str, dict], others: Sequence[Line2D], loc: str
 ) -> None:
     """Add a legend: the values of one axis by colour, those of another by marker, then others."""
-    ((first, colours),), ((second, markers),) = colours.items(), markers.items()
-    first, second = (named(axis).partition(" (")[0] for axis in (first, second))
 
-    def point(marker: str, color, text: str) -> Line2D:
-        return Line2D([], [], linestyle="", marker=marker, color=color, label=text)
+    def entry(text: str, **style: Any) -> Line2D:
+        return Line2D([], [], linestyle="", label=text, **style)
 
-    def heading(text: str) -> Line2D:
-        return Line2D([], [], linestyle="", label=text)
-
-    gap = heading("")
-    handles = [heading(first)]
-    handles += [point("s", colour, value_text(value)) for value, colour in colours.items()]
-    handles += [gap, heading(second)]
-    handles += [point(marker, "0.45", value_text(value)) for value, marker in markers.items()]
-    legend = figure.legend(handles=[*handles, gap, *others], loc=loc)
+    (_, colours), (_, markers) = cells.items()
+    first, second = (named(axis).partition(" (")[0] for axis in cells)
+    handles = [entry(first)]
+    handles += [entry(value_text(value), marker="s", color=one) for value, one in colours.items()]
+    handles += [entry(""), entry(second)]
+    handles += [
+        entry(value_text(value), marker=one, color="0.45") for value, one in markers.items()
+    ]
+    legend = figure.legend(handles=[*handles, entry(""), *others], loc=loc)
     for text in legend.get_texts():
         if text.get_text() in (first, second):
             text.set_weight("bold")
