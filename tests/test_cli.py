@@ -336,6 +336,12 @@ def test_predict_says_what_the_figure_shows(data, tmp_path, photos, said):
     assert done.stdout == f"{said.format(table)} {figure}.\n"
 
 
+def test_predict_takes_a_format_where_the_name_does_not_say_it(data, tmp_path):
+    out = tmp_path / "found.boxes"
+    run("predict", data / "model.boxest", data / "photos", "-o", out, "--format", "csv")
+    assert len(pd.read_csv(out)) == 20
+
+
 @pytest.mark.parametrize(("name", "written"), [("found.csv", 20), ("found.json", 19)])
 def test_a_box_that_a_format_cannot_hold_costs_no_other(data, tmp_path, monkeypatch, name, written):
     found = photographs.predict(BoxRegressor.load(data / "model.boxest"), data / "photos")

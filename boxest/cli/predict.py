@@ -14,7 +14,10 @@ from boxest.cli import options
     "-o", "--out", default="found.csv", metavar="OUT", help="File of the boxes.  [found.csv]"
 )
 @click.option(
-    "--form", type=click.Choice(["csv", "coco", "yolo"]), help="Format of OUT.  [by its name]"
+    "--format",
+    "form",
+    type=click.Choice(["csv", "coco", "yolo"]),
+    help="Format of OUT.  [by its name]",
 )
 @click.option("--figure", metavar="PNG", help="Some of the photographs with their boxes.")
 @options.overwrite
