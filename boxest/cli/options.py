@@ -101,7 +101,7 @@ reading = _all(
         type=click.Choice(COORDINATES),
         metavar="KIND",
         default="auto",
-        help="edges, fractions, pixels-from-0 (or -1).  [auto]",
+        help="edges, fractions, pixels-from-0, -from-1.  [auto]",
     ),
     click.option(
         "--columns",
