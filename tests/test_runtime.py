@@ -103,9 +103,19 @@ def test_start_leaves_garbage_collection_as_it_was(python):
     code = (
         "import gc\nbefore = gc.get_threshold()\n"
         "from boxest.system import backend\nbackend.start()\n"
-        "print(gc.get_threshold() == before, gc.get_freeze_count())"
+        "print(gc.isenabled(), gc.get_threshold() == before, gc.get_freeze_count())"
     )
-    assert python(code).split() == ["True", "0"]
+    assert python(code).split() == ["True", "True", "0"]
+
+
+@pytest.mark.slow
+def test_a_process_of_our_own_never_looks_through_its_imports_again(python):
+    code = (
+        "import gc\nfrom boxest.system import backend, garbage\n"
+        "garbage.spare_this_process()\nbackend.start()\n"
+        "print(gc.isenabled(), gc.get_freeze_count() > 100_000)"
+    )
+    assert python(code).split() == ["True", "True"]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from boxest.system.garbage import rare_collections
+from boxest.system.garbage import no_collections
 from boxest.system.runtime import quiet, without_unused_packages
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def import_seconds() -> float:
 def _started() -> float:
     quiet()
     before = time.perf_counter()
-    with _greetings_withheld(), rare_collections(), without_unused_packages():
+    with _greetings_withheld(), no_collections(), without_unused_packages():
         import keras
 
         if keras.backend.backend() in SUPPORTED:
