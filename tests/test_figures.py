@@ -17,6 +17,7 @@ from PIL import Image
 
 from boxest import analysis, figures, synthetic
 from boxest.figures.style import setting
+from boxest.study import history
 
 CORNERS = ["x1", "y1", "x2", "y2"]
 ONE_CELL = {"batch_sizes": [16], "learning_rates": [0.1], "seeds": 20, "epochs": 30}
@@ -539,7 +540,7 @@ def test_diverged_runs_do_not_stretch_the_axis(full):
 
 def test_predictions_of_a_diverged_run_say_so(predictions):
     true = predictions[[f"true_{corner}" for corner in CORNERS]].to_numpy()[:3]
-    lost = analysis.predictions(true, np.full((3, 4), np.nan), image_size=128)
+    lost = pd.DataFrame(history.predictions(true, np.full((3, 4), np.nan), image_size=128))
     shown = figures.predictions(fake_study.images(true), true, np.full((3, 4), np.nan), lost)
     for figure, panels in (
         (shown, 3),

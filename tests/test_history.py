@@ -70,7 +70,10 @@ def test_diverged_run_has_a_history_and_no_final_loss(small_data, tmp_path):
     assert regressor.diverged_
     tested = tuple(part[:5] for part in small_data)
     history.write(tmp_path, regressor, settings(regressor), tested)
-    assert len(pd.read_csv(tmp_path / "predictions.csv")) == 5
+    tested = history.read_table(tmp_path / "predictions.csv")
+    assert list(tested["image"]) == [0, 1, 2, 3, 4]
+    for name in ("predicted_x1", "iou_loss", "inclusive_iou_loss"):
+        assert tested[name].isna().all()
     about, table = history.read(tmp_path)
     assert about["diverged"] is True
     assert len(table) == regressor.n_iter_ < 5

@@ -63,13 +63,21 @@ def test_backend_obeys_the_number_of_threads(python):
 
 
 @pytest.mark.slow
-def test_a_training_job_starts_without_what_no_training_uses(python):
-    code = (
-        "import sys\nfrom boxest.system import backend, runtime\n"
-        "runtime.prepare(1)\nbackend.start()\n"
-        "print(*{'keras', 'matplotlib', 'jax'} & set(sys.modules))\n"
-        "import matplotlib.pyplot"
-    )
+def test_a_training_job_does_without_what_no_training_uses(python, tmp_path):
+    code = f"""
+import sys
+from boxest.system import runtime
+runtime.prepare(1)
+with runtime.without_unused_packages():
+    from boxest import BoxRegressor, synthetic
+    from boxest.study import history
+X, y = synthetic.make(0, 8, seed=0, image_size=16)
+regressor = BoxRegressor.paper(epochs=1, random_state=0).fit(X, y, followed=X[:2])
+history.write({str(tmp_path)!r}, regressor, {{}}, (X, y))
+history.save({str(tmp_path / "model.boxest")!r}, regressor)
+print(*{{"keras", "pandas", "matplotlib", "jax"}} & set(sys.modules))
+import matplotlib.pyplot, pandas
+"""
     assert python(code) == "keras\n"
 
 

@@ -16,7 +16,6 @@ from boxest.analysis.errors import (
     error_level,
     errors_by_side,
     in_pixels,
-    predictions,
 )
 from boxest.analysis.patience import patience_table
 from boxest.analysis.ranking import (
@@ -62,7 +61,6 @@ __all__ = [
     "paper_cells",
     "paper_loss",
     "patience_table",
-    "predictions",
     "rank",
     "rank_variants",
     "rates_by_method",

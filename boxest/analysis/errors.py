@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from boxest import boxes
@@ -75,36 +74,6 @@ def errors_by_side(
     table.insert(1, "side_to", (bins + 1) * width)
     table.columns.name = None
     return table.reset_index(drop=True)
-
-
-def predictions(
-    true: npt.ArrayLike, predicted: npt.ArrayLike, *, image_size: int | tuple[int, int]
-) -> pd.DataFrame:
-    """Make a table of predicted and true boxes, with both errors.
-
-    Parameters
-    ----------
-    true, predicted : array-like of shape (n, 4)
-        Boxes (x1, y1, x2, y2), divided by the image size.
-    image_size : int or (int, int)
-        Height and width of the images in pixels, or one number if they are equal.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per image: `image`, `true_x1` … `predicted_y2`, `iou_loss` (one minus the geometric
-        IoU), `inclusive_iou_loss`, and `width`, `height`, `smallest_side` of the true box in px.
-    """
-    true, predicted = np.asarray(true, float), np.asarray(predicted, float)
-    columns = {"image": np.arange(len(true))}
-    for name, values in {"true": true, "predicted": predicted}.items():
-        columns |= dict(zip(boxes.corners_of(name), values.T, strict=True))
-    columns["iou_loss"] = 1 - boxes.iou(true, predicted)
-    columns["inclusive_iou_loss"] = 1 - boxes.inclusive_iou(true, predicted)
-    rows, columns_ = np.broadcast_to(image_size, 2)
-    width, height = boxes.sides(true, (columns_, rows)).T
-    columns |= {"width": width, "height": height, "smallest_side": np.minimum(width, height)}
-    return pd.DataFrame(columns)
 
 
 def boxes_of(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import boxest
+from boxest import boxes
 from boxest.study.run_table import CELL, written
 from boxest.system import versions
 from boxest.system.files import FileError, atomic_path, write_json, write_text
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import pandas as pd
 
     from boxest.estimator.box_regressor import BoxRegressor
@@ -87,12 +89,9 @@ def write(
     tested : tuple of ndarray
         Images and boxes of the test set.
     """
-    from boxest.analysis import predictions
-
     rows, directory = regressor.history_, Path(directory)
-    lines = [",".join(EPOCH_COLUMNS)]
-    lines += [",".join(_text(row.get(column)) for column in EPOCH_COLUMNS) for row in rows]
-    write_text(directory / "history.csv", "\n".join(lines) + "\n")
+    epochs = {column: [row.get(column) for row in rows] for column in EPOCH_COLUMNS}
+    write_text(directory / "history.csv", _csv(epochs))
     write_json(
         directory / "run.json",
         {
@@ -111,11 +110,43 @@ def write(
             "settings": dict(settings),
         },
     )
-    images, boxes = tested
-    predicted = predictions(boxes, regressor.predict(images), image_size=images.shape[1:3])
-    write_text(directory / "predictions.csv", predicted.to_csv(index=False))
+    images, true = tested
+    table = predictions(true, regressor.predict(images), image_size=images.shape[1:3])
+    # As in all tables of a study, a number that is none is left out.
+    known = {name: [None if np.isnan(v) else v for v in column] for name, column in table.items()}
+    write_text(directory / "predictions.csv", _csv(known))
     with atomic_path(directory / "followed.npy") as temporary:
         np.save(temporary, regressor.followed_.astype(np.float32))
+
+
+def predictions(
+    true: "npt.ArrayLike", predicted: "npt.ArrayLike", *, image_size: int | tuple[int, int]
+) -> dict[str, np.ndarray]:
+    """Make a table of predicted and true boxes, with both errors.
+
+    Parameters
+    ----------
+    true, predicted : array-like of shape (n, 4)
+        Boxes (x1, y1, x2, y2), divided by the image size.
+    image_size : int or (int, int)
+        Height and width of the images in pixels, or one number if they are equal.
+
+    Returns
+    -------
+    dict of ndarray
+        The columns, with one row per image: `image`, `true_x1` … `predicted_y2`, `iou_loss` (one
+        minus the geometric IoU), `inclusive_iou_loss`, and `width`, `height`, `smallest_side` of
+        the true box in px.
+    """
+    true, predicted = np.asarray(true, float), np.asarray(predicted, float)
+    columns = {"image": np.arange(len(true))}
+    for name, values in {"true": true, "predicted": predicted}.items():
+        columns |= dict(zip(boxes.corners_of(name), values.T, strict=True))
+    columns["iou_loss"] = 1 - boxes.iou(true, predicted)
+    columns["inclusive_iou_loss"] = 1 - boxes.inclusive_iou(true, predicted)
+    rows, columns_ = np.broadcast_to(image_size, 2)
+    width, height = boxes.sides(true, (columns_, rows)).T
+    return columns | {"width": width, "height": height, "smallest_side": np.minimum(width, height)}
 
 
 def save(path: str | os.PathLike, regressor: "BoxRegressor") -> None:
@@ -276,6 +307,12 @@ def _summary(
         }
         | tested_losses(tested)
     )
+
+
+def _csv(columns: Mapping[str, Iterable]) -> str:
+    """Return columns as CSV; pandas, which could do it, takes a second to import."""
+    rows = zip(*columns.values(), strict=True)
+    return "\n".join([",".join(columns), *(",".join(map(_text, row)) for row in rows), ""])
 
 
 def _text(value: float | int | None) -> str:

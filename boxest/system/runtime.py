@@ -36,9 +36,10 @@ _DEFAULTS = {
     "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
 }
 
-# Packages that Keras and TensorFlow import where they are installed, for what no training uses:
-# figures of images, and the conversion of JAX functions. Without JAX, an import takes a third less.
-_UNUSED = ("matplotlib", "jax")
+# Packages that scikit-learn, Keras and TensorFlow import where they are installed, for what no
+# training uses: tables, figures of images, and the conversion of JAX functions. Without JAX, an
+# import takes a third less.
+_UNUSED = ("pandas", "matplotlib", "jax")
 
 # The compiled programs for the next process, if they are kept.
 _programs: CompiledPrograms | None = None

@@ -21,8 +21,9 @@ with logs.to_file(snakemake.log[0]), ExitStack() as stack:
         compiled=snakemake.params.compiled,
     )
 
-    from boxest import fit_many, shards
-    from boxest.study import estimators, history
+    with runtime.without_unused_packages():
+        from boxest import fit_many, shards
+        from boxest.study import estimators, history
 
     # Images to learn from are read by the training, which need not keep them.
     train, validation = snakemake.input.train, snakemake.input.validation
