@@ -755,6 +755,21 @@ def test_a_loss_of_a_user_sees_the_batch_as_it_is(small_data):
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
+def test_a_loss_of_a_user_measures_every_epoch_in_python(small_data):
+    class Growing(keras.losses.Loss):
+        factor = 0.0
+
+        def call(self, y_true, y_pred):
+            self.factor += 1.0
+            return self.factor * keras.ops.ones_like(y_pred[:, 0])
+
+    data, optimizer = examples(small_data, slice(20)), keras.optimizers.SGD(0.01)
+    model = networks.paper((32, 32, 1), seed=1)
+    training = fit(model, data, optimizer, validation=data, loss=Growing(), epochs=3)
+    measured = [row["validation_loss"] for row in training.history]
+    assert np.diff(measured).tolist() == [1.0, 1.0]
+
+
 class OfKnownNumber(keras.layers.Layer):
     """A layer of a user's that only works for a known number of images."""
 

@@ -285,6 +285,9 @@ class Trainer:
             program.compile(order, rest(order))
             if validation:
                 self.predictor(validation.images[:1])
+                # With as many examples as after each epoch.
+                outputs = validation.targets.astype(np.float32)
+                evaluate(outputs, validation, self._programs.measure)
             runtime.keep_compiled_programs()
 
     def epoch(
@@ -303,7 +306,7 @@ class Trainer:
                 for watcher in watchers:
                     watcher.begin_evaluation()
                 outputs = self.predictor(validation.images)
-                values = evaluate(outputs, validation, self.loss, self.measures)
+                values = evaluate(outputs, validation, self._programs.measure)
                 for watcher in watchers:
                     watcher.end_evaluation()
                 row |= prefixed("validation", values)

@@ -1,18 +1,16 @@
 """Inputs and results of a training: examples, settings, history and watchers."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
-from boxest.training.program import Measure
 from boxest.training.schedule import Schedule
 from boxest.training.stream import FeatureFile
 
 if TYPE_CHECKING:
-    import keras
     import numpy.typing as npt
 
 
@@ -190,22 +188,18 @@ class Followed(Watcher):
         return [{name: row[name] for name in row if name != cls.KEY} for row in rows]
 
 
-def evaluate(
-    outputs: np.ndarray,
-    examples: Examples,
-    loss: "keras.Loss",
-    measures: Mapping[str, Measure],
-) -> dict[str, float]:
-    """Return the weighted means of the loss and of the measures over examples."""
+def evaluate(outputs: np.ndarray, examples: Examples, measure: Callable) -> dict[str, float]:
+    """Return the weighted means over examples of what `Programs.measure` returns for each."""
     from keras import ops
 
-    targets = ops.convert_to_tensor(examples.targets, "float32")
-    outputs = ops.convert_to_tensor(outputs)
-    functions = {"loss": loss.call, **measures}
-    values = {name: ops.convert_to_numpy(f(targets, outputs)) for name, f in functions.items()}
+    values = measure(
+        ops.convert_to_tensor(examples.targets, "float32"), ops.convert_to_tensor(outputs)
+    )
     return {
-        name: float(np.average(value.astype(np.float64), weights=examples.weights))
-        for name, value in values.items()
+        name: float(
+            np.average(ops.convert_to_numpy(each).astype(np.float64), weights=examples.weights)
+        )
+        for name, each in values.items()
     }
 
 

@@ -13,6 +13,8 @@ from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
 from boxest.system.backend import device
+from boxest.training import layout
+from boxest.training.backend import load
 from boxest.training.predictor import Predictor
 from boxest.training.program import EpochProgram, UnfoldedProgram
 
@@ -57,6 +59,19 @@ class Programs:
         """From now on, train another network with the same layers and another optimizer."""
         theirs = [*model.variables, *optimizer.variables]
         self._pairs[:] = zip(theirs, self.variables, strict=True)
+
+    @functools.cached_property
+    def measure(self) -> Callable:
+        """From targets and outputs, by name, the loss and the measures of each example."""
+        loss, measures = self._settings["loss"], self._settings["measures"]
+
+        def measure(targets, outputs):
+            functions = {"loss": loss.call, **measures}
+            return {name: function(targets, outputs) for name, function in functions.items()}
+
+        # Compiled, it runs once in Python, where a user's loss may do anything. XLA would take
+        # longer to compile it than it saves.
+        return measure if layout.is_of_a_user(loss) else load().compile(measure, xla=False)
 
     @functools.cached_property
     def program(self) -> EpochProgram:
