@@ -19,8 +19,6 @@ import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
-from boxest.figures import style
-
 # Images in a shard, as in the paper's study.
 SHARD = 2000
 KINDS = ("paper", "default", "GridSearchCV", "find_learning_rate")
@@ -91,16 +89,17 @@ def job(n_images: int, *, arrays: bool) -> None:
         held = memory.rss / 1e6, memory.uss / 1e6, most.ru_maxrss * 1024 / 1e6
         print(f"| {step} | {' | '.join(f'{value:,.0f}' for value in held)} |", flush=True)
 
-    from boxest import BoxRegressor, set_threads, shards
+    from boxest.system import backend, runtime
 
-    set_threads(1)
+    runtime.prepare(1)
+    with runtime.without_unused_packages():
+        from boxest import BoxRegressor, shards
     with tempfile.TemporaryDirectory() as folder:
         # By another process, as in a study, so that this one has no memory of it.
         with ProcessPoolExecutor(1, get_context("spawn")) as other:
             paths = other.submit(write_shards, folder, n_images).result()
         note("boxest and scikit-learn")
-        import keras  # noqa: F401 -- with its backend
-
+        backend.start()
         note("Keras and its backend")
         regressor = BoxRegressor.paper(epochs=2, random_state=0)
         if arrays:
@@ -110,17 +109,22 @@ def job(n_images: int, *, arrays: bool) -> None:
         note("training")
 
 
-@style.styled
 def draw(held: dict[str, list[float]], path: str) -> None:
     """Draw memory over fits."""
-    figure = style.new_figure(5, 3)
-    axes = figure.subplots()
-    for kind, values in held.items():
-        axes.plot(range(1, len(values) + 1), values, marker=".", label=kind)
-    top = 1.15 * max(map(max, held.values()))
-    axes.set(xlabel="Fits in one process", ylabel="Memory held (MiB)", ylim=(0, top))
-    axes.legend()
-    figure.savefig(path, dpi=150)
+    from boxest.figures import style  # Not at the top: a job must not import it.
+
+    @style.styled
+    def figure_of_fits():
+        figure = style.new_figure(5, 3)
+        axes = figure.subplots()
+        for kind, values in held.items():
+            axes.plot(range(1, len(values) + 1), values, marker=".", label=kind)
+        top = 1.15 * max(map(max, held.values()))
+        axes.set(xlabel="Fits in one process", ylabel="Memory held (MiB)", ylim=(0, top))
+        axes.legend()
+        return figure
+
+    figure_of_fits().savefig(path, dpi=150)
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ import pandas as pd
 
 MODES = {
     "usual": "",
-    "rare collections, none at the end": "garbage.spare_this_process()",
+    "rare collections": "garbage.spare_this_process()",
     "also without unused packages": "garbage.spare_this_process()\nruntime.prepare(1)",
 }
 STEPS = ("Python, boxest and scikit-learn", "Keras and its backend", "the end")
@@ -23,8 +23,9 @@ JOB = """
 import time
 from boxest.system import backend, garbage, runtime
 {mode}
-from boxest import BoxRegressor
-from boxest.study import estimators, history
+with runtime.without_unused_packages():
+    from boxest import BoxRegressor
+    from boxest.study import estimators, history
 print(time.process_time())
 backend.start()
 print(time.process_time(), flush=True)

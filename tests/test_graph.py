@@ -110,7 +110,7 @@ def test_a_convolution_is_fused_in_a_graph_too(images):
     assert names(plain(trunk)) == names(model)
     assert_exact(model, images)
     given, in_patches = images[:5] / np.float32(255), unfolded(trunk)
-    np.testing.assert_allclose(in_patches(fused.patches(given)), model(given), atol=2e-6)
+    np.testing.assert_allclose(in_patches(*fused.patches(given)), model(given), atol=2e-6)
     mean = layers.Dense(4)(layers.GlobalAveragePooling2D()(convolved))
     model = keras.Model(image, layers.Add()([alone, mean]))
     trunk = layout.split(model).trunk

@@ -7,6 +7,8 @@ from which the pooling chooses. The largest one, plus the bias, passed through a
 activation, is the output of the two layers.
 """
 
+from collections.abc import Iterator
+
 import keras
 import numpy as np
 from keras import ops
@@ -124,17 +126,15 @@ def unfold(images):
     return ops.reshape(ops.stack(taps, 1), (n, 16 * channels, height * width // 4)), gradient
 
 
-def patches(images: np.ndarray) -> np.ndarray:
-    """Return the result of `unfold`, with the same type, for many images outside the device."""
+def patches(images: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the result of `unfold`, with the same type, for blocks of images outside the device."""
     n, height, width, channels = images.shape
-    cut = np.empty((n, 16 * channels, height * width // 4), images.dtype)
     for start in range(0, n, _BLOCK):
         block = images[start : start + _BLOCK]
         padded = np.pad(block, ((0, 0), (1, 1), (1, 1), (0, 0)))
         windows = np.lib.stride_tricks.sliding_window_view(padded, (4, 4), axis=(1, 2))
         windows = windows[:, ::2, ::2].transpose(0, 4, 5, 3, 1, 2)
-        cut[start : start + _BLOCK] = windows.reshape(len(block), *cut.shape[1:])
-    return cut
+        yield windows.reshape(len(block), 16 * channels, height * width // 4)
 
 
 def _fold(patches, shape):

@@ -111,11 +111,14 @@ class EpochProgram:
         draws: np.ndarray | None = None,
     ) -> None:
         """Put the training examples on the device, with the changes from `begin`, if known."""
-        self.examples = tuple(map(self.backend.put, (features, targets, weights)))
+        self.examples = (self._put(features), *map(self.backend.put, (targets, weights)))
         if draws is not None:
             self.examples += (self.backend.put(draws),)
         else:
             self.begin(seed=0, epoch=0)
+
+    def _put(self, features: np.ndarray) -> Any:
+        return self.backend.put(features)
 
     def begin(self, *, seed: int, epoch: int) -> None:
         """Draw the random changes of the examples for an epoch."""
@@ -257,8 +260,10 @@ class EpochProgram:
 class UnfoldedProgram(EpochProgram):
     """The same for the trunk of `graph.unfolded`: the patches are cut only once."""
 
-    def put(self, features: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> None:
-        """Put the training examples on the device, with the images as patches."""
+    def _put(self, features: np.ndarray) -> Any:
+        from keras import ops
+
         from boxest.training import fused
 
-        super().put(fused.patches(features), targets, weights)
+        # Block by block, because patches take most of the memory, and must not do so three times.
+        return ops.concatenate([self.backend.put(block) for block in fused.patches(features)])

@@ -27,7 +27,8 @@ tf.get_logger().addFilter(_NoRetracingAdvice())
 
 def put(array: np.ndarray) -> tf.Tensor:
     """Put the array on the device."""
-    return tf.convert_to_tensor(array)
+    # The tensor of the conversion keeps a second copy; another one with its values does not.
+    return tf.identity(tf.convert_to_tensor(array))
 
 
 def get(tensor: tf.Tensor) -> np.ndarray:
