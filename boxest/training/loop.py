@@ -85,9 +85,8 @@ class Trainer:
         new: "Callable[[], tuple[keras.Model, keras.Optimizer]] | None" = None,
     ):
         self.clock = Clock()
-        self.model, self.loss, self.optimizer = model, loss, optimizer
+        self.model, self.optimizer = model, optimizer
         self.memory_limit = memory_limit
-        self.measures = dict(measures or {})
         # All variables after the best epoch, once there is one.
         self._best: list[np.ndarray] = []
         self._kind, self._new = kind, new
@@ -95,7 +94,7 @@ class Trainer:
             "program_class": _program(engine),
             "xla": xla,
             "loss": loss,
-            "measures": self.measures,
+            "measures": dict(measures or {}),
             "augmentation": augmentation,
         }
         self.predictor = Predictor(model, xla=xla, whole=augmentation is not None)
@@ -285,9 +284,8 @@ class Trainer:
             program.compile(order, rest(order))
             if validation:
                 self.predictor(validation.images[:1])
-                # With as many examples as after each epoch.
-                outputs = validation.targets.astype(np.float32)
-                evaluate(outputs, validation, self._programs.measure)
+                targets = self.predictor.backend.put(validation.targets.astype(np.float32))
+                self._programs.measure(targets, targets)
             runtime.keep_compiled_programs()
 
     def epoch(
