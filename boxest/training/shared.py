@@ -63,15 +63,17 @@ class Programs:
     @functools.cached_property
     def measure(self) -> Callable:
         """From targets and outputs, by name, the loss and the measures of each example."""
-        loss, measures = self._settings["loss"], self._settings["measures"]
+        loss = self._settings["loss"]
+        functions = {"loss": loss.call, **self._settings["measures"]}
 
         def measure(targets, outputs):
-            functions = {"loss": loss.call, **measures}
-            return {name: function(targets, outputs) for name, function in functions.items()}
+            return [function(targets, outputs) for function in functions.values()]
 
         # Compiled, it runs once in Python, where a user's loss may do anything. XLA would take
         # longer to compile it than it saves.
-        return measure if layout.is_of_a_user(loss) else load().compile(measure, xla=False)
+        if not layout.is_of_a_user(loss):
+            measure = load().compile(measure, xla=False)
+        return lambda *given: dict(zip(functions, measure(*given), strict=True))
 
     @functools.cached_property
     def program(self) -> EpochProgram:
