@@ -23,7 +23,7 @@ ALLOWED = {
     "networks": {"system"},
     "estimator": {"boxes", "data", "losses", "networks", "scorers", "system", "training"},
     "analysis": {"boxes", "data"},
-    "study": {"analysis", "data", "estimator", "networks", "system"},
+    "study": {"analysis", "boxes", "data", "estimator", "networks", "system"},
     "figures": {"analysis", "boxes", "data", "study", "system", "training"},
     "report": {"analysis", "figures", "study", "system"},
     "tasks": {"boxes", "data", "estimator", "figures", "system", "training"},
