@@ -397,7 +397,7 @@ def test_a_layer_may_compute_in_another_precision(small_data, dtype):
     assert training.history[1]["train_loss"] < training.history[0]["train_loss"]
 
 
-@pytest.mark.parametrize("shape", [(64, 6, 10, 3), (65, 8, 4, 1), (1, 2, 2, 1)])
+@pytest.mark.parametrize("shape", [(64, 6, 10, 3), (65, 8, 4, 1), (1, 2, 2, 1), (0, 4, 4, 1)])
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 def test_patches_cut_beforehand_are_those_cut_in_every_step(shape, dtype):
     from keras import ops

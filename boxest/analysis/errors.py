@@ -77,7 +77,7 @@ def errors_by_side(
 
 
 def boxes_of(predictions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Return the true and the predicted boxes of a table of `predictions`, each (n, 4)."""
+    """Return the true and the predicted boxes of ``predictions.csv``, each (n, 4)."""
     both = (boxes.corners_of("true"), boxes.corners_of("predicted"))
     return tuple(predictions[corners].to_numpy() for corners in both)
 
@@ -88,7 +88,7 @@ def in_pixels(predictions: pd.DataFrame, originals: pd.DataFrame | None) -> pd.D
     Parameters
     ----------
     predictions : pandas.DataFrame
-        From `predictions`.
+        As in ``predictions.csv``.
     originals : pandas.DataFrame or None
         From `boxest.photographs.originals`, row by row; None adds nothing.
 

@@ -30,7 +30,7 @@ def tested_losses(predictions: pd.DataFrame) -> dict[str, float]:
     Parameters
     ----------
     predictions : pandas.DataFrame
-        From `boxest.study.history.predictions`: `smallest_side` in pixels and both losses.
+        The ``predictions.csv`` of a run: `smallest_side` in pixels and both losses.
 
     Returns
     -------

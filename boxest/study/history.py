@@ -112,8 +112,8 @@ def write(
     )
     images, true = tested
     table = predictions(true, regressor.predict(images), image_size=images.shape[1:3])
-    # As in all tables of a study, a number that is none is left out.
-    known = {name: [None if np.isnan(v) else v for v in column] for name, column in table.items()}
+    # `read_table` takes only an empty field for a missing number, as after a diverged training.
+    known = {name: np.where(np.isnan(column), None, column) for name, column in table.items()}
     write_text(directory / "predictions.csv", _csv(known))
     with atomic_path(directory / "followed.npy") as temporary:
         np.save(temporary, regressor.followed_.astype(np.float32))

@@ -129,8 +129,7 @@ def unfold(images):
 def patches(images: np.ndarray) -> Iterator[np.ndarray]:
     """Yield the result of `unfold`, with the same type, for blocks of images outside the device."""
     n, height, width, channels = images.shape
-    for start in range(0, n, _BLOCK):
-        block = images[start : start + _BLOCK]
+    for block in np.split(images, range(_BLOCK, n, _BLOCK)):
         padded = np.pad(block, ((0, 0), (1, 1), (1, 1), (0, 0)))
         windows = np.lib.stride_tricks.sliding_window_view(padded, (4, 4), axis=(1, 2))
         windows = windows[:, ::2, ::2].transpose(0, 4, 5, 3, 1, 2)
