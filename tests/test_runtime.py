@@ -75,15 +75,44 @@ X, y = synthetic.make(0, 8, seed=0, image_size=16)
 regressor = BoxRegressor.paper(epochs=1, random_state=0).fit(X, y, followed=X[:2])
 history.write({str(tmp_path)!r}, regressor, {{}}, (X, y))
 history.save({str(tmp_path / "model.boxest")!r}, regressor)
-print(*{{"keras", "pandas", "matplotlib", "jax"}} & set(sys.modules))
+seldom = {{"pandas", "matplotlib", "jax", "scipy.stats._stats_py"}}
+print(*(seldom | {{"keras"}}) & set(sys.modules))
 import matplotlib.pyplot, pandas
 """
     assert python(code) == "keras\n"
 
 
+@pytest.mark.parametrize(
+    "use", ["from seldom import half", "import seldom.part as half", "import seldom as half"]
+)
+def test_what_is_seldom_used_is_imported_at_its_first_use(tmp_path, monkeypatch, use):
+    (tmp_path / "seldom").mkdir()
+    (tmp_path / "seldom" / "__init__.py").write_text("half = real = 0.5\n")
+    (tmp_path / "seldom" / "part.py").write_text("import seldom\nreal = seldom.half\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(runtime, "_only_trains", True)
+    monkeypatch.setattr(runtime, "_UNUSED", ())
+    monkeypatch.setattr(runtime, "_SELDOM_USED", ("seldom",))
+    try:
+        with runtime.without_unused_packages():
+            import seldom
+        assert not hasattr(seldom, "__file__")  # as Python asks when it looks for a traceback
+        found = {}
+        exec(use, found)
+        half = found["half"]
+        assert (half if isinstance(half, float) else half.real) == 0.5
+        assert sys.modules["seldom"].__file__ == str(tmp_path / "seldom" / "__init__.py")
+        with pytest.raises(AttributeError, match="'seldom' has no attribute 'third'"):
+            _ = seldom.third
+    finally:
+        for name in ("seldom", "seldom.part"):
+            sys.modules.pop(name, None)
+
+
 def test_jax_is_imported_where_keras_runs_on_it(tmp_path, monkeypatch):
     monkeypatch.setattr(runtime, "_only_trains", True)
     monkeypatch.setattr(runtime, "_UNUSED", ("jax",))
+    monkeypatch.setattr(runtime, "_SELDOM_USED", ())
     monkeypatch.delitem(sys.modules, "jax", raising=False)
 
     def hidden():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from sklearn.utils._param_validation import StrOptions
 
-from boxest import boxes, scorers
+from boxest import boxes
 from boxest.data import augmentation as augmentations
 from boxest.data.augmentation import Augmentation
 from boxest.data.inputs import are_paths
@@ -333,6 +333,8 @@ class BoxRegressor(ImageRegressor):
 
             # Only the boxes of all shards are in memory together.
             y = np.concatenate([shards.read(path).boxes for path, _ in shards.arrange(X)])
+        from boxest import scorers
+
         return scorers.mean_iou(boxes.check_boxes(y), self.predict(X), sample_weight=sample_weight)
 
     def _check_targets(self, y: Any) -> np.ndarray:

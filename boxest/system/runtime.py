@@ -7,10 +7,12 @@ import os
 import platform
 import sys
 import tempfile
+import types
 import warnings
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from boxest.system.compilation_cache import CompiledPrograms
 
@@ -40,6 +42,8 @@ _DEFAULTS = {
 # training uses: tables, figures of images, and the conversion of JAX functions. Without JAX, an
 # import takes a third less.
 _UNUSED = ("pandas", "matplotlib", "jax")
+# What scikit-learn cannot do without, but no training calls: half of its own import.
+_SELDOM_USED = ("scipy.stats",)
 
 # The compiled programs for the next process, if they are kept.
 _programs: CompiledPrograms | None = None
@@ -92,7 +96,13 @@ def prepare(threads: int, *, gpus: int = 0, compiled: str | os.PathLike | None =
 
 @contextlib.contextmanager
 def without_unused_packages() -> Iterator[None]:
-    """In a process that only trains, let imports of packages that it does not use fail."""
+    """In a process that only trains, let imports of packages that it does not use fail.
+
+    Those that must not fail, but whose content is seldom used, are imported at its first use.
+    """
+    for name in _SELDOM_USED:
+        if _only_trains and name not in sys.modules:
+            sys.modules[name] = _stand_in(name)
     hidden = [name for name in _UNUSED if _only_trains and name not in sys.modules]
     if "jax" in hidden and _may_run_on_jax():
         hidden.remove("jax")
@@ -102,6 +112,22 @@ def without_unused_packages() -> Iterator[None]:
     finally:
         for name in hidden:
             del sys.modules[name]
+
+
+def _stand_in(name: str) -> types.ModuleType:
+    """Return a module that imports the one of this name when something in it is asked for."""
+    module = types.ModuleType(name)
+
+    def get(attribute: str) -> Any:
+        # Of its special attributes, Python needs only the place of submodules.
+        if attribute.startswith("__") and attribute != "__path__":
+            raise AttributeError(f"module {name!r} has no attribute {attribute!r}")
+        if sys.modules.get(name) is module:
+            del sys.modules[name]
+        return getattr(importlib.import_module(name), attribute)
+
+    module.__getattr__ = get
+    return module
 
 
 def _may_run_on_jax() -> bool:
