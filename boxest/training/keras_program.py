@@ -8,7 +8,7 @@ import numpy as np
 
 from boxest.system.backend import assign, device, values_of
 from boxest.training.backend import load
-from boxest.training.program import EpochProgram, Measure, augmented
+from boxest.training.program import EpochProgram, Measure, augmented, by_name
 
 if TYPE_CHECKING:
     import keras
@@ -47,16 +47,15 @@ class KerasProgram:
 
         from boxest.training.graph import plain
 
-        self.measures = dict(measures)
+        self.measured = by_name(loss, measures)
         self.network, self.optimizer = plain(trunk), optimizer
-        functions = {"loss": loss.call, **self.measures}
         self.network.compile(
             optimizer,
             loss,
             # Keras' own "loss" includes the network's penalties; a metric measures only the loss.
             weighted_metrics=[
                 keras.metrics.MeanMetricWrapper(_in_single(function), name=f"mean_{name}")
-                for name, function in functions.items()
+                for name, function in self.measured.items()
             ],
             jit_compile=xla and device() != "cpu",
             auto_scale_loss=False,
@@ -105,8 +104,7 @@ class KerasProgram:
 
         Returns sums like `EpochProgram.sums`.
         """
-        names = ("loss", *self.measures)
-        sums = np.zeros(1 + len(names))
+        sums = np.zeros(1 + len(self.measured))
         for number, (batch, rate) in enumerate(zip(order[:n_steps], rates, strict=False), done):
             # A callback may set another rate, which then stays until the schedule changes it.
             if number == 0 or rate != self._rate:
@@ -117,7 +115,9 @@ class KerasProgram:
             weight, values = self._step(batch)
             sums += weight * np.append(1.0, values)
             if self.callbacks:
-                self.callbacks.on_train_batch_end(number, dict(zip(names, values, strict=True)))
+                self.callbacks.on_train_batch_end(
+                    number, dict(zip(self.measured, values, strict=True))
+                )
         return sums
 
     means = EpochProgram.means
@@ -130,8 +130,7 @@ class KerasProgram:
         total = float(weights.sum(dtype=np.float64))
         self.network.reset_metrics()
         logs = self.network.train_on_batch(features, targets, weights, return_dict=True)
-        names = ("loss", *self.measures)
-        return total, np.array([float(logs[f"mean_{name}"]) for name in names])
+        return total, np.array([float(logs[f"mean_{name}"]) for name in self.measured])
 
 
 def _in_single(function: Measure) -> Measure:

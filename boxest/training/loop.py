@@ -22,8 +22,8 @@ from boxest.training.record import (
     Settings,
     Training,
     Watcher,
-    evaluate,
     prefixed,
+    weighted_means,
 )
 from boxest.training.schedule import Schedule
 from boxest.training.shared import Programs
@@ -284,8 +284,8 @@ class Trainer:
             program.compile(order, rest(order))
             if validation:
                 self.predictor(validation.images[:1])
-                targets = self.predictor.backend.put(validation.targets.astype(np.float32))
-                self._programs.measure(targets, targets)
+                targets = validation.targets
+                self._programs.measure(targets, targets.astype(np.float32))
             runtime.keep_compiled_programs()
 
     def epoch(
@@ -304,10 +304,11 @@ class Trainer:
                 for watcher in watchers:
                     watcher.begin_evaluation()
                 outputs = self.predictor(validation.images)
-                values = evaluate(outputs, validation, self._programs.measure)
+                values = self._programs.measure(validation.targets, outputs)
+                means = weighted_means(values, validation.weights)
                 for watcher in watchers:
                     watcher.end_evaluation()
-                row |= prefixed("validation", values)
+                row |= prefixed("validation", means)
         return row | {f"{name}_seconds": self.clock.last[name] for name in ("train", "evaluation")}
 
     @contextmanager

@@ -11,7 +11,7 @@ from boxest.data.augmentation import N_DRAWS
 from boxest.training.checkpoint import Checkpoint, State, written_if_interrupted
 from boxest.training.clock import Clock
 from boxest.training.order import epoch_order
-from boxest.training.record import Training, prefixed
+from boxest.training.record import Training, prefixed, weighted_means
 from boxest.training.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _train_epoch(
     stack: "Stack", places: np.ndarray, active: list[Run], batch_size: int, clock: Clock
 ) -> None:
     """Train these runs of a stack for an epoch, and add a row to the history of each."""
-    names = ("loss", *stack.program.measures)
+    names = stack.program.measured
     with clock("train"):
         orders = np.stack([run.order(batch_size) for run in active])
         rates = np.stack([run.rates(orders.shape[1]) for run in active])
@@ -151,8 +151,8 @@ def _train_epoch(
             "updates": epoch * orders.shape[1],
         }
         row |= prefixed("train", stack.program.means(own_sums))
-        means = (np.average(v.astype(np.float64), weights=run.held_out_weights) for v in own_values)
-        row |= prefixed("validation", dict(zip(names, map(float, means), strict=False)))
+        means = weighted_means(dict(zip(names, own_values, strict=False)), run.held_out_weights)
+        row |= prefixed("validation", means)
         run.training.history.append(row | shares)
         if run.restore_best and run.training.improved():
             run.best = stack.state(place)

@@ -49,6 +49,11 @@ def in_parts(order: np.ndarray, size: int | None) -> np.ndarray:
     return order.reshape(steps, -1, size)
 
 
+def by_name(loss: "keras.Loss", measures: Mapping[str, Measure]) -> dict[str, Measure]:
+    """Return what is measured, in the order and with the names of the history."""
+    return {"loss": loss.call, **measures}
+
+
 def rest(order: np.ndarray) -> int:
     """Return the size of the last batch of an epoch, or 0 if it is as full as the others."""
     n_last = int(np.count_nonzero(order[-1] >= 0))
@@ -89,7 +94,8 @@ class EpochProgram:
     ):
         self.backend = load()
         self.trunk, self.optimizer, self.loss = trunk, optimizer, loss
-        self.measures, self.augmentation = dict(measures), augmentation
+        self.measures, self.measured = measures, by_name(loss, measures)
+        self.augmentation = augmentation
         # A batch normalisation needs the whole batch, and nothing else; so may a user's loss.
         has_code_of_a_user = layout.has_code_of_a_user(trunk) or layout.is_of_a_user(loss)
         self.sees_the_batch = has_code_of_a_user or layout.sees_the_batch(trunk)
@@ -213,7 +219,7 @@ class EpochProgram:
     def means(self, sums: np.ndarray) -> dict[str, float]:
         """Return the means that belong to `sums`, by name."""
         with np.errstate(invalid="ignore"):
-            return dict(zip(("loss", *self.measures), (sums[1:] / sums[0]).tolist(), strict=True))
+            return dict(zip(self.measured, (sums[1:] / sums[0]).tolist(), strict=True))
 
     # The backends' `compile_epoch` calls the following methods inside the compiled program.
 
@@ -221,7 +227,7 @@ class EpochProgram:
         """Return the sums of no batch."""
         from keras import ops
 
-        return ops.zeros((2 + len(self.measures),), "float32")
+        return ops.zeros((1 + len(self.measured),), "float32")
 
     def extent(self, batch):
         """Return the number of parts of a batch with an example, and the number of examples."""
@@ -250,8 +256,7 @@ class EpochProgram:
         n_parts, n_examples = extent
         # A network may compute in another precision; like Keras, compute the loss in this one.
         outputs = ops.cast(outputs, "float32")
-        values = [self.loss.call(targets, outputs)]
-        values += [measure(targets, outputs) for measure in self.measures.values()]
+        values = [function(targets, outputs) for function in self.measured.values()]
         sums = ops.stack([ops.sum(weights), *(ops.sum(weights * value) for value in values)])
         loss = sums[1] / ops.cast(n_examples, "float32")
         return loss + sum(penalties) / ops.cast(n_parts, "float32"), sums

@@ -188,17 +188,10 @@ class Followed(Watcher):
         return [{name: row[name] for name in row if name != cls.KEY} for row in rows]
 
 
-def evaluate(outputs: np.ndarray, examples: Examples, measure: Callable) -> dict[str, float]:
-    """Return the weighted means over examples of what `Programs.measure` returns for each."""
-    from keras import ops
-
-    values = measure(
-        ops.convert_to_tensor(examples.targets, "float32"), ops.convert_to_tensor(outputs)
-    )
+def weighted_means(values: dict[str, np.ndarray], weights: np.ndarray) -> dict[str, float]:
+    """Return the weighted means over examples of values by name, in double precision."""
     return {
-        name: float(
-            np.average(ops.convert_to_numpy(each).astype(np.float64), weights=examples.weights)
-        )
+        name: float(np.average(each.astype(np.float64), weights=weights))
         for name, each in values.items()
     }
 

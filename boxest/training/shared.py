@@ -12,11 +12,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from boxest.system.backend import device
 from boxest.training import layout
 from boxest.training.backend import load
 from boxest.training.predictor import Predictor
-from boxest.training.program import EpochProgram, UnfoldedProgram
+from boxest.training.program import EpochProgram, UnfoldedProgram, by_name
 
 if TYPE_CHECKING:
     import keras
@@ -61,19 +63,24 @@ class Programs:
         self._pairs[:] = zip(theirs, self.variables, strict=True)
 
     @functools.cached_property
-    def measure(self) -> Callable:
+    def measure(self) -> Callable[[np.ndarray, np.ndarray], dict[str, np.ndarray]]:
         """From targets and outputs, by name, the loss and the measures of each example."""
-        loss = self._settings["loss"]
-        functions = {"loss": loss.call, **self._settings["measures"]}
+        loss, backend = self._settings["loss"], load()
+        measured = by_name(loss, self._settings["measures"])
 
-        def measure(targets, outputs):
-            return [function(targets, outputs) for function in functions.values()]
+        def values(targets, outputs):
+            return [function(targets, outputs) for function in measured.values()]
 
         # Compiled, it runs once in Python, where a user's loss may do anything. XLA would take
         # longer to compile it than it saves.
         if not layout.is_of_a_user(loss):
-            measure = load().compile(measure, xla=False)
-        return lambda *given: dict(zip(functions, measure(*given), strict=True))
+            values = backend.compile(values, xla=False)
+
+        def measure(targets: np.ndarray, outputs: np.ndarray) -> dict[str, np.ndarray]:
+            found = values(backend.put(targets.astype(np.float32)), backend.put(outputs))
+            return dict(zip(measured, map(backend.get, found), strict=True))
+
+        return measure
 
     @functools.cached_property
     def program(self) -> EpochProgram:

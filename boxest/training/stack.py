@@ -270,7 +270,7 @@ class Stack:
 
     def _evaluate_group(self, states, examples, places, rows):
         features, targets = examples
-        functions = self.program.loss.call, *self.program.measures.values()
+        functions = self.program.measured.values()
 
         def evaluate(state, parts):
             def outputs_of(rows):
