@@ -61,7 +61,7 @@ def tables(
     # engines.
     timed = times[0] if times else runs
     timed_others = [name for name in others if name in timed]
-    _check_times(runs, timed, timed_others)
+    _check_times(runs, timed, ["batch_size", *timed_others])
     all_times = pd.concat(times, ignore_index=True) if times else runs
     made: dict[str, pd.DataFrame] = {}
     makers: dict[str, Callable[[], pd.DataFrame]] = {

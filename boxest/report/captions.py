@@ -8,6 +8,9 @@ import jinja2
 from boxest.analysis.text import number, plain, plural
 from boxest.study import data, outputs, run_table
 
+# The beginnings of the last line of a caption, which lists settings.
+ALL, THE_BEST = "All runs:", "The best parametrization:"
+
 
 def fill_in(template: str, summary: Mapping[str, Any], name: str = "") -> str:
     """Fill in the caption of a figure.
@@ -63,11 +66,13 @@ def fill_in(template: str, summary: Mapping[str, Any], name: str = "") -> str:
     except jinja2.UndefinedError as error:
         raise ValueError(f"The caption {template!r} cannot be filled in: {error}.") from None
     return "\n".join(
-        [text, *([f"This page: {plain(page)}."] if page else []), _settings(config), ""]
+        [text, *([f"This page: {plain(page)}."] if page else []), _settings(config, name), ""]
     )
 
 
-def _settings(config: Mapping[str, Any]) -> str:
-    """Describe what all runs of a study share."""
-    shared = outputs.shared_settings(config)
-    return f"All runs: {', '.join(f'{name} {plain(value)}' for name, value in shared.items())}."
+def _settings(config: Mapping[str, Any], name: str) -> str:
+    """Describe what the runs behind a figure or table share."""
+    about, settings = ALL, outputs.shared_settings(config)
+    if name in outputs.SHOWS_THE_BEST and config["best"]:
+        about, settings = THE_BEST, outputs.in_words(run_table.best_cells(config)[0])
+    return f"{about} {', '.join(f'{key} {plain(value)}' for key, value in settings.items())}."

@@ -43,8 +43,6 @@ class Output(NamedTuple):
         Requirements of the study; see `has`.
     section : str
         A key of `SECTIONS`, for figures.
-    paged : bool
-        Whether it has a page for each combination of values of the axes beyond rows and columns.
     number : str
         Number of the figure in the paper that it repeats.
     """
@@ -52,7 +50,6 @@ class Output(NamedTuple):
     shows: str
     needs: tuple[str, ...] = ()
     section: str = "tables"
-    paged: bool = False
     number: str = ""
 
 
@@ -63,9 +60,12 @@ NEEDS = {
     "cells": "several cells",
     "others": "an axis beside batch size and learning rate",
     "paper": "the paper's network and data, with batch size and learning rate, in numbers, as axes",
-    "open": "the paper's data and some of its cells, with what it leaves open as an axis",
+    "open": "the paper's network, data and some of its cells, with what it leaves open as an axis",
     "rates": "the key rates",
+    # Figures with these have a page for each combination of the values of all axes but those of
+    # their panels, or but batch size and rate.
     "pages": f"at most {MAX_PAGES} combinations of the values of further axes",
+    "cell_pages": f"at most {MAX_PAGES} combinations of the values of further axes",
 }
 BOTH = ("batch_size", "learning_rate")
 
@@ -96,33 +96,29 @@ TABLES = {
 FIGURES = {
     "fig1_dataset": Output("preview of the data set", (), "problem", number="Fig. 1"),
     "fig2_network": Output("layers of the network", (), "problem", number="Fig. 2"),
-    "fig3_validation_losses": Output(
-        "validation losses", ("pages",), "accuracy", True, number="Fig. 3"
-    ),
+    "fig3_validation_losses": Output("validation losses", ("pages",), "accuracy", number="Fig. 3"),
     "fig3_geometric": Output(
-        "validation losses by geometric IoU", ("pages",), "accuracy", True, number="Fig. 3"
+        "validation losses by geometric IoU", ("pages",), "accuracy", number="Fig. 3"
     ),
     "appendix_a": Output(
-        "validation losses, enlarged", ("pages",), "accuracy", True, number="Appendix A"
+        "validation losses, enlarged", ("pages",), "accuracy", number="Appendix A"
     ),
     "fig8_final_losses": Output(
-        "final losses and similitude", ("pages",), "accuracy", True, number="Fig. 8"
+        "final losses and similitude", ("pages",), "accuracy", number="Fig. 8"
     ),
     "comparison": Output("ours beside the paper's", ("paper",), "accuracy"),
     "variants": Output("variants beside Fig. 8", ("open",), "accuracy"),
     "loss_against_updates": Output(
-        "loss against rate × updates", (*BOTH, "pages"), "accuracy", True
+        "loss against rate × updates", (*BOTH, "cell_pages"), "accuracy"
     ),
     "scaling_residuals": Output(
-        "how far rate × updates carries", (*BOTH, "pages"), "accuracy", True
+        "how far rate × updates carries", (*BOTH, "cell_pages"), "accuracy"
     ),
     "found_rates": Output("rates found by short trials", ("rates",), "accuracy"),
     "fig4_training_time": Output(
-        "training time", ("batch_size", "pages"), "time", True, number="Fig. 4"
+        "training time", ("batch_size", "cell_pages"), "time", number="Fig. 4"
     ),
-    "time_fit": Output(
-        "training time as a + b / batch size", ("batch_size", "pages"), "time", True
-    ),
+    "time_fit": Output("training time as a + b / batch size", ("batch_size", "cell_pages"), "time"),
     "seconds_against_loss": Output("what accuracy costs", ("cells",), "time"),
     "test_losses": Output("test losses of the cells", ("others",), "best"),
     "fig5_predictions": Output("predictions", (), "best", number="Fig. 5"),
@@ -147,15 +143,20 @@ def has(config: Mapping[str, Any]) -> set[str]:
         "others": bool(others),
         "paper": drawn and not others and settings["network"] == "paper",
         "open": drawn
+        and settings["network"] == "paper"
         and bool(others)
         and any(map(_is_in_fig8, cells))
         and set(others) <= set(OPEN)
         and _open(config["data"]["conditions"]),
         "rates": config["rates"] is not None,
-        "pages": len(pages(config)) <= MAX_PAGES,
     }
+    facts |= {need: len(found) <= MAX_PAGES for need, found in _pages(config).items()}
     return {name for name, true in facts.items() if true}
 
+
+# What shows the best parametrization, if the study names one, and not the runs of the grid.
+OF_THE_BEST = ("fig5_predictions", "fig6_error_by_side", "fig7_error_by_size")
+SHOWS_THE_BEST = ("best", "fig2_network", *OF_THE_BEST)
 
 # What the paper leaves open: settings, and keys of the data, for which an axis has conditions.
 OPEN = ("output_activation", "loss", "optimizer", "plateau_patience", "plateau_factor")
@@ -186,37 +187,43 @@ def rows_and_columns(config: Mapping[str, Any]) -> tuple[str, str]:
     --------
     Of a study of networks and losses at one batch size and rate: ``("network", "loss")``.
     """
-    axes = list(run_table.axes(config))
-    first = axes[:2] if axes else []
-    return tuple([*first, *(name for name in run_table.CELL if name not in first)][:2])
+    axes = sorted(run_table.axes(config), key=lambda name: name not in run_table.CELL)
+    return tuple(dict.fromkeys([*axes[:2], *run_table.CELL]))[:2]
 
 
 def pages(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the content of each page of a figure: the values of all other axes.
+    """Return the content of each page of any figure: the values of the axes that it shows apart.
 
     Returns
     -------
     dict of dict
-        By the suffix in the name of the figure's file; for a study with two axes, ``{"": {}}``.
+        By the suffix in the name of the figure's file; for a study of batch sizes and rates,
+        ``{"": {}}``.
     """
-    shown = rows_and_columns(config)
-    others = [name for name in run_table.axes(config) if name not in shown]
-    found = {}
-    for cell in run_table.cells(config):
-        page = {name: cell.get(name) for name in others}
-        ending = ",".join(f"{name}~{run_table.text(value)}" for name, value in page.items())
-        found[f",{ending}" if ending else ""] = page
+    return {suffix: page for found in _pages(config).values() for suffix, page in found.items()}
+
+
+def _pages(config: Mapping[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return the same by the need of `NEEDS` that figures with such pages have."""
+    together = {"pages": rows_and_columns(config), "cell_pages": run_table.CELL}
+    found: dict[str, dict[str, dict[str, Any]]] = {need: {} for need in together}
+    for need, shown in together.items():
+        others = [name for name in run_table.axes(config) if name not in shown]
+        for cell in run_table.cells(config):
+            page = {name: cell.get(name) for name in others}
+            ending = ",".join(f"{name}~{run_table.text(value)}" for name, value in page.items())
+            found[need][f",{ending}" if ending else ""] = page
     return found
 
 
 def made(kind: Mapping[str, Output], config: Mapping[str, Any]) -> dict[str, Output]:
     """Return the tables or figures that a study makes, figures by page."""
-    facts, endings = has(config), pages(config)
+    facts, paged = has(config), _pages(config)
     return {
         f"{name}{ending}": output
         for name, output in kind.items()
         if facts.issuperset(output.needs)
-        for ending in (endings if output.paged else [""])
+        for ending in next((paged[need] for need in output.needs if need in paged), [""])
     }
 
 
@@ -257,10 +264,16 @@ def common(config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 def shared_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that all runs of a study share, with their names in words."""
     _, settings = common(config)
+    shared = {name: value for name, value in settings.items() if not isinstance(value, tuple)}
+    return in_words({name: shared[name] for name in shared if name not in run_table.CELL})
+
+
+def in_words(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that change what is learned, with their names in words."""
     return {
         name.replace("_", " "): run_table.written(name, value) if value is None else value
         for name, value in settings.items()
-        if not isinstance(value, tuple) and name not in (*run_table.CELL, *WITHOUT_EFFECT)
+        if name not in WITHOUT_EFFECT
     }
 
 

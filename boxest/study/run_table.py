@@ -202,14 +202,17 @@ def _runs(cell: Mapping[str, Any], config: Mapping[str, Any]) -> list[Run]:
 def axes(config: Mapping[str, Any]) -> dict[str, list]:
     """Return the settings that differ between the cells of ``grid`` and ``runs``, with values.
 
-    The order is that of the grid. A setting that follows from earlier axes, such as a rate that
-    belongs to an optimizer, is not an axis; a condition is, because losses on other data are not to
-    be ranked together.
+    The order is that of the grid. A setting that follows from earlier axes is not an axis; a
+    condition is, because losses on other data are not to be ranked together. Batch size and rate
+    come last unless they are axes of the grid: a rate that belongs to a network follows from it, in
+    whatever order the two are written.
     """
     named = [
         name for axis, values in config["grid"].items() for name in _names(axis, values, config)
     ]
     names = dict.fromkeys([*named, *config["settings"], "condition"])
+    last = [name for name in names if name in CELL and name not in config["grid"]]
+    names = dict.fromkeys([*(name for name in names if name not in last), *last])
     every_cell = list(cells(config))
     found: dict[str, list] = {}
     kinds = 1

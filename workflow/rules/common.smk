@@ -55,7 +55,6 @@ DIFFERENCES = deviations.note(config, PAPER)
 VERDICTS = deviations.is_the_papers(config, PAPER)
 TABLES = outputs.made(outputs.TABLES, config)
 FIGURES = outputs.made(outputs.FIGURES, config)
-OF_THE_BEST = ("fig5_predictions", "fig6_error_by_side", "fig7_error_by_size")
 # Outside of all declared outputs, so Snakemake does not delete it.
 COMPILED = f"{RESULTS}/compiled" if EXECUTION["share_compiled_programs"] else None
 ENVIRONMENT = "../envs/boxest.yml"

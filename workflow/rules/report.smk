@@ -93,6 +93,7 @@ rule explorer:
     params:
         axes=list(AXES) or list(run_table.CELL),
         title=os.path.basename(os.getcwd() if RESULTS == "results" else RESULTS),
+        same_loss=not isinstance(outputs.common(config)[1]["loss"], tuple),
         # Runs with other data did not see these images.
         same_images=len({data_folder(run.condition) for run in RUNS.values()}) == 1,
         expected=expected(FIRST)["validation"],

@@ -27,5 +27,6 @@ with logs.to_file(snakemake.log[0]):
         read_table(snakemake.input.histories),
         axes=params.axes,
         title=f"{params.title}: a study to play with",
+        same_loss=params.same_loss,
         **pictures,
     )

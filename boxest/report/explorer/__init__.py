@@ -27,7 +27,7 @@ MEASURES = {
     "train_loss": "training loss",
     "train_iou_loss": "geometric 1 − IoU, training",
 }
-# Trained losses. Where the loss is an axis, they are not the same measure in all cells.
+# Trained losses, which may not be the same measure in all cells.
 TRAINED = ("validation_loss", "train_loss")
 # Boxes are stored as whole numbers; this number is the full size of the picture.
 PLACE_UNIT = 10_000
@@ -44,6 +44,7 @@ def page(
     *,
     axes: Sequence[str],
     title: str,
+    same_loss: bool = True,
     pictures: np.ndarray | None = None,
     boxes: np.ndarray | None = None,
     followed: Mapping[tuple, np.ndarray] | None = None,
@@ -59,6 +60,9 @@ def page(
         The columns in which the cells of the study differ, at least one.
     title : str
         The title of the page.
+    same_loss : bool, default=True
+        Whether all cells were trained by one loss. Otherwise, the page begins with the geometric
+        loss, because the others are not comparable.
     pictures : ndarray of uint8, shape (k, height, width) or (k, height, width, 3), optional
         Pictures to watch while the networks learn.
     boxes : ndarray of shape (k, 4), optional
@@ -75,7 +79,7 @@ def page(
     import jinja2
     from plotly.offline import get_plotlyjs
 
-    study = _study(histories, tuple(axes))
+    study = _study(histories, tuple(axes), same_loss and "loss" not in axes)
     if followed is not None:
         study |= _watched(study["runs"], study["axes"], pictures, boxes, followed)
     source = resources.files(__package__) / "page"
@@ -95,10 +99,10 @@ def _files() -> list[str]:
     return ["page.html", "page.css", *(f"{name}.js" for name in SCRIPTS)]
 
 
-def _study(histories: "pd.DataFrame", axes: tuple[str, ...]) -> dict[str, Any]:
+def _study(histories: "pd.DataFrame", axes: tuple[str, ...], same_loss: bool) -> dict[str, Any]:
     """Return the data of the page: axes, runs, and one packed column per measure."""
     measures = [name for name in MEASURES if name in histories]
-    if "loss" in axes:
+    if not same_loss:
         # The page begins with the first, and finds the best cell by it.
         measures.sort(key=TRAINED.__contains__)
     needed = [*axes, "seed", "epoch", "updates", "train_seconds"]

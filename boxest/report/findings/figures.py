@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from urllib.parse import quote
 
+from boxest.report import captions
 from boxest.report.findings.study import Study
 
 
@@ -34,8 +35,9 @@ class Figures:
         link = Path(os.path.relpath(path, self.directory)).as_posix()
         # Folders of results may have blanks and other characters that end a link.
         link = quote(link, safe="/,=~+")
-        # What all runs share is said at the beginning of the page.
-        caption = study.captions.get(name, caption).partition("\nAll runs:")[0]
+        caption = study.captions.get(name, caption)
+        for settings in (captions.ALL, captions.THE_BEST):  # The text of the page has them.
+            caption = caption.partition(f"\n{settings}")[0]
         caption = " ".join(caption.split())
         lines = [f"![{name}]({link})", ""]
         return [*lines, f"`{name}`: {caption}", ""] if caption else lines

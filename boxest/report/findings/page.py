@@ -1,6 +1,7 @@
 """The page of findings: Markdown from tables, every number computed."""
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,8 @@ from boxest.report.findings import grid, ranking, rates, timing, variants, verdi
 from boxest.report.findings.figures import Figures
 from boxest.report.findings.jinja import rendered
 from boxest.report.findings.study import Study
+from boxest.study import outputs, run_table
 from boxest.study.data import words
-from boxest.study.outputs import common, shared_settings
 
 
 def page(study: Study, directory: str | os.PathLike) -> str:
@@ -74,7 +75,7 @@ def _summary(study: Study) -> dict[str, Any]:
             name: ", ".join(str(value) for value in study["runs"][name].unique())
             for name in (*CELL, *study.others)
         },
-        "settings": shared_settings(config),
+        "settings": outputs.shared_settings(config),
         "differences": study.summary["differences"],
         "left_out": study.summary["left_out"],
         "under": " under the first condition" if len(cells) < len(study["ranking"]) else "",
@@ -87,7 +88,7 @@ def _summary(study: Study) -> dict[str, Any]:
         ],
         "baselines": study["baselines"].to_dict("records"),
         "lowest": study["baselines"]["test_iou_loss"].min(),
-        "data": words(common(config)[0]),
+        "data": words(outputs.common(config)[0]),
         "drawn": config["data"]["source"] == "synthetic",
         "few": LEAST_REPETITIONS,
         "loss": loss,
@@ -118,7 +119,7 @@ def _best(study: Study) -> dict[str, Any]:
         for name, part in (("validation set", "validation"), ("test set", "test"))
     ]
     return {
-        "words": study.in_full(best.iloc[0]),
+        "words": ", ".join([study.in_full(best.iloc[0]), *_own_settings(study.summary["config"])]),
         "papers": not study.summary["differences"] or "claims" in study,
         "paper_test_loss": PAPER_TEST_LOSS,
         "best": best,
@@ -132,6 +133,17 @@ def _best(study: Study) -> dict[str, Any]:
         "geometric": kept["test_iou_loss"].mean(),
         "lowered": kept["last_learning_rate"].lt(rates).any(),
     }
+
+
+def _own_settings(config: Mapping[str, Any]) -> list[str]:
+    """Return the settings of the best parametrization that all runs of the grid share otherwise."""
+    shared = outputs.shared_settings(config)
+    return [
+        f"{name} {value}"
+        for cell in run_table.best_cells(config)
+        for name, value in outputs.in_words(cell).items()
+        if name in shared and shared[name] != value
+    ]
 
 
 _LOSSES = ("test_inclusive_iou_loss", "test_iou_loss")
