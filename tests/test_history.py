@@ -63,6 +63,28 @@ def test_collect_makes_two_tidy_tables(run, fitted, small_data, tmp_path):
         history.collect([run], ["nothing"])
 
 
+def test_a_run_whose_best_weights_were_restored_has_the_losses_of_that_epoch(tmp_path, small_data):
+    """Its validation losses were those of the last epoch, and its test losses were not."""
+    X, y = small_data
+    regressor = BoxRegressor.paper(
+        epochs=6, random_state=0, restore_best_weights=True, learning_rate=0.5, batch_size=4
+    )
+    regressor.fit(X[:100], y[:100], validation_data=(X[400:], y[400:]))
+    best = regressor.history_[regressor.best_epoch_ - 1]
+    assert regressor.best_epoch_ < 6
+    tested = X[400:], y[400:]
+    for restored, row in ((True, best), (False, regressor.history_[-1])):
+        directory = tmp_path / str(restored)
+        named = settings(regressor, restore_best_weights=restored)
+        history.write(directory, regressor, named, tested)
+        _, runs = history.collect([directory])
+        losses = [name for name in history.LOSSES if name in row]
+        assert list(runs.loc[0, losses]) == [row[name] for name in losses]
+        if restored:  # The same boxes, here tested on the validation set.
+            validated = row["validation_iou_loss"]
+            assert runs.loc[0, "test_iou_loss"] == pytest.approx(validated, rel=1e-5)
+
+
 def test_diverged_run_has_a_history_and_no_final_loss(small_data, tmp_path):
     regressor = BoxRegressor.paper(loss="mse", learning_rate=1e30, epochs=5, random_state=0)
     with pytest.warns(ConvergenceWarning, match="The network is useless"):

@@ -70,7 +70,7 @@ def loss_against_updates(runs: pd.DataFrame, loss: str = "validation_loss") -> F
             x, np.full(len(x), 1.03), transform=axes.get_xaxis_transform(), linestyle="",
             marker="X", markersize=6, color=colours[size], clip_on=False, gid="diverged",
         )  # fmt: skip
-    axes.set(xlabel="learning rate × number of updates", ylabel=f"{label(loss, runs)}, last epoch")
+    axes.set(xlabel="learning rate × number of updates", ylabel=f"{label(loss, runs)}, at the end")
     log_ticks(axes.yaxis, runs.loc[~gone, loss])
     axes.set_title(_scaling_title(fit.iloc[0], len(runs), int(gone.sum())), pad=16)
     others = _other_handles({line.get_gid() for line in axes.lines})

@@ -10,6 +10,7 @@ from boxest.study import data, outputs, run_table
 
 # The beginnings of the last line of a caption, which lists settings.
 ALL, THE_BEST = "All runs:", "The best parametrization:"
+_KEPT = {False: "the last epoch", True: "the best epoch, whose weights were restored"}
 
 
 def fill_in(template: str, summary: Mapping[str, Any], name: str = "") -> str:
@@ -19,11 +20,12 @@ def fill_in(template: str, summary: Mapping[str, Any], name: str = "") -> str:
     ----------
     template : str
         Jinja; ``numbers`` are those of the summary, ``config`` is the configuration, ``settings``
-        those of all runs (None where they differ), ``first`` and ``data`` are the settings and the
-        images of the run that Fig. 1 and 2 show, ``scene`` describes what makes these images
-        harder, or is "clean", ``drawn`` says whether they are drawn, ``papers`` whether the
-        settings are the paper's, ``trained`` the loss, ``rows`` and ``columns`` the axes of panels;
-        the filters ``g`` and ``plural`` write a number with three digits, and with a noun.
+        those of all runs (None where they differ), ``kept`` the epoch whose network a run keeps,
+        ``first`` and ``data`` are the settings and the images of the run that Fig. 1 and 2 show,
+        ``scene`` describes what makes these images harder, or is "clean", ``drawn`` says whether
+        they are drawn, ``papers`` whether the settings are the paper's, ``trained`` the loss,
+        ``rows`` and ``columns`` the axes of panels; the filters ``g`` and ``plural`` write a number
+        with three digits, and with a noun.
     summary : mapping
         ``config`` and ``numbers`` (from `boxest.report.findings.numbers`).
     name : str
@@ -55,6 +57,7 @@ def fill_in(template: str, summary: Mapping[str, Any], name: str = "") -> str:
         "scene": str(data.scene(images)),
         "first": first.settings,
         "settings": {name: None if name in varied else settings[name] for name in settings},
+        "kept": _KEPT.get(settings["restore_best_weights"], "the last or, if restored, best epoch"),
         "drawn": config["data"]["source"] == "synthetic",
         "papers": summary["verdicts"],
         "trained": "each run's own" if "loss" in varied else settings["loss"],

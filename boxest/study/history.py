@@ -231,8 +231,9 @@ def collect(
         `EPOCH_COLUMNS`.
     runs : DataFrame
         One row per run: the same, the other settings, numbers of epochs and updates, whether it
-        stopped early or diverged, the `LOSSES` of its last epoch (NaN if it diverged), those of the
-        test set (``test_...``), seconds by purpose, the runtime; and ``run``, its directory.
+        stopped early or diverged, the `LOSSES` of its last epoch, or of the one whose weights were
+        restored (NaN if it diverged), those of the test set (``test_...``), seconds by purpose, the
+        runtime; and ``run``, its directory.
     """
     import pandas as pd
 
@@ -292,11 +293,11 @@ def _summary(
     """Return a run as one row of a table."""
     from boxest.analysis import good_epoch, tested_losses
 
-    last = history.iloc[-1]
+    end = _end(run, history)
     names = ("epochs", "planned_epochs", "stopped_early", "diverged", "updates")
     return (
         {name: run[name] for name in names}
-        | {name: np.nan if run["diverged"] else last[name] for name in LOSSES}
+        | {name: np.nan if run["diverged"] else end[name] for name in LOSSES}
         | {f"{name}_seconds": seconds for name, seconds in run["seconds"].items()}
         | {name: run["runtime"][name] for name in _RUNTIME}
         | {
@@ -307,6 +308,14 @@ def _summary(
         }
         | tested_losses(tested)
     )
+
+
+def _end(run: dict[str, Any], history: "pd.DataFrame") -> "pd.Series":
+    """Return the row of the epoch whose network a run has kept."""
+    finite = np.isfinite(history[["train_loss", "validation_loss"]]).all(axis=1)
+    if run["settings"].get("restore_best_weights") and finite.any():
+        return history.loc[history["validation_loss"].where(finite).idxmin()]
+    return history.iloc[-1]
 
 
 def _csv(columns: Mapping[str, Iterable]) -> str:
