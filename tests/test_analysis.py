@@ -454,3 +454,12 @@ def test_times_of_other_networks_are_refused():
     assert list(made["recommendation"]["network"]) == ["paper", "roi"]
     with pytest.raises(ValueError, match=r"findings.times has no times of network roi\."):
         analysis.tables(["time"], *both, axes, times=[runs.assign(network="paper")])
+
+
+def test_times_of_other_batch_sizes_are_refused():
+    """Cells whose batch size was not timed vanished from the costs, as if they had diverged."""
+    histories = fake_study.histories(**fake_study.TINY)
+    runs = fake_study.runs(histories, fake_study.TINY["epochs"])
+    timed = runs[runs["batch_size"] == 16]
+    with pytest.raises(ValueError, match=r"findings.times has no times of batch_size 256\."):
+        analysis.tables(["cost"], histories, runs, times=[timed])

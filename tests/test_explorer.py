@@ -49,10 +49,15 @@ def options(**changes):
     return given | {"followed": FOLLOWED} | changes
 
 
+def study_of(page):
+    """Return the data of a page."""
+    packed = re.search(r'id="study">([^<]+)<', page)[1]
+    return json.loads(gzip.decompress(base64.b64decode(packed)))
+
+
 def test_page_holds_every_number_of_the_table():
     page = explorer.page(HISTORIES, **options())
-    packed = re.search(r'id="study">([^<]+)<', page)[1]
-    study = json.loads(gzip.decompress(base64.b64decode(packed)))
+    study = study_of(page)
     by_run = HISTORIES.sort_values([*AXES, "seed", "epoch"])
     for name in MEASURES:
         column = np.frombuffer(base64.b64decode(study["columns"][name]), "<f4")
@@ -69,6 +74,15 @@ def test_cells_with_other_losses_are_compared_by_a_measure_that_all_have():
     study = explorer._study(histories, (*AXES, "loss"))
     names = [measure["column"] for measure in study["measures"]]
     assert names == ["validation_iou_loss", "validation_loss", "train_loss"]
+    # The loss may follow from another axis, such as the network, without being one.
+    histories = table(AXES | {"network": ["marginal", "roi"]})
+    study = explorer._study(histories, (*AXES, "network"), same_loss=False)
+    assert [measure["column"] for measure in study["measures"]] == names
+
+
+def test_shares_of_a_common_time_are_called_so():
+    page = explorer.page(HISTORIES, **options(together=True))
+    assert "their seconds are shares of a common time" in study_of(page)["summary"]
 
 
 def test_numbers_beside_a_name_are_ordered_by_size():

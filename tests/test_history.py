@@ -63,6 +63,16 @@ def test_collect_makes_two_tidy_tables(run, fitted, small_data, tmp_path):
         history.collect([run], ["nothing"])
 
 
+def test_a_run_that_was_trained_with_others_has_no_time_of_an_epoch(run):
+    _, runs = history.collect([run])
+    assert runs["seconds_per_epoch"][0] > 0
+    about = json.loads((run / "run.json").read_text())
+    about["runtime"]["engine"] = "stacked"
+    (run / "run.json").write_text(json.dumps(about))
+    _, runs = history.collect([run])
+    assert runs["seconds_per_epoch"].isna().all()
+
+
 def test_a_run_whose_best_weights_were_restored_has_the_losses_of_that_epoch(tmp_path, small_data):
     """Its validation losses were those of the last epoch, and its test losses were not."""
     X, y = small_data

@@ -180,6 +180,12 @@ def test_an_axis_of_mappings_sets_several_parameters_and_null_is_no_axis():
     ]
     # The rate goes with the network, and is no axis of its own.
     assert run_table.axes(config) == {"network": ["paper", "roi"]}
+    grid = {
+        "learning_rate": None,
+        "batch_size": None,
+        "trained": [dict(sorted(r.items())) for r in rates],
+    }
+    assert run_table.axes(read(grid=grid)) == {"network": ["paper", "roi"]}
     # A condition is: one ranking of losses on different data would mean nothing.
     sizes = [{"batch_size": 16, "condition": "clean"}, {"batch_size": 4, "condition": "noisy"}]
     grid = {"batch_size": None, "learning_rate": None, "trained": sizes}
@@ -482,6 +488,9 @@ def test_variants_are_ranked_by_cells_that_the_paper_has(size, ranked):
 def test_a_study_of_other_axes_leaves_out_what_it_cannot_have_with_a_sentence():
     config = read(grid={"batch_size": None, "network": ["paper", "roi"], "loss": ["iou", "giou"]})
     tables = outputs.made(outputs.TABLES, config)
+    # Another network is no variant of the paper's, whatever else the study varies.
+    losses = read(grid={"loss": ["iou", "giou"]}, settings={"network": "roi"})
+    assert "variants" not in outputs.made(outputs.TABLES, losses)
     assert {"ranking", "cost", "best"} <= set(tables)
     assert not {"comparison", "claims", "time_fit", "scaling_fit"} & set(tables)
     assert outputs.rows_and_columns(config) == ("network", "loss")
@@ -497,6 +506,31 @@ def test_a_figure_has_a_page_for_each_value_of_a_third_axis():
     many = read(grid={"learning_rate": [0.1, 1.0], "warmup_epochs": list(range(13))})
     assert not any(name.startswith("appendix") for name in outputs.made(outputs.FIGURES, many))
     assert "at most 12 combinations" in " ".join(outputs.left_out(many))
+
+
+def test_times_of_networks_are_on_pages_of_their_own():
+    """Even where networks are rows or columns of panels: their times were one curve."""
+
+    def pages_of(name, config):
+        made = outputs.made(outputs.FIGURES, config)
+        return [one.partition(",")[2] for one in made if one.partition(",")[0] == name]
+
+    networks = ["network~paper", "network~roi"]
+    config = read(grid={"network": ["paper", "roi"], "learning_rate": None})
+    assert outputs.rows_and_columns(config) == ("batch_size", "network")
+    assert pages_of("appendix_a", config) == [""]
+    assert pages_of("fig4_training_time", config) == pages_of("time_fit", config) == networks
+    # All combinations, written as a list.
+    trained = [
+        {"network": n, "learning_rate": rate} for n in ("paper", "roi") for rate in (0.1, 1.0)
+    ]
+    config = read(grid={"batch_size": [16, 64], "learning_rate": None, "trained": trained})
+    assert outputs.rows_and_columns(config) == ("batch_size", "learning_rate")
+    for name in ("appendix_a", "time_fit", "loss_against_updates", "scaling_residuals"):
+        assert pages_of(name, config) == networks
+    assert outputs.pages(config) == {
+        ",network~paper": {"network": "paper"}, ",network~roi": {"network": "roi"},
+    }  # fmt: skip
 
 
 # Some of the paper's cells, which have all its batch sizes and rates.
@@ -583,6 +617,21 @@ def test_captions_say_of_all_runs_what_all_runs_have():
     summary = {"config": config, "numbers": {}, "verdicts": False}
     template = "{{ trained }}, {{ first.network }}, {{ settings.optimizer }}"
     assert captions.fill_in(template, summary).startswith("iou, roi, None\nAll runs: ")
+
+
+def test_captions_of_the_best_parametrization_say_how_it_was_trained():
+    """They said how the runs of the grid were."""
+    config = configuration.read({}, SCHEMA)
+    summary = {"config": config, "numbers": {}, "verdicts": True}
+    own = "stop patience never, restore best weights False, schedule plateau, warmup epochs 0.0, "
+    own += "plateau patience 2"
+    for name in ("best", "fig2_network", "fig5_predictions"):
+        caption = captions.fill_in("Shown.", summary, name)
+        assert "The best parametrization: network paper" in caption
+        assert own in caption
+    assert "All runs: network paper" in captions.fill_in("Shown.", summary, "fig8_final_losses")
+    found = {"config": configuration.read({"best": None}, SCHEMA), "numbers": {}, "verdicts": True}
+    assert "All runs: network paper" in captions.fill_in("Shown.", found, "best")
 
 
 RATES = {"seeds": 1, "start": 0.01, "epochs": 1}

@@ -329,7 +329,7 @@ def test_a_job_per_batch_size_writes_the_same_runs(tmp_path):
         assert done.returncode == 0, done.stderr
         tables.append(pd.read_csv(repository / target))
     results = repository / "results" / "tiny"
-    log = (results / "logs/train/together-0.log").read_text()
+    log = (results / "logs/train/together,batch_size~16.log").read_text()
     assert "4 of 4 runs" in log
     for path in results.glob("runs/**/run.json"):
         run, _ = history.read(path.parent)
@@ -337,6 +337,11 @@ def test_a_job_per_batch_size_writes_the_same_runs(tmp_path):
         assert run["runtime"]["runs_together"] == 4
     assert not list(results.glob("state/*"))
     assert tables[0][list(history.RUN)].equals(tables[1][list(history.RUN)])
+    # Neither an earlier batch size nor what does not change the results repeats these runs.
+    execution = {"fan_out": "batch_size", "share_compiled_programs": False}
+    config = SMALL | {"grid": grid | {"batch_size": [4, 16]}, "execution": execution}
+    planned = counts(overlay(repository, config, "-n", "--quiet", "rules", "--", target))
+    assert [name for name in planned if name.startswith("train")] == ["train_together_0"]
 
 
 # --- plans -----------------------------------------------------------------------------------

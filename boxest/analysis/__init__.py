@@ -29,13 +29,14 @@ from boxest.analysis.ranking import (
 from boxest.analysis.rates import found_rates, rates_by_method
 from boxest.analysis.scaling import fit_scaling, scaling_curve, scaling_residuals
 from boxest.analysis.study import tables
-from boxest.analysis.timing import ENGINES, fit_time, students_t, time_table
+from boxest.analysis.timing import ENGINES, SHARED, fit_time, students_t, time_table
 from boxest.analysis.variants import rank_variants, variant_cells, variant_errors
 
 __all__ = [
     "CLAIMS",
     "ENGINES",
     "ERROR_LEVELS",
+    "SHARED",
     "baselines",
     "best_of_networks",
     "best_runs",

@@ -291,9 +291,11 @@ def _summary(
     run: dict[str, Any], history: "pd.DataFrame", tested: "pd.DataFrame"
 ) -> dict[str, Any]:
     """Return a run as one row of a table."""
-    from boxest.analysis import good_epoch, tested_losses
+    from boxest.analysis import SHARED, good_epoch, tested_losses
 
     end = _end(run, history)
+    # A run that was trained together with others has no time of its own.
+    shares = run["runtime"]["engine"] == SHARED
     names = ("epochs", "planned_epochs", "stopped_early", "diverged", "updates")
     return (
         {name: run[name] for name in names}
@@ -303,7 +305,7 @@ def _summary(
         | {
             "n_parameters": run["n_parameters"],
             "found_rate": run["learning_rate"],
-            "seconds_per_epoch": history["train_seconds"].median(),
+            "seconds_per_epoch": np.nan if shares else history["train_seconds"].median(),
             "epochs_to_95": good_epoch(history),
         }
         | tested_losses(tested)

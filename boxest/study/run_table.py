@@ -265,13 +265,15 @@ def logs(config: Mapping[str, Any]) -> dict[str, str]:
 
 def _stacks(found: Iterable[Run]) -> list[Job]:
     """Group the runs that one program can train together into a job."""
-    stacks: dict[str, list[str]] = {}
+    stacks: dict[str, list[Run]] = {}
     for run in found:
         alike = {name: value for name, value in run.settings.items() if name not in STACKED}
-        stacks.setdefault(repr(alike), []).append(run.path)
+        stacks.setdefault(repr(alike), []).append(run)
     divided = []
-    for i, paths in enumerate(stacks.values()):
-        log = f"together-{i}"
+    for i, runs in enumerate(stacks.values()):
+        # Named like a cell, not by its number, which may change if you extend the study.
+        parts = [part for part in runs[0].cell.split("/") if part.partition("~")[0] not in STACKED]
+        log, paths = short_name(f"together,{','.join(parts)}"), [run.path for run in runs]
         divided.append(
             Job(f"train_together_{i}", paths, log, dict.fromkeys(paths, log), together=True)
         )

@@ -55,8 +55,6 @@ DIFFERENCES = deviations.note(config, PAPER)
 VERDICTS = deviations.is_the_papers(config, PAPER)
 TABLES = outputs.made(outputs.TABLES, config)
 FIGURES = outputs.made(outputs.FIGURES, config)
-# Outside of all declared outputs, so Snakemake does not delete it.
-COMPILED = f"{RESULTS}/compiled" if EXECUTION["share_compiled_programs"] else None
 ENVIRONMENT = "../envs/boxest.yml"
 
 
@@ -103,6 +101,16 @@ wildcard_constraints:
     condition=r"(\w+/)?",
     shard=r"(train|validation|test)-\d+",
     seed=r"\d+",
+
+
+def compiled(wildcards, input):
+    """Return the folder of compiled programs, if they are shared.
+
+    It does not change the results. With this second argument, Snakemake does not count a parameter
+    among the reasons to repeat a job.
+    """
+    # Outside of all declared outputs, so Snakemake does not delete it.
+    return f"{RESULTS}/compiled" if EXECUTION["share_compiled_programs"] else None
 
 
 def per_attempt(amount):

@@ -54,7 +54,7 @@ for job in run_table.jobs(config):
             expected=expected_of(job),
             files=own_files(job),
             together=f"{RESULTS}/state/{job.log}.npz" if job.together else None,
-            compiled=COMPILED,
+            compiled=compiled,
         script:
             script_path("train")
 
@@ -109,6 +109,6 @@ rule find_rates:
         },
         rates=config["rates"],
         expected=expected(SEARCHED.condition),
-        compiled=COMPILED,
+        compiled=compiled,
     script:
         script_path("find_rates")

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from boxest import shards
+from boxest.analysis import SHARED
 from boxest.report import explorer
 from boxest.study.history import read_table
 from boxest.system import logs
@@ -28,5 +29,6 @@ with logs.to_file(snakemake.log[0]):
         axes=params.axes,
         title=f"{params.title}: a study to play with",
         same_loss=params.same_loss,
+        together=bool((runs["engine"] == SHARED).any()),
         **pictures,
     )

@@ -45,6 +45,7 @@ def page(
     axes: Sequence[str],
     title: str,
     same_loss: bool = True,
+    together: bool = False,
     pictures: np.ndarray | None = None,
     boxes: np.ndarray | None = None,
     followed: Mapping[tuple, np.ndarray] | None = None,
@@ -63,6 +64,8 @@ def page(
     same_loss : bool, default=True
         Whether all cells were trained by one loss. Otherwise, the page begins with the geometric
         loss, because the others are not comparable.
+    together : bool, default=False
+        Whether runs were trained together, in one program, so that none has a time of its own.
     pictures : ndarray of uint8, shape (k, height, width) or (k, height, width, 3), optional
         Pictures to watch while the networks learn.
     boxes : ndarray of shape (k, 4), optional
@@ -79,7 +82,12 @@ def page(
     import jinja2
     from plotly.offline import get_plotlyjs
 
-    study = _study(histories, tuple(axes), same_loss and "loss" not in axes)
+    study = _study(histories, tuple(axes), same_loss)
+    if together:
+        study["summary"] += (
+            " Runs were trained together: their seconds are shares of a common time, and say "
+            "nothing of what one alone would take."
+        )
     if followed is not None:
         study |= _watched(study["runs"], study["axes"], pictures, boxes, followed)
     source = resources.files(__package__) / "page"
@@ -99,10 +107,12 @@ def _files() -> list[str]:
     return ["page.html", "page.css", *(f"{name}.js" for name in SCRIPTS)]
 
 
-def _study(histories: "pd.DataFrame", axes: tuple[str, ...], same_loss: bool) -> dict[str, Any]:
+def _study(
+    histories: "pd.DataFrame", axes: tuple[str, ...], same_loss: bool = True
+) -> dict[str, Any]:
     """Return the data of the page: axes, runs, and one packed column per measure."""
     measures = [name for name in MEASURES if name in histories]
-    if not same_loss:
+    if "loss" in axes or not same_loss:
         # The page begins with the first, and finds the best cell by it.
         measures.sort(key=TRAINED.__contains__)
     needed = [*axes, "seed", "epoch", "updates", "train_seconds"]

@@ -158,6 +158,8 @@ def _equal_time(networks: pd.DataFrame, paper: pd.DataFrame, keys: list[str]) ->
     if others.empty or "equal_time_iou_loss" not in networks:
         return []
     than = paper.iloc[0]
+    if not np.isfinite(than["seconds_per_epoch"]):  # Trained together, in one program.
+        return []
     lines = [
         f"At equal training time: when the best cell of `paper`, {_name(than, keys)}, has ended "
         f"its epochs, it has a geometric validation loss of {loss(than['equal_time_iou_loss'])}. "
