@@ -411,6 +411,11 @@ def test_coordinates(csv_file, voc, coordinates, corners):
         read(folder, coordinates="xyxy")
 
 
+def test_sizes_may_have_a_decimal_comma_like_corners(csv_file):
+    table = read(csv_file("image;width;height;x1;y1;x2;y2\na.png;10,0;8,0;1,5;1;4;5\n"))
+    assert table.loc[0, [*annotations.CORNERS, "width", "height"]].tolist() == [1.5, 1, 4, 5, 10, 8]
+
+
 def test_pixels_with_decimals_are_told_or_refused(csv_file, voc):
     table = read(csv_file("image,xmin,ymin,xmax,ymax\na,3.0,2.0,5.0,5.0\nb,1,1,2,2\n"))
     assert table["x1"].tolist() == [2, 0]
@@ -434,6 +439,12 @@ def test_coco_that_holds_corners(tmp_path):
         AnnotationError, match=r"bbox of a\.png, .* is inside .* only if read as x1, y1"
     ):
         read(one([10, 8, 19, 15]))
+    # Areas of outlines are others, and one of many may fit by chance.
+    shapes = [{"image_id": 7, "bbox": [2, 1, 12, 9], "area": area} for area in (80, 60, 70, 90)]
+    assert len(read(coco(tmp_path, annotations=shapes), several="largest")) == 1
+    assert read(one([2, 1, 12, 9], area=math.nan)).attrs["remarks"] == []
+    with pytest.raises(AnnotationError, match="no image in the list images"):
+        read(coco(tmp_path, images=None))
     table = read(one([10, 8, 19, 15]), coordinates="edges")
     assert table[annotations.CORNERS].to_numpy().tolist() == [[10, 8, 19, 15]]
     assert read(one([2, 1, 12, 9], area=108)).attrs["remarks"] == []

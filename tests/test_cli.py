@@ -91,6 +91,7 @@ def test_coordinates_are_those_of_the_package():
         (["convert", "a", "b", "c", "--columns", "path"], "NAME=COLUMN is needed, .* got path"),
         (["convert", "a", "b", "c", "--split", "1,0"], "three shares or three files, .* got 1,0"),
         (["train", "a", "--set", "epochs"], "NAME=VALUE is needed; got epochs"),
+        (["train", "a", "--set", "epochs=5", "--epochs", "9"], "epochs is given twice"),
     ],
 )
 def test_wrong_usage_is_one_line_and_status_2(arguments, said):

@@ -226,6 +226,34 @@ def test_key_points_of_yolo_are_no_outlines(tmp_path, images, shape):
     assert table.attrs["remarks"] == []
 
 
+def test_names_above_a_folder_are_found_from_inside(tmp_path, images, monkeypatch):
+    """What is above "." or "labels" is not in their names: key points were read as outlines."""
+    folder = yolo(tmp_path, "data.yaml", *(f"{box} 0.5 0.5" for box in ("1 0.5 0.5 0.5 0.5",) * 2))
+    text_file(tmp_path / "data.yaml", "kpt_shape: [1, 2]\nnames: [dog, cup]\n")
+    whole = read(folder, images=images)
+    assert whole["label"].tolist() == ["cup", "cup"]
+    for here, path in ((folder, "."), (tmp_path, "labels"), (images, "../labels")):
+        monkeypatch.chdir(here)
+        pd.testing.assert_frame_equal(read(path, images=images), whole)
+
+
+def test_a_label_belongs_to_no_photograph_in_another_folder(tmp_path, images):
+    """A photograph without a label got that of its namesake."""
+    folder = yolo(tmp_path)
+    (folder / "sub" / "b.txt").rename(folder / "b.txt")
+    assert read(folder, images=images)["image"].tolist() == ["a.png", "sub/b.jpg"]
+    text_file(folder / "other" / "b.txt", (folder / "b.txt").read_text())
+    (folder / "b.txt").unlink()
+    with pytest.raises(AnnotationError, match=r"no photograph other/b\.\* .*: sub/b\.jpg is in an"):
+        read(folder, images=images)
+    # What folders are called for what is in them does not count.
+    (tmp_path / "all" / "images").mkdir(parents=True)
+    images.rename(tmp_path / "all" / "images" / "train")
+    (folder / "a.txt").rename(text_file(folder / "train" / "a.txt", ""))
+    (folder / "other").rename(folder / "train" / "sub")
+    assert len(read(folder, images=tmp_path / "all")) == 2
+
+
 def test_wrong_key_points_of_yolo(tmp_path, images):
     folder = yolo(tmp_path, a="1 0.5 0.5 0.5 0.5 0.6 0.6")
     text_file(tmp_path / "data.yaml", "kpt_shape: [2, 2]")
@@ -519,6 +547,21 @@ def test_transparent_parts_of_masks_are_no_objects(tmp_path, images):
     for mask, options in ((grey, {}), (grey.convert("RGBA"), {}), (palette, {"transparency": 2})):
         mask.save(folder / "a.png", **options)
         assert tuple(read(folder, images=images)[CORNERS].iloc[0]) == BOXES["a.png"]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".gif"])
+def test_black_in_a_mask_with_a_palette_is_black_wherever_it_stands(tmp_path, images, suffix):
+    """Pillow's choice of colours puts the lightest first: the box was that of the background."""
+    folder = masks(tmp_path)
+    for name in BOXES:
+        path = (folder / name).with_suffix(".png")
+        with Image.open(path) as mask:
+            palette = mask.convert("RGB").quantize(2)
+        assert palette.getpalette()[:3] == [255, 255, 255]
+        path.unlink()
+        palette.save(path.with_suffix(suffix))
+    table = read(folder, images=images)
+    assert {name: tuple(row) for name, *row in table[["image", *CORNERS]].to_numpy()} == BOXES
 
 
 def test_the_border_of_masks_is_counted_where_it_is_skipped(tmp_path, images):

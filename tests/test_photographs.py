@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import unicodedata
 import warnings
 
 import h5py
@@ -469,6 +470,18 @@ def test_wrong_splits(tmp_path, split, message):
     with pytest.raises(ValueError, match=message):
         convert(tmp_path, tmp_path / "out", split=split)
     assert not (tmp_path / "out").exists()
+
+
+def test_lists_may_say_where_photographs_were(tmp_path):
+    """As YOLO tools write them: with more folders than the table of boxes has."""
+    names = ["grün.png", "train/1.png", "val/1.png"]
+    some_photographs(tmp_path, [unicodedata.normalize("NFC", name) for name in names])
+    lists = ["./images/gru\u0308n.png", "C:\\data\\images\\train\\1.png", "/data/val/1"]
+    convert(tmp_path, tmp_path / "out", split=[[name] for name in lists], image_size=8)
+    table = pd.read_csv(tmp_path / "out" / "images.csv").set_index("split")["image"]
+    assert table.to_dict() == dict(zip(("train", "validation", "test"), names, strict=True))
+    with pytest.raises(AnnotationError, match="None of the images in the list for test has a box"):
+        convert(tmp_path, tmp_path / "b", split=[names[:1], names[1:2], ["other/1.png"]])
 
 
 def test_one_photograph_twice_is_told(tmp_path):

@@ -83,7 +83,13 @@ import matplotlib.pyplot, pandas
 
 
 @pytest.mark.parametrize(
-    "use", ["from seldom import half", "import seldom.part as half", "import seldom as half"]
+    "use",
+    [
+        "from seldom import half",
+        "from seldom import *",
+        "import seldom.part as half",
+        "import seldom as half",
+    ],
 )
 def test_what_is_seldom_used_is_imported_at_its_first_use(tmp_path, monkeypatch, use):
     (tmp_path / "seldom").mkdir()

@@ -40,10 +40,14 @@ def train(data: str, boxes: str | None, **given: Any) -> None:
     """
     from boxest import tasks
 
-    parameters = dict(map(_parameter, given.pop("parameters")))
-    for name in ("epochs", "checkpoint"):
-        if (value := given.pop(name)) is not None:
-            parameters[name] = value
+    pairs = [_parameter(text) for text in given.pop("parameters")]
+    of_options = {name: given.pop(name) for name in ("epochs", "checkpoint")}
+    pairs += [(name, value) for name, value in of_options.items() if value is not None]
+    parameters = dict(pairs)
+    if len(parameters) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise click.UsageError(f"{twice} is given twice: give it once, by --set or its own option.")
     seed, out = given.pop("seed"), given.pop("out")
     files = {name: given.pop(name) for name in ("figure", "overwrite")}
     conversion = options.given(given) | ({"seed": seed} if boxes else {})

@@ -148,7 +148,8 @@ def read(path: str | os.PathLike, channels: int, resize: tuple[int, int]) -> np.
 def levels(path: str | os.PathLike) -> np.ndarray:
     """Read the stored levels of a mask, upright; for a palette, the indices.
 
-    Transparent pixels are 0, whichever colour the file hides below them.
+    Transparent pixels are 0, whichever colour the file hides below them. So is black in a palette
+    that has another colour as 0.
 
     Parameters
     ----------
@@ -169,12 +170,24 @@ def levels(path: str | os.PathLike) -> np.ndarray:
         upright = ImageOps.exif_transpose(image)
         bands = upright.getbands()
         values = np.atleast_3d(np.asarray(upright).astype(int))[..., : len(bands) - ("A" in bands)]
+        if upright.mode == "P":
+            values = _black_as_0(values, np.reshape(upright.getpalette("RGB"), (-1, 3)))
         # Pillow cannot convert 16 bits.
         if upright.has_transparency_data and not upright.mode.startswith("I"):
             values[np.asarray(upright.convert("RGBA"))[..., 3] == 0] = 0
         if (values != values[..., :1]).any():
             raise _KindError("it is in colour, so it is not a mask with one level per object.")
         return values[..., 0]
+
+
+def _black_as_0(indices: np.ndarray, palette: np.ndarray) -> np.ndarray:
+    """Return indices of colours, with black as 0 and the colour that is 0 as a free index."""
+    used = [index for index in np.unique(indices).tolist() if index < len(palette)]
+    black = [index for index in used if not palette[index].any()]
+    if not black or not palette[0].any():
+        return indices
+    free = next(index for index in range(1, 257) if index not in used)
+    return np.where(np.isin(indices, black), 0, np.where(indices == 0, free, indices))
 
 
 def _on_white(image: Image.Image) -> Image.Image:

@@ -119,8 +119,8 @@ def _stand_in(name: str) -> types.ModuleType:
     module = types.ModuleType(name)
 
     def get(attribute: str) -> Any:
-        # Of its special attributes, Python needs only the place of submodules.
-        if attribute.startswith("__") and attribute != "__path__":
+        # Of its special attributes, Python needs these; it may ask any module for the others.
+        if attribute.startswith("__") and attribute not in ("__path__", "__all__"):
             raise AttributeError(f"module {name!r} has no attribute {attribute!r}")
         if sys.modules.get(name) is module:
             del sys.modules[name]

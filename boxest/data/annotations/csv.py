@@ -166,13 +166,17 @@ def _box(
         )
     image = row[names.image]
     values = {name: row[name].strip() for name in names.corners}
+    sides = {name: row[name] for name in SIDES if name in row}
     if delimiter != ",":  # In files with a decimal comma.
-        values = {name: value.replace(",", ".") for name, value in values.items()}
+        values, sides = (
+            {name: value.replace(",", ".") for name, value in part.items()}
+            for part in (values, sides)
+        )
     label = text(row.get(names.label))
     if row.get("isgroupof", "").strip() == "1":
         return Box.skipped(where, image, path, "groups (IsGroupOf)"), False
     corners = edges(where, image, values, coordinates)
-    size = tuple(side(where, image, name, row.get(name)) for name in SIDES)
+    size = tuple(side(where, image, name, sides.get(name)) for name in SIDES)
     part = None if names.split is None else row[names.split].strip()
     box = Box(where, image, corners, size, label, path, part)
     return box, any("." in value for value in values.values())

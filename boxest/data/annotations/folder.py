@@ -9,6 +9,9 @@ from urllib.parse import unquote
 from boxest.data import image_files
 from boxest.system.files import walk
 
+# Folders that tools make for files of a kind.
+_OF_KIND = ("images", "labels", "masks", "annotations", "obj_train_data", "JPEGImages")
+
 
 class Folder:
     """The files in a folder and its subfolders, by name.
@@ -25,7 +28,7 @@ class Folder:
         # Keys that are only the last part of a name end in a slash, unlike any stem.
         self._by_stem: dict[str, list[str]] = {}
         for name in self.pictures():
-            stem = posixpath.splitext(name)[0]
+            stem = composed(posixpath.splitext(name)[0])
             for key in (stem, posixpath.basename(stem) + "/"):
                 self._by_stem.setdefault(key, []).append(name)
         for key, names in list(self._by_stem.items()):
@@ -71,13 +74,17 @@ class Folder:
             slashes = written.replace("\\", "/")
             for other in map(normal, (plain, slashes, unquote(written), unquote(slashes))):
                 forms = self._by_form.get(_form(other), [])
-                alike = [file for file in forms if _composed(file.strip()) == _composed(other)]
+                alike = [file for file in forms if composed(file.strip()) == composed(other)]
                 if len(alike) == 1:
                     return alike[0]
         return normal(name)
 
     def of_stem(self, stem: str, anywhere: bool = True) -> str | None:
-        """Return the picture for a name without suffix, or the only match in another folder."""
+        """Return the picture for a name without suffix, or the only match in another folder.
+
+        Such a match may have fewer or more folders than the name, but no others: ``train/1.jpg``
+        does not belong to ``val/1``.
+        """
         alike = self._of_stem(stem, anywhere)
         return alike[0] if len(alike) == 1 else None
 
@@ -85,6 +92,8 @@ class Folder:
         """Return why there is not one picture for a name without suffix, in words."""
         if alike := self._of_stem(stem, anywhere=True):
             return f"several are called so: {', '.join(alike)}"
+        if others := self._elsewhere(stem):
+            return f"{others[0]} is in another folder"
         others = [name for name in self.unreadable() if posixpath.splitext(name)[0] == stem]
         return f"{others[0]} must be saved as JPEG or PNG" if others else "there is none"
 
@@ -96,8 +105,14 @@ class Folder:
         )
 
     def _of_stem(self, stem: str, anywhere: bool) -> list[str]:
-        elsewhere = self._by_stem.get(posixpath.basename(stem) + "/", []) if anywhere else []
-        return self._by_stem.get(stem) or elsewhere
+        if (found := self._by_stem.get(composed(stem), [])) or not anywhere:
+            return found
+        own = _parts(stem)
+        return [name for name in self._elsewhere(stem) if _is_end(own, _parts(name))]
+
+    def _elsewhere(self, stem: str) -> list[str]:
+        """Return the pictures of this name in any folder."""
+        return self._by_stem.get(composed(posixpath.basename(stem)) + "/", [])
 
     def suggestion(self, name: str) -> str:
         """Return a sentence with the file that may be meant by a name; empty if there is none."""
@@ -148,8 +163,20 @@ def normal(name: str) -> str:
 
 def _form(name: str) -> str:
     """Return a key that is equal for all forms of Unicode and all cases."""
-    return _composed(_composed(name).casefold())
+    return composed(composed(name).casefold())
 
 
-def _composed(name: str) -> str:
+def composed(name: str) -> str:
+    """Return the form of Unicode that macOS does not write, with one character for an umlaut."""
     return unicodedata.normalize("NFC", name)
+
+
+def _parts(name: str) -> list[str]:
+    """Return the folders in a name, without those that only say what is in them."""
+    return [part for part in posixpath.dirname(name).split("/") if part and part not in _OF_KIND]
+
+
+def _is_end(one: list[str], other: list[str]) -> bool:
+    """Whether one of two lists is the end of the other."""
+    n = min(len(one), len(other))
+    return one[len(one) - n :] == other[len(other) - n :]

@@ -8,6 +8,7 @@ import contextlib
 import importlib
 import json
 import math
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -134,7 +135,7 @@ def files(path: Path, suffix: str) -> list[Path]:
     return [
         file
         for file in with_suffix(path, suffix)
-        if not file.name.lower().startswith("readme")
+        if not file.name.lower().startswith(("readme", "license", "licence"))
         and file.name.lower() not in _NAMES
         and not (file.name.lower() in _LISTS and _is_list(file))
     ]
@@ -246,6 +247,7 @@ def _points(where: str, image: str, shape: dict) -> list[list[float]]:
 
 def _name_files(path: Path) -> Iterator[Path]:
     """Yield the files that may name the classes, in the folder and the two above it."""
+    path = Path(os.path.abspath(path))  # A relative path has no name for what is above it.
     for folder in (path, path.parent, path.parent.parent):
         yield from filter(Path.is_file, (folder / name for name in _NAMES))
 

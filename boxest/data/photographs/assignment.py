@@ -13,7 +13,7 @@ import pandas as pd
 
 from boxest.data.annotations import AnnotationError
 from boxest.data.annotations.fields import some
-from boxest.data.annotations.folder import normal
+from boxest.data.annotations.folder import composed, normal
 from boxest.data.splits import PARTS
 from boxest.system.files import regular
 
@@ -111,10 +111,10 @@ def _part(image: str, value: object) -> str:
 
 def _by_lists(images: list[str], lists: Sequence) -> list[str | None]:
     """Return the part of each image according to three lists."""
-    called = _names_of(images)
+    called, whole = _names_of(images), _whole_names_of(images)
     parts: dict[str, str] = {}
     for part, given in zip(PARTS, lists, strict=True):
-        names = _list(given, called)
+        names = _list(given, called, whole)
         for name in names:
             fits = called.get(name, [])
             if len(fits) > 1:
@@ -153,19 +153,43 @@ def _names_of(images: list[str]) -> dict[str, list[str]]:
     ):
         level: dict[str, list[str]] = {}
         for image in images:
-            level.setdefault(normal(shorten(PurePosixPath(image))), []).append(image)
+            level.setdefault(_key(shorten(PurePosixPath(image))), []).append(image)
         found = level | found
     return found
 
 
-def _list(names: str | os.PathLike | Sequence[str], known: Container[str]) -> list[str]:
-    """Return the names in a list or a text file, whose lines may end in a mark, as in VOC."""
+def _whole_names_of(images: list[str]) -> set[str]:
+    """Return the whole paths of images, with and without suffix."""
+    paths = map(PurePosixPath, images)
+    return {_key(str(form)) for path in paths for form in (path, path.with_suffix(""))}
+
+
+def _key(name: str) -> str:
+    return composed(normal(name))
+
+
+def _list(
+    names: str | os.PathLike | Sequence[str], known: Container[str], whole: Container[str]
+) -> list[str]:
+    """Return the names in a list or a text file, whose lines may end in a mark, as in VOC.
+
+    Tools write where a photograph was, with more folders than the table of boxes has.
+    """
     if not isinstance(names, (str, os.PathLike)):
-        return [normal(str(name)) for name in names]
+        return [_as_known(_key(str(name)), known, whole) for name in names]
     with open(names, encoding="utf-8-sig", opener=regular) as file:
-        lines = [normal(line) for line in file if line.strip()]
+        lines = [_as_known(_key(line), known, whole) for line in file if line.strip()]
     # VOC's lists for one class have 1, 0 or -1 after the name; "photo 1" may be a name itself.
-    return [line if line in known else _without_mark(line) for line in lines]
+    return [
+        line if line in known else _as_known(_without_mark(line), known, whole) for line in lines
+    ]
+
+
+def _as_known(name: str, known: Container[str], whole: Container[str]) -> str:
+    """Return the name, or its longest end that is the whole path of an image."""
+    parts = name.replace("\\", "/").split("/")
+    ends = ("/".join(parts[start:]) for start in range(len(parts)))
+    return name if name in known else next((end for end in ends if end in whole), name)
 
 
 def _without_mark(line: str) -> str:
