@@ -257,6 +257,10 @@ def test_a_state_of_another_training_is_left_aside(data, left, change, message):
         other = BoxRegressor.paper(**settings, checkpoint=left).fit(*data)
     assert [row["epoch"] for row in other.history_] == list(range(1, settings["epochs"] + 1))
     assert not left.exists()
+    # Whoever changed the settings by mistake can go on with it.
+    os.replace(left.with_name(f"{left.name}.other"), left)
+    begun = BoxRegressor.paper(**SETTINGS, checkpoint=left, verbose=1).fit(*data)
+    assert_same(begun, BoxRegressor.paper(**SETTINGS).fit(*data))
 
 
 @pytest.mark.parametrize(

@@ -120,10 +120,10 @@ class BoxRegressor(ImageRegressor):
     checkpoint : path-like or None, default=None
         A file in which `fit` keeps the state of the training. If it is interrupted at any moment
         and called again with the same data and parameters, it continues to the same result, on a
-        CPU to the last bit. The state of another training, or a damaged one, is set aside with a
-        warning. `fit` deletes the file when it ends. Needs an int as ``random_state``. The state of
-        ``callbacks`` is not kept: they only see the remaining epochs. Another `fit` on the same
-        file waits for this one.
+        CPU to the last bit. The state of another training, or a damaged one, is renamed, to
+        ``<checkpoint>.other``, with a warning. `fit` deletes the file when it ends. Needs an int as
+        ``random_state``. The state of ``callbacks`` is not kept: they only see the remaining
+        epochs. Another `fit` on the same file waits for this one.
     warm_start : bool, default=False
         Whether `fit` trains the existing network for ``epochs`` further epochs. Optimizer, learning
         rate (unless another is set), number of epochs and order of examples continue. The network

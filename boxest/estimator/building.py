@@ -276,7 +276,11 @@ def warn_if_diverged(estimator: "BaseImageRegressor") -> None:
         warnings.warn(
             f"The training diverged in epoch {estimator.n_iter_}: its loss, or a "
             "weight, is not a finite number. "
-            + (f"The network is that of epoch {kept}. " if kept else "The network is useless. ")
+            + (
+                f"The network is that of epoch {kept}. "
+                if kept
+                else "The network is useless, and the next training begins with a new one. "
+            )
             + f"Use a smaller learning_rate than {estimator.learning_rate_:g}.",
             ConvergenceWarning,
             stacklevel=3,

@@ -236,8 +236,11 @@ def _rows(examples: Examples, rows: np.ndarray) -> Examples:
 
 @contextmanager
 def form_restored_on_error(estimator: "BaseImageRegressor") -> Iterator[None]:
-    """Restore the form of the data if a fit fails before it trains."""
+    """Restore the form of the data, and the loss of the network, if a fit fails."""
+    from boxest.estimator.building import compile_for_keras
+
     model = getattr(estimator, "model_", None)
+    loss = getattr(model, "loss", None)
     before = {name: vars(estimator)[name] for name in FORM if name in vars(estimator)}
     try:
         yield
@@ -246,4 +249,6 @@ def form_restored_on_error(estimator: "BaseImageRegressor") -> Iterator[None]:
             for name in FORM:
                 vars(estimator).pop(name, None)
             vars(estimator).update(before)
+            if loss is not None and model.loss is not loss:
+                compile_for_keras(estimator, model, loss)
         raise

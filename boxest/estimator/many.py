@@ -140,7 +140,7 @@ def _fit(
         unread = examples.validate_data(first, *data, reset=True)
         validation = examples.validate_validation_data(first, validation_data)
         _share_form(estimators)
-        begun = [estimator._initialize(goes_on=False) for estimator in estimators]
+        begun = [estimator._initialize(goes_on=False, shares=False) for estimator in estimators]
         trainers, schedules, seeds = zip(*begun, strict=True)
         train, held_out = examples.read_given(first, unread, validation, trainers[0])
         _share_form(estimators)
@@ -150,21 +150,27 @@ def _fit(
             for estimator, schedule, seed in zip(estimators, schedules, seeds, strict=True)
         ]
         stack = _stack(trainers, runs, train, held_out, first.memory_limit)
+    with clock("compile"):
+        stack.compile(runs[0].order(first.batch_size), len(runs[0].held_out))
     # From here on the estimators change; after an earlier error, they keep their networks.
     for estimator, trainer, run in zip(estimators, trainers, runs, strict=True):
         trainer.predictor.use_programs_of(trainers[0].predictor)
         estimator._set_network(trainer, run.schedule, run.seed)
-    with clock("compile"):
-        stack.compile(runs[0].order(first.batch_size), len(runs[0].held_out))
-    train_many(
-        stack,
-        runs,
-        batch_size=first.batch_size,
-        clock=clock,
-        report=report,
-        checkpoint=checkpoint,
-        fingerprint=checkpoint and _fingerprint(estimators, train, held_out),
-    )
+    try:
+        train_many(
+            stack,
+            runs,
+            batch_size=first.batch_size,
+            clock=clock,
+            report=report,
+            checkpoint=checkpoint,
+            fingerprint=checkpoint and _fingerprint(estimators, train, held_out),
+        )
+    except BaseException:
+        # As after an interrupted `fit`, the networks are those of the last epoch.
+        for place, trainer in enumerate(trainers):
+            _assign(trainer, stack.state(place))
+        raise
     for place, (estimator, trainer, run) in enumerate(zip(estimators, trainers, runs, strict=True)):
         _assign(trainer, run.best or stack.state(place))
         trainer.optimizer.finalize_variable_values(trainer.model.trainable_variables)

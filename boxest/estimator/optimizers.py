@@ -73,6 +73,22 @@ def refuse_lost_changes(given: "keras.Optimizer", own: "keras.Optimizer") -> Non
             "and the copy that trains would lose the change. Make it in the method `build` of a "
             "subclass, where exclude_from_weight_decay(var_names=...) works."
         )
+    if type(given).__module__.startswith("keras."):
+        return
+    copied = {name: value for name, value in vars(own).items() if _is_setting(name, value)}
+    other = [name for name, value in copied.items() if vars(given).get(name, value) != value]
+    if other:
+        raise ValueError(
+            f"optimizer={given.name!r} has a setting ({', '.join(sorted(other))}) that its copy, "
+            f"which trains, has not: give {type(given).__name__} a method get_config that returns "
+            "all arguments of its constructor."
+        )
+
+
+def _is_setting(name: str, value: Any) -> bool:
+    """Whether an attribute of an optimizer is one of its settings; names and rates are ours."""
+    not_set = name.startswith("_") or name in ("name", "built")
+    return isinstance(value, _PLAIN) and not not_set
 
 
 def named_settings(given: Any) -> str | None:

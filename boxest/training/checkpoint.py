@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
-from boxest.system.files import atomic_path
+from boxest.system.files import atomic_path, short_name
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -41,7 +41,7 @@ class Checkpoint:
 
     The file is written completely or not at all, and so rarely that training takes at most 1 %
     longer. It begins with a fingerprint of everything that determines the result. A damaged state,
-    or one with another fingerprint, is set aside with a warning.
+    or one with another fingerprint, is renamed, to ``<path>.other``, with a warning.
 
     Parameters
     ----------
@@ -114,13 +114,14 @@ class Checkpoint:
             return None
         # zipfile, numpy and json may raise anything for a damaged file.
         except Exception as error:
-            self._warn(f"cannot be read ({error}). The training starts from the beginning")
+            self._set_aside(f"cannot be read ({error}). The training starts from the beginning")
             return None
         if found == self.fingerprint:
             self._newest = self._written = state
             return state
         differing = "; ".join(_differences(found, self.fingerprint))
-        self._warn(f"belongs to another training ({differing}). This one starts from the beginning")
+        said = f"belongs to another training ({differing}). This one starts from the beginning"
+        self._set_aside(said)
         return None
 
     def offer(self, state: State) -> None:
@@ -154,6 +155,17 @@ class Checkpoint:
                 pass
             except OSError as error:
                 self._warn(f"is no longer needed, but cannot be deleted ({error})")
+
+    def _set_aside(self, why: str) -> None:
+        """Rename the file, so that no state of this training replaces it."""
+        aside = self.path.with_name(short_name(f"{self.path.name}.other"))
+        if self.path.is_file():
+            try:
+                os.replace(self.path, aside)
+                why += f", and the file is now {aside}"
+            except OSError as error:
+                why += f", and will replace the file, which cannot be renamed ({error})"
+        self._warn(why)
 
     def _warn(self, what: str) -> None:
         warnings.warn(f"The state of a training in {self.path} {what}.", stacklevel=3)

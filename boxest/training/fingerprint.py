@@ -4,6 +4,7 @@ import contextlib
 import functools
 import hashlib
 import inspect
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from boxest.training.record import Examples, Settings
     from boxest.training.schedule import Schedule
 
-# Number of rows of a file of features to read at once.
-_BLOCK = 4096
+# Bytes of a file of features to read at once.
+_BLOCK_BYTES = 2**26
 # Parameters without an effect on the result, or, like callbacks, with unknown effects.
 _WITHOUT_EFFECT = ("callbacks", "checkpoint", "memory_limit", "verbose", "warm_start")
 _PLAIN = (bool, int, float, str, type(None))
@@ -52,7 +53,8 @@ def of_examples(examples: "Examples | None") -> str | None:
         return None
     images = examples.images
     about = type(images).__name__, str(images.dtype), *map(np.shape, examples)
-    blocks = (images[start : start + _BLOCK] for start in range(0, len(images), _BLOCK))
+    n = max(1, _BLOCK_BYTES // max(1, images.dtype.itemsize * math.prod(images.shape[1:])))
+    blocks = (images[start : start + n] for start in range(0, len(images), n))
     return _digest(about, blocks, examples[1:])
 
 

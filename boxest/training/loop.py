@@ -2,6 +2,7 @@
 
 import functools
 import math
+import weakref
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
@@ -108,12 +109,15 @@ class Trainer:
             return Programs(self.model, self.optimizer, **self._settings)
         programs = shared.WAITING.take(self._kind, lambda: Programs(*self._new(), **self._settings))
         programs.serve(self.model, self.optimizer)
+        # Also if this training fails: what is compiled stays in memory as long as the process.
+        self._release = weakref.finalize(self, shared.WAITING.give_back, self._kind, programs)
+        self._release.atexit = False
         return programs
 
     def close(self) -> None:
         """Release the compiled programs to the next training of the same kind."""
-        if self._kind is not None:
-            shared.WAITING.give_back(self._kind, self._programs)
+        if self._kind is not None and "_programs" in vars(self):
+            self._release()
             del self._programs
 
     @property
@@ -151,11 +155,11 @@ class Trainer:
         are means over the epoch, with each batch evaluated before its update, as in Keras.
         """
         training = Training(seconds=self.clock.seconds)
-        streams = isinstance(examples.images, FeatureFile)
-        draw = buffered_order if streams else epoch_order
-        order = functools.partial(
-            draw, len(examples.images), settings.batch_size, seed=settings.seed
-        )
+        draw = epoch_order
+        if isinstance(examples.images, FeatureFile):
+            draw = functools.partial(buffered_order, row_bytes=examples.images.row_bytes)
+        draw = functools.partial(draw, len(examples.images), settings.batch_size)
+        order = functools.partial(draw, seed=settings.seed)
         program = self._program_for(examples.images, settings.epochs)
         self._best = []
 

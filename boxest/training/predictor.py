@@ -1,6 +1,7 @@
 """Apply a network to many images."""
 
 import functools
+import math
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
 BATCH = {"cpu": 50, "gpu": 1000}
 # Images per call where a program that XLA compiles for a CPU predicts such parts in a loop.
 LOOP = 16 * PART
+# Bytes of the images of a call, as float32: fewer images, if these are large.
+CALL_BYTES = 2**28
+
+
+def at_once(most: int, shape: tuple[int, ...]) -> int:
+    """Return how many images or features of a shape to pass in a call, at most as many as given."""
+    return max(1, min(most, CALL_BYTES // (4 * math.prod(shape))))
 
 
 class Predictor:
@@ -72,10 +80,11 @@ class Predictor:
         """Whether the program loops over parts of a batch, which takes half the time."""
         return self.xla and device() == "cpu"
 
-    @property
-    def batch(self) -> int:
-        """Number of images that one call predicts."""
-        return LOOP if self._in_parts else self._batch
+    def _at_once(self, features: np.ndarray) -> int:
+        """Return how many images one call predicts."""
+        if not self._in_parts:
+            return at_once(self._batch, features.shape[1:])
+        return max(PART, at_once(LOOP, features.shape[1:]) // PART * PART)
 
     def features(self, images: np.ndarray) -> np.ndarray:
         """Apply the leading fixed layers to all images, once.
@@ -92,13 +101,14 @@ class Predictor:
         images = layout.resident(images)
         if self.head is None:
             return images
-        return self._in_batches(lambda batch, n: self._apply_head(batch), images, self._batch)
+        size = at_once(self._batch, images.shape[1:])
+        return self._in_batches(lambda batch, n: self._apply_head(batch), images, size)
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
         """Return the outputs of the network, shape (n, 4), for the result of `features`."""
         values = [v.value for v in self.trunk.variables]
         predict = functools.partial(self._predict, values)
-        return self._in_batches(predict, features, self.batch)
+        return self._in_batches(predict, features, self._at_once(features))
 
     def of_blocks(self, blocks: Iterable[np.ndarray]) -> np.ndarray:
         """Return the outputs for blocks of images, which need not fit into memory together."""
@@ -107,7 +117,8 @@ class Predictor:
             features = self.features(block)
             rest = features if rest is None else np.concatenate([rest, features])
             # Only whole batches, so that the blocks make no difference.
-            n_whole = len(rest) // self.batch * self.batch
+            size = self._at_once(rest)
+            n_whole = len(rest) // size * size
             if n_whole:
                 outputs.append(self(rest[:n_whole]))
                 rest = rest[n_whole:]

@@ -19,7 +19,7 @@ from boxest.training import layout
 from boxest.training.backend import jax as backend
 from boxest.training.graph import unfolded
 from boxest.training.layout import PART, grey_levels
-from boxest.training.predictor import BATCH
+from boxest.training.predictor import BATCH, at_once
 from boxest.training.program import EpochProgram, in_parts, rest
 
 # Share of the free memory of a device that may be used.
@@ -233,8 +233,8 @@ class Stack:
         """Compile for groups of this many runs."""
         before = time.perf_counter()
         self.width = width
-        at_once = BATCH["cpu" if self._on_cpu else "gpu"]
-        self._evaluated_at_once = max(1, at_once // self.width)
+        most = at_once(BATCH["cpu" if self._on_cpu else "gpu"], self.validation[0].shape[1:])
+        self._evaluated_at_once = max(1, most // self.width)
         places = np.zeros(self.width, np.int32)
         orders = np.repeat(self._order[np.newaxis], self.width, axis=0)
         per_run = self._pieces(orders, np.zeros(orders.shape[:2]))

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 # anywhere.
 BUFFER = 16_384
 BLOCK = 512
+# Bytes of a buffer, which has fewer examples if they are large.
+BUFFER_BYTES = 2**28
 
 
 class FeatureFile:
@@ -63,17 +65,22 @@ class FeatureFile:
     def __len__(self) -> int:
         return self.shape[0]
 
+    @property
+    def row_bytes(self) -> int:
+        """The bytes of the features of an image."""
+        return self.dtype.itemsize * math.prod(self.shape[1:])
+
     def __getitem__(self, rows: "slice | np.ndarray") -> "np.ndarray | FeatureFile":
         """Read consecutive rows, or copy rows by their increasing numbers into another file."""
         if isinstance(rows, slice):
             start, stop, _ = rows.indices(len(self))
-            row = self.dtype.itemsize * math.prod(self.shape[1:])
-            self._file.seek(start * row)
-            content = self._file.read((stop - start) * row)
+            self._file.seek(start * self.row_bytes)
+            content = self._file.read((stop - start) * self.row_bytes)
             return np.frombuffer(content, self.dtype).reshape(-1, *self.shape[1:])
-        edges = np.arange(0, len(self), BLOCK)
+        block = block_size(1, self.row_bytes)
+        edges = np.arange(0, len(self), block)
         pieces = zip(edges, np.split(rows, np.searchsorted(rows, edges[1:])), strict=True)
-        return FeatureFile(self[start : start + BLOCK][piece - start] for start, piece in pieces)
+        return FeatureFile(self[start : start + block][piece - start] for start, piece in pieces)
 
 
 def keep(blocks: Iterable[np.ndarray], limit: float) -> "np.ndarray | FeatureFile":
@@ -94,27 +101,30 @@ def keep(blocks: Iterable[np.ndarray], limit: float) -> "np.ndarray | FeatureFil
     return np.concatenate(kept)
 
 
-def block_size(batch_size: int) -> int:
-    """Return the number of examples to read at once: whole batches, at least `BLOCK`."""
-    return batch_size * -(-BLOCK // batch_size)
+def block_size(batch_size: int, row_bytes: int = 1) -> int:
+    """Return the number of examples to read at once: whole batches, about `BLOCK` or fewer."""
+    at_most = BUFFER_BYTES // (BUFFER // BLOCK) // row_bytes
+    return batch_size * -(-max(1, min(BLOCK, at_most)) // batch_size)
 
 
-def buffer_size(batch_size: int) -> int:
-    """Return the number of examples in memory: whole blocks, about `BUFFER`, at least one."""
-    block = block_size(batch_size)
-    return block * max(1, BUFFER // block)
+def buffer_size(batch_size: int, row_bytes: int = 1) -> int:
+    """Return the number of examples in memory: whole blocks, about `BUFFER` or fewer."""
+    block = block_size(batch_size, row_bytes)
+    return block * max(1, min(BUFFER, BUFFER_BYTES // row_bytes) // block)
 
 
-def buffered_order(n_examples: int, batch_size: int, *, seed: int, epoch: int) -> np.ndarray:
+def buffered_order(
+    n_examples: int, batch_size: int, *, seed: int, epoch: int, row_bytes: int = 1
+) -> np.ndarray:
     """Draw an order of the examples of an epoch that needs only one buffer at a time.
 
-    Parameters and result are those of `boxest.training.order.epoch_order`. It shuffles the blocks
-    of consecutive examples, and the examples in each buffer of blocks; only the last buffer, which
-    contains the last block, may be smaller.
+    Parameters and result are those of `boxest.training.order.epoch_order`, and the bytes of an
+    example. It shuffles the blocks of consecutive examples, and the examples in each buffer of
+    blocks; only the last buffer, which contains the last block, may be smaller.
     """
     rng = np.random.default_rng([seed, epoch])
     batch_size = min(batch_size, n_examples)  # As in `epoch_order`.
-    block, buffer = block_size(batch_size), buffer_size(batch_size)
+    block, buffer = block_size(batch_size, row_bytes), buffer_size(batch_size, row_bytes)
     n_blocks = -(-n_examples // block)
     blocks = np.append(rng.permutation(n_blocks - 1), n_blocks - 1)
     order = (blocks[:, np.newaxis] * block + np.arange(block)).ravel()
@@ -134,6 +144,11 @@ class StreamedProgram:
     ----------
     program : EpochProgram or KerasProgram
         It is compiled once: all buffers have one shape.
+
+    Attributes
+    ----------
+    steps : int
+        Number of updates with a buffer, once compiled.
     """
 
     def __init__(self, program: "EpochProgram | KerasProgram"):
@@ -156,6 +171,9 @@ class StreamedProgram:
 
     def compile(self, order: np.ndarray, rest: int) -> None:
         """Compile for orders of this shape, without an update."""
+        batch_size = order.shape[1]
+        in_buffer = buffer_size(batch_size, self.features.row_bytes) // batch_size
+        self.steps = min(in_buffer, len(order))
         _, rows, buffer = next(self._buffers(order))
         self.program.put(*buffer)
         self.program.compile(rows, rest)
@@ -178,13 +196,12 @@ class StreamedProgram:
 
     def _buffers(self, order: np.ndarray) -> Iterator[tuple[int, np.ndarray, tuple]]:
         """Cut an order into buffers: updates, their order within the buffer, and its examples."""
-        batch_size = order.shape[1]
-        steps = buffer_size(batch_size) // batch_size
-        for start in range(0, len(order), steps):
-            rows = order[start : start + steps]
-            missing = steps - len(rows)
+        block = block_size(order.shape[1], self.features.row_bytes)
+        for start in range(0, len(order), self.steps):
+            rows = order[start : start + self.steps]
+            missing = self.steps - len(rows)
             filled = np.pad(rows, ((0, missing), (0, 0)), constant_values=-1)
-            yield len(rows), *self._gather(filled, block_size(batch_size))
+            yield len(rows), *self._gather(filled, block)
 
     def _gather(self, rows: np.ndarray, block: int) -> tuple[np.ndarray, tuple]:
         """Read the blocks of a buffer, and number its examples within it."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from boxest.training.stream import StreamedProgram, buffer_size
+from boxest.training.stream import StreamedProgram
 
 if TYPE_CHECKING:
     from boxest.training.loop import Trainer
@@ -107,7 +107,7 @@ class Trials:
         """Cut an order into pieces of at least ``size`` steps, none of which spans two buffers."""
         steps = len(order)
         if isinstance(self.program, StreamedProgram):
-            steps = buffer_size(order.shape[1]) // order.shape[1]
+            steps = self.program.steps
         for start in range(0, len(order), steps):
             buffer = order[start : start + steps]
             yield from np.array_split(buffer, max(1, len(buffer) // size))
