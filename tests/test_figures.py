@@ -600,7 +600,7 @@ def test_trained_losses_are_named_where_the_table_tells(full, tiny):
         figures.validation_curves(histories, runs)
     )
     axes = figures.loss_against_updates(runs).axes[0]
-    assert axes.get_ylabel() == f"{inclusive}, last epoch"
+    assert axes.get_ylabel() == f"{inclusive}, at the end"
     geometric = tiny[0].assign(validation_loss=tiny[0]["validation_iou_loss"])
     assert "validation loss (1 − IoU)" in texts(figures.validation_curves(geometric))
     other = tiny[0].assign(validation_loss=2.0)

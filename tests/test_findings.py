@@ -785,9 +785,15 @@ def test_captions_have_the_numbers_of_the_study(study):
     ("rate", "said"),
     [
         # By a plateau, or by the cosine of the schedule.
-        (0.1, "batch size 16, learning rate 0.1, the rate lowered during the training; 10 of"),
-        (0.05, "batch size 16, learning rate 0.05; 10 of 10 seeds"),
-        ("auto", "batch size 16, learning rate auto; 10 of 10 seeds"),
+        (
+            0.1,
+            "learning rate 0.1, stop patience never, plateau patience 2, the rate lowered during",
+        ),
+        (0.05, "batch size 16, learning rate 0.05, stop patience never, plateau patience 2; 10 of"),
+        (
+            "auto",
+            "batch size 16, learning rate auto, stop patience never, plateau patience 2; 10 of",
+        ),
     ],
 )
 def test_the_best_rate_may_fall_or_be_found(study, rate, said):
@@ -801,7 +807,8 @@ def test_the_best_parametrization_is_named_with_further_axes(study):
     copy.tables["best"] = copy["best"].assign(network="roi")
     copy["ranking"].insert(2, "network", "roi")
     pages = importlib.import_module("boxest.report.findings.page")
-    assert pages._best(copy)["words"] == "batch size 16, learning rate 0.1, roi"
+    said = "batch size 16, learning rate 0.1, roi, stop patience never, plateau patience 2"
+    assert pages._best(copy)["words"] == said
 
 
 def test_cells_may_have_different_numbers_of_seeds(study):

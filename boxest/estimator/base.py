@@ -104,7 +104,7 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
         sklearn.exceptions.ConvergenceWarning
             If the training diverged.
         """
-        goes_on = self.warm_start and self._can_go_on()
+        goes_on = self.warm_start and building.can_go_on(self)
         watchers = []
         if hasattr(self, "_init_callback_context"):
             context = self._init_callback_context(max_subtasks=self.epochs)
@@ -154,7 +154,7 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
             As for `fit`; also if the optimizer has ``use_ema``, because its averages are taken at
             the end of a `fit`.
         """
-        goes_on = self._can_go_on()
+        goes_on = building.can_go_on(self)
         with examples.form_restored_on_error(self):
             return self._fit(
                 examples.validate_data(self, X, y, sample_weight, reset=not goes_on),
@@ -229,12 +229,10 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
             trainer.close()
         return self
 
-    def _initialize(
-        self, goes_on: bool, piece: bool = False, *, shares: bool = True
-    ) -> tuple[Trainer, Schedule, int]:
+    def _initialize(self, goes_on: bool, piece: bool = False, share: bool = True) -> building.Begun:
         """Return a network with its programs, schedule and seed, either new or to continue.
 
-        A new one ``shares`` programs with other trainings of its kind.
+        A new one may ``share`` programs with other trainings of its kind.
         """
         backend.refuse_fork()
         found = self._first_rate if goes_on else building.UNKNOWN
@@ -246,8 +244,7 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
         else:
             seed = self._new_seed()
             model = building.new_model(self, seed, schedule.learning_rate)
-            kind = building.kind(self) if shares else None
-            trainer = building.new_trainer(self, model, kind=kind)
+            trainer = building.new_trainer(self, model, building.kind(self) if share else None)
         if piece and trainer.optimizer.use_ema:
             raise ValueError(
                 f"The optimizer {trainer.optimizer.name!r} has use_ema=True: `fit` ends with the "
@@ -426,10 +423,6 @@ class BaseImageRegressor(PicklingMixin, CallbackSupportMixin, RegressorMixin, Ba
     def _has_been_trained(self) -> bool:
         """Whether there is a finished training."""
         return hasattr(self, "history_")
-
-    def _can_go_on(self) -> bool:
-        """Whether there is one to continue from: not from a network that diverged."""
-        return self._has_been_trained() and not (self.diverged_ and self.best_epoch_ is None)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

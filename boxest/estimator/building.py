@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from boxest.estimator.base import BaseImageRegressor
 
 
+# A network with its programs, its schedule and its seed.
+Begun = tuple[Trainer, Schedule, int]
 # Placeholder for a learning rate that is still to be found.
 UNKNOWN = 1.0
 # A user's function may fit another estimator.
@@ -88,7 +90,7 @@ def _refuse_used_layers(model: "keras.Model") -> None:
 
 
 def new_trainer(
-    estimator: "BaseImageRegressor", model: "keras.Model", *, kind: tuple | None = None
+    estimator: "BaseImageRegressor", model: "keras.Model", kind: tuple | None = None
 ) -> Trainer:
     """Compile a network and its programs; the optimizer is that of the model.
 
@@ -285,6 +287,12 @@ def warn_if_diverged(estimator: "BaseImageRegressor") -> None:
             ConvergenceWarning,
             stacklevel=3,
         )
+
+
+def can_go_on(estimator: "BaseImageRegressor") -> bool:
+    """Whether there is a training to continue, whose network did not diverge."""
+    trained = estimator._has_been_trained()
+    return trained and not (estimator.diverged_ and estimator.best_epoch_ is None)
 
 
 def go_on(estimator: "BaseImageRegressor", new: Schedule) -> None:

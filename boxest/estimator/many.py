@@ -140,7 +140,7 @@ def _fit(
         unread = examples.validate_data(first, *data, reset=True)
         validation = examples.validate_validation_data(first, validation_data)
         _share_form(estimators)
-        begun = [estimator._initialize(goes_on=False, shares=False) for estimator in estimators]
+        begun = [estimator._initialize(goes_on=False, share=False) for estimator in estimators]
         trainers, schedules, seeds = zip(*begun, strict=True)
         train, held_out = examples.read_given(first, unread, validation, trainers[0])
         _share_form(estimators)

@@ -210,8 +210,9 @@ def axes(config: Mapping[str, Any]) -> dict[str, list]:
     named = [
         name for axis, values in config["grid"].items() for name in _names(axis, values, config)
     ]
-    names = dict.fromkeys([*named, *config["settings"], "condition"])
+    names = dict.fromkeys([*named, *config["settings"]])
     last = [name for name in names if name in CELL and name not in config["grid"]]
+    last.append("condition")
     names = dict.fromkeys([*(name for name in names if name not in last), *last])
     every_cell = list(cells(config))
     found: dict[str, list] = {}
