@@ -27,6 +27,30 @@ def test_optimizers_that_expect_a_scaled_loss_are_refused(optimizer):
         optimizers.get(optimizer, model, 0.1)
 
 
+class Halved(keras.optimizers.SGD):
+    """Its constructor has an argument that its configuration lacks."""
+
+    def __init__(self, learning_rate=0.01, factor=1.0, **options):
+        super().__init__(learning_rate, **options)
+        self.factor = factor
+
+
+class Whole(Halved):
+    def get_config(self):
+        return super().get_config() | {"factor": self.factor}
+
+
+def test_settings_that_the_copy_of_an_optimizer_lacks_are_refused():
+    """It trained with the default."""
+    model = dense((8, 8, 1), output_activation="linear", seed=0)
+    with pytest.raises(
+        ValueError, match=r"a setting \(factor\) .* give Halved a method get_config"
+    ):
+        optimizers.get(Halved(factor=0.5), model, 0.1)
+    assert optimizers.get(Halved(), model, 0.1).factor == 1.0
+    assert optimizers.get(Whole(factor=0.5), model, 0.1).factor == 0.5
+
+
 @pytest.mark.parametrize("given", ["adam", {"name": "adam", "beta_1": 0.8}])
 def test_names_of_variables_are_not_counted_up(given):
     def paths():

@@ -283,6 +283,39 @@ def test_warm_start_takes_parameters_of_now(few):
     assert regressor.history_[-1]["train_loss"] > regressor.history_[-1]["train_iou_loss"]
 
 
+def test_a_warm_start_that_fails_while_it_reads_changes_nothing(few):
+    """The next one took the loss of the one that failed for its own, with another's smallest."""
+    X, y = few
+    regressor, expected = (
+        quick(warm_start=True, stop_patience=1, loss="mean_squared_error").fit(X, y) for _ in "ab"
+    )
+    loss, weights = regressor.model_.loss, regressor.model_.get_weights()
+    damaged = X.astype(float)
+    damaged[3, 5, 5] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        regressor.set_params(loss="giou", epochs=4).fit(damaged, y)
+    assert type(regressor.model_.loss) is type(loss)
+    assert all(map(np.array_equal, weights, regressor.model_.get_weights()))
+    expected.set_params(loss="giou", epochs=4).fit(X, y)
+    assert len(regressor.fit(X, y).history_) == len(expected.history_)
+    assert np.array_equal(regressor.predict(X), expected.predict(X))
+
+
+def test_a_network_that_diverged_is_begun_anew(few):
+    """It went on from NaN, whatever the rate, and advised a smaller one each time."""
+    regressor = quick(warm_start=True, loss="mean_squared_error", learning_rate=1e30)
+    with pytest.warns(ConvergenceWarning, match="the next training begins with a new one"):
+        regressor.fit(*few)
+    regressor.set_params(learning_rate=0.01).fit(*few)
+    assert not regressor.diverged_
+    expected = quick(loss="mean_squared_error", learning_rate=0.01).fit(*few)
+    assert np.array_equal(regressor.predict(few[0]), expected.predict(few[0]))
+    with pytest.warns(ConvergenceWarning):
+        regressor = quick(loss="mean_squared_error", learning_rate=1e30).fit(*few)
+    regressor.set_params(learning_rate=0.01).partial_fit(*few)
+    assert not regressor.diverged_
+
+
 def test_values_of_another_loss_count_for_no_patience(few):
     """They would all be larger than the smallest squared error, so the rate would be halved."""
     regressor = quick(warm_start=True, plateau_patience=1, loss="mean_squared_error").fit(*few)
@@ -385,10 +418,10 @@ def test_a_warning_that_is_an_error_leaves_no_programs_of_another_network(few):
             regressor.fit(*few)
     network = regressor.model_
     # The programs of the first network were compiled with these.
-    regressor.set_params(warm_start=True, learning_rate=0.1, loss="inclusive_iou")
-    with pytest.warns(ConvergenceWarning):
-        regressor.fit(*few)
-    assert regressor.model_ is network
+    regressor.set_params(warm_start=True, learning_rate=0.1, loss="inclusive_iou").fit(*few)
+    assert regressor.model_ is not network  # Nothing goes on from a network that diverged.
+    expected = quick(epochs=1, learning_rate=0.1).fit(*few)
+    assert np.array_equal(regressor.predict(few[0]), expected.predict(few[0]))
 
 
 def test_other_number_of_targets_cannot_go_on(few):

@@ -476,6 +476,35 @@ def test_interrupted_runs_go_on_where_they_were(data, tmp_path, monkeypatch, cap
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_interruption_leaves_the_networks_of_the_last_epoch(data, monkeypatch):
+    """They had their initial weights, without a word."""
+    two, train = fit_many(runs(epochs=2), *data), stacks.Stack.train
+
+    def interrupted(self, *args):
+        interrupted.epochs += 1
+        if interrupted.epochs == 3:
+            raise KeyboardInterrupt
+        return train(self, *args)
+
+    interrupted.epochs = 0
+    monkeypatch.setattr(stacks.Stack, "train", interrupted)
+    several = runs(epochs=9)
+    with pytest.raises(KeyboardInterrupt):
+        fit_many(several, *data)
+    for one, other in zip(several, two, strict=True):
+        assert np.array_equal(one.predict(data[0]), other.predict(data[0]))
+
+
+def test_each_network_is_built_once(data, monkeypatch):
+    building, built = importlib.import_module("boxest.estimator.building"), []
+    new_model = building.new_model
+    monkeypatch.setattr(
+        building, "new_model", lambda *a, **k: built.append(a) or new_model(*a, **k)
+    )
+    fit_many(runs(network="paper"), *data)
+    assert len(built) == 4
+
+
 def test_a_state_of_other_runs_is_left_aside(data, tmp_path):
     with checkpoints.Checkpoint(tmp_path / "state.npz") as state:
         fit_many(runs(), *data, checkpoint=state)

@@ -6,7 +6,7 @@ import pytest
 
 from boxest import losses, networks
 from boxest.training import stream
-from boxest.training.predictor import Predictor
+from boxest.training.predictor import Predictor, at_once
 from boxest.training.program import EpochProgram, rest
 
 
@@ -70,6 +70,41 @@ def test_only_what_exceeds_the_limit_goes_to_a_file(blocks):
     kept = stream.keep(blocks, limit=whole.nbytes - 1)
     assert isinstance(kept, stream.FeatureFile)
     assert np.array_equal(kept[:], whole)
+
+
+@pytest.mark.parametrize(
+    ("row_bytes", "block", "buffer"),
+    # Features of the paper's images; colour photographs of 1024 px; larger than a buffer should be.
+    [(4096, 512, 16_384), (3 * 2**20, 32, 64), (2**29, 32, 32)],
+)
+def test_buffers_of_large_images_hold_few(row_bytes, block, buffer):
+    assert stream.block_size(32, row_bytes) == block
+    assert stream.buffer_size(32, row_bytes) == buffer
+
+
+def test_a_buffer_is_not_larger_than_the_data():
+    """It had 16,384 rows, of whatever size: gigabytes for a few photographs."""
+
+    class Program:
+        augmentation = None
+
+        def put(self, features, *others):
+            self.rows = len(features)
+
+        def compile(self, order, rest):
+            assert order.shape == (5, 8)
+
+    program = stream.StreamedProgram(Program())
+    images = stream.FeatureFile([np.zeros((38, 4, 4, 1), np.uint8)])
+    program.put(images, np.zeros((38, 4), np.float32), np.ones(38, np.float32))
+    program.compile(stream.buffered_order(38, 8, seed=0, epoch=1), 6)
+    assert program.program.rows == 40
+
+
+def test_few_large_images_are_predicted_at_once():
+    assert at_once(1000, (128, 128, 3)) == 1000
+    assert at_once(1000, (1024, 1024, 3)) == 21
+    assert at_once(50, (20_000, 20_000, 3)) == 1
 
 
 @pytest.mark.parametrize("batch_size", [8, 20])

@@ -97,6 +97,18 @@ def outcome(regressor, X):
     return [regressor.predict(X).tobytes(), losses]
 
 
+def test_a_fit_that_fails_gives_its_programs_back(data, compiled):
+    X, y = data
+    regressor = BoxRegressor.paper(epochs=1, random_state=0).fit(X, y)
+    damaged = np.where(np.arange(len(X)) == 3, np.nan, X.astype(float).T).T
+    for _ in range(2):
+        with pytest.raises(ValueError, match="NaN"):
+            clone(regressor).fit(damaged, y)
+    gc.collect()
+    clone(regressor).fit(X, y)
+    assert len(compiled) == 1
+
+
 @pytest.mark.parametrize("network", ["paper", "marginal"])
 def test_fits_of_one_kind_share_programs_and_nothing_else(data, compiled, network):
     settings = {"network": network, "epochs": 2, "batch_size": 8, "optimizer": {"name": "adam"}}
