@@ -13,6 +13,7 @@ from sklearn.utils.validation import validate_data as sklearn_validate_data
 from boxest.data import inputs
 from boxest.data.inputs import Images, ShardImages, are_paths
 from boxest.data.pixels import Pixels, Reader
+from boxest.estimator.building import compile_for_keras
 from boxest.training.record import Examples
 
 if TYPE_CHECKING:
@@ -237,8 +238,6 @@ def _rows(examples: Examples, rows: np.ndarray) -> Examples:
 @contextmanager
 def form_restored_on_error(estimator: "BaseImageRegressor") -> Iterator[None]:
     """Restore the form of the data, and the loss of the network, if a fit fails."""
-    from boxest.estimator.building import compile_for_keras
-
     model = getattr(estimator, "model_", None)
     loss = getattr(model, "loss", None)
     before = {name: vars(estimator)[name] for name in FORM if name in vars(estimator)}

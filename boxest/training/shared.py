@@ -109,7 +109,8 @@ class Waiting:
     """Programs that wait for the next training of their kind; each serves one at a time."""
 
     def __init__(self, n_kinds: int = KINDS):
-        self._n_kinds, self._lock = n_kinds, threading.Lock()
+        # Python may release a failed training at any moment, also in the block of the lock.
+        self._n_kinds, self._lock = n_kinds, threading.RLock()
         self._programs: OrderedDict[Hashable, Programs] = OrderedDict()
 
     def take(self, kind: Hashable, make: Callable[[], Programs]) -> Programs:
