@@ -338,7 +338,7 @@ def test_a_job_per_batch_size_writes_the_same_runs(tmp_path):
     assert not list(results.glob("state/*"))
     assert tables[0][list(history.RUN)].equals(tables[1][list(history.RUN)])
     # Neither an earlier batch size nor what does not change the results repeats these runs.
-    execution = {"fan_out": "batch_size", "share_compiled_programs": False}
+    execution |= {"runs_per_job": 1, "share_compiled_programs": False}
     config = SMALL | {"grid": grid | {"batch_size": [4, 16]}, "execution": execution}
     planned = counts(overlay(repository, config, "-n", "--quiet", "rules", "--", target))
     assert [name for name in planned if name.startswith("train")] == ["train_together_0"]
