@@ -189,7 +189,9 @@ def predict(
     if into_folder:
         check_folder(out)
     _check_outputs(None if into_folder else out, figure, overwrite=overwrite)
+    paths = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
     found = photographs.predict(BoxRegressor.load(model), paths, mode=mode)
+    folder = _folder_of(paths, found["image"])
     # A photograph may be named twice, once by its folder; COCO and YOLO hold one box of each.
     found = found[~found["image"].map(os.path.abspath).duplicated()].reset_index(drop=True)
     empty = without_area(found)
@@ -200,10 +202,21 @@ def predict(
             stacklevel=2,
         )
         found = found[~empty].reset_index(drop=True)
-    annotations.write(found, out, form)
+    whole = found.assign(image=found["image"].map(os.path.abspath))
+    annotations.write(found if form == "csv" else whole, out, form, images=folder)
     if figure is not None:
         figures.save(figures.photographs(found[:SHOWN]), figure)
     return found
+
+
+def _folder_of(paths: list[str | os.PathLike], images: "pd.Series") -> str:
+    """Return the folder that photographs are named from: the only one given, or a common one.
+
+    It does not depend on which of them have a box.
+    """
+    if len(paths) == 1 and os.path.isdir(paths[0]):
+        return os.path.abspath(paths[0])
+    return os.path.commonpath([os.path.dirname(os.path.abspath(name)) for name in images])
 
 
 def score(

@@ -524,6 +524,23 @@ def test_a_missing_library_is_said_before_the_prediction(tmp_path, images, monke
             tasks.predict("model.boxest", images, tmp_path / name)
 
 
+def test_predictions_are_named_from_the_folder_that_was_given(tmp_path, images, monkeypatch):
+    """The names depended on which photographs had a box."""
+    pytest.importorskip("globox")
+    names = [str(images / name) for name in SIZES]
+    found = pd.DataFrame({"image": names, "width": [60, 20], "height": [40, 50]})
+    found[CORNERS] = [[30, 10, 20, 30], [5, 10, 10, 40]]  # The first one is flipped.
+    monkeypatch.setattr(BoxRegressor, "load", lambda path: None)
+    monkeypatch.setattr(photographs, "predict", lambda *given, **options: found)
+    with pytest.warns(UserWarning, match="1 of 2 boxes"):
+        tasks.predict("model.boxest", images, tmp_path / "found.json")
+    written = json.loads((tmp_path / "found.json").read_text())
+    assert [image["file_name"] for image in written["images"]] == ["sub/b.jpg"]
+    with pytest.warns(UserWarning, match="1 of 2 boxes"):
+        tasks.predict("model.boxest", names, tmp_path / "found")
+    assert (tmp_path / "found" / "sub" / "b.txt").exists()
+
+
 def test_a_photograph_may_have_the_name_of_a_list(tmp_path, images):
     Image.new("RGB", (40, 40)).save(images / "test.png")
     folder = yolo(tmp_path)
