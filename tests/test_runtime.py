@@ -93,7 +93,7 @@ import matplotlib.pyplot, pandas
 )
 def test_what_is_seldom_used_is_imported_at_its_first_use(tmp_path, monkeypatch, use):
     (tmp_path / "seldom").mkdir()
-    (tmp_path / "seldom" / "__init__.py").write_text("half = real = 0.5\n")
+    (tmp_path / "seldom" / "__init__.py").write_text("__all__ = ['half']\nhalf = real = 0.5\n")
     (tmp_path / "seldom" / "part.py").write_text("import seldom\nreal = seldom.half\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(runtime, "_only_trains", True)

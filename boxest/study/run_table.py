@@ -203,17 +203,16 @@ def axes(config: Mapping[str, Any]) -> dict[str, list]:
     """Return the settings that differ between the cells of ``grid`` and ``runs``, with values.
 
     The order is that of the grid. A setting that follows from earlier axes is not an axis; a
-    condition is, because losses on other data are not to be ranked together. Batch size and rate
-    come last unless they are axes of the grid: a rate that belongs to a network follows from it, in
-    whatever order the two are written.
+    condition is, because losses on other data are not to be ranked together. Condition, batch size
+    and rate come last unless they are axes of the grid: a rate that belongs to a network follows
+    from it, in whatever order the two are written.
     """
     named = [
         name for axis, values in config["grid"].items() for name in _names(axis, values, config)
     ]
-    names = dict.fromkeys([*named, *config["settings"]])
-    last = [name for name in names if name in CELL and name not in config["grid"]]
-    last.append("condition")
-    names = dict.fromkeys([*(name for name in names if name not in last), *last])
+    names = dict.fromkeys([*named, *config["settings"], "condition"])
+    behind = {*CELL, "condition"} - config["grid"].keys()
+    names = dict.fromkeys(sorted(names, key=behind.__contains__))
     every_cell = list(cells(config))
     found: dict[str, list] = {}
     kinds = 1
