@@ -209,7 +209,7 @@ def predict(
     return found
 
 
-def _folder_of(paths: list[str | os.PathLike], images: "pd.Series") -> str:
+def _folder_of(paths: list[str | os.PathLike], images: pd.Series) -> str:
     """Return the folder that photographs are named from: the only one given, or a common one.
 
     It does not depend on which of them have a box.

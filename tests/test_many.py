@@ -445,6 +445,18 @@ def test_patches_are_kept_where_they_fit_in_memory(data, monkeypatch):
 # --- interruptions ----------------------------------------------------------------------------
 
 
+def interrupt(monkeypatch, epoch):
+    """Interrupt a training once, in the epoch with this number."""
+    train, begun = stacks.Stack.train, itertools.count(1)
+
+    def interrupted(self, *args):
+        if next(begun) == epoch:
+            raise KeyboardInterrupt
+        return train(self, *args)
+
+    monkeypatch.setattr(stacks.Stack, "train", interrupted)
+
+
 def test_interrupted_runs_go_on_where_they_were(data, tmp_path, monkeypatch, capsys):
     def estimators():
         settings = {"epochs": 10, "optimizer": "adam", "restore_best_weights": True}
@@ -452,16 +464,8 @@ def test_interrupted_runs_go_on_where_they_were(data, tmp_path, monkeypatch, cap
         return several + runs(rates=(1e20,), seeds=(0,), **settings)
 
     whole = fit_many(estimators(), *data)
-    path, train = tmp_path / "state.npz", stacks.Stack.train
-
-    def interrupted(self, *args):
-        interrupted.epochs += 1
-        if interrupted.epochs == 5:
-            raise KeyboardInterrupt
-        return train(self, *args)
-
-    interrupted.epochs = 0
-    monkeypatch.setattr(stacks.Stack, "train", interrupted)
+    path = tmp_path / "state.npz"
+    interrupt(monkeypatch, epoch=5)
     with pytest.raises(KeyboardInterrupt):
         fit_many(estimators(), *data, checkpoint=path)
     assert path.exists()
@@ -478,16 +482,8 @@ def test_interrupted_runs_go_on_where_they_were(data, tmp_path, monkeypatch, cap
 
 def test_an_interruption_leaves_the_networks_of_the_last_epoch(data, monkeypatch):
     """They had their initial weights, without a word."""
-    two, train = fit_many(runs(epochs=2), *data), stacks.Stack.train
-
-    def interrupted(self, *args):
-        interrupted.epochs += 1
-        if interrupted.epochs == 3:
-            raise KeyboardInterrupt
-        return train(self, *args)
-
-    interrupted.epochs = 0
-    monkeypatch.setattr(stacks.Stack, "train", interrupted)
+    two = fit_many(runs(epochs=2), *data)
+    interrupt(monkeypatch, epoch=3)
     several = runs(epochs=9)
     with pytest.raises(KeyboardInterrupt):
         fit_many(several, *data)

@@ -264,8 +264,13 @@ def common(config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 def shared_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that all runs of a study share, with their names in words."""
     _, settings = common(config)
-    shared = {name: value for name, value in settings.items() if not isinstance(value, tuple)}
-    return in_words({name: shared[name] for name in shared if name not in run_table.CELL})
+    return in_words(
+        {
+            name: value
+            for name, value in settings.items()
+            if not isinstance(value, tuple) and name not in run_table.CELL
+        }
+    )
 
 
 def in_words(settings: Mapping[str, Any]) -> dict[str, Any]:

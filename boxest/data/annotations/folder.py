@@ -137,11 +137,16 @@ def end_of(path: str, below: str, folder: Folder | None) -> str:
     Labelling tools write where a photograph was, perhaps on another machine. The last part is
     enough for an annotation in a subfolder, ``below``, that holds such a photograph, too.
     """
+    *_, last = ends = ends_of(path)
+    if folder is None or (below != "." and posixpath.join(below, last) in folder.files):
+        return last
+    return next((end for end in ends if end in folder.files), last)
+
+
+def ends_of(path: str) -> list[str]:
+    """Return a path, and what is left of it without its first folder, its first two, and so on."""
     parts = path.replace("\\", "/").split("/")
-    ends = ["/".join(parts[start:]) for start in range(len(parts))]
-    if folder is None or (below != "." and posixpath.join(below, parts[-1]) in folder.files):
-        return parts[-1]
-    return next((end for end in ends if end in folder.files), parts[-1])
+    return ["/".join(parts[start:]) for start in range(len(parts))]
 
 
 def with_suffix(path: Path, suffix: str) -> list[Path]:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from boxest.data.annotations import AnnotationError
 from boxest.data.annotations.fields import some
-from boxest.data.annotations.folder import composed, normal
+from boxest.data.annotations.folder import composed, ends_of, normal
 from boxest.data.splits import PARTS
 from boxest.system.files import regular
 
@@ -187,9 +187,7 @@ def _list(
 
 def _as_known(name: str, known: Container[str], whole: Container[str]) -> str:
     """Return the name, or its longest end that is the whole path of an image."""
-    parts = name.replace("\\", "/").split("/")
-    ends = ("/".join(parts[start:]) for start in range(len(parts)))
-    return name if name in known else next((end for end in ends if end in whole), name)
+    return name if name in known else next((end for end in ends_of(name) if end in whole), name)
 
 
 def _without_mark(line: str) -> str:
