@@ -650,10 +650,7 @@ HALF = {"name": "sgd", **{f"an_option_with_a_long_name_{i}": 0.5 for i in range(
         ({"settings": {"optimizer": LONG}}, None),
         ({"grid": {"optimizer": ["sgd", LONG]}}, "optimizer has a value so long that its folder"),
         ({"best": {"optimizer": LONG}}, r"a name of 348 characters, optimizer~name=sgd.*most 255"),
-        (
-            {"grid": {"optimizer": ["sgd", {"name": "sgd", "an_option_with_a_long_name": 0.5}]}},
-            None,
-        ),
+        ({"grid": {"optimizer": ["sgd", HALF]}}, None),
         (
             {"grid": {"learning_rate": [0.1, 1.0], "optimizer": ["sgd", HALF]}},
             "a figure of each combination of axes would have a name of 239 characters, fig3_val",

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from boxest.data.scene import CLEAN
 from boxest.study import data as images
 from boxest.study import run_table
+from boxest.system.files import short_name
 
 # The report's sections, in the order of the paper.
 SECTIONS = {
@@ -30,6 +31,8 @@ def section(name: str, config: Mapping[str, Any]) -> str:
 
 # Nobody reads more pages of one figure than this.
 MAX_PAGES = 12
+# Bytes of what tells its pages apart, which leaves some for the name of the figure.
+LONGEST_ENDING = 180
 
 
 class Output(NamedTuple):
@@ -212,6 +215,8 @@ def _pages(config: Mapping[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
         for cell in run_table.cells(config):
             page = {name: cell.get(name) for name in others}
             ending = ",".join(f"{name}~{run_table.text(value)}" for name, value in page.items())
+            if need == "cell_pages":  # An axis of panels may have values of any length.
+                ending = short_name(ending, LONGEST_ENDING)
             found[need][f",{ending}" if ending else ""] = page
     return found
 

@@ -46,8 +46,8 @@ class FileError(ValueError):
         self.path = path
 
 
-def short_name(name: str) -> str:
-    """Return a name that a file can have: a long one ends in a hash of all of it.
+def short_name(name: str, longest: int = LONGEST_NAME) -> str:
+    """Return a name that a file can have: one of more bytes ends in a hash of all of it.
 
     Examples
     --------
@@ -55,10 +55,10 @@ def short_name(name: str) -> str:
     ('seed~0', 220, 'aaa~9835fa6bf4e20a9b')
     """
     content = name.encode("utf-8")
-    if len(content) <= LONGEST_NAME:
+    if len(content) <= longest:
         return name
     ending = f"~{hashlib.sha256(content).hexdigest()[:16]}"
-    return content[: LONGEST_NAME - len(ending)].decode("utf-8", "ignore") + ending
+    return content[: longest - len(ending)].decode("utf-8", "ignore") + ending
 
 
 @contextlib.contextmanager
